@@ -1,0 +1,60 @@
+"""The shape of the journal: what a record is. How it is kept is `devices.store.journal`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+DUP = 1  # flags of a message: the broker said it may be a redelivery
+RETAINED = 2  # an old copy out of the broker's store: state, never a sign of life
+
+MESSAGES = "messages"  # kinds of records; all others are control records
+TICK = "tick"  # {"at_ms"}: receive is alive
+LINK = "link"  # {"up": bool, "session_present": bool, "at_ms"}
+PROBE = "probe"  # {"n", "sent_ms", "at_ms"}: our own message came back through the broker
+CLOCK = "clock"  # {"step_s", "at_ms"}: the host's clock jumped
+START = "start"  # {"at_ms"}
+STOP = "stop"  # {"at_ms"}
+
+UNASSIGNED = "unassigned"  # origin of a message whose device the registry did not know
+
+
+class Raw(NamedTuple):
+    """One PUBLISH as it arrived.
+
+    received_ms: our clock, UTC epoch ms, stamped once and reused by every reader and replay.
+    origin: the compound it is accounted to, or UNASSIGNED.
+    """
+
+    topic: bytes
+    payload: bytes
+    flags: int
+    received_ms: int
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One row of the journal: a batch of messages, or one control record.
+
+    id: strictly rising, consecutive. first_jseq: number of its first message; control records take
+    none, and theirs is that of the next message. corrupt: its checksum did not match; then
+    `messages` is empty and `count` still says how many there were.
+    """
+
+    id: int
+    kind: str
+    first_jseq: int
+    count: int
+    epoch: int
+    messages: tuple[Raw, ...] = ()
+    control: Mapping[str, int | bool | str] | None = None
+    corrupt: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """How far a journal goes. jseq: number of the newest message, 0 for none."""
+
+    journal_id: str
+    id: int
+    jseq: int

@@ -1,0 +1,182 @@
+"""Fault rules as declarations: what is seen, for how long, how bad it is, whom it concerns.
+
+A rule has signs; a sign is one way to see the fault. The fault is raised when any sign has held
+for its delay, and is over when no sign holds any more. Nothing here looks at a clock or a value:
+`ingest.judge` does.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from devices.messages import Value
+
+
+class Severity(StrEnum):
+    """IEC 62682 priorities as the district names them; P1 is the worst, so `min` is the worst."""
+
+    P1 = "P1"  # 危急 critical
+    P2 = "P2"  # 重要 major
+    P3 = "P3"  # 一般 minor
+    P4 = "P4"  # 提示 notice
+
+
+class Party(StrEnum):
+    """Who is expected to act."""
+
+    PROPERTY = "property"
+    VENDOR = "vendor"
+    GRID = "grid"
+    NETWORK = "network"
+    RESIDENT = "resident"
+
+
+_COMPARISON = re.compile(r"(>=|<=|>|<)\s*(-?\d+(?:\.\d+)?)|(-?\d+(?:\.\d+)?)\.\.(-?\d+(?:\.\d+)?)")
+
+
+def comparison(text: str) -> Callable[[float], bool]:
+    """The test that `text` spells: ">=70", "<187", or "198..242" (both ends included).
+
+    Raises ValueError for anything else.
+    """
+    match = _COMPARISON.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is neither a comparison like '>=70' nor a band like '198..242'")
+    operator, level, low, high = match.groups()
+    if operator is None:
+        lowest, highest = float(low), float(high)
+        return lambda value: lowest <= value <= highest
+    bound = float(level)
+    return {
+        ">=": lambda value: value >= bound,
+        "<=": lambda value: value <= bound,
+        ">": lambda value: value > bound,
+        "<": lambda value: value < bound,
+    }[operator]
+
+
+@dataclass(frozen=True, slots=True)
+class Becomes:
+    """An event's condition is over once `quantity` reads `clears` (a comparison, or words/bools)."""
+
+    quantity: str
+    clears: str | tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Follows:
+    """An event's condition is over once this event is seen; `where` has the fields it must have."""
+
+    event: str
+    where: Mapping[str, Value] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """The condition counts as over after so long without a new sign; 0: at once."""
+
+    after_s: float
+
+
+Over = Becomes | Follows | Quiet
+
+
+@dataclass(frozen=True, slots=True)
+class Beyond:
+    """A gauge beyond a level. Between `raises` and `clears` the last verdict stands (hysteresis).
+
+    A second sample, taken after the delay, must still show it; a delay of 0 needs no second one.
+    over: further ways to end, for boards that stop sending the quantity by design.
+    """
+
+    quantity: str
+    raises: str
+    clears: str
+    over: tuple[Over, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Equals:
+    """A state that is sent on change. Values in neither tuple are unknown and change nothing.
+
+    of: the kind of child whose state it is, when the rule's subject is the parent.
+    unless: (quantity, values) of the same device that excuse it.
+    """
+
+    quantity: str
+    raises: tuple[Value, ...]
+    clears: tuple[Value, ...]
+    of: str | None = None
+    unless: tuple[str, tuple[Value, ...]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """An event with these fields. over: what ends it; empty means that only a person does."""
+
+    event: str
+    where: Mapping[str, Value] = field(default_factory=dict)
+    over: tuple[Over, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """A charging session that ended for one of these canonical stop reasons.
+
+    On a shed's rule it is the end of a session at any of its ports.
+    """
+
+    reasons: tuple[str, ...]
+    over: tuple[Over, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Silent:
+    """No live contact for the silence limit, which is the delay itself.
+
+    lighting_hours_only: a switched supply leaves lamps without power by day; then silence is normal.
+    """
+
+    lighting_hours_only: bool = False
+
+
+Detector = Beyond | Equals | Happened | Stopped | Silent
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """One way to see a fault. only: attributes the device must have (`{"form": "barrier"}`)."""
+
+    detector: Detector
+    severity: Severity
+    delay_s: float
+    safety: bool = False
+    only: Mapping[str, Value] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One row of the fault catalogue.
+
+    kind: whose fault it is; "any", "compound" and "platform" are no device kinds.
+    clear_delay_s: how long no sign may hold before the fault is over.
+    acknowledge: the record closes only after a person has answered, also when it is over
+    (of the safety tier always).
+    signs: empty while the fault needs more than a threshold, a state, an event or silence.
+    suspected: a guess from behaviour, never alerted as certain.
+    """
+
+    code: str
+    kind: str
+    zh: str
+    en: str
+    severity: Severity
+    party: Party
+    advice_zh: str
+    advice_en: str
+    signs: tuple[Sign, ...] = ()
+    clear_delay_s: float = 0.0
+    acknowledge: bool = False
+    safety: bool = False
+    suspected: bool = False

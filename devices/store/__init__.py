@@ -1,0 +1,1 @@
+"""The only I/O of devices: operational database, telemetry store, journal, migrations."""

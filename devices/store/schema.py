@@ -1,0 +1,338 @@
+"""Tables of the operational database, the same on SQLite and PostgreSQL.
+
+Instants are UTC epoch milliseconds in columns that end in `_ms`. `stream` is "live" for what the
+broker delivers, or the name of a back-filled history: a history has its own cursor and its own
+judge state and never touches the live one.
+"""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+LIVE = "live"
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# SQLite gives a rowid to INTEGER keys only; PostgreSQL gets the wide type.
+_Number = BigInteger().with_variant(Integer, "sqlite")
+
+firms = Table(
+    "firms",
+    metadata,
+    Column("id", String(63), primary_key=True),
+    Column("name_zh", Text, nullable=False),
+    Column("name_en", Text, nullable=False),
+    Column("contacts", JSON, nullable=False),
+)
+
+compounds = Table(
+    "compounds",
+    metadata,
+    Column("id", String(63), primary_key=True),
+    Column("name_zh", Text, nullable=False),
+    Column("name_en", Text, nullable=False),
+    Column("firm", ForeignKey("firms.id"), nullable=False),
+    Column("households", Integer, nullable=False),
+    Column("timezone", Text, nullable=False),
+    Column("latitude", Float, nullable=False),
+    Column("longitude", Float, nullable=False),
+    Column("synthetic", Boolean, nullable=False),
+    Column("contacts", JSON, nullable=False),
+)
+
+devices = Table(
+    "devices",
+    metadata,
+    Column("no", _Number, primary_key=True, autoincrement=True),
+    Column("id", String(63), nullable=False, unique=True),
+    Column("kind", String(16), nullable=False),
+    Column("compound", ForeignKey("compounds.id"), nullable=False),
+    Column("parent", String(63)),
+    Column("circuit", Text),
+    Column("name", Text, nullable=False),
+    Column("protocol", String(32), nullable=False),
+    Column("external_id", Text, nullable=False, server_default=""),
+    Column("vendor", Text, nullable=False, server_default=""),
+    Column("model", Text, nullable=False, server_default=""),
+    Column("building", Text, nullable=False, server_default=""),
+    Column("unit", Text, nullable=False, server_default=""),
+    Column("interval_s", Integer, nullable=False),
+    Column("attributes", JSON, nullable=False),
+    Column("commissioned_at_ms", BigInteger),
+    Column("decommissioned_at_ms", BigInteger),
+    Index("ix_devices_compound_kind", "compound", "kind", "id"),
+    Index("ix_devices_parent", "parent"),
+    Index(
+        "uq_devices_protocol_external_id",
+        "protocol",
+        "external_id",
+        unique=True,
+        sqlite_where=text("external_id <> ''"),
+        postgresql_where=text("external_id <> ''"),
+    ),
+)
+
+# What a device is like now. `latest` and `memory` are msgpack: {quantity: [value, at_ms]}, and what
+# the judge must remember to go on after a restart (its own business: api does not read it).
+device_state = Table(
+    "device_state",
+    metadata,
+    Column("stream", String(63), primary_key=True),
+    Column("device_no", _Number, primary_key=True),
+    Column("state", String(12), nullable=False),  # online, offline, unknown, never_seen
+    Column("reason", String(24)),  # lwt, heartbeat_missed, parent_down, never_seen, platform_down
+    Column("since_ms", BigInteger),
+    Column("last_seen_ms", BigInteger),
+    Column("device_at_ms", BigInteger),
+    Column("latest", LargeBinary, nullable=False),
+    Column("memory", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# How many devices of a compound and kind are in each state; absolute, written by the judge with the
+# change that moves one, so that the overview never scans devices.
+compound_counts = Table(
+    "compound_counts",
+    metadata,
+    Column("compound", String(63), primary_key=True),
+    Column("kind", String(16), primary_key=True),
+    Column("online", Integer, nullable=False),
+    Column("offline", Integer, nullable=False),
+    Column("unknown", Integer, nullable=False),
+    Column("never_seen", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+faults = Table(
+    "faults",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("stream", String(63), nullable=False),
+    Column("subject", String(63), nullable=False),
+    Column("code", String(40), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("device", String(63)),
+    Column("compound", String(63)),
+    Column("severity", String(2), nullable=False),
+    Column("safety", Boolean, nullable=False),
+    Column("suspected", Boolean, nullable=False),
+    Column("state", String(12), nullable=False),  # open, acknowledged, cleared, closed
+    Column("since_ms", BigInteger, nullable=False),
+    Column("opened_at_ms", BigInteger, nullable=False),
+    Column("acknowledged_at_ms", BigInteger),
+    Column("acknowledged_by", Text),
+    Column("cleared_at_ms", BigInteger),
+    Column("closed_at_ms", BigInteger),
+    Column("suppressed_by", String(40)),
+    Column("shelved_until_ms", BigInteger),
+    Column("assignee", Text),
+    Column("resolution", Text),
+    Column("occurrences", Integer, nullable=False),
+    Column("late", Boolean, nullable=False),
+    Column("evidence", JSON, nullable=False),
+    Index(
+        "uq_faults_open",
+        "stream",
+        "subject",
+        "code",
+        unique=True,
+        sqlite_where=text("state <> 'closed'"),
+        postgresql_where=text("state <> 'closed'"),
+    ),
+    Index("ix_faults_opened", "opened_at_ms", "id"),
+    Index("ix_faults_compound_opened", "compound", "opened_at_ms", "id"),
+    Index("ix_faults_device_opened", "device", "opened_at_ms", "id"),
+    Index("ix_faults_state_compound", "state", "compound", "severity"),
+)
+
+# What happened to faults; rows are never updated, but for the mark that they were routed.
+fault_events = Table(
+    "fault_events",
+    metadata,
+    Column("id", _Number, primary_key=True, autoincrement=True),
+    Column("fault", ForeignKey("faults.id"), nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("was", String(12)),
+    Column("becomes", String(12), nullable=False),
+    Column("reason", String(32), nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("note", Text),
+    Column("evidence", JSON),
+    Column("routed_at_ms", BigInteger),
+    Index("ix_fault_events_fault", "fault", "id"),
+    Index(
+        "ix_fault_events_unrouted",
+        "id",
+        sqlite_where=text("routed_at_ms IS NULL"),
+        postgresql_where=text("routed_at_ms IS NULL"),
+    ),
+)
+
+# One charging transaction of a port; `order` is the shed's number, unique with the shed.
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("stream", String(63), nullable=False),
+    Column("compound", String(63), nullable=False),
+    Column("shed", String(63), nullable=False),
+    Column("port", String(63), nullable=False),
+    Column("order", Text, nullable=False),
+    Column("state", String(8), nullable=False),  # open, closed
+    Column("started_at_ms", BigInteger),
+    Column("ended_at_ms", BigInteger),
+    Column("duration_s", BigInteger),
+    Column("energy_kwh", Float),
+    Column("fee_fen", BigInteger),
+    Column("stop_reason", String(24)),
+    Column("native_reason", Text),
+    Column("ended_by", String(8)),  # device, platform
+    Column("provisional", Boolean, nullable=False),
+    UniqueConstraint("shed", "order", name="uq_sessions_shed_order"),
+    Index("ix_sessions_compound_started", "compound", "started_at_ms", "id"),
+    Index("ix_sessions_port_started", "port", "started_at_ms"),
+)
+
+# Usage of one device in one hour: absolute figures, never added to. `figures` is msgpack of what
+# `devices.usage` defines for the kind.
+usage_hours = Table(
+    "usage_hours",
+    metadata,
+    Column("compound", String(63), primary_key=True),
+    Column("hour_ms", BigInteger, primary_key=True),
+    Column("device_no", _Number, primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("received", Integer, nullable=False),  # reports that arrived
+    Column("expected", Float, nullable=False),  # reports that the interval promises
+    Column("figures", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# What became of the messages of an hour (of receive time). outcome: stored, duplicate, quarantined
+# add up to what was received; late, partial, retained are marks on stored ones; part counts the
+# rejected parts of stored messages by reason.
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("stream", String(63), primary_key=True),
+    Column("compound", String(63), primary_key=True),  # "unassigned" where the origin is unknown
+    Column("hour_ms", BigInteger, primary_key=True),
+    Column("outcome", String(12), primary_key=True),
+    Column("reason", String(24), primary_key=True),
+    Column("count", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("id", _Number, primary_key=True, autoincrement=True),
+    Column("journal_id", String(32), nullable=False),
+    Column("jseq", BigInteger, nullable=False),
+    Column("received_at_ms", BigInteger, nullable=False),
+    Column("compound", String(63), nullable=False),
+    Column("device", String(63)),
+    Column("topic", Text, nullable=False),
+    Column("reason", String(24), nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("size_bytes", Integer, nullable=False),
+    Column("payload", LargeBinary),  # null beyond the cap per device, reason and hour
+    Column("partial", Boolean, nullable=False),  # the message itself was stored
+    Column("replayed_at_ms", BigInteger),
+    UniqueConstraint("journal_id", "jseq", name="uq_quarantine_journal_id_jseq"),
+    Index("ix_quarantine_compound", "compound", "id"),
+    Index("ix_quarantine_reason", "reason", "id"),
+)
+
+# Where each follower of a log stands. `memory` is msgpack and the follower's own business; for
+# "forward" it holds what the telemetry store confirmed.
+cursors = Table(
+    "cursors",
+    metadata,
+    Column("name", String(63), primary_key=True),
+    Column("journal_id", String(32), nullable=False),
+    Column("position", BigInteger, nullable=False),  # last batch whose effects are committed
+    Column("jseq", BigInteger, nullable=False),  # last message in it
+    Column("revision", BigInteger, nullable=False),
+    Column("watermark_ms", BigInteger),  # send time of the newest probe that was judged
+    Column("updated_at_ms", BigInteger, nullable=False),
+    Column("memory", LargeBinary, nullable=False),
+)
+
+# Numbered log of what people decide: registry, maintenance, actions on faults. The judge reads it
+# at batch borders.
+revisions = Table(
+    "revisions",
+    metadata,
+    Column("id", _Number, primary_key=True, autoincrement=True),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("what", String(24), nullable=False),  # registry, fault, replay
+    Column("subject", String(63), nullable=False),
+    Column("body", JSON, nullable=False),
+)
+
+# Identities of events, and of messages without a sequence number; kept for ten days.
+event_keys = Table(
+    "event_keys",
+    metadata,
+    Column("stream", String(63), primary_key=True),
+    Column("key", LargeBinary(16), primary_key=True),
+    Column("at_ms", BigInteger, nullable=False),
+    Index("ix_event_keys_at", "at_ms"),
+    sqlite_with_rowid=False,
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", _Number, primary_key=True, autoincrement=True),
+    Column("sha256", String(64), nullable=False, unique=True),
+    Column("role", String(8), nullable=False),  # operator, firm, viewer
+    Column("firm", ForeignKey("firms.id")),
+    Column("name", Text, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("revoked_at_ms", BigInteger),
+)
+
+# A browser that logged in with a token.
+web_sessions = Table(
+    "web_sessions",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
+    Column("token", ForeignKey("tokens.id"), nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("expires_at_ms", BigInteger, nullable=False),
+)
+
+# How far long work has come: the back-filled history of the demo.
+progress = Table(
+    "progress",
+    metadata,
+    Column("name", String(63), primary_key=True),
+    Column("done", BigInteger, nullable=False),
+    Column("total", BigInteger, nullable=False),
+    Column("updated_at_ms", BigInteger, nullable=False),
+    Column("body", JSON, nullable=False),
+)
