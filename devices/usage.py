@@ -1,0 +1,161 @@
+"""How gates, sockets and lamps were used: figures of one device and hour, and their sums.
+
+A figure is a plain mapping of numbers, or of names to numbers, so that an hour can be kept as one
+packed row and hours can be added up. Everything in it is an amount: adding two hours' figures gives
+the figures of both. Definitions: domain.md §6.1, §6.2.
+
+gate: granted, denied, remote; by_method, by_direction, deny_reasons
+port: in_use_s, unavailable_s, sessions, session_s, energy_kwh, fee_fen; stop_reasons
+lamp: lit_s, dark_s, unknown_s (lamp-seconds while commanded on), burn_s (lamp-seconds lit),
+      energy_kwh
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+HOUR_MS = 3_600_000
+
+Figures = dict[str, float | dict[str, float]]
+
+# Sessions that count as one: domain.md §6.1.
+LEAST_ENERGY_KWH = 0.01
+NO_SESSION = "no_load_at_start"
+SAFETY_STOPS = ("smoke", "over_temp", "leakage", "ground_fault", "battery_abnormal")
+
+
+def hour_of(at_ms: int) -> int:
+    """The start of the hour that holds `at_ms`. Every zone of ours is whole hours off UTC."""
+    return at_ms - at_ms % HOUR_MS
+
+
+def spread(amount: float, from_ms: int, to_ms: int) -> Iterator[tuple[int, float]]:
+    """`amount` over the hours of [from_ms, to_ms), by time: (hour, share); shares add up to it.
+
+    An empty span gives all of it to its hour.
+    """
+    if to_ms <= from_ms:
+        yield hour_of(to_ms), amount
+        return
+    start = from_ms
+    while start < to_ms:
+        hour = hour_of(start)
+        end = min(hour + HOUR_MS, to_ms)
+        yield hour, amount * (end - start) / (to_ms - from_ms)
+        start = end
+
+
+def add(figures: Figures, name: str, amount: float, of: str | None = None) -> None:
+    """Count `amount` under `name`, or under `name`'s entry `of`."""
+    if of is None:
+        figures[name] = figures.get(name, 0) + amount  # type: ignore[operator]
+        return
+    part = figures.setdefault(name, {})
+    part[of] = part.get(of, 0) + amount  # type: ignore[union-attr, call-overload]
+
+
+def merge(into: Figures, other: Mapping[str, float | Mapping[str, float]]) -> None:
+    """Add `other` to `into`."""
+    for name, amount in other.items():
+        if isinstance(amount, Mapping):
+            for of, part in amount.items():
+                add(into, name, part, of)
+        else:
+            add(into, name, amount)
+
+
+def total(hours: Iterable[Mapping[str, float | Mapping[str, float]]]) -> Figures:
+    """The sum of many hours."""
+    into: Figures = {}
+    for figures in hours:
+        merge(into, figures)
+    return into
+
+
+def register_delta(before: float | None, now: float) -> float:
+    """What a cumulative register grew by; 0.0 for its first reading.
+
+    A value below the one before is a reset: it has counted from zero since.
+    """
+    if before is None:
+        return 0.0
+    return now - before if now >= before else now
+
+
+def counts_as_session(stop_reason: str | None, energy_kwh: float | None) -> bool:
+    """Whether an ended session is one in the figures: it was no mere plug-in without a load."""
+    return stop_reason != NO_SESSION and (energy_kwh or 0.0) > LEAST_ENERGY_KWH
+
+
+def lit_lamps(power_w: float, nominal_w: float, dim: float, lamp_count: int) -> int:
+    """How many lamps of a circuit burn, from its power: clamp(round(n·P / (P_nominal·dim)), 0, n).
+
+    nominal_w: of the whole circuit. dim: 0…1. Source: domain.md §6.2.
+    """
+    expected = nominal_w * dim
+    if expected <= 0:
+        return 0
+    return max(0, min(lamp_count, round(lamp_count * power_w / expected)))
+
+
+def gates(figures: Figures) -> dict[str, object]:
+    """The gate figures of the API, from the sum of hours."""
+    granted, denied = _number(figures, "granted"), _number(figures, "denied")
+    return {
+        "passages": int(granted),
+        "denied": int(denied),
+        "denial_rate": denied / (granted + denied) if granted + denied else None,
+        "remote_openings": int(_number(figures, "remote")),
+        "by_method": _counts(figures, "by_method"),
+        "by_direction": _counts(figures, "by_direction"),
+        "deny_reasons": _counts(figures, "deny_reasons"),
+    }
+
+
+def charging(figures: Figures, *, ports: int, seconds: float) -> dict[str, object]:
+    """The charging figures of the API, from the sum of hours of `ports` sockets over `seconds`."""
+    in_use_s = _number(figures, "in_use_s")
+    available_s = max(0.0, ports * seconds - _number(figures, "unavailable_s"))
+    sessions, energy_kwh = _number(figures, "sessions"), _number(figures, "energy_kwh")
+    stops = _counts(figures, "stop_reasons")
+    safety = sum(stops.get(reason, 0) for reason in SAFETY_STOPS)
+    available_days = available_s / 86_400
+    return {
+        "sessions": int(sessions),
+        "energy_kwh": energy_kwh,
+        "fee_fen": int(_number(figures, "fee_fen")),
+        "utilisation": min(1.0, in_use_s / available_s) if available_s else None,
+        "turnover": sessions / available_days if available_days else None,
+        "mean_energy_kwh": energy_kwh / sessions if sessions else None,
+        "mean_duration_h": _number(figures, "session_s") / 3600 / sessions if sessions else None,
+        "kwh_per_port_day": energy_kwh / available_days if available_days else None,
+        "stop_reasons": stops,
+        "safety_stops_per_1000": safety * 1000 / sessions if sessions else None,
+    }
+
+
+def lighting(figures: Figures) -> dict[str, object]:
+    """The lighting figures of the API, from the sum of hours.
+
+    lit, dark and unknown are lamp-hours while the lamps were to be on; unknown never counts as lit.
+    """
+    lit_h, dark_h, unknown_h = (
+        _number(figures, name) / 3600 for name in ("lit_s", "dark_s", "unknown_s")
+    )
+    commanded_h = lit_h + dark_h + unknown_h
+    return {
+        "burn_hours": _number(figures, "burn_s") / 3600,
+        "energy_kwh": _number(figures, "energy_kwh"),
+        "lamp_on_rate": lit_h / commanded_h if commanded_h else None,
+        "lit": lit_h,
+        "dark": dark_h,
+        "unknown": unknown_h,
+    }
+
+
+def _number(figures: Figures, name: str) -> float:
+    amount = figures.get(name, 0)
+    return 0.0 if isinstance(amount, Mapping) else amount
+
+
+def _counts(figures: Figures, name: str) -> dict[str, int]:
+    counts = figures.get(name, {})
+    return {of: int(n) for of, n in counts.items()} if isinstance(counts, Mapping) else {}
