@@ -136,7 +136,7 @@ def begin(
 def reopen(
     fault: Fault, severity: Severity, safety: bool, now_ms: int, evidence: Mapping[str, object]
 ) -> Move:
-    """The condition of a cleared, or just closed, fault is back: the same fault, counted once more."""
+    """The condition of a cleared, or just closed, fault is back: the same fault, once more."""
     again = replace(
         fault,
         state=State.OPEN,

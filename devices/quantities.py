@@ -53,7 +53,7 @@ class Quantity:
     many: bool = False
 
     def check(self, raw: object) -> Value:
-        """`raw` as a value of this quantity; raises BadValue (bad_type, bad_number, out_of_range)."""
+        """`raw` as a value of this quantity; BadValue (bad_type, bad_number, out_of_range)."""
         match self.type:
             case Type.BOOL:
                 if isinstance(raw, bool):

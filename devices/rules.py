@@ -58,7 +58,7 @@ def comparison(text: str) -> Callable[[float], bool]:
 
 @dataclass(frozen=True, slots=True)
 class Becomes:
-    """An event's condition is over once `quantity` reads `clears` (a comparison, or words/bools)."""
+    """An event's condition is over once `quantity` reads `clears` (a comparison, or values)."""
 
     quantity: str
     clears: str | tuple[Value, ...]
@@ -135,7 +135,7 @@ class Stopped:
 class Silent:
     """No live contact for the silence limit, which is the delay itself.
 
-    lighting_hours_only: a switched supply leaves lamps without power by day; then silence is normal.
+    lighting_hours_only: a switched supply leaves lamps without power by day, silent and well.
     """
 
     lighting_hours_only: bool = False

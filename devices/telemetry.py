@@ -50,7 +50,7 @@ class TelemetryRefused(TelemetryError):
 
 
 class BadPoint(TelemetryError):
-    """400, 422: something in the batch cannot be stored. dropped: how many, where the store says."""
+    """400, 422: something in the batch cannot be stored. dropped: how many, if the store says."""
 
     retry = Retry.NEVER
 
@@ -65,14 +65,16 @@ class TooLarge(TelemetryError):
     retry = Retry.NEVER
 
 
-class Sample(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Sample:
     """A raw reading."""
 
     at_ms: int
     value: Value
 
 
-class Bucket(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Bucket:
     """An aggregate over [at_ms, at_ms + every). min, mean, max are None for words and flags."""
 
     at_ms: int

@@ -49,7 +49,9 @@ def add(figures: Figures, name: str, amount: float, of: str | None = None) -> No
         figures[name] = figures.get(name, 0) + amount  # type: ignore[operator]
         return
     part = figures.setdefault(name, {})
-    part[of] = part.get(of, 0) + amount  # type: ignore[union-attr, call-overload]
+    if not isinstance(part, dict):
+        raise TypeError(f"{name} is one number here and has no part {of}")
+    part[of] = part.get(of, 0) + amount
 
 
 def merge(into: Figures, other: Mapping[str, float | Mapping[str, float]]) -> None:
