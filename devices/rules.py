@@ -5,8 +5,9 @@ for its delay, and is over when no sign holds any more. Nothing here looks at a 
 `ingest.judge` does.
 """
 
+import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -35,8 +36,8 @@ class Party(StrEnum):
 _COMPARISON = re.compile(r"(>=|<=|>|<)\s*(-?\d+(?:\.\d+)?)|(-?\d+(?:\.\d+)?)\.\.(-?\d+(?:\.\d+)?)")
 
 
-def comparison(text: str) -> Callable[[float], bool]:
-    """The test that `text` spells: ">=70", "<187", or "198..242" (both ends included).
+def band(text: str) -> tuple[float, float]:
+    """The closed interval that `text` spells: ">=70", "<187", or "198..242" (both ends included).
 
     Raises ValueError for anything else.
     """
@@ -45,14 +46,13 @@ def comparison(text: str) -> Callable[[float], bool]:
         raise ValueError(f"{text!r} is neither a comparison like '>=70' nor a band like '198..242'")
     operator, level, low, high = match.groups()
     if operator is None:
-        lowest, highest = float(low), float(high)
-        return lambda value: lowest <= value <= highest
+        return float(low), float(high)
     bound = float(level)
     return {
-        ">=": lambda value: value >= bound,
-        "<=": lambda value: value <= bound,
-        ">": lambda value: value > bound,
-        "<": lambda value: value < bound,
+        ">=": (bound, math.inf),
+        "<=": (-math.inf, bound),
+        ">": (math.nextafter(bound, math.inf), math.inf),
+        "<": (-math.inf, math.nextafter(bound, -math.inf)),
     }[operator]
 
 
