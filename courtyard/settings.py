@@ -1,0 +1,282 @@
+"""Settings: read once, from the environment and an optional TOML file, into frozen values.
+
+Each is `COURTYARD_` and its name in capitals; in the file it has the bare name in small letters.
+The environment wins. What may hold a password can also be given as `COURTYARD_…_FILE`, a file with
+the value in it. An unknown name is an error: a misspelt setting would be ignored in silence.
+"""
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from secrets import token_hex
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from courtyard.errors import UsageError
+
+PREFIX = "COURTYARD_"
+CONFIG = f"{PREFIX}CONFIG"
+# Set by the test suites for themselves; a part that a test starts inherits them.
+FOREIGN_PREFIXES = (f"{PREFIX}TEST_",)
+
+_UNITS_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
+
+
+def parse_duration(raw: object) -> timedelta:
+    """`"24h"`, `"90s"`, `"200ms"`; raises ValueError."""
+    if isinstance(raw, timedelta):
+        return raw
+    match = _DURATION.fullmatch(str(raw).strip())
+    if match is None:
+        raise ValueError(f"{raw!r} is not a duration like 24h, 10m, 90s or 200ms")
+    number, unit = match.groups()
+    return timedelta(milliseconds=float(number) * _UNITS_MS[unit])
+
+
+def format_duration(value: timedelta) -> str:
+    """The shortest form that `parse_duration` reads back."""
+    left_ms = round(value / timedelta(milliseconds=1))
+    unit, size_ms = next(
+        (unit, size_ms)
+        for unit, size_ms in reversed(_UNITS_MS.items())
+        if left_ms % size_ms == 0 and (left_ms or unit == "s")
+    )
+    return f"{left_ms // size_ms}{unit}"
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(parse_duration),
+    PlainSerializer(format_duration),
+    Field(gt=timedelta(0)),
+]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+def _broker_url(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value()
+    if not text:
+        return value
+    url = urlsplit(text)
+    if url.scheme not in ("mqtt", "mqtts") or not url.hostname:
+        raise ValueError("is not like mqtt://user:password@host:1883 or mqtts://host:8883")
+    if url.path not in ("", "/") or url.query:
+        raise ValueError("has something after host and port; mqtt://host:1883 is all there is")
+    _ = url.port  # raises ValueError for one that is no port
+    return value
+
+
+def _database_url(value: SecretStr) -> SecretStr:
+    if not value.get_secret_value():
+        return value
+    try:
+        url = make_url(value.get_secret_value())
+    except ArgumentError:
+        raise ValueError(
+            "is not a database URL like postgresql+psycopg://user:password@host/courtyard"
+        ) from None
+    if url.get_backend_name() not in ("sqlite", "postgresql"):
+        raise ValueError(f"names {url.get_backend_name()}; SQLite and PostgreSQL are known")
+    return value
+
+
+def _journal_url(value: str) -> str:
+    if value:
+        raise ValueError("must be empty: this version keeps its journal in the data directory")
+    return value
+
+
+def _web_url(value: str) -> str:
+    url = urlsplit(value)
+    if value and (url.scheme not in ("http", "https") or not url.hostname):
+        raise ValueError("is not like http://host:8086")
+    return value.rstrip("/")
+
+
+class Settings(BaseSettings):
+    """All settings. Secrets do not show when it is printed."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    data_dir: Path = Field(Path("data"), description="where the embedded stores and keys are kept")
+    broker_url: Annotated[SecretStr, AfterValidator(_broker_url)] = Field(
+        SecretStr(""), description="mqtt://user:password@host:1883, mqtts://…; empty: embedded"
+    )
+    broker_ca: Path | None = Field(
+        None, description="certificate authority of an mqtts:// broker; empty: the system's"
+    )
+    database_url: Annotated[SecretStr, AfterValidator(_database_url)] = Field(
+        SecretStr(""), description="SQLAlchemy URL; empty: SQLite in the data directory"
+    )
+    journal_url: Annotated[str, AfterValidator(_journal_url)] = Field(
+        "", description="empty: SQLite in the data directory"
+    )
+    influxdb_url: Annotated[str, AfterValidator(_web_url)] = Field(
+        "", description="InfluxDB 2; empty: embedded telemetry store"
+    )
+    influxdb_token: SecretStr = Field(SecretStr(""), description="may read and write the bucket")
+    influxdb_org: str = Field("", description="organisation")
+    influxdb_bucket: str = Field("", description="bucket")
+    api_host: str = Field("127.0.0.1", min_length=1, description="address that the API listens on")
+    api_port: Port = Field(8000, description="port of API and console; of the demo too")
+    metrics_port: Port = Field(9101, description="port of ingest's /metrics")
+    secret_key: SecretStr = Field(
+        SecretStr(""), description="keyed hashes; empty: made and kept in the data directory"
+    )
+    journal_retention: Duration = Field(
+        timedelta(hours=24), description="how long the journal keeps what all have read"
+    )
+    log: Literal["text", "json"] | None = Field(
+        None, description="text or json; empty: text on a terminal, else json"
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the signature is pydantic-settings' own
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what `load_settings` was handed: it alone knows unknown names and `…_FILE`."""
+        return (init_settings,)
+
+    @model_validator(mode="after")
+    def _influxdb_is_whole(self) -> "Settings":
+        if self.influxdb_url:
+            for name in ("influxdb_token", "influxdb_org", "influxdb_bucket"):
+                value = getattr(self, name)
+                if not (value.get_secret_value() if isinstance(value, SecretStr) else value):
+                    raise ValueError(f"{variable(name)}: must be set when InfluxDB is used")
+        return self
+
+    @property
+    def database(self) -> str:
+        """The database URL to open, with its password."""
+        return self.database_url.get_secret_value() or f"sqlite:///{self.data_dir / 'courtyard.db'}"
+
+    @property
+    def is_database_embedded(self) -> bool:
+        return make_url(self.database).get_backend_name() == "sqlite"
+
+    @property
+    def journal_path(self) -> Path:
+        return self.data_dir / "journal.db"
+
+    @property
+    def telemetry_path(self) -> Path:
+        return self.data_dir / "telemetry.db"
+
+
+def variable(name: str) -> str:
+    """The environment variable of the setting `name`."""
+    return PREFIX + name.upper()
+
+
+SECRETS = tuple(
+    name for name, field in Settings.model_fields.items() if field.annotation is SecretStr
+)
+
+
+def load_settings(environ: Mapping[str, str]) -> Settings:
+    """The settings that `environ` and its TOML file give; UsageError names the wrong one."""
+    given: dict[str, Any] = {}
+    source: dict[str, str] = {}  # name of the setting → what to call it in an error
+    if path := environ.get(CONFIG):
+        for key, value in _read_toml(path).items():
+            name, content = _resolve(key, value, f"{key} in {path}")
+            given[name], source[name] = content, f"{key} in {path}"
+    from_environment: set[str] = set()
+    for key, raw in environ.items():
+        if not key.startswith(PREFIX) or key == CONFIG or key.startswith(FOREIGN_PREFIXES):
+            continue
+        name, content = _resolve(key.removeprefix(PREFIX).lower(), raw, key)
+        if name in from_environment:
+            raise UsageError(f"{source[name]} and {key} are both set: set one of them")
+        from_environment.add(name)
+        given[name], source[name] = content, key
+    # An empty variable is how compose files and shells say "not set".
+    given = {name: value for name, value in given.items() if value != ""}
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        raise UsageError(_first_line(error, source)) from None
+
+
+def _read_toml(path: str) -> dict[str, Any]:
+    try:
+        with Path(path).open("rb") as file:
+            return tomllib.load(file)
+    except OSError as error:
+        raise UsageError(f"{CONFIG}: {path} cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{CONFIG}: {path} is not TOML: {error}") from None
+
+
+def _resolve(key: str, raw: object, called: str) -> tuple[str, object]:
+    """The setting that `key` means and its value, read from a file for `…_file`."""
+    if key in Settings.model_fields:
+        return key, raw
+    name = key.removesuffix("_file")
+    if name not in SECRETS or name == key:
+        raise UsageError(f"{called}: there is no such setting; the README lists them")
+    if raw == "":
+        return name, ""
+    try:
+        return name, Path(str(raw)).read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{called}: {raw} cannot be read: {error}") from None
+
+
+def _first_line(error: ValidationError, source: Mapping[str, str]) -> str:
+    """One line for the first thing that is wrong, without the value: it may be a secret."""
+    first = error.errors(include_url=False, include_context=False)[0]
+    text = first["msg"].removeprefix("Value error, ")
+    if not first["loc"]:
+        return text
+    name = str(first["loc"][0])
+    return f"{source.get(name, variable(name))}: {text}"
+
+
+def secret_key(settings: Settings) -> bytes:
+    """The key of this installation: as set, else made once and kept in the data directory."""
+    if given := settings.secret_key.get_secret_value():
+        return given.encode()
+    return kept_secret(settings.data_dir / "secret.key").encode()
+
+
+def kept_secret(path: Path) -> str:
+    """The secret in `path`; made there, readable by the owner alone, if there is none yet."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        # Written aside and linked: of two processes that start together both read one key.
+        fresh = path.with_name(f"{path.name}.{token_hex(8)}")
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(token_hex(32))
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(fresh, path)
+        except FileExistsError:
+            pass
+        finally:
+            fresh.unlink()
+    return path.read_text("ascii").strip()
