@@ -13,6 +13,7 @@ class Type(StrEnum):
     INT = "int"
     BOOL = "bool"
     ENUM = "enum"
+    TEXT = "text"  # only a field of an event: no quantity is free text
 
 
 class Role(StrEnum):
@@ -38,6 +39,7 @@ class Quantity:
     low, high: the valid range, both ends included; outside it a value is refused and counted.
     values: the words of an enum. safety: a refused value of it is still an alarm.
     many: instances are told apart by a suffix (`reader_online_1`, `stream_ok_3`).
+    null: what devices send when they do not know; whoever decodes takes it for null.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Quantity:
     values: tuple[str, ...] = ()
     safety: bool = False
     many: bool = False
+    null: Value | None = None
 
     def check(self, raw: object) -> Value:
         """`raw` as a value of this quantity; BadValue (bad_type, bad_number, out_of_range)."""

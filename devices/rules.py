@@ -31,6 +31,7 @@ class Party(StrEnum):
     GRID = "grid"
     NETWORK = "network"
     RESIDENT = "resident"
+    OPERATOR = "operator"  # whoever runs courtyard: the platform's own alarms only
 
 
 _COMPARISON = re.compile(r"(>=|<=|>|<)\s*(-?\d+(?:\.\d+)?)|(-?\d+(?:\.\d+)?)\.\.(-?\d+(?:\.\d+)?)")
@@ -74,9 +75,14 @@ class Follows:
 
 @dataclass(frozen=True, slots=True)
 class Quiet:
-    """The condition counts as over after so long without a new sign; 0: at once."""
+    """The condition counts as over after so long without a new sign; 0: at once.
+
+    For a gauge: without a new sample. Time counts only while the device is online, because its own
+    silence is no quiet, and only while `given` (quantity, values) of the same device holds.
+    """
 
     after_s: float
+    given: tuple[str, tuple[Value, ...]] | None = None
 
 
 Over = Becomes | Follows | Quiet
@@ -100,8 +106,10 @@ class Beyond:
 class Equals:
     """A state that is sent on change. Values in neither tuple are unknown and change nothing.
 
+    Instances of one quantity (`reader_online_1`, `_2`) are judged apart: any of them is a sign.
     of: the kind of child whose state it is, when the rule's subject is the parent.
     unless: (quantity, values) of the same device that excuse it.
+    over: further ways to end, seen at the rule's subject, for boards that latch the state.
     """
 
     quantity: str
@@ -109,6 +117,7 @@ class Equals:
     clears: tuple[Value, ...]
     of: str | None = None
     unless: tuple[str, tuple[Value, ...]] | None = None
+    over: tuple[Over, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +134,12 @@ class Stopped:
     """A charging session that ended for one of these canonical stop reasons.
 
     On a shed's rule it is the end of a session at any of its ports.
+    unread: it is a sign only while this quantity is unknown (no sample within three intervals).
     """
 
     reasons: tuple[str, ...]
     over: tuple[Over, ...] = ()
+    unread: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,13 +157,18 @@ Detector = Beyond | Equals | Happened | Stopped | Silent
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """One way to see a fault. only: attributes the device must have (`{"form": "barrier"}`)."""
+    """One way to see a fault.
+
+    severity, safety: the fault has the worst severity of the signs that held, and is of the safety
+    tier if its rule or one of these signs is.
+    only: attributes the device must have (`{"form": "barrier"}`); None: it must not have this one.
+    """
 
     detector: Detector
     severity: Severity
     delay_s: float
     safety: bool = False
-    only: Mapping[str, Value] = field(default_factory=dict)
+    only: Mapping[str, Value | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
