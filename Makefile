@@ -1,0 +1,70 @@
+# Verbs for people and for CI. `make` alone lists them.
+# Needs make and Python >= 3.11; everything else is installed into .venv from the lock file.
+
+PYTHON ?=
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+PYTEST := $(BIN)/pytest
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo check test integration bench lock wheel
+
+help: ## list the verbs
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(INSTALLED) ## install what is locked into .venv
+
+demo: $(INSTALLED) ## the whole system with a simulated district; Ctrl-C ends it (ARGS="--port 8001")
+	@exec $(BIN)/courtyard demo $(ARGS)
+
+check: $(INSTALLED) ## format, lint, types, layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: $(INSTALLED) ## all tests but those of the other combinations (ARGS="-k shed")
+	$(PYTEST) -n 2 --dist loadgroup --ignore tests/integration $(ARGS)
+
+integration: $(INSTALLED) ## tests/integration, then end to end over the other brokers and databases
+	$(PYTEST) tests/integration $(ARGS)
+	COURTYARD_TEST_BROKER=mosquitto COURTYARD_TEST_MQTT=3.1.1 $(PYTEST) tests/e2e $(ARGS)
+	COURTYARD_TEST_BROKER=nats COURTYARD_TEST_MQTT=3.1.1 $(PYTEST) tests/e2e $(ARGS)
+	COURTYARD_TEST_BROKER=mosquitto COURTYARD_TEST_DATABASE=postgresql $(PYTEST) tests/e2e $(ARGS)
+
+bench: $(INSTALLED) ## messages a second and CPU a message, beside a stock client
+	$(BIN)/python -m bench $(ARGS)
+
+lock: $(INSTALLED) ## resolve the requirements again and write both lock files
+	$(BIN)/python -m pip install --quiet "uv==0.13.9"
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
+		--extra postgres --extra spreadsheets pyproject.toml -o requirements.txt
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
+		--extra dev pyproject.toml -o requirements-dev.txt
+
+wheel: $(INSTALLED) ## build dist/courtyard-*.whl
+	$(BIN)/hatchling build -t wheel
+
+$(INSTALLED): requirements-dev.txt pyproject.toml
+	@set -e; python="$(PYTHON)"; \
+	if [ -z "$$python" ]; then \
+		for candidate in python3 python3.14 python3.13 python3.12 python3.11; do \
+			if $$candidate -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
+			then python=$$candidate; break; fi; \
+		done; \
+	fi; \
+	if [ -z "$$python" ]; then echo "no Python >= 3.11 on PATH: install one" >&2; exit 1; fi; \
+	if [ ! -x $(BIN)/python ]; then \
+		if ! $$python -c 'import ensurepip, venv' 2>/dev/null; then \
+			echo "$$python has no venv module: on Debian and Ubuntu, apt install python3-venv" >&2; \
+			exit 1; fi; \
+		echo "making $(VENV) with $$python"; $$python -m venv $(VENV); \
+	fi; \
+	echo "installing the locked packages into $(VENV) (once; about a minute)"; \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		--only-binary :all: -r requirements-dev.txt; \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+		--no-build-isolation --editable .; \
+	touch $@
