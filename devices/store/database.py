@@ -25,11 +25,8 @@ from sqlalchemy.pool import ConnectionPoolEntry
 WAIT_S = 30  # for a lock, and for one statement on PostgreSQL
 MIGRATION_WAIT_S = 600  # a starter waits so long for another one that migrates
 
-_POOL = {
-    "pool_size": 5,
-    "max_overflow": 10,
-    "pool_timeout": 10,
-}  # PostgreSQL's default is 100 in all
+# A few processes share what PostgreSQL allows by default, 100 connections.
+_POOL = {"pool_size": 5, "max_overflow": 10, "pool_timeout": 10}
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK = 0x636F7572  # "cour"; PostgreSQL's advisory locks are numbers
 _SQLITE = "courtyard_sqlite"  # execution option: the _Begin of the next transaction
