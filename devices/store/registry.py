@@ -85,7 +85,7 @@ def load(connection: Connection) -> Registry:
 
 def device_numbers(connection: Connection) -> dict[str, int]:
     """The database's short number of every device, which the large tables use as key."""
-    return dict(connection.execute(select(device_table.c.id, device_table.c.no)).tuples().all())
+    return dict(connection.execute(select(device_table.c.id, device_table.c.no)).all())
 
 
 def newest_revision(connection: Connection, what: str = _REGISTRY) -> int:

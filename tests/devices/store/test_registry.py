@@ -126,7 +126,7 @@ def test_saving_the_same_twice_changes_nothing(any_database: Engine) -> None:
     ],
 )
 def test_a_changed_field_is_written_with_a_new_number(
-    any_database: Engine, change: dict[str, object]
+    any_database: Engine, change: dict[str, Any]
 ) -> None:
     first = saved(any_database, a_registry(SHED, a_device()))
     second = saved(any_database, a_registry(SHED, a_device(**change)))
