@@ -1,0 +1,247 @@
+"""Charging socket of a shed; it travels inside its shed's messages.
+
+Source: domain.md §2.3, §3.1, §4.1 and §4.3.
+"""
+
+from devices.kinds.kind import (
+    Kind,
+    by_name,
+    count,
+    event,
+    events,
+    gauge,
+    number,
+    register,
+    state,
+    text,
+    whole,
+    word,
+)
+from devices.quantities import Role
+from devices.rules import (
+    Becomes,
+    Beyond,
+    Equals,
+    Party,
+    Quiet,
+    Rule,
+    Severity,
+    Sign,
+    Stopped,
+)
+from devices.stop_reasons import PortStatus, StopReason
+
+STATUSES = tuple(status.value for status in PortStatus)
+
+# What a socket reads when the board sees nothing wrong with it.
+GOOD = ("idle", "connected", "reserved", "in_use", "full", "paused")
+
+_PORT_NO = whole("port_no", 1, 64, required=True)
+_ORDER = text("order", 64, required=True)
+
+PORT = Kind(
+    name="port",
+    zh="充电插座",
+    en="Charging socket",
+    interval_s=60,
+    silence_floor_s=90,
+    quantities=by_name(
+        state("port_status", "端口状态", "Status", *STATUSES),
+        gauge("power_w", "功率", "Power", "W", 0, 3000),
+        gauge("current_a", "电流", "Current", "A", 0, 16),
+        register("session_energy_kwh", "本次电量", "Session energy", "kWh", 30),
+        count("session_s", "本次时长", "Session time", 0, 86_400, role=Role.COUNTER, unit="s"),
+        count(
+            "session_fee_fen", "本次金额", "Session fee", 0, 100_000, role=Role.COUNTER, unit="分"
+        ),
+        # Faults begin at 70 and 90 °C, so nothing below 205 is implausible.
+        gauge("port_temp_c", "端口温度", "Socket temperature", "°C", -50, 205, safety=True),
+        # The highest tier of the order, not the current one (JUY).
+        count("tier", "功率档位", "Power tier", 0, 7, role=Role.STATE),
+    ),
+    events=events(
+        event(
+            "session_start",
+            "开始充电",
+            "Charging started",
+            _PORT_NO,
+            _ORDER,
+            word("mode", "full", "money", "time", "energy"),
+            word("pay", "scan", "card", "admin", "coin", "free_button"),
+            number("limit", 0, 1_000_000),
+        ),
+        event(
+            "session_end",
+            "结束充电",
+            "Charging ended",
+            _PORT_NO,
+            _ORDER,
+            whole("session_s", 0, 86_400),
+            number("session_energy_kwh", 0, 30),
+            whole("session_fee_fen", 0, 100_000),
+            word("stop_reason", *(reason.value for reason in StopReason)),
+            text("native_reason"),
+            number("stop_power_w", 0, 3000),
+            text("card_hash"),
+        ),
+    ),
+)
+
+# An idle board sends no temperature (JUY): half an hour without one on an idle socket is cold.
+_COOLED = Quiet(1800, given=("port_status", ("idle",)))
+_COOL_AGAIN = (Becomes("port_temp_c", "<60"), _COOLED)
+
+_FUSE_WHOLE = tuple(s for s in STATUSES if s not in ("fuse_blown", "offline", "unknown"))
+
+RULES = (
+    Rule(
+        code="PORT_BATTERY_ABNORMAL",
+        kind="port",
+        zh="电池异常",
+        en="Battery abnormal",
+        severity=Severity.P2,
+        party=Party.RESIDENT,
+        advice_zh="停止充电，移走车辆检查",
+        advice_en="Stop charging; move and inspect the bike",
+        signs=(Sign(Stopped(("battery_abnormal",)), Severity.P2, delay_s=0),),
+        acknowledge=True,
+        safety=True,
+    ),
+    Rule(
+        code="PORT_FAULT",
+        kind="port",
+        zh="端口输出故障",
+        en="Output fault",
+        severity=Severity.P3,
+        party=Party.VENDOR,
+        advice_zh="检修端口",
+        advice_en="Repair the port",
+        signs=(
+            Sign(
+                Equals("port_status", ("output_fault",), ("idle", "in_use")),
+                Severity.P3,
+                delay_s=60,
+            ),
+            # No delay: any socket is idle seconds after a stop, so nothing would ever be raised.
+            Sign(
+                Stopped(
+                    ("device_fault", "short_circuit", "emergency_stop", "power_unstable"),
+                    over=(Becomes("port_status", ("idle", "in_use")),),
+                ),
+                Severity.P3,
+                delay_s=0,
+            ),
+        ),
+        clear_delay_s=60,
+    ),
+    Rule(
+        code="PORT_FUSE_BLOWN",
+        kind="port",
+        zh="保险丝熔断",
+        en="Fuse blown",
+        severity=Severity.P3,
+        party=Party.VENDOR,
+        advice_zh="查明原因后更换保险丝",
+        advice_en="Find the cause, replace the fuse",
+        signs=(
+            Sign(
+                Equals("port_status", ("fuse_blown",), _FUSE_WHOLE),
+                Severity.P3,
+                delay_s=60,
+            ),
+            Sign(
+                Stopped(("fuse_blown",), over=(Becomes("port_status", _FUSE_WHOLE),)),
+                Severity.P3,
+                delay_s=0,
+            ),
+        ),
+    ),
+    Rule(
+        code="PORT_IDLE_SUSPECT",
+        kind="port",
+        zh="插座长期无人用",
+        en="Idle while neighbours busy (suspected)",
+        severity=Severity.P4,
+        party=Party.VENDOR,
+        advice_zh="试充核实插座与二维码",
+        advice_en="Test the socket and its QR code",
+        suspected=True,
+    ),
+    Rule(
+        code="PORT_NO_LOAD_REPEAT",
+        kind="port",
+        zh="插座疑似损坏",
+        en="Socket broken (suspected)",
+        severity=Severity.P4,
+        party=Party.VENDOR,
+        advice_zh="检查插孔与接线",
+        advice_en="Check contacts and wiring",
+        suspected=True,
+    ),
+    Rule(
+        code="PORT_OVERPOWER",
+        kind="port",
+        zh="超功率",
+        en="Over-power",
+        severity=Severity.P3,
+        party=Party.RESIDENT,
+        advice_zh="提醒勿接大功率电器",
+        advice_en="Remind: no high-power loads",
+        # The board has measured, cut and ended the order: raised and over in one step.
+        signs=(Sign(Stopped(("over_power",), over=(Quiet(0),)), Severity.P3, delay_s=0),),
+    ),
+    Rule(
+        # P1 is of the safety tier, P2 is not. An answered P1 without readings is over as P2 is.
+        code="PORT_OVERTEMP",
+        kind="port",
+        zh="端口过温",
+        en="Port over-temperature",
+        severity=Severity.P2,
+        party=Party.PROPERTY,
+        advice_zh="断电并到场检查插座",
+        advice_en="Cut power; inspect the socket",
+        signs=(
+            Sign(Beyond("port_temp_c", ">=70", "<60", over=(_COOLED,)), Severity.P2, delay_s=30),
+            Sign(
+                Beyond("port_temp_c", ">=90", "<60", over=(_COOLED,)),
+                Severity.P1,
+                delay_s=0,
+                safety=True,
+            ),
+            Sign(Stopped(("over_temp",), over=_COOL_AGAIN), Severity.P2, delay_s=30),
+            Sign(
+                Stopped(("over_temp",), over=_COOL_AGAIN, unread="port_temp_c"),
+                Severity.P1,
+                delay_s=0,
+                safety=True,
+            ),
+            Sign(Equals("port_status", ("paused_high_temp",), GOOD), Severity.P2, delay_s=30),
+        ),
+        clear_delay_s=300,
+    ),
+    Rule(
+        code="PORT_OVERTIME",
+        kind="port",
+        zh="超时充电",
+        en="Charging too long",
+        severity=Severity.P3,
+        party=Party.PROPERTY,
+        advice_zh="远程停止并提醒车主",
+        advice_en="Stop remotely; tell the owner",
+    ),
+    Rule(
+        code="PORT_RELAY_STUCK",
+        kind="port",
+        zh="继电器粘连",
+        en="Relay stuck",
+        severity=Severity.P1,
+        party=Party.VENDOR,
+        advice_zh="断开总闸，停用端口",
+        advice_en="Open the breaker; take the port out",
+        # Taken out of use it stays stuck: only idle says that the relay has opened.
+        signs=(Sign(Equals("port_status", ("relay_stuck",), ("idle",)), Severity.P1, delay_s=0),),
+        clear_delay_s=300,
+        acknowledge=True,
+        safety=True,
+    ),
+)
