@@ -1,9 +1,76 @@
-"""Reading and writing a registry as plain data: what is wrong in it is found all at once."""
+"""A registry as plain data: read with everything that is wrong told at once, and written again.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+The form is that of `registry import` and `registry export`: one object with `firms`, `compounds`
+and `devices`, or rows of devices with the same names as columns. A shed's ports need no entries of
+their own: they are made from its `ports`; one that differs (another name, say) may have an entry.
+"""
 
+import json
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from devices.ids import ID, is_id, port_id
+from devices.journal import UNASSIGNED
+from devices.kinds import KINDS
+from devices.messages import Value
+from devices.quantities import MAX_EXACT
+from devices.registry import Compound, Contact, Device, Firm, Name, Registry
+
+PROTOCOLS = (
+    "native",
+    "facesluice",
+    "juy",
+    "tasmota",
+    "jetlinks",
+    "zigbee2mqtt",
+    "shelly",
+    "thingsboard",
+    "sparkplug",
+)
+RESERVED = (UNASSIGNED, "platform")  # subjects of accounts and faults that are no place or device
+
+MAX_PORTS = 64
+MAX_INTERVAL_S = 7 * 86_400
+MAX_TEXT = 256
+MAX_ATTRIBUTES = 64
 SHOWN = 50  # problems in the text of an error; the error itself has all of them
+
+_FIELDS = (
+    "id",
+    "kind",
+    "compound",
+    "parent",
+    "circuit",
+    "name",
+    "protocol",
+    "external_id",
+    "vendor",
+    "model",
+    "building",
+    "unit",
+    "interval_s",
+    "commissioned_at",
+    "decommissioned_at",
+)
+# Attributes that have a column of their own name in rows; others are columns `attributes.<name>`.
+ATTRIBUTES = ("ports", "port_no", "form", "granularity", "lamp_count", "nominal_power_w", "supply")
+
+_WHOLE_ATTRIBUTES = {"ports": MAX_PORTS, "port_no": MAX_PORTS, "lamp_count": 1000}
+_WORD_ATTRIBUTES = {
+    ("gate", "form"): ("pedestrian", "barrier"),
+    ("lamp", "granularity"): ("lamp", "circuit"),
+}
+_ONLY = {"ports": "shed", "port_no": "port"}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ATTRIBUTE_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+# Longer digits, and those after a leading zero, are names: a SIM card's, a building's.
+_WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,15})")
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,15})(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
+_SHORTENED = re.compile(r"[0-9][.,]?[0-9]*[eE]\+[0-9]+")  # what a spreadsheet makes of an IMEI
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,3 +93,620 @@ class BadRegistry(ValueError):
             lines.append(f"… and {len(problems) - SHOWN} more")
         super().__init__("\n".join(lines))
         self.problems = tuple(problems)
+
+
+def parse(data: Mapping[str, object]) -> Registry:
+    """The registry that `data` describes; raises BadRegistry with every problem in it."""
+    problems: list[Problem] = []
+    top = _Object("", data, problems)
+    firms = [_firm(entry) for entry in top.objects("firms")]
+    compounds = [_compound(entry) for entry in top.objects("compounds")]
+    devices = [(entry.where, _device(entry)) for entry in top.objects("devices")]
+    top.end()
+    firm_ids = _unique([(f"firms[{n}]", firm.id) for n, firm in enumerate(firms)], problems)
+    _unique([(f"compounds[{n}]", compound.id) for n, compound in enumerate(compounds)], problems)
+    problems += [
+        Problem(f"compounds[{n}].firm", f"there is no firm {compound.firm!r}")
+        for n, compound in enumerate(compounds)
+        if compound.firm and compound.firm not in firm_ids
+    ]
+    known = Registry(firms, compounds)
+    return Registry(firms, compounds, _assembled(devices, known, ".", problems))
+
+
+def parse_rows(rows: Iterable[tuple[int, Mapping[str, str]]], known: Registry) -> Registry:
+    """`known` with the devices of `rows` added to it, or changed: a row says all of a device.
+
+    rows: (line number, column → text); an empty text is an absent value. Raises BadRegistry.
+    """
+    problems: list[Problem] = []
+    foreign: set[str] = set()
+    devices = []
+    for line, row in rows:
+        where = f"line {line}"
+        entry = _Object(where, _from_row(where, row, foreign, problems), problems, ", ")
+        devices.append((where, _device(entry)))
+    merged = known.devices | {
+        device.id: device for device in _assembled(devices, known, ", ", problems)
+    }
+    return Registry(known.firms.values(), known.compounds.values(), merged.values(), known.revision)
+
+
+def dump(registry: Registry) -> dict[str, list[dict[str, object]]]:
+    """The inverse of `parse`: values that JSON has, without the ports that `parse` makes."""
+    return {
+        "firms": [
+            {
+                "id": firm.id,
+                "name": asdict(firm.name),
+                "contacts": [asdict(contact) for contact in firm.contacts],
+            }
+            for firm in registry.firms.values()
+        ],
+        "compounds": [
+            {
+                "id": compound.id,
+                "name": asdict(compound.name),
+                "firm": compound.firm,
+                "synthetic": compound.synthetic,
+                "contacts": [asdict(contact) for contact in compound.contacts],
+                "households": compound.households,
+                "timezone": compound.timezone,
+                "latitude": compound.latitude,
+                "longitude": compound.longitude,
+            }
+            for compound in registry.compounds.values()
+        ],
+        "devices": [_dumped(device) for device in _with_entry(registry)],
+    }
+
+
+def dump_rows(registry: Registry) -> tuple[list[str], list[dict[str, str]]]:
+    """The inverse of `parse_rows`: the columns in use, and one row a device."""
+    rows = []
+    for device in _with_entry(registry):
+        dumped = _dumped(device)
+        attributes = dumped.pop("attributes")
+        row = {name: str(value) for name, value in dumped.items() if value not in (None, "")}
+        if isinstance(attributes, dict):
+            for name, value in attributes.items():
+                row[name if name in ATTRIBUTES else f"attributes.{name}"] = _as_text(value)
+        rows.append(row)
+    used = {name for row in rows for name in row}
+    columns = [name for name in (*_FIELDS, *ATTRIBUTES) if name in used]
+    return columns + sorted(used - set(columns)), rows
+
+
+class _Object:
+    """One object of the data: hands out its fields as checked values, and notes what is wrong.
+
+    A field that is wrong gives a value of the right type, so that reading goes on; the registry is
+    refused in the end.
+    """
+
+    def __init__(self, where: str, raw: object, problems: list[Problem], joint: str = ".") -> None:
+        self.where = where
+        self._joint = joint
+        self._problems = problems
+        self._raw: dict[object, object] = {}
+        if isinstance(raw, Mapping):
+            self._raw = {key: value for key, value in raw.items() if value is not None}
+        else:
+            self.wrong("", f"{_shown(raw)} is not an object")
+
+    def at(self, field: str) -> str:
+        return f"{self.where}{self._joint}{field}" if self.where and field else self.where or field
+
+    def wrong(self, field: str, what: str) -> None:
+        self._problems.append(Problem(self.at(field) or "the file", what))
+
+    def take(self, field: str) -> object:
+        """The raw value, None when it is absent; what nobody takes is unknown in the end."""
+        return self._raw.pop(field, None)
+
+    def end(self) -> None:
+        for field in self._raw:
+            self.wrong(str(field)[:80], "there is no such field")
+
+    def text(self, field: str, default: str | None = None) -> str:
+        text = self._string(field, default)
+        flaw = _flaw(text)
+        if flaw is not None:
+            self.wrong(field, f"{_shown(text)} {flaw}")
+        return text
+
+    def _string(self, field: str, default: str | None) -> str:
+        raw = self.take(field)
+        if raw is None or raw == "":
+            if default is None:
+                self.wrong(field, "is missing")
+            return default or ""
+        if not isinstance(raw, str):
+            self.wrong(field, f"{_shown(raw)} is not text")
+            return ""
+        return raw
+
+    def id(self, field: str, default: str | None = None) -> str:
+        """An id, or "" when it is missing or wrong."""
+        text = self._string(field, default)
+        if text and not is_id(text):
+            self.wrong(field, f"{_shown(text)} is not an id ({ID.pattern})")
+            return ""
+        return text
+
+    def word(self, field: str, words: Iterable[str], default: str | None = None) -> str:
+        text = self._string(field, default)
+        known = tuple(words)
+        if text and text not in known:
+            self.wrong(field, f"{_shown(text)} is not one of {', '.join(known)}")
+            return ""
+        return text
+
+    def whole(self, field: str, low: int, high: int, default: int | None = None) -> int:
+        number = self.number(field, low, high, default)
+        if number != int(number):
+            self.wrong(field, f"{number} is not a whole number")
+        return int(number)
+
+    def number(self, field: str, low: float, high: float, default: float | None = None) -> float:
+        raw = self.take(field)
+        if raw is None:
+            if default is None:
+                self.wrong(field, "is missing")
+            return low if default is None else default
+        if isinstance(raw, bool) or not isinstance(raw, int | float):
+            self.wrong(field, f"{_shown(raw)} is not a number")
+        elif not low <= raw <= high:  # NaN compares false with everything
+            self.wrong(field, f"{_shown(raw)} is outside {low}…{high}")
+        else:
+            return raw
+        return low
+
+    def flag(self, field: str) -> bool:
+        raw = self.take(field)
+        if raw is not None and not isinstance(raw, bool):
+            self.wrong(field, f"{_shown(raw)} is not true or false")
+        return raw is True
+
+    def instant_ms(self, field: str) -> int | None:
+        """RFC 3339 text as UTC epoch milliseconds."""
+        text = self.text(field, "")
+        if not text:
+            return None
+        try:
+            instant = datetime.fromisoformat(text)
+        except ValueError:
+            instant = None
+        if instant is None or instant.tzinfo is None or not 2000 <= instant.year < 2100:
+            self.wrong(field, f"{_shown(text)} is not a time like 2026-11-23T10:00:00Z")
+            return None
+        return (instant - _EPOCH) // timedelta(milliseconds=1)
+
+    def object(self, field: str) -> "_Object":
+        raw = self.take(field)
+        return _Object(self.at(field), {} if raw is None else raw, self._problems)
+
+    def objects(self, field: str) -> "Iterator[_Object]":
+        raw = self.take(field)
+        if raw is None:
+            return
+        if not isinstance(raw, list | tuple):
+            self.wrong(field, f"{_shown(raw)} is not a list")
+            return
+        for number, item in enumerate(raw):
+            yield _Object(f"{self.at(field)}[{number}]", item, self._problems)
+
+    def attributes(self, kind: str) -> dict[str, Value]:
+        """What only some kinds have: scalars by name, known ones checked."""
+        raw = self.take("attributes")
+        if raw is None:
+            return {}
+        if not isinstance(raw, Mapping):
+            self.wrong("attributes", f"{_shown(raw)} is not an object")
+            return {}
+        if len(raw) > MAX_ATTRIBUTES:
+            self.wrong("attributes", f"{len(raw)} are too many: at most {MAX_ATTRIBUTES}")
+            return {}
+        good: dict[str, Value] = {}
+        for name, value in raw.items():
+            if value is None:
+                continue
+            if not isinstance(name, str) or not _ATTRIBUTE_NAME.fullmatch(name):
+                self.wrong("attributes", f"{_shown(name)} is not {_ATTRIBUTE_NAME.pattern}")
+                continue
+            if not isinstance(value, str | int | float):
+                self.wrong(self._attribute(name), f"{_shown(value)} is no text, number or flag")
+                continue
+            flaw = _attribute_flaw(kind, name, value)
+            if flaw is not None:
+                self.wrong(self._attribute(name), f"{_shown(value)} {flaw}")
+                continue
+            good[name] = value
+        return good
+
+    def _attribute(self, name: str) -> str:
+        return f"attributes.{name}" if self._joint == "." else name
+
+
+def _firm(entry: _Object) -> Firm:
+    firm = Firm(entry.id("id"), _name(entry), _contacts(entry))
+    entry.end()
+    return firm
+
+
+def _compound(entry: _Object) -> Compound:
+    default = Compound("", Name("", ""), "", 0)
+    identifier = entry.id("id")
+    if identifier in RESERVED:
+        entry.wrong("id", f"{identifier!r} is taken by courtyard itself")
+    zone = entry.text("timezone", default.timezone)
+    if not _is_timezone(zone):
+        entry.wrong("timezone", f"{_shown(zone)} is not a time zone like Asia/Shanghai")
+    compound = Compound(
+        id=identifier,
+        name=_name(entry),
+        firm=entry.id("firm"),
+        households=entry.whole("households", 0, 1_000_000),
+        timezone=zone,
+        latitude=entry.number("latitude", -90, 90, default.latitude),
+        longitude=entry.number("longitude", -180, 180, default.longitude),
+        synthetic=entry.flag("synthetic"),
+        contacts=_contacts(entry),
+    )
+    entry.end()
+    return compound
+
+
+def _name(entry: _Object) -> Name:
+    name = entry.object("name")
+    zh = name.text("zh")
+    en = name.text("en", zh)
+    name.end()
+    return Name(zh, en)
+
+
+def _contacts(entry: _Object) -> tuple[Contact, ...]:
+    contacts = []
+    for contact in entry.objects("contacts"):
+        names = (contact.text("name", ""), contact.text("phone", ""), contact.text("role", ""))
+        contacts.append(Contact(*names))
+        contact.end()
+    return tuple(contacts)
+
+
+def _device(entry: _Object) -> Device:
+    identifier = entry.id("id")
+    if identifier in RESERVED:
+        entry.wrong("id", f"{identifier!r} is taken by courtyard itself")
+    kind = entry.word("kind", KINDS)
+    protocol = entry.word("protocol", PROTOCOLS, "native")
+    external_id = entry.text("external_id", "")
+    if _SHORTENED.fullmatch(external_id):
+        entry.wrong(
+            "external_id", f"{external_id} was shortened by a spreadsheet: write it as text"
+        )
+    if protocol not in {"", "native"} and not external_id and kind != "port":
+        entry.wrong("external_id", f"is missing: {protocol} knows the device by it")
+    device = Device(
+        id=identifier,
+        kind=kind,
+        compound=entry.id("compound"),
+        name=entry.text("name", identifier),
+        interval_s=entry.whole(
+            "interval_s", 1, MAX_INTERVAL_S, KINDS[kind].interval_s if kind else 1
+        ),
+        parent=entry.id("parent", "") or None,
+        circuit=entry.text("circuit", "") or None,
+        protocol=protocol,
+        external_id=external_id,
+        vendor=entry.text("vendor", ""),
+        model=entry.text("model", ""),
+        building=entry.text("building", ""),
+        unit=entry.text("unit", ""),
+        attributes=entry.attributes(kind),
+        commissioned_at_ms=entry.instant_ms("commissioned_at"),
+        decommissioned_at_ms=entry.instant_ms("decommissioned_at"),
+    )
+    entry.end()
+    return device
+
+
+def _made_ports(shed: Device) -> list[Device]:
+    """The ports of a shed that have no entry of their own: its place, interval and protocol."""
+    return [
+        Device(
+            id=port_id(shed.id, number),
+            kind="port",
+            compound=shed.compound,
+            name=f"{shed.name} #{number}",
+            interval_s=shed.interval_s,  # ports travel in their shed's message
+            parent=shed.id,
+            protocol=shed.protocol,
+            vendor=shed.vendor,
+            model=shed.model,
+            building=shed.building,
+            unit=shed.unit,
+            attributes={"port_no": number},
+            commissioned_at_ms=shed.commissioned_at_ms,
+            decommissioned_at_ms=shed.decommissioned_at_ms,
+        )
+        for number in range(1, int(shed.attributes.get("ports", 0)) + 1)
+    ]
+
+
+def _with_entry(registry: Registry) -> Iterator[Device]:
+    """All devices but the ports that are made from their shed."""
+    made = {
+        port.id: port
+        for device in registry.devices.values()
+        if device.kind == "shed"
+        for port in _made_ports(device)
+    }
+    for device in registry.devices.values():
+        if device.id not in made or not _same(device, made[device.id]):
+            yield device
+
+
+def _same(one: Device, other: Device) -> bool:
+    return all(getattr(one, f.name) == getattr(other, f.name) for f in fields(Device))
+
+
+def _assembled(
+    entries: Sequence[tuple[str, Device]], known: Registry, joint: str, problems: list[Problem]
+) -> list[Device]:
+    """The devices of all entries with the ports of their sheds, checked; raises BadRegistry.
+
+    entries: (where, device), a wrong or missing id being "".
+    """
+    _unique([(where, device.id) for where, device in entries], problems)
+    places = {device.id: where for where, device in entries if device.id}
+    own = {device.id: device for _, device in entries if device.id}
+    devices: dict[str, Device] = {}
+    for device in own.values():
+        devices[device.id] = device
+        if device.kind != "shed":
+            continue
+        made_before = _made_before(device.id, known)
+        for port in _made_ports(device):
+            was = known.devices.get(port.id)
+            if port.id in own:
+                devices[port.id] = own[port.id]
+            elif was is None or port.id in made_before:
+                devices[port.id] = port
+                places[port.id] = places[device.id]
+            # else its own entry, from an earlier import, goes on
+    after = known.devices | devices
+    for device in devices.values():
+        place = f"{places[device.id]}{joint}"
+        if device.compound and device.compound not in known.compounds:
+            what = f"there is no compound {device.compound!r}"
+            problems.append(Problem(f"{place}compound", what))
+        if not is_id(device.id):  # only made ones: the others were checked
+            what = f"{device.parent} is too long an id for a shed with ports"
+            problems.append(Problem(f"{place}id", what))
+        if device.kind == "port":
+            problems += _port_problems(device, after, place)
+    for device in after.values():
+        if device.parent and (device.id in places or device.parent in places):
+            place = f"{places[device.id]}{joint}" if device.id in places else f"{device.id}."
+            problems += _parent_problems(device, after, f"{place}parent")
+    problems += _cycles(devices, after, places, joint)
+    problems += _shared_names(devices, after, places, joint)
+    if problems:
+        raise BadRegistry(problems)
+    return list(devices.values())
+
+
+def _made_before(shed: str, known: Registry) -> set[str]:
+    """Ports that are as `shed` made them in an earlier import: they follow what it says now."""
+    was = known.devices.get(shed)
+    if was is None or was.kind != "shed":
+        return set()
+    made = [(port, known.devices.get(port.id)) for port in _made_ports(was)]
+    return {port.id for port, there in made if there is not None and _same(port, there)}
+
+
+def _port_problems(port: Device, after: Mapping[str, Device], place: str) -> list[Problem]:
+    number = port.attributes.get("port_no")
+    shed = after.get(port.parent or "")
+    if shed is None or shed.kind != "shed":
+        return [Problem(f"{place}parent", "a port needs the shed that it belongs to")]
+    if number is None:
+        return [Problem(f"{place}attributes", "a port needs its port_no")]
+    wanted = port_id(shed.id, int(number))
+    if port.id != wanted:
+        what = f"port {number} of {shed.id} is {wanted}, not {port.id}"
+        return [Problem(f"{place}id", what)]
+    return []
+
+
+def _parent_problems(device: Device, after: Mapping[str, Device], place: str) -> list[Problem]:
+    parent = after.get(device.parent or "")
+    if parent is None:
+        return [Problem(place, f"there is no device {device.parent!r}")]
+    if device.compound and parent.compound and parent.compound != device.compound:
+        what = f"{parent.id} is in {parent.compound}, and {device.id} in {device.compound}"
+        return [Problem(place, what)]
+    return []
+
+
+def _cycles(
+    devices: Mapping[str, Device],
+    after: Mapping[str, Device],
+    places: Mapping[str, str],
+    joint: str,
+) -> list[Problem]:
+    problems = []
+    ended: set[str] = set()
+    for start in devices:
+        way: list[str] = []
+        at: str | None = start
+        while at is not None and at in after and at not in ended and at not in way:
+            way.append(at)
+            at = after[at].parent
+        if at in way:
+            ring = way[way.index(at) :]
+            place = next((places[device] for device in ring if device in places), at)
+            what = f"its parents lead back to it: {' → '.join([*ring, at])}"
+            problems.append(Problem(f"{place}{joint}parent", what))
+        ended.update(way)
+    return problems
+
+
+def _shared_names(
+    devices: Mapping[str, Device],
+    after: Mapping[str, Device],
+    places: Mapping[str, str],
+    joint: str,
+) -> list[Problem]:
+    """Names in a protocol that two devices have. The one that was there first owns it."""
+    stays = {
+        (device.protocol, device.external_id): device.id
+        for device in after.values()
+        if device.external_id and device.id not in devices
+    }
+    problems = []
+    for device in devices.values():
+        name = (device.protocol, device.external_id)
+        if device.external_id and stays.setdefault(name, device.id) != device.id:
+            what = f"{stays[name]} is {device.external_id!r} in {device.protocol} already"
+            problems.append(Problem(f"{places[device.id]}{joint}external_id", what))
+    return problems
+
+
+def _unique(ids: Iterable[tuple[str, str]], problems: list[Problem]) -> set[str]:
+    """All ids; one that comes twice is a problem where it comes again."""
+    first: dict[str, str] = {}
+    for where, identifier in ids:
+        if identifier and first.setdefault(identifier, where) != where:
+            problems.append(Problem(where, f"{identifier!r} is at {first[identifier]} already"))
+    return set(first)
+
+
+def _dumped(device: Device) -> dict[str, object]:
+    dumped: dict[str, object] = {
+        "id": device.id,
+        "kind": device.kind,
+        "compound": device.compound,
+        "parent": device.parent,
+        "circuit": device.circuit,
+        "name": device.name,
+        "protocol": device.protocol,
+        "external_id": device.external_id,
+        "building": device.building,
+        "unit": device.unit,
+        "interval_s": device.interval_s,
+        "attributes": dict(device.attributes),
+    }
+    if device.vendor:
+        dumped["vendor"] = device.vendor
+    if device.model:
+        dumped["model"] = device.model
+    if device.commissioned_at_ms is not None:
+        dumped["commissioned_at"] = _rfc3339(device.commissioned_at_ms)
+    if device.decommissioned_at_ms is not None:
+        dumped["decommissioned_at"] = _rfc3339(device.decommissioned_at_ms)
+    return dumped
+
+
+def _from_row(
+    where: str, row: Mapping[str, str], foreign: set[str], problems: list[Problem]
+) -> dict[str, object]:
+    """The row as the object that it would be in JSON. foreign: columns already complained about."""
+    data: dict[str, object] = {}
+    attributes: dict[str, object] = {}
+    for column, text in row.items():
+        name = column.removeprefix("attributes.")
+        if column not in _FIELDS and column not in ATTRIBUTES and name == column:
+            if column not in foreign:
+                foreign.add(column)
+                what = f"there is no column {column!r}: an attribute is 'attributes.{column}'"
+                problems.append(Problem(where, what))
+        elif not text:
+            continue
+        elif column == "interval_s":
+            data[column] = _value(text)
+        elif column in _FIELDS:
+            data[column] = text
+        else:
+            attributes[name] = _value(text)
+    return data | {"attributes": attributes}
+
+
+def _value(text: str) -> Value:
+    """A cell of a row as the value that it spells. Text that looks like one is in JSON quotes."""
+    if text.lower() in {"true", "false"}:
+        return text.lower() == "true"
+    if _WHOLE.fullmatch(text):
+        return int(text)
+    if _NUMBER.fullmatch(text):
+        return float(text)
+    if text.startswith('"'):
+        try:
+            quoted = json.loads(text)
+        except ValueError:
+            return text
+        return quoted if isinstance(quoted, str) else text
+    return text
+
+
+def _as_text(value: Value) -> str:
+    """The cell that `_value` reads as this value."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return value if _value(value) == value else json.dumps(value, ensure_ascii=False)
+    return repr(value)
+
+
+def _attribute_flaw(kind: str, name: str, value: Value) -> str | None:
+    if name in _ONLY and kind and kind != _ONLY[name]:
+        return f"is for a {_ONLY[name]} only"
+    if name in _WHOLE_ATTRIBUTES:
+        high = _WHOLE_ATTRIBUTES[name]
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= high:
+            return f"is not a whole number in 1…{high}"
+        return None
+    if name == "nominal_power_w":
+        if isinstance(value, str | bool) or not 0 < value <= 1e6:
+            return "is not a power in W, above 0 and at most 1000000"
+        return None
+    words = _WORD_ATTRIBUTES.get((kind, name))
+    if words is not None and value not in words:
+        return f"is not one of {', '.join(words)}"
+    if isinstance(value, str):
+        return _flaw(value)
+    if not -MAX_EXACT <= value <= MAX_EXACT:  # NaN compares false with everything
+        return "is not a usable number"
+    return None
+
+
+def _flaw(text: str) -> str | None:
+    """Why `text` cannot be kept: what people cannot see, they cannot find either."""
+    if len(text) > MAX_TEXT:
+        return f"is longer than {MAX_TEXT} characters"
+    if not text.isprintable() and any(
+        unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} for character in text
+    ):
+        return "has control characters, or is no Unicode"
+    if text != text.strip():
+        return "begins or ends with a space"
+    return None
+
+
+def _is_timezone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):  # not found, a path, a folder
+        return False
+    return True
+
+
+def _rfc3339(at_ms: int) -> str:
+    instant = _EPOCH + timedelta(milliseconds=at_ms)
+    return instant.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _shown(raw: object) -> str:
+    """A value in a message: short, and on one line."""
+    return repr(raw)[:80]
