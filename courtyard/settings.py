@@ -35,6 +35,8 @@ CONFIG = f"{PREFIX}CONFIG"
 # Set by the test suites for themselves; a part that a test starts inherits them.
 FOREIGN_PREFIXES = (f"{PREFIX}TEST_",)
 
+SHORTEST_KEY_BYTES = 16
+
 _UNITS_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
 
@@ -97,6 +99,12 @@ def _database_url(value: SecretStr) -> SecretStr:
     return value
 
 
+def _secret_key(value: SecretStr) -> SecretStr:
+    if 0 < len(value.get_secret_value().encode()) < SHORTEST_KEY_BYTES:
+        raise ValueError(f"is shorter than {SHORTEST_KEY_BYTES} bytes and could be guessed")
+    return value
+
+
 def _journal_url(value: str) -> str:
     if value:
         raise ValueError("must be empty: this version keeps its journal in the data directory")
@@ -136,8 +144,11 @@ class Settings(BaseSettings):
     influxdb_bucket: str = Field("", description="bucket")
     api_host: str = Field("127.0.0.1", min_length=1, description="address that the API listens on")
     api_port: Port = Field(8000, description="port of API and console; of the demo too")
+    metrics_host: str = Field(
+        "127.0.0.1", min_length=1, description="address that ingest's /metrics listens on"
+    )
     metrics_port: Port = Field(9101, description="port of ingest's /metrics")
-    secret_key: SecretStr = Field(
+    secret_key: Annotated[SecretStr, AfterValidator(_secret_key)] = Field(
         SecretStr(""), description="keyed hashes; empty: made and kept in the data directory"
     )
     journal_retention: Duration = Field(

@@ -53,6 +53,7 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
         ({"COURTYARD_INFLUXDB_URL": "host:8086"}, "COURTYARD_INFLUXDB_URL: "),
         ({"COURTYARD_INFLUXDB_URL": "http://host:8086"}, "COURTYARD_INFLUXDB_TOKEN: "),
         ({"COURTYARD_LOG": "xml"}, "COURTYARD_LOG: "),
+        ({"COURTYARD_SECRET_KEY": "too short"}, "COURTYARD_SECRET_KEY: "),
         ({"COURTYARD_BROKR_URL": "mqtt://host"}, "COURTYARD_BROKR_URL: there is no such setting"),
         ({"COURTYARD_API_PORT_FILE": "/x"}, "COURTYARD_API_PORT_FILE: there is no such setting"),
         ({"COURTYARD_SECRET_KEY_FILE": "/does/not/exist"}, "COURTYARD_SECRET_KEY_FILE: "),
@@ -88,9 +89,9 @@ def test_the_test_suites_own_variables_are_none_of_ours() -> None:
 
 def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
     file = tmp_path / "key"
-    file.write_text("from a file\n")
+    file.write_text("a key out of a file\n")
     settings = load_settings({"COURTYARD_SECRET_KEY_FILE": str(file)})
-    assert settings.secret_key.get_secret_value() == "from a file"
+    assert settings.secret_key.get_secret_value() == "a key out of a file"
     with pytest.raises(UsageError, match="both set"):
         load_settings({"COURTYARD_SECRET_KEY_FILE": str(file), "COURTYARD_SECRET_KEY": "other"})
 
@@ -104,7 +105,7 @@ def test_no_secret_is_printed() -> None:
             "COURTYARD_INFLUXDB_TOKEN": "hunter2",
             "COURTYARD_INFLUXDB_ORG": "erqi",
             "COURTYARD_INFLUXDB_BUCKET": "courtyard",
-            "COURTYARD_SECRET_KEY": "hunter2",
+            "COURTYARD_SECRET_KEY": "hunter2hunter2hunter2",
         }
     )
     assert "hunter2" not in repr(settings)
@@ -129,8 +130,8 @@ def test_the_key_is_made_once_and_only_its_owner_reads_it(tmp_path: Path) -> Non
 
 
 def test_a_given_key_is_not_written_down(tmp_path: Path) -> None:
-    settings = load_settings({"COURTYARD_DATA_DIR": str(tmp_path), "COURTYARD_SECRET_KEY": "given"})
-    assert secret_key(settings) == b"given"
+    given = {"COURTYARD_DATA_DIR": str(tmp_path), "COURTYARD_SECRET_KEY": "a key that was given"}
+    assert secret_key(load_settings(given)) == b"a key that was given"
     assert list(tmp_path.iterdir()) == []
 
 

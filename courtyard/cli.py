@@ -1,0 +1,308 @@
+"""The command line. Each command says what it does and gives an example; the work is elsewhere.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage. Results go to standard output, everything else to
+standard error. What a command needs is imported by the command: `token create` loads no web server.
+"""
+
+import os
+import sys
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from courtyard import logs
+from courtyard.errors import FAILED, CommandError, UsageError
+from courtyard.settings import Settings, load_settings, parse_duration
+
+app = typer.Typer(
+    name="courtyard",
+    help="Courtyard (楼院): watches the gates, charging sheds and lamps of residential compounds.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+registry_app = typer.Typer(
+    help="Firms, compounds and devices.", no_args_is_help=True, rich_markup_mode=None
+)
+token_app = typer.Typer(help="Who may use the API.", no_args_is_help=True, rich_markup_mode=None)
+db_app = typer.Typer(help="The operational database.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(registry_app, name="registry")
+app.add_typer(token_app, name="token")
+app.add_typer(db_app, name="db")
+
+
+class Part(StrEnum):
+    """What ingest consists of."""
+
+    RECEIVE = "receive"
+    JUDGE = "judge"
+    FORWARD = "forward"
+
+
+class Role(StrEnum):
+    OPERATOR = "operator"
+    FIRM = "firm"
+    VIEWER = "viewer"
+
+
+def _parts(text: str) -> str:
+    known = [part.value for part in Part]
+    for name in text.split(","):
+        if name not in known:
+            raise typer.BadParameter(f"{name!r} is not one of {', '.join(known)}")
+    return text
+
+
+def _duration(text: str | None) -> timedelta | None:
+    if text is None:
+        return None
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def _instant(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a time like 2026-11-23T00:00:00Z") from None
+    if at.tzinfo is None:
+        raise typer.BadParameter(f"{text!r} has no zone: end it with Z or +08:00")
+    return at
+
+
+WithParent = Annotated[
+    bool, typer.Option("--with-parent", hidden=True, help="End when standard input ends.")
+]
+
+
+@app.command(
+    epilog="Example: courtyard demo --compounds 20 --port 8001. Ctrl-C ends everything it started."
+)
+def demo(
+    port: Annotated[
+        int | None, typer.Option(help="Of the console; COURTYARD_API_PORT, else 8000.")
+    ] = None,
+    compounds: Annotated[
+        int | None, typer.Option(min=1, help="Only so many compounds of the district.")
+    ] = None,
+) -> None:
+    """The whole system in one command: broker, ingest, API and console, a simulated district.
+
+    A week of history is filled in behind it. Everything is kept in COURTYARD_DATA_DIR, and a second
+    start goes on where the first one ended.
+    """
+    settings = _start("demo", **({} if port is None else {"api_port": port}))
+    from courtyard.demo import run_demo
+
+    _end(run_demo(settings, compounds))
+
+
+@app.command(epilog="Example: courtyard ingest --only receive,judge")
+def ingest(
+    only: Annotated[
+        str,
+        typer.Option(callback=_parts, help="These parts alone: receive, judge, forward."),
+    ] = "receive,judge,forward",
+    with_parent: WithParent = False,
+) -> None:
+    """Take messages from the broker into the journal; judge them; forward readings.
+
+    Without COURTYARD_BROKER_URL a broker is started and ended with it.
+    """
+    settings = _start("ingest")
+    from courtyard.ingester import run_ingest
+
+    _end(run_ingest(settings, frozenset(only.split(",")), with_parent=with_parent))
+
+
+@app.command(epilog="Example: COURTYARD_API_PORT=8080 courtyard api")
+def api(
+    demo: Annotated[
+        bool,
+        typer.Option("--demo", hidden=True, help="Visitors from this machine may look around."),
+    ] = False,
+    with_parent: WithParent = False,
+) -> None:
+    """Serve the HTTP API and the console."""
+    settings = _start("api")
+    from courtyard.web import run_api
+
+    _end(run_api(settings, demo=demo, with_parent=with_parent))
+
+
+@app.command(
+    epilog="Examples: courtyard simulate --compounds 20 --duration 10m;  courtyard simulate "
+    "--journal day.db --start 2026-11-23T00:00:00+08:00 --duration 24h --truth day.jsonl"
+)
+def simulate(
+    scenario: Annotated[str, typer.Option(help="Which district; erqi is the only one.")] = "erqi",
+    compounds: Annotated[
+        int | None, typer.Option(min=1, help="Only so many compounds of it.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Changes what happens, never the registry.")] = 1,
+    vendors: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of devices that speak a vendor's format.")
+    ] = 0.0,
+    duration: Annotated[
+        str | None, typer.Option(help="How long, like 10m; live: until Ctrl-C.")
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option(help="With --journal: when simulated time begins.")
+    ] = None,
+    journal: Annotated[
+        Path | None, typer.Option(help="Write into this new journal, in simulated time.")
+    ] = None,
+    truth: Annotated[
+        Path | None, typer.Option(help="Write what really happened, a JSON line a fact.")
+    ] = None,
+    with_parent: WithParent = False,
+) -> None:
+    """A simulated fleet: live against the broker, or into a journal file with simulated time."""
+    settings = _start("simulate")
+    from courtyard.simulation import Fleet, run_live, write_journal
+
+    fleet = Fleet(scenario, compounds, seed, vendors)
+    lasts, begins = _duration(duration), _instant(start)
+    if journal is None:
+        if begins is not None:
+            raise UsageError("--start: only with --journal; a live fleet begins now")
+        _end(run_live(settings, fleet, lasts, truth, with_parent=with_parent))
+    if begins is None or lasts is None:
+        raise UsageError("--journal: needs --start and --duration")
+    _end(write_journal(fleet, journal, begins, lasts, truth))
+
+
+@app.command(hidden=True)
+def backfill(
+    compounds: Annotated[int | None, typer.Option(min=1)] = None,
+    seed: int = 1,
+    vendors: Annotated[float, typer.Option(min=0, max=1)] = 0.0,
+    with_parent: WithParent = False,
+) -> None:
+    """Fill in the demo's week of history; part of `courtyard demo`."""
+    settings = _start("history")
+    from courtyard.history import run_backfill
+    from courtyard.simulation import Fleet
+
+    _end(run_backfill(settings, Fleet("erqi", compounds, seed, vendors), with_parent=with_parent))
+
+
+@registry_app.command(
+    "import",
+    epilog="Examples: courtyard registry import erqi;  courtyard registry import devices.csv",
+)
+def registry_import(
+    source: Annotated[str, typer.Argument(help="erqi, or a .json, .csv or .xlsx file.")],
+    vendors: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="erqi: share of devices that speak a vendor's format."),
+    ] = 0.0,
+    compounds: Annotated[
+        int | None, typer.Option(min=1, help="erqi: only so many compounds.")
+    ] = None,
+) -> None:
+    """Add and change firms, compounds and devices: all of the source, or nothing.
+
+    What the source does not name stays as it is. Importing twice changes nothing.
+    """
+    settings = _start("registry")
+    from courtyard.registry import import_registry
+
+    typer.echo(import_registry(settings, source, vendors, compounds))
+
+
+@registry_app.command("export", epilog="Example: courtyard registry export registry.json")
+def registry_export(
+    file: Annotated[Path, typer.Argument(help="A new or old .json, .csv or .xlsx file.")],
+) -> None:
+    """Write the registry to a file: JSON holds all of it, CSV and XLSX the devices."""
+    settings = _start("registry")
+    from courtyard.registry import export_registry
+
+    typer.echo(export_registry(settings, file), err=True)
+
+
+@token_app.command("create", epilog="Example: courtyard token create --role firm --firm yaxin")
+def token_create(
+    role: Annotated[Role, typer.Option(help="operator sees and does everything.")],
+    firm: Annotated[str | None, typer.Option(help="Whose token; for the role firm.")] = None,
+    name: Annotated[str, typer.Option(help="To tell it from others, and in the records.")] = "",
+) -> None:
+    """Print a new token, and nothing else, on standard output. It is shown only this once."""
+    if (role is Role.FIRM) != (firm is not None):
+        raise UsageError("--firm: goes with --role firm, and with no other")
+    settings = _start("token")
+    from courtyard.access import create_token
+
+    typer.echo(create_token(settings, role.value, firm, name))
+
+
+@db_app.command("upgrade", epilog="Example: courtyard db upgrade")
+def db_upgrade() -> None:
+    """Bring the tables of the operational database up to date; does nothing if they are."""
+    settings = _start("db")
+    from courtyard.stores import upgrade_operational
+
+    typer.echo(upgrade_operational(settings), err=True)
+
+
+@app.command(epilog="Example: courtyard doctor || echo 'something needs attention'")
+def doctor() -> None:
+    """Check everything that courtyard talks to here; exit code 1 if something does not work."""
+    settings = _start("doctor")
+    from courtyard.doctor import examine
+
+    _end(examine(settings, typer.echo))
+
+
+def _start(part: str, **changes: object) -> Settings:
+    """The settings, and logs under the name of the part. Raises UsageError."""
+    environ = dict(os.environ)
+    for name, value in changes.items():
+        environ[f"COURTYARD_{name.upper()}"] = str(value)
+    settings = load_settings(environ)
+    logs.set_up(settings, part)
+    return settings
+
+
+def _end(code: int) -> NoReturn:
+    raise typer.Exit(code)
+
+
+def main() -> None:
+    """The entry point: what is wrong becomes one line and an exit code."""
+    raise SystemExit(_run(app))
+
+
+def _run(command: Callable[[], object]) -> int:
+    from courtyard.failures import explain
+
+    try:
+        command()
+    except CommandError as error:
+        _complain(str(error))
+        return error.exit_code
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else FAILED
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        text = explain(error)
+        if text is None:
+            raise
+        _complain(text)
+        return FAILED
+    return 0
+
+
+def _complain(text: str) -> None:
+    sys.stderr.write(f"courtyard: {text}\n")
