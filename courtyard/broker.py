@@ -228,9 +228,10 @@ class EmbeddedBroker:
             with (self._directory / "broker.log").open("rb") as lines:
                 lines.seek(0, os.SEEK_END)
                 lines.seek(max(0, lines.tell() - LOG_TAIL_BYTES))
-                return lines.read().decode(errors="replace").strip()
+                tail = lines.read().decode(errors="replace").splitlines()
         except OSError:
             return ""
+        return "\n".join(line for line in tail if "[INF]" not in line)  # nats-server's chatter
 
 
 def _find(only: Name | None) -> tuple[Name, str]:
@@ -263,11 +264,14 @@ def _mosquitto_conf(directory: Path, port: int) -> str:
     ingest has taken is in our journal, so only what waited less than 15 s for an absent ingest is
     lost, and only where the broker is killed; when it is ended it writes all. Whoever needs more
     names a broker of their own (deploy/ has its settings).
+
+    user: without it a mosquitto that root starts becomes a user who cannot write here; any other
+    user's ignores it.
     """
     return f"""\
 listener {port} {HOST}
 allow_anonymous true
-user {"root" if os.geteuid() == 0 else "nobody"}
+user root
 persistence true
 persistence_location {directory}/
 persistence_file mosquitto.db
@@ -298,7 +302,12 @@ def _nats_conf(directory: Path, port: int) -> str:
 server_name: "courtyard"
 listen: "{HOST}:-1"
 max_payload: 4MB
-jetstream {{ store_dir: {store}, sync_interval: always, max_file_store: 2GB, max_memory_store: 64MB }}
+jetstream {{
+  store_dir: {store}
+  sync_interval: always
+  max_file_store: 2GB
+  max_memory_store: 64MB
+}}
 mqtt {{ listen: "{HOST}:{port}", ack_wait: "10m", max_ack_pending: 1000 }}
 """
 

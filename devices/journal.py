@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 DUP = 1  # flags of a message: the broker said it may be a redelivery
 RETAINED = 2  # an old copy out of the broker's store: state, never a sign of life
+OVERSIZE = 4  # over 64 KiB: `payload` is a stub, quarantined as too_large, never decoded:
+# b"\0courtyard-oversize " + true size in bytes + b" " + SHA-256 in hex + b" " + the first 1 KiB
 
 MESSAGES = "messages"  # kinds of records; all others are control records
 TICK = "tick"  # {"at_ms"}: receive is alive
