@@ -19,7 +19,8 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry
 
 WAIT_S = 30  # for a lock, and for one statement on PostgreSQL
@@ -72,6 +73,19 @@ def open_database(url: str) -> Engine:
     raise BadDatabaseUrl(
         f"{parsed.drivername!r} is not a database of courtyard's: sqlite or postgresql"
     )
+
+
+class DatabaseAway(Exception):
+    """The database did not answer, or not in time: the same again later."""
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """Turns a database that does not answer into DatabaseAway."""
+    try:
+        yield
+    except (OperationalError, InterfaceError, PoolTimeout) as error:
+        raise DatabaseAway(f"the database does not answer: {error.args[0]}") from error
 
 
 @contextmanager

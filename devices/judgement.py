@@ -1,0 +1,124 @@
+"""What the judge decided about a stretch of the journal, in the shape in which it is committed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from devices.faults import Fault, FaultEvent, State
+from devices.messages import Reason
+from devices.sessions import Session
+from devices.usage import Figures
+
+# compound, hour (UTC epoch ms), outcome or mark, reason or ""
+AccountKey = tuple[str, int, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One step of a fault. was: the state its row must still have; None for a new row."""
+
+    fault: Fault
+    was: State | None
+    event: FaultEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A message for the quarantine. payload: None beyond the cap.
+
+    partial: the message was stored, only parts of it were refused.
+    """
+
+    jseq: int
+    received_ms: int
+    compound: str
+    device: str | None
+    topic: str
+    reason: Reason
+    detail: str
+    payload: bytes | None
+    sha256: str
+    size_bytes: int
+    partial: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HourRow:
+    """Usage of one device and hour: absolute figures."""
+
+    device: str
+    compound: str
+    kind: str
+    hour_ms: int
+    received: int
+    figures: Mapping[str, float | Mapping[str, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceRow:
+    """A device as it is now. latest, memory: msgpack, as `devices.store.schema` says."""
+
+    device: str
+    state: str
+    reason: str | None
+    since_ms: int | None
+    last_seen_ms: int | None
+    device_at_ms: int | None
+    latest: bytes
+    memory: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Where a judge stands, and what it must remember besides its devices."""
+
+    journal_id: str
+    position: int
+    jseq: int
+    revision: int
+    watermark_ms: int | None
+    memory: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What a judge goes on from. faults: not closed, and those closed within the last minutes."""
+
+    cursor: Cursor | None
+    devices: list[DeviceRow]
+    faults: list[Fault]
+    sessions: list[Session]
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One line of the log of what people decide. what: "registry" or "fault"."""
+
+    id: int
+    what: str
+    subject: str
+
+
+@dataclass(slots=True)
+class Effects:
+    """Everything to be committed up to `position`; then the cursor stands there.
+
+    late_hours, late_received: usage of hours no longer in memory, by (device, hour): the store adds
+    it to their rows. counts: devices online, offline, unknown, never seen, by (compound, kind).
+    """
+
+    position: int = 0
+    jseq: int = 0
+    revision: int = 0
+    watermark_ms: int | None = None
+    memory: bytes = b"\x80"  # what the judge must remember besides its devices
+    devices: list[DeviceRow] = field(default_factory=list)
+    moves: list[Move] = field(default_factory=list)
+    sessions: dict[str, Session] = field(default_factory=dict)
+    hours: list[HourRow] = field(default_factory=list)
+    late_hours: dict[tuple[str, int], Figures] = field(default_factory=dict)
+    late_received: dict[tuple[str, int], int] = field(default_factory=dict)
+    accounts: dict[AccountKey, int] = field(default_factory=dict)
+    refused: list[Refused] = field(default_factory=list)
+    keys: dict[bytes, int] = field(default_factory=dict)
+    counts: dict[tuple[str, str], tuple[int, int, int, int]] = field(default_factory=dict)
+    messages: int = 0

@@ -1,0 +1,67 @@
+"""Where the followers of the journal stand."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Engine, select
+
+from devices.store.database import answering, conflict_insert, reading, writing
+from devices.store.registry import newest_revision
+from devices.store.schema import cursors
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A follower's place. memory: msgpack, its own business."""
+
+    journal_id: str
+    position: int
+    memory: bytes
+
+
+def load(connection: Connection, name: str) -> Position | None:
+    """Where `name` stands, None if it never moved."""
+    query = select(cursors.c.journal_id, cursors.c.position, cursors.c.memory).where(
+        cursors.c.name == name
+    )
+    row = connection.execute(query).one_or_none()
+    return None if row is None else Position(*row)
+
+
+def move(connection: Connection, name: str, to: Position, jseq: int, now_ms: int) -> None:
+    """Put `name` there. For followers whose effects can be repeated; others compare and set."""
+    made = conflict_insert(connection, cursors).values(
+        name=name,
+        journal_id=to.journal_id,
+        position=to.position,
+        jseq=jseq,
+        revision=0,
+        watermark_ms=None,
+        updated_at_ms=now_ms,
+        memory=to.memory,
+    )
+    fields = ("journal_id", "position", "jseq", "updated_at_ms", "memory")
+    connection.execute(
+        made.on_conflict_do_update(
+            index_elements=["name"], set_={field: made.excluded[field] for field in fields}
+        )
+    )
+
+
+class ForwardCursor:
+    """The cursor of forward. Raises DatabaseAway."""
+
+    def __init__(self, engine: Engine, name: str = "forward") -> None:
+        self._engine = engine
+        self._name = name
+
+    def load(self) -> Position | None:
+        with answering(), reading(self._engine) as connection:
+            return load(connection, self._name)
+
+    def move(self, to: Position, jseq: int, now_ms: int) -> None:
+        with answering(), writing(self._engine) as connection:
+            move(connection, self._name, to, jseq, now_ms)
+
+    def registry_revision(self) -> int:
+        with answering(), reading(self._engine) as connection:
+            return newest_revision(connection)

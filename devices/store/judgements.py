@@ -1,0 +1,510 @@
+"""What the judge decided, written with its cursor: all of it in one transaction, or none.
+
+Totals that are added to here (accounts, usage of hours long past) are safe to add, because the
+cursor moves in the same transaction: nothing is ever added twice.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Engine, and_, delete, insert, or_, select, update
+
+from devices.faults import REOPENS_WITHIN_MS, Fault, FaultMoved, State
+from devices.judgement import (
+    Cursor,
+    DeviceRow,
+    Effects,
+    HourRow,
+    Move,
+    Refused,
+    Revision,
+    Saved,
+)
+from devices.registry import Registry
+from devices.sessions import Session, SessionState
+from devices.store import registry as registry_rows
+from devices.store.database import answering, conflict_insert, reading, writing
+from devices.store.faults import fault_of
+from devices.store.schema import (
+    LIVE,
+    compound_counts,
+    cursors,
+    device_state,
+    devices,
+    event_keys,
+    fault_events,
+    faults,
+    quarantine,
+    revisions,
+    sessions,
+    usage_hours,
+)
+from devices.store.sessions import session_of
+from devices.usage import Figures, merge
+
+KEYS_KEPT_MS = 10 * 86_400_000  # the late window (7 days) plus the longest journal (3 days)
+PURGED_AT_ONCE = 20_000
+
+_pack = msgspec.msgpack.Encoder().encode
+_unpack = msgspec.msgpack.Decoder().decode
+
+
+class CursorMoved(Exception):
+    """Another judge works on this stream: its cursor is not where we left it."""
+
+
+@contextmanager
+def _reading(engine: Engine) -> Iterator[Connection]:
+    with answering(), reading(engine) as connection:
+        yield connection
+
+
+@contextmanager
+def _writing(engine: Engine) -> Iterator[Connection]:
+    with answering(), writing(engine) as connection:
+        yield connection
+
+
+class Judgements:
+    """The rows of one stream. stream: LIVE, or the name of a back-filled history.
+
+    A history writes faults, sessions and usage; its device states are its own, its faults' events
+    are born routed, and identities are not kept, because nobody sends a history again.
+    """
+
+    def __init__(self, engine: Engine, stream: str = LIVE, cursor: str = "judge") -> None:
+        self._engine = engine
+        self._stream = stream
+        self._cursor = cursor
+        self._numbers: dict[str, int] = {}
+
+    # Reading
+
+    def registry(self) -> Registry:
+        with _reading(self._engine) as connection:
+            self._numbers = registry_rows.device_numbers(connection)
+            return registry_rows.load(connection)
+
+    def load(self) -> Saved:
+        """What to go on from."""
+        with _reading(self._engine) as connection:
+            cursor = self._load_cursor(connection)
+            now_ms = cursor.watermark_ms if cursor and cursor.watermark_ms else 0
+            return Saved(
+                cursor,
+                self._load_devices(connection),
+                self._load_faults(connection, now_ms),
+                self._load_sessions(connection),
+            )
+
+    def _load_cursor(self, connection: Connection) -> Cursor | None:
+        row = connection.execute(
+            select(cursors).where(cursors.c.name == self._cursor)
+        ).one_or_none()
+        if row is None:
+            return None
+        return Cursor(
+            row.journal_id, row.position, row.jseq, row.revision, row.watermark_ms, row.memory
+        )
+
+    def _load_devices(self, connection: Connection) -> list[DeviceRow]:
+        column = device_state.c
+        query = (
+            select(
+                devices.c.id,
+                column.state,
+                column.reason,
+                column.since_ms,
+                column.last_seen_ms,
+                column.device_at_ms,
+                column.latest,
+                column.memory,
+            )
+            .join(devices, devices.c.no == column.device_no)
+            .where(column.stream == self._stream)
+        )
+        return [DeviceRow(*row) for row in connection.execute(query)]
+
+    def _load_faults(self, connection: Connection, now_ms: int) -> list[Fault]:
+        query = select(faults).where(
+            faults.c.stream == self._stream,
+            or_(
+                faults.c.state != State.CLOSED,
+                and_(
+                    faults.c.state == State.CLOSED,
+                    faults.c.closed_at_ms > now_ms - REOPENS_WITHIN_MS,
+                ),
+            ),
+        )
+        found = [fault_of(row) for row in connection.execute(query)]
+        # of one subject and code the one that stands comes last, so that it is the one remembered
+        return sorted(
+            found, key=lambda fault: (fault.state is not State.CLOSED, fault.opened_at_ms)
+        )
+
+    def _load_sessions(self, connection: Connection) -> list[Session]:
+        query = select(sessions).where(
+            sessions.c.stream == self._stream, sessions.c.state == SessionState.OPEN
+        )
+        return [session_of(row) for row in connection.execute(query)]
+
+    def revisions_after(self, revision: int) -> list[Revision]:
+        """What people decided since; at most 1,000 lines, in order."""
+        query = (
+            select(revisions.c.id, revisions.c.what, revisions.c.subject)
+            .where(revisions.c.id > revision)
+            .order_by(revisions.c.id)
+            .limit(1000)
+        )
+        with _reading(self._engine) as connection:
+            return [Revision(*row) for row in connection.execute(query)]
+
+    def newest_revision(self) -> int:
+        """The number of the newest decision, 0 if there is none."""
+        query = select(revisions.c.id).order_by(revisions.c.id.desc()).limit(1)
+        with _reading(self._engine) as connection:
+            return connection.execute(query).scalar() or 0
+
+    def fault(self, fault: str) -> Fault | None:
+        """A fault as it is now; None for one of another stream."""
+        query = select(faults).where(faults.c.id == fault, faults.c.stream == self._stream)
+        with _reading(self._engine) as connection:
+            row = connection.execute(query).one_or_none()
+        return None if row is None else fault_of(row)
+
+    def knows(self, key: bytes) -> bool:
+        """Whether an identity is on record."""
+        if self._stream != LIVE:
+            return False
+        query = select(event_keys.c.at_ms).where(
+            event_keys.c.stream == self._stream, event_keys.c.key == key
+        )
+        with _reading(self._engine) as connection:
+            return connection.execute(query).first() is not None
+
+    # Writing
+
+    def commit(self, effects: Effects, journal_id: str, was: Cursor | None, now_ms: int) -> Cursor:
+        """Write everything, and the cursor with it; gives the cursor as it stands then.
+
+        was: the cursor that we left, None for the first commit. Raises CursorMoved, FaultMoved,
+        DatabaseAway: then drop what the judge has in memory and load again (it is in or not).
+        """
+        cursor = Cursor(
+            journal_id,
+            effects.position,
+            effects.jseq,
+            effects.revision,
+            effects.watermark_ms,
+            effects.memory,
+        )
+        with _writing(self._engine) as connection:
+            self._move_cursor(connection, cursor, was, now_ms)
+            self._write_devices(connection, effects.devices)
+            self._write_moves(connection, effects.moves, now_ms)
+            self._write_sessions(connection, effects.sessions.values())
+            self._write_hours(connection, effects.hours)
+            self._add_to_hours(connection, effects)
+            self._write_accounts(connection, effects)
+            self._write_refused(connection, effects.refused, journal_id)
+            self._write_keys(connection, effects)
+            self._write_counts(connection, effects)
+        return cursor
+
+    def forget_keys(self, now_ms: int) -> int:
+        """Delete identities that are too old to come again; a bounded number, so call again."""
+        old = (
+            select(event_keys.c.stream, event_keys.c.key)
+            .where(event_keys.c.at_ms < now_ms - KEYS_KEPT_MS)
+            .limit(PURGED_AT_ONCE)
+        )
+        with _writing(self._engine) as connection:
+            rows = connection.execute(old).all()
+            if rows:
+                self._many(
+                    connection,
+                    "DELETE FROM event_keys WHERE stream = ? AND key = ?",
+                    [tuple(row) for row in rows],
+                )
+        return len(rows)
+
+    def forget_stream(self) -> None:
+        """Drop what a finished history needed only while it was made."""
+        if self._stream == LIVE:
+            raise ValueError("the live stream is never forgotten")
+        with _writing(self._engine) as connection:
+            connection.execute(delete(device_state).where(device_state.c.stream == self._stream))
+
+    def _move_cursor(
+        self, connection: Connection, cursor: Cursor, was: Cursor | None, now_ms: int
+    ) -> None:
+        values = {
+            "journal_id": cursor.journal_id,
+            "position": cursor.position,
+            "jseq": cursor.jseq,
+            "revision": cursor.revision,
+            "watermark_ms": cursor.watermark_ms,
+            "updated_at_ms": now_ms,
+            "memory": cursor.memory,
+        }
+        if was is None:
+            made = conflict_insert(connection, cursors).values(name=self._cursor, **values)
+            moved = connection.execute(made.on_conflict_do_nothing())
+        else:
+            moved = connection.execute(
+                update(cursors)
+                .where(
+                    cursors.c.name == self._cursor,
+                    cursors.c.journal_id == was.journal_id,
+                    cursors.c.position == was.position,
+                )
+                .values(**values)
+            )
+        if moved.rowcount != 1:
+            place = "nowhere" if was is None else f"{was.journal_id} at {was.position}"
+            raise CursorMoved(
+                f"the cursor {self._cursor!r} no longer stands {place}: another judge is at work "
+                "on this database; stop one of them"
+            )
+
+    def _number(self, connection: Connection, device: str) -> int:
+        number = self._numbers.get(device)
+        if number is None:
+            self._numbers = registry_rows.device_numbers(connection)
+            number = self._numbers[device]
+        return number
+
+    def _write_devices(self, connection: Connection, rows: Sequence[DeviceRow]) -> None:
+        # Up to some thousand rows a commit, so past SQLAlchemy's handling of each value.
+        self._many(
+            connection,
+            "INSERT INTO device_state (stream, device_no, state, reason, since_ms, last_seen_ms,"
+            " device_at_ms, latest, memory) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (stream, device_no) DO UPDATE SET state = excluded.state,"
+            " reason = excluded.reason, since_ms = excluded.since_ms,"
+            " last_seen_ms = excluded.last_seen_ms, device_at_ms = excluded.device_at_ms,"
+            " latest = excluded.latest, memory = excluded.memory",
+            sorted(
+                (
+                    self._stream,
+                    self._number(connection, row.device),
+                    row.state,
+                    row.reason,
+                    row.since_ms,
+                    row.last_seen_ms,
+                    row.device_at_ms,
+                    row.latest,
+                    row.memory,
+                )
+                for row in rows
+            ),
+        )
+
+    def _write_moves(self, connection: Connection, moves: Iterable[Move], now_ms: int) -> None:
+        for move in moves:
+            fault, event = move.fault, move.event
+            if move.was is None:
+                row = conflict_insert(connection, faults).values(**_fault_row(fault, self._stream))
+                # The same messages make the same fault: a replay finds it there already.
+                if connection.execute(row.on_conflict_do_nothing()).rowcount != 1:
+                    known = select(faults.c.id).where(faults.c.id == fault.id)
+                    if connection.execute(known).first() is not None:
+                        continue
+                    raise FaultMoved(f"{fault.subject} has an open {fault.code} already")
+            else:
+                moved = connection.execute(
+                    update(faults)
+                    .where(faults.c.id == fault.id, faults.c.state == move.was)
+                    .values(**_judged(fault))
+                )
+                if moved.rowcount != 1:
+                    raise FaultMoved(f"fault {fault.id} is no longer {move.was}")
+            connection.execute(
+                insert(fault_events).values(
+                    fault=event.fault,
+                    at_ms=event.at_ms,
+                    was=event.was,
+                    becomes=event.becomes,
+                    reason=event.reason,
+                    actor=event.actor,
+                    note=event.note,
+                    evidence=None if event.evidence is None else dict(event.evidence),
+                    routed_at_ms=None if self._stream == LIVE else now_ms,
+                )
+            )
+
+    def _write_sessions(self, connection: Connection, rows: Iterable[Session]) -> None:
+        values = [_session_row(session, self._stream) for session in rows]
+        if not values:
+            return
+        made = conflict_insert(connection, sessions)
+        changed = {name: made.excluded[name] for name in values[0] if name not in ("id", "stream")}
+        connection.execute(made.on_conflict_do_update(index_elements=["id"], set_=changed), values)
+
+    def _write_hours(self, connection: Connection, rows: Sequence[HourRow]) -> None:
+        self._many(
+            connection,
+            "INSERT INTO usage_hours (compound, hour_ms, device_no, kind, received, expected,"
+            " figures) VALUES (?, ?, ?, ?, ?, 0, ?)"
+            " ON CONFLICT (compound, hour_ms, device_no) DO UPDATE SET"
+            " received = excluded.received, figures = excluded.figures",
+            sorted(
+                (
+                    row.compound,
+                    row.hour_ms,
+                    self._number(connection, row.device),
+                    row.kind,
+                    row.received,
+                    _pack(row.figures),
+                )
+                for row in rows
+            ),
+        )
+
+    def _add_to_hours(self, connection: Connection, effects: Effects) -> None:
+        """Late data of hours that are no longer in memory: read the row, add, write it."""
+        for device, hour_ms in sorted(effects.late_hours.keys() | effects.late_received.keys()):
+            number = self._number(connection, device)
+            compound, kind = connection.execute(
+                select(devices.c.compound, devices.c.kind).where(devices.c.no == number)
+            ).one()
+            key = and_(
+                usage_hours.c.compound == compound,
+                usage_hours.c.hour_ms == hour_ms,
+                usage_hours.c.device_no == number,
+            )
+            row = connection.execute(
+                select(usage_hours.c.received, usage_hours.c.figures).where(key)
+            ).one_or_none()
+            figures: Figures = {} if row is None else _unpack(row.figures)
+            merge(figures, effects.late_hours.get((device, hour_ms), {}))
+            received = effects.late_received.get((device, hour_ms), 0)
+            received += 0 if row is None else row.received
+            self._write_hours(
+                connection, [HourRow(device, compound, kind, hour_ms, received, figures)]
+            )
+
+    def _write_accounts(self, connection: Connection, effects: Effects) -> None:
+        self._many(
+            connection,
+            "INSERT INTO accounts (stream, compound, hour_ms, outcome, reason, count)"
+            " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (stream, compound, hour_ms, outcome, reason)"
+            " DO UPDATE SET count = accounts.count + excluded.count",
+            sorted((self._stream, *key, count) for key, count in effects.accounts.items()),
+        )
+
+    def _write_refused(
+        self, connection: Connection, rows: Sequence[Refused], journal_id: str
+    ) -> None:
+        if not rows:
+            return
+        made = conflict_insert(connection, quarantine).on_conflict_do_nothing()
+        connection.execute(
+            made,
+            [
+                {
+                    "journal_id": journal_id,
+                    "jseq": row.jseq,
+                    "received_at_ms": row.received_ms,
+                    "compound": row.compound,
+                    "device": row.device,
+                    "topic": row.topic.replace("\0", "\N{SYMBOL FOR NULL}"),
+                    "reason": row.reason,
+                    "detail": row.detail.replace("\0", "\N{SYMBOL FOR NULL}"),
+                    "sha256": row.sha256,
+                    "size_bytes": row.size_bytes,
+                    "payload": row.payload,
+                    "partial": row.partial,
+                }
+                for row in rows
+            ],
+        )
+
+    def _write_keys(self, connection: Connection, effects: Effects) -> None:
+        if self._stream != LIVE:
+            return
+        self._many(
+            connection,
+            "INSERT INTO event_keys (stream, key, at_ms) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+            sorted((self._stream, key, at_ms) for key, at_ms in effects.keys.items()),
+        )
+
+    def _write_counts(self, connection: Connection, effects: Effects) -> None:
+        if self._stream != LIVE:
+            return
+        names = ", ".join(column.name for column in compound_counts.columns)
+        self._many(
+            connection,
+            f"INSERT INTO compound_counts ({names})"  # noqa: S608 - names of our own table
+            " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (compound, kind) DO UPDATE SET"
+            " online = excluded.online, offline = excluded.offline,"
+            " unknown = excluded.unknown, never_seen = excluded.never_seen",
+            sorted((*key, *counts) for key, counts in effects.counts.items()),
+        )
+
+    @staticmethod
+    def _many(connection: Connection, sql: str, rows: list[tuple[Any, ...]]) -> None:
+        if not rows:
+            return
+        if connection.dialect.name == "postgresql":
+            sql = sql.replace("?", "%s")
+        connection.exec_driver_sql(sql, rows)
+
+
+def _fault_row(fault: Fault, stream: str) -> dict[str, Any]:
+    return {
+        "id": fault.id,
+        "stream": stream,
+        "subject": fault.subject,
+        "code": fault.code,
+        "kind": fault.kind,
+        "device": fault.device,
+        "compound": fault.compound,
+        "suspected": fault.suspected,
+        "since_ms": fault.since_ms,
+        "opened_at_ms": fault.opened_at_ms,
+        "suppressed_by": fault.suppressed_by,
+        "shelved_until_ms": fault.shelved_until_ms,
+        "assignee": fault.assignee,
+        "late": fault.late,
+        **_judged(fault),
+    }
+
+
+def _judged(fault: Fault) -> dict[str, Any]:
+    """The columns that the judge moves; what people wrote (assignee, shelving) stays."""
+    return {
+        "severity": fault.severity,
+        "safety": fault.safety,
+        "state": fault.state,
+        "acknowledged_at_ms": fault.acknowledged_at_ms,
+        "acknowledged_by": fault.acknowledged_by,
+        "cleared_at_ms": fault.cleared_at_ms,
+        "closed_at_ms": fault.closed_at_ms,
+        "resolution": fault.resolution,
+        "occurrences": fault.occurrences,
+        "evidence": dict(fault.evidence),
+    }
+
+
+def _session_row(session: Session, stream: str) -> dict[str, Any]:
+    return {
+        "id": session.id,
+        "stream": stream,
+        "compound": session.compound,
+        "shed": session.shed,
+        "port": session.port,
+        "order": session.order,
+        "state": session.state,
+        "started_at_ms": session.started_at_ms,
+        "ended_at_ms": session.ended_at_ms,
+        "duration_s": session.duration_s,
+        "energy_kwh": session.energy_kwh,
+        "fee_fen": session.fee_fen,
+        "stop_reason": session.stop_reason,
+        "native_reason": session.native_reason,
+        "ended_by": session.ended_by,
+        "provisional": session.provisional,
+    }

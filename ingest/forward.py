@@ -1,0 +1,261 @@
+"""Readings from the journal to the telemetry store, at least once; the store makes it exactly once.
+
+    1. read records after the cursor, until there is a request's worth of points
+    2. write them, one request in flight; the answer decides what happens (reliability.md §3.8)
+    3. move the cursor once the store has confirmed
+
+An outage of the store stops only this: the journal keeps what is not confirmed.
+"""
+
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import msgspec
+import structlog
+
+from devices.journal import MESSAGES, RETAINED, Raw, Record
+from devices.messages import Decoded, Value
+from devices.registry import Registry
+from devices.store.cursors import Position
+from devices.store.database import DatabaseAway
+from devices.store.journal import JournalError
+from devices.telemetry import Point, Retry, TelemetryError, TelemetryWriter, TooLarge
+from ingest.decode import Decoder
+from ingest.decoding import SharedDecodes
+from ingest.judge.timing import event_time
+from ingest.ports import Bell, Clock, JournalSource
+
+log = structlog.get_logger()
+
+REQUEST_POINTS = 5000
+GATHER_S = 0.3  # a larger request is cheaper a point, and this is soon enough to be seen
+READ_RECORDS = 16
+BACK_OFF_CAP_S = 60.0
+LOOK_EVERY_S = 1.0
+PAUSED_S = 60.0  # until a refused token or bucket is tried again
+
+_pack = msgspec.msgpack.Encoder().encode
+_unpack = msgspec.msgpack.Decoder().decode
+
+
+class ForwardStore(Protocol):
+    """Where forward's own cursor is kept. Raises DatabaseAway."""
+
+    def load(self) -> Position | None: ...
+
+    def move(self, to: Position, jseq: int, now_ms: int) -> None: ...
+
+    def registry_revision(self) -> int: ...
+
+
+@dataclass(slots=True)
+class Progress:
+    """confirmed, dead: points since the first start. paused: why nothing is written, or ""."""
+
+    position: int = 0
+    jseq: int = 0
+    confirmed: int = 0
+    dead: int = 0
+    requests: int = 0
+    newest_received_ms: int = 0
+    paused: str = ""
+
+
+class Forwarder:
+    """Follows the journal into one telemetry store.
+
+    registry: the registry as it is now; asked when a message has to be decoded here and the
+    registry has changed since the last time.
+    """
+
+    def __init__(
+        self,
+        writer: TelemetryWriter,
+        store: ForwardStore,
+        registry: Callable[[], Registry],
+        clock: Clock,
+        *,
+        decodes: SharedDecodes | None = None,
+        since_ms: int = 0,
+        gather_s: float = GATHER_S,
+    ) -> None:
+        self._writer = writer
+        self._store = store
+        self._registry = registry
+        self._clock = clock
+        self._decodes = decodes
+        self._since_ms = since_ms
+        self._gather_s = gather_s
+        self._decoder: Decoder | None = None
+        self._revision = 0
+        self._looked_s = 0.0
+        self._journal_id = ""
+        self._loaded = False
+        self.progress = Progress()
+
+    def run(self, source: JournalSource, bell: Bell, stop: threading.Event) -> None:
+        """Follow `source` until `stop`; what was not confirmed by then is written next time."""
+        heard = 0
+        failures = 0
+        while not stop.is_set():
+            try:
+                if not self._loaded:
+                    self._load(source)
+                if self.step(source, stop):
+                    failures = 0
+                    # A backlog is written without a pause; at the head, let some gather.
+                    if source.head().id - self.progress.position < READ_RECORDS:
+                        stop.wait(self._gather_s)
+                else:
+                    heard = bell.wait(heard, 1.0)
+            except (DatabaseAway, JournalError) as error:
+                self._loaded = False
+                if failures == 0:
+                    log.warning("forward_waits", error=str(error))
+                failures += 1
+                stop.wait(_back_off_s(failures))
+
+    def drain(self, source: JournalSource, stop: threading.Event) -> None:
+        """Write all that `source` has."""
+        self._load(source)
+        while not stop.is_set() and self.step(source, stop):
+            pass
+
+    def step(self, source: JournalSource, stop: threading.Event) -> bool:
+        """Write one request's worth; whether there was anything to read."""
+        points: list[Point] = []
+        position, jseq = self.progress.position, self.progress.jseq
+        newest_ms = self.progress.newest_received_ms
+        read_any = False
+        while len(points) < REQUEST_POINTS:
+            records = source.read(position, READ_RECORDS)
+            for record in records:
+                points += self._points(record)
+                position = record.id
+                if record.kind == MESSAGES:
+                    jseq = record.first_jseq + record.count - 1
+                    if record.messages:
+                        newest_ms = record.messages[-1].received_ms
+                if len(points) >= REQUEST_POINTS:
+                    break
+            read_any = read_any or bool(records)
+            if len(records) < READ_RECORDS:
+                break
+        if not read_any:
+            return False
+        if points and not self._write(points, stop):
+            return True  # stopped in the middle: not confirmed, so the cursor stays
+        progress = self.progress
+        progress.position, progress.jseq, progress.newest_received_ms = position, jseq, newest_ms
+        memory = _pack({"confirmed": progress.confirmed, "dead": progress.dead})
+        self._store.move(Position(self._journal_id, position, memory), jseq, self._clock())
+        return True
+
+    def _load(self, source: JournalSource) -> None:
+        head = source.head()
+        known = self._store.load()
+        self._journal_id = head.journal_id
+        progress = self.progress
+        progress.position = progress.jseq = 0
+        if known is not None:
+            counted: Any = _unpack(known.memory)
+            progress.confirmed, progress.dead = counted["confirmed"], counted["dead"]
+            if known.journal_id == head.journal_id:
+                progress.position = known.position
+        self._loaded = True
+
+    def _points(self, record: Record) -> list[Point]:
+        if record.kind != MESSAGES:
+            return []
+        decoded = self._decodes.take(record) if self._decodes is not None else None
+        if decoded is None:
+            decoded = self._decode(record)
+        points: list[Point] = []
+        for raw, said in zip(record.messages, decoded, strict=True):
+            if said.reason is None and raw.received_ms >= self._since_ms:
+                _add_points(points, raw, said)
+        return points
+
+    def _decode(self, record: Record) -> Sequence[Decoded]:
+        now_s = time.monotonic()
+        if self._decoder is None or now_s - self._looked_s >= LOOK_EVERY_S:
+            self._looked_s = now_s
+            revision = self._store.registry_revision()
+            if self._decoder is None or revision != self._revision:
+                self._revision = revision
+                self._decoder = Decoder(self._registry())
+        return [self._decoder.decode(raw) for raw in record.messages]
+
+    def _write(self, points: Sequence[Point], stop: threading.Event) -> bool:
+        """Write until every point is confirmed or dead; False when stopped before that."""
+        failures = 0
+        progress = self.progress
+        while not stop.is_set():
+            try:
+                self._writer.write(points)
+            except TelemetryError as error:
+                if error.retry is Retry.NEVER:
+                    return self._divide(points, error, stop)
+                failures += 1
+                if not progress.paused:
+                    log.warning("telemetry_store_away", error=str(error))
+                progress.paused = str(error)
+                if error.retry is Retry.AFTER_REPAIR:
+                    stop.wait(PAUSED_S)
+                else:
+                    asked_s = getattr(error, "retry_after_s", None)
+                    stop.wait(min(asked_s or _back_off_s(failures), BACK_OFF_CAP_S))
+            else:
+                if progress.paused:
+                    log.info("telemetry_store_back")
+                progress.paused = ""
+                progress.requests += 1
+                progress.confirmed += len(points)
+                return True
+        return False
+
+    def _divide(
+        self, points: Sequence[Point], error: TelemetryError, stop: threading.Event
+    ) -> bool:
+        """Halve until the point that the store refuses stands alone; writes can be repeated."""
+        if len(points) > 1:
+            middle = len(points) // 2
+            return self._write(points[:middle], stop) and self._write(points[middle:], stop)
+        point = points[0]
+        log.error(
+            "point_refused",
+            measurement=point.measurement,
+            device=point.device,
+            at_ms=point.at_ms,
+            too_large=isinstance(error, TooLarge),
+            error=str(error),
+        )
+        self.progress.dead += 1
+        return True
+
+
+def _add_points(points: list[Point], raw: Raw, said: Decoded) -> None:
+    received_ms = raw.received_ms
+    for item in said.items:
+        at_ms, plausible = event_time(item.at_ms, received_ms)
+        if not plausible and said.array:
+            continue  # an element of a replay whose time cannot be known
+        if item.at_ms is None and raw.flags & RETAINED:
+            continue  # an old copy without a time is no reading of now
+        for report in item.reports:
+            device = report.device
+            points.append(Point(device.kind, device.compound, device.id, at_ms, report.values))
+        for event in item.events:
+            device = event.device
+            fields: dict[str, Value] = {"type": event.type, **event.attributes}
+            if event.event_id is not None:
+                fields["event_id"] = event.event_id
+            points.append(Point(f"{device.kind}_event", device.compound, device.id, at_ms, fields))
+
+
+def _back_off_s(failures: int) -> float:
+    return float(min(BACK_OFF_CAP_S, 0.2 * 2 ** min(failures, 10)) * random.uniform(0.5, 1.0))  # noqa: S311

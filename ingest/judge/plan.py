@@ -1,0 +1,190 @@
+"""The fault rules of a kind, compiled for the way values come in.
+
+A normal value must cost a few comparisons, so each quantity knows the range or the words in which
+none of its signs raises and all of them clear. Only outside it, or while the device has a sign,
+does the slow path in `signs` look at each rule.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from devices.messages import Value
+from devices.rules import (
+    Becomes,
+    Beyond,
+    Equals,
+    Follows,
+    Happened,
+    Quiet,
+    Rule,
+    Sign,
+    Silent,
+    Stopped,
+    band,
+)
+
+Test = Callable[[Value], bool]
+
+
+def _within(text: str) -> Test:
+    low, high = band(text)
+    # a value that is no number cannot be beyond a level
+    return lambda value: not isinstance(value, str) and low <= value <= high
+
+
+def _among(values: tuple[Value, ...]) -> Test:
+    # `1 == True` in Python, and a flag must not match a count
+    kinds = {(type(value), value) for value in values}
+    return lambda value: (type(value), value) in kinds
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PlannedSign:
+    """One sign of a rule. index: its place in the rule. gauge: it wants a second sample.
+
+    raises, clears: what a value of its quantity says; unset for events and silence.
+    """
+
+    rule: Rule
+    index: int
+    sign: Sign
+    gauge: bool = False
+    raises: Test | None = None
+    clears: Test | None = None
+    becomes: tuple[tuple[str, Test], ...] = ()
+    follows: tuple[Follows, ...] = ()
+    quiet: Quiet | None = None
+
+    @property
+    def delay_ms(self) -> float:
+        return self.sign.delay_s * 1000
+
+    @property
+    def safety(self) -> bool:
+        """Whether a fault that this sign shows is of the safety tier."""
+        return self.rule.safety or self.sign.safety
+
+
+@dataclass(slots=True)
+class QuantityPlan:
+    """What one quantity can show. Within [low, high], or among `words`, everything is well."""
+
+    low: float = -math.inf
+    high: float = math.inf
+    words: frozenset[Value] | None = None
+    signs: list[PlannedSign] = field(default_factory=list)
+
+    def is_normal(self, value: Value) -> bool:
+        if self.words is not None:
+            return value in self.words
+        return not isinstance(value, str) and self.low <= value <= self.high
+
+
+@dataclass(slots=True)
+class KindPlan:
+    """All that can be seen of one kind of device, by the way it comes in.
+
+    child: quantities of children that show a fault of the parent, by (child kind, quantity).
+    """
+
+    quantities: dict[str, QuantityPlan] = field(default_factory=dict)
+    events: dict[str, list[PlannedSign]] = field(default_factory=dict)
+    stops: list[PlannedSign] = field(default_factory=list)
+    silent: PlannedSign | None = None
+    child: dict[tuple[str, str], QuantityPlan] = field(default_factory=dict)
+    rules: dict[str, Rule] = field(default_factory=dict)
+    signs: dict[tuple[str, int], PlannedSign] = field(default_factory=dict)
+    _found: dict[str, QuantityPlan | None] = field(default_factory=dict)
+
+    def of(self, name: str) -> QuantityPlan | None:
+        """The plan of a quantity, or of an instance of one (`reader_online_1`); None without rules.
+
+        `name` has passed the decoder, so there are only as many as the kind declares.
+        """
+        try:
+            return self._found[name]
+        except KeyError:
+            base = name
+            while (found := self.quantities.get(base)) is None and "_" in base:
+                base = base.rpartition("_")[0]
+            self._found[name] = found
+            return found
+
+
+def plan(rules: Iterable[Rule]) -> KindPlan:
+    """Compile the rules of one kind."""
+    made = KindPlan()
+    for rule in rules:
+        made.rules[rule.code] = rule
+        for index, sign in enumerate(rule.signs):
+            planned = _planned(rule, index, sign)
+            made.signs[rule.code, index] = planned
+            _file(made, planned)
+    return made
+
+
+def plans(
+    rules_for: Callable[[str], tuple[Rule, ...]], kinds: Iterable[str]
+) -> Mapping[str, KindPlan]:
+    """The plan of every kind."""
+    return {kind: plan(rules_for(kind)) for kind in kinds}
+
+
+def _planned(rule: Rule, index: int, sign: Sign) -> PlannedSign:
+    detector = sign.detector
+    over = () if isinstance(detector, Silent) else detector.over
+    becomes = tuple(
+        (
+            condition.quantity,
+            _within(condition.clears)
+            if isinstance(condition.clears, str)
+            else _among(condition.clears),
+        )
+        for condition in over
+        if isinstance(condition, Becomes)
+    )
+    follows = tuple(condition for condition in over if isinstance(condition, Follows))
+    quiet = [condition for condition in over if isinstance(condition, Quiet)]
+    raises: Test | None = None
+    clears: Test | None = None
+    if isinstance(detector, Beyond):
+        raises, clears = _within(detector.raises), _within(detector.clears)
+    elif isinstance(detector, Equals):
+        raises, clears = _among(detector.raises), _among(detector.clears)
+    return PlannedSign(
+        rule,
+        index,
+        sign,
+        gauge=isinstance(detector, Beyond),
+        raises=raises,
+        clears=clears,
+        becomes=becomes,
+        follows=follows,
+        quiet=min(quiet, key=lambda condition: condition.after_s, default=None),
+    )
+
+
+def _file(made: KindPlan, planned: PlannedSign) -> None:
+    detector = planned.sign.detector
+    match detector:
+        case Beyond():
+            quantity = made.quantities.setdefault(detector.quantity, QuantityPlan())
+            low, high = band(detector.clears)
+            quantity.low, quantity.high = max(quantity.low, low), min(quantity.high, high)
+            quantity.signs.append(planned)
+        case Equals():
+            quantity = (
+                made.quantities.setdefault(detector.quantity, QuantityPlan())
+                if detector.of is None
+                else made.child.setdefault((detector.of, detector.quantity), QuantityPlan())
+            )
+            clears = frozenset(detector.clears)
+            quantity.words = clears if quantity.words is None else quantity.words & clears
+            quantity.signs.append(planned)
+        case Happened():
+            made.events.setdefault(detector.event, []).append(planned)
+        case Stopped():
+            made.stops.append(planned)
+        case Silent():
+            made.silent = planned
