@@ -28,7 +28,10 @@ class StopReason(StrEnum):
     en: str
     stop_class: StopClass
 
-    def __new__(cls, word: str, zh: str, en: str, stop_class: StopClass) -> Self:
+    # The defaults are for `StopReason("full")`, which looks one up; members give all four.
+    def __new__(
+        cls, word: str, zh: str = "", en: str = "", stop_class: StopClass = StopClass.NONE
+    ) -> Self:
         reason = str.__new__(cls, word)
         reason._value_ = word
         reason.zh, reason.en, reason.stop_class = zh, en, stop_class
@@ -236,7 +239,7 @@ class PortStatus(StrEnum):
     zh: str
     en: str
 
-    def __new__(cls, word: str, zh: str, en: str) -> Self:
+    def __new__(cls, word: str, zh: str = "", en: str = "") -> Self:  # as above
         status = str.__new__(cls, word)
         status._value_ = word
         status.zh, status.en = zh, en

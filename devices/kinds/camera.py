@@ -118,8 +118,7 @@ RULES = (
             Sign(Beyond("time_offset_s", ">60", "<=60"), Severity.P4, delay_s=_NEXT_SAMPLE_S),
             Sign(Beyond("time_offset_s", "<-60", ">=-60"), Severity.P4, delay_s=_NEXT_SAMPLE_S),
         ),
-        # The usual interval: a second good report comes before it is over, or a bad one.
-        clear_delay_s=CAMERA.interval_s,
+        clear_delay_s=_NEXT_SAMPLE_S,
     ),
     Rule(
         code="CCTV_VIDEO_LOSS",
