@@ -170,7 +170,7 @@ def dump_rows(registry: Registry) -> tuple[list[str], list[dict[str, str]]]:
         row = {name: str(value) for name, value in dumped.items() if value not in (None, "")}
         if isinstance(attributes, dict):
             for name, value in attributes.items():
-                row[name if name in ATTRIBUTES else f"attributes.{name}"] = _as_text(value)
+                row[name if name in ATTRIBUTES else f"attributes.{name}"] = cell_text(value)
         rows.append(row)
     used = {name for row in rows for name in row}
     columns = [name for name in (*_FIELDS, *ATTRIBUTES) if name in used]
@@ -625,15 +625,15 @@ def _from_row(
         elif not text:
             continue
         elif column == "interval_s":
-            data[column] = _value(text)
+            data[column] = cell_value(text)
         elif column in _FIELDS:
             data[column] = text
         else:
-            attributes[name] = _value(text)
+            attributes[name] = cell_value(text)
     return data | {"attributes": attributes}
 
 
-def _value(text: str) -> Value:
+def cell_value(text: str) -> Value:
     """A cell of a row as the value that it spells. Text that looks like one is in JSON quotes."""
     if text.lower() in {"true", "false"}:
         return text.lower() == "true"
@@ -650,12 +650,12 @@ def _value(text: str) -> Value:
     return text
 
 
-def _as_text(value: Value) -> str:
-    """The cell that `_value` reads as this value."""
+def cell_text(value: Value) -> str:
+    """The cell that `cell_value` reads as this value."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        return value if _value(value) == value else json.dumps(value, ensure_ascii=False)
+        return value if cell_value(value) == value else json.dumps(value, ensure_ascii=False)
     return repr(value)
 
 
