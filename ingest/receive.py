@@ -1,0 +1,990 @@
+"""The MQTT edge: from the broker into the journal, acknowledged after the fsync.
+
+paho-mqtt owns the connection, the MQTT session, keepalive and every control packet. A subclass of
+its client takes PUBLISH packets out of one large read and hands over whole runs of messages;
+where paho's internals are not those that it was written for, plain paho does the same more slowly.
+
+Three threads. *network* is the only one that touches the client: it reads into the intake, sends
+the acknowledgements that it is handed, the probes, and connects again. *commit* empties the intake
+into the journal. *watch* writes the ticks, looks at the clock, and at the other two.
+
+A connection has a number, the epoch, counted up when it is accepted. An acknowledgement leaves
+only on the connection that its message came on: packet ids start again where the broker lost the
+session, so a late one would acknowledge, and so destroy, a message that nobody stored.
+"""
+
+import hashlib
+import inspect
+import random
+import secrets
+import select
+import socket
+import ssl
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from importlib.metadata import version
+from typing import Literal, Self
+from urllib.parse import unquote, urlsplit
+
+import paho.mqtt.client as paho
+import structlog
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.exception import MalformedPacket as PahoMalformedPacket
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from devices.journal import CLOCK, DUP, LINK, PROBE, RETAINED, START, STOP, TICK, UNASSIGNED, Raw
+from devices.store.journal import Draft
+from ingest.intake import Counters, GroupCommit, Intake, JournalPort
+from ingest.probe import Probes
+from ingest.progress import Seen, Verdict, Watch, look
+from ingest.publish_packets import (
+    Cutter,
+    MalformedPacket,
+    OtherPacket,
+    Run,
+    ack_block,
+    add_message,
+)
+
+Clock = Callable[[], int]  # UTC epoch ms
+Protocol = Literal["auto", "5", "3.1.1"]
+
+WINDOW = 1_000  # messages that the broker may send before we acknowledge the first (MQTT 5)
+SESSION_EXPIRY_S = 24 * 3600
+READ_BYTES = 256 * 1024
+READS_A_ROUND = 200  # plain paho reads one packet at a time
+GATHER_MAX_S = 0.02  # a commit that takes longer no longer holds up the reading
+# A batch costs about 0.2 ms of CPU whatever its size, so under load the reading rests in between:
+# 7.1 -> 4.2 µs a message at 45k messages/s. Only with the wide window of MQTT 5, which takes longer
+# to fill; with the 20 messages that a broker may have in flight on 3.1.1 it would throttle.
+REST_S = 0.005
+REST_BELOW_MESSAGES = WINDOW // 2
+CONNECT_TIMEOUT_S = 5.0
+CONNACK_TIMEOUT_S = 10.0
+STEADY_S = 10.0  # a connection that lasted this long sets the back-off to its start
+WEDGED_S = 20.0  # the network thread makes a round at least once a second
+WEDGED_CONNECTING_S = 60.0  # unless it looks up a name, which has no timeout
+LINGER_S = 1.0
+
+# Of paho-mqtt 2.2.0; see `fingerprint`.
+PAHO_FINGERPRINT = "805ee8aac6e12c53486291da1a19e8633291bf945e11968adf6c066a46863ca3"
+_USED_OF_PAHO = (
+    "__init__",
+    "_call_socket_register_write",
+    "_check_keepalive",
+    "_handle_connack",
+    "_handle_pingresp",
+    "_loop_rc_handle",
+    "_packet_handle",
+    "_packet_queue",
+    "_packet_read",
+    "_packet_write",
+    "_sock_close",
+    "_sock_recv",
+    "_sock_send",
+    "loop_misc",
+    "loop_read",
+    "loop_write",
+    "reconnect",
+)
+
+log = structlog.get_logger()
+
+
+class BadBrokerUrl(ValueError):
+    """The broker's URL cannot be used; the text says which part."""
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerAddress:
+    """Where the broker is, and how to log in."""
+
+    host: str
+    port: int = 1883
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    tls: bool = False
+    cafile: str | None = None  # whom to believe; None: the system's authorities
+
+    @classmethod
+    def from_url(cls, url: str, cafile: str | None = None) -> Self:
+        """mqtt://user:password@host:1883, or mqtts:// (8883) for TLS. Raises BadBrokerUrl."""
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError as error:
+            raise BadBrokerUrl(f"the broker's URL has no usable port: {error}") from error
+        if parts.scheme not in ("mqtt", "mqtts"):
+            raise BadBrokerUrl(
+                f"the broker's URL begins with {parts.scheme or 'nothing'}://: mqtt:// or mqtts://"
+            )
+        if not parts.hostname:
+            raise BadBrokerUrl("the broker's URL names no host: mqtt://host:1883")
+        if parts.path not in ("", "/") or parts.query or parts.fragment:
+            raise BadBrokerUrl("the broker's URL ends after the port: topics are not part of it")
+        tls = parts.scheme == "mqtts"
+        return cls(
+            parts.hostname,
+            port or (8883 if tls else 1883),
+            unquote(parts.username) if parts.username else None,
+            unquote(parts.password) if parts.password else None,
+            tls,
+            cafile,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Timers:
+    """Seconds; tests shorten them."""
+
+    keepalive_s: int = 30
+    probe_s: float = 5.0
+    tick_s: float = 5.0
+    stall_s: float = 15.0
+    reconnect_first_s: float = 1.0
+    reconnect_max_s: float = 10.0
+    commit_retry_max_s: float = 5.0
+    clock_step_s: float = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How receive is at this moment.
+
+    probe_sent_ms: when the newest probe that is in the journal was sent; None before the first.
+    probe_committed_ms: when that was. refused: filters that the broker did not grant.
+    probe_forbidden: the broker does not let our probe through although messages come.
+    batched: whether the fast client is in use.
+    """
+
+    connected: bool
+    subscribed: bool
+    session_present: bool
+    epoch: int
+    mqtt: str
+    batched: bool
+    waiting_messages: int
+    commit_failing: bool
+    probe_sent_ms: int | None
+    probe_committed_ms: int | None
+    probe_forbidden: bool
+    refused: tuple[str, ...]
+    counters: Counters
+
+
+def fingerprint() -> str:
+    """What paho's methods that we override or rely on look like; "" where their text is missing."""
+    digest = hashlib.sha256()
+    try:
+        for name in _USED_OF_PAHO:
+            digest.update(inspect.getsource(getattr(paho.Client, name)).encode())
+    except (OSError, TypeError, AttributeError):
+        return ""
+    return digest.hexdigest()
+
+
+class BatchClient(paho.Client):
+    """paho's client with another way to read: one large read, all PUBLISH packets in it at once.
+
+    Leans on paho's internals, so it is used only where `fingerprint()` is PAHO_FINGERPRINT.
+    """
+
+    def __init__(
+        self,
+        client_id: str,
+        protocol: MQTTProtocolVersion,
+        clock: Clock,
+        origin: Callable[[bytes], str],
+        deliver: Callable[[Run], None],
+    ) -> None:
+        super().__init__(
+            CallbackAPIVersion.VERSION2,
+            client_id=client_id,
+            clean_session=None if protocol == MQTTProtocolVersion.MQTTv5 else False,
+            protocol=protocol,
+            reconnect_on_failure=False,
+            manual_ack=True,
+        )
+        self._now_ms = clock
+        self._origin = origin
+        self._deliver = deliver
+        self._cutter = self._new_cutter()
+
+    def acknowledge(self, mids: list[bytes]) -> None:
+        """PUBACKs for these packet ids, in order, as one packet of paho's own out-queue: written
+        past it they could cut into a packet that is half sent."""
+        self._packet_queue(paho.PUBACK, ack_block(mids), 0, 1)
+
+    def excuse_silence(self) -> None:
+        """We do not read at the moment, so an answer to a ping is not late."""
+        self._ping_t = 0.0
+        with self._msgtime_mutex:
+            self._last_bytes_received = time.monotonic()
+
+    def reconnect(self) -> MQTTErrorCode:
+        self._cutter = self._new_cutter()
+        return super().reconnect()
+
+    def _new_cutter(self) -> Cutter:
+        mqtt5 = self._protocol == MQTTProtocolVersion.MQTTv5
+        return Cutter(mqtt5=mqtt5, origin=self._origin)
+
+    def _packet_read(self) -> MQTTErrorCode:
+        try:
+            chunk = self._sock_recv(READ_BYTES)
+        except BlockingIOError:
+            return MQTTErrorCode.MQTT_ERR_AGAIN
+        except OSError:
+            return MQTTErrorCode.MQTT_ERR_CONN_LOST
+        if not chunk:
+            return MQTTErrorCode.MQTT_ERR_CONN_LOST
+        with self._msgtime_mutex:
+            self._last_bytes_received = time.monotonic()
+        try:
+            for piece in self._cutter.feed(chunk, self._now_ms()):
+                if isinstance(piece, Run):
+                    self._deliver(piece)
+                    continue
+                answer = self._hand_to_paho(piece)
+                if answer or self._sock is None:  # a DISCONNECT closed it
+                    return answer
+        except (MalformedPacket, PahoMalformedPacket) as error:
+            log.error("broker_sent_malformed_packet", error=str(error))  # noqa: TRY400
+            return MQTTErrorCode.MQTT_ERR_PROTOCOL
+        return MQTTErrorCode.MQTT_ERR_SUCCESS
+
+    def _hand_to_paho(self, packet: OtherPacket) -> MQTTErrorCode:
+        """What is no PUBLISH goes through paho's own handlers, as if paho had read it."""
+        size = len(packet.body)
+        self._in_packet = {
+            "command": packet.command,
+            "have_remaining": 1,
+            "remaining_count": [],
+            "remaining_mult": 1,
+            "remaining_length": size,
+            "packet": bytearray(packet.body),
+            "to_process": 0,
+            "pos": 0,
+        }
+        return self._packet_handle()
+
+
+class PlainClient(paho.Client):
+    """Stock paho, message by message, for versions that `BatchClient` does not know."""
+
+    def __init__(
+        self,
+        client_id: str,
+        protocol: MQTTProtocolVersion,
+        clock: Clock,
+        origin: Callable[[bytes], str],
+        deliver: Callable[[Run], None],
+    ) -> None:
+        super().__init__(
+            CallbackAPIVersion.VERSION2,
+            client_id=client_id,
+            clean_session=None if protocol == MQTTProtocolVersion.MQTTv5 else False,
+            protocol=protocol,
+            reconnect_on_failure=False,
+            manual_ack=True,
+        )
+        self._now_ms = clock
+        self._origin_of = origin
+        self._hand_over = deliver
+        self._run = Run()
+        self.on_message = self._on_one_message
+
+    @property
+    def held_messages(self) -> int:
+        """How many were read since the last `flush`."""
+        return len(self._run.messages)
+
+    def flush(self) -> None:
+        """Hands over what was read, in one run."""
+        if self._run.messages:
+            run, self._run = self._run, Run()
+            self._hand_over(run)
+
+    def acknowledge(self, mids: list[bytes]) -> None:
+        for mid in mids:
+            self.ack(int.from_bytes(mid, "big"), 1)
+
+    def excuse_silence(self) -> None:
+        """Nothing to be done with stock paho: a long pause costs a reconnect."""
+
+    def _on_one_message(
+        self, _client: paho.Client, _data: object, message: paho.MQTTMessage
+    ) -> None:
+        try:
+            topic = message.topic.encode()
+        except UnicodeDecodeError as error:
+            topic = error.object
+        run = self._run
+        try:
+            place = self._origin_of(topic)
+        except Exception:  # noqa: BLE001 - a foreign function must not stop the reading
+            place = UNASSIGNED
+            run.origin_failures += 1
+        flags = (DUP if message.dup else 0) | (RETAINED if message.retain else 0)
+        raw = Raw(topic, bytes(message.payload), flags, self._now_ms(), place)
+        add_message(run, raw, message.mid.to_bytes(2, "big") if message.qos else None)
+
+
+AnyClient = BatchClient | PlainClient
+
+
+class Receiver:
+    """Takes messages from a broker into a journal until it is stopped.
+
+    origin: the compound that a message on this topic is accounted to; called for every message on
+    the network thread, so it must be quick. committed: called after each commit. on_stuck: called
+    once when only a new process can help. instance: names the client id and the probe's topic; one
+    ingester, one name.
+    """
+
+    def __init__(
+        self,
+        broker: BrokerAddress,
+        journal: JournalPort,
+        clock: Clock,
+        origin: Callable[[bytes], str],
+        filters: Sequence[str],
+        instance: str,
+        *,
+        committed: Callable[[], None],
+        on_stuck: Callable[[], None],
+        mqtt: Protocol = "auto",
+        client_id: str | None = None,
+        timers: Timers | None = None,
+        batched: bool | None = None,
+    ) -> None:
+        if not filters:
+            raise ValueError("a receiver without topic filters would receive nothing")
+        self._broker = broker
+        self._clock = clock
+        self._origin = origin
+        self._filters = tuple(filters)
+        self._on_stuck = on_stuck
+        self._client_id = client_id or f"courtyard-{instance}"
+        self._timers = timers or Timers()
+        self.counters = Counters()
+        self._probes = Probes(instance, secrets.token_hex(16))
+        self._intake = Intake()
+        self._commit = GroupCommit(
+            self._intake,
+            journal,
+            self.counters,
+            committed=committed,
+            acknowledge=self._queue_acks,
+            probe_committed=self._probe_is_in,
+            retry_max_s=self._timers.commit_retry_max_s,
+        )
+        self._mqtt_chosen: Protocol = mqtt
+        self._protocol = (
+            MQTTProtocolVersion.MQTTv311 if mqtt == "3.1.1" else MQTTProtocolVersion.MQTTv5
+        )
+        self._batched = batched
+        self._client: AnyClient | None = None
+
+        self._acks: deque[tuple[int, list[bytes]]] = deque()
+        self._wake_r, self._wake_w = socket.socketpair()
+        self._wake_r.setblocking(False)
+        self._wake_w.setblocking(False)
+        self._started = False
+        self._stopping = threading.Event()
+        self._stop_by: float | None = None
+        self._ended = threading.Event()
+        self._commit_over = threading.Event()
+        self._reconnect_asked = threading.Event()
+        self._threads: dict[str, threading.Thread] = {}
+
+        # the connection: written by the network thread, looked at by all
+        self._epoch = 0
+        self._linked = False  # there is a socket; it may still wait for its CONNACK
+        self._connected_at: float | None = None
+        self._attempted_at = 0.0
+        self._subscribed = False
+        self._session_present = False
+        self._refused: tuple[str, ...] = ()
+        self._attempting = False
+        self._backoff_s = 0.0
+        self._next_attempt_at = 0.0
+        self._next_probe_at = 0.0
+        self._rest_until = 0.0
+        self._taken = 0  # messages and probes that the network thread ever took
+        self._moved_at = 0.0
+        self._round_at = 0.0
+        self._trouble: str | None = None  # what the log said last about a link that is down
+        self._message_seen = False
+        self._probe_denied = False
+        self._first_probe_at: float | None = None
+        self._probe_sent_ms: int | None = None
+        self._probe_committed_ms: int | None = None
+
+    # -- from outside -----------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Connects in the background and goes on trying; starting twice is an error."""
+        if self._started:
+            raise RuntimeError("a receiver starts once: make a new one")
+        self._started = True
+        if self._batched is None:
+            self._batched = fingerprint() == PAHO_FINGERPRINT
+            if not self._batched:
+                log.warning(
+                    "paho_differs",
+                    version=version("paho-mqtt"),
+                    consequence="messages are read one by one, at several times the cost",
+                )
+        self._moved_at = self._round_at = time.monotonic()
+        self._put_control(START, {"at_ms": self._clock()})
+        for name, work in (
+            ("commit", self._run_commit),
+            ("network", self._run_network),
+            ("watch", self._run_watch),
+        ):
+            thread = threading.Thread(target=work, name=f"receive-{name}", daemon=True)
+            self._threads[name] = thread
+            thread.start()
+
+    def stop(self, timeout_s: float = 8.0) -> None:
+        """Stops taking, commits, acknowledges, disconnects and keeps the MQTT session.
+
+        What could not be committed in time stays unacknowledged: the broker has it still.
+        """
+        if not self._started or self._ended.is_set():
+            return
+        deadline = time.monotonic() + timeout_s
+        self._stop_by = deadline - min(1.0, timeout_s / 4)
+        self._stopping.set()
+        self._wake()
+        self._threads["network"].join(max(0.0, deadline - time.monotonic()))
+        self._commit.abandon()
+        self._ended.set()
+        for name in ("commit", "network", "watch"):
+            thread = self._threads[name]
+            if thread is not threading.current_thread():
+                thread.join(max(0.1, deadline - time.monotonic()))
+            if thread.is_alive():
+                log.error("receive_thread_did_not_end", thread=name)
+        if not self._threads["network"].is_alive():
+            self._wake_r.close()
+            self._wake_w.close()
+
+    def status(self) -> Status:
+        return Status(
+            connected=self._connected_at is not None,
+            subscribed=self._subscribed,
+            session_present=self._session_present,
+            epoch=self._epoch,
+            mqtt="5" if self._protocol == MQTTProtocolVersion.MQTTv5 else "3.1.1",
+            batched=bool(self._batched),
+            waiting_messages=self._intake.waiting_messages,
+            commit_failing=self._commit.failing_since is not None,
+            probe_sent_ms=self._probe_sent_ms,
+            probe_committed_ms=self._probe_committed_ms,
+            probe_forbidden=self._is_probe_forbidden(),
+            refused=self._refused,
+            counters=replace(self.counters),
+        )
+
+    # -- commit thread ----------------------------------------------------------------------
+
+    def _run_commit(self) -> None:
+        try:
+            self._commit.run()
+        except Exception:
+            # without this thread nothing is ever acknowledged again
+            self.counters.errors += 1
+            log.exception("receive_commit_thread_died")
+            self._on_stuck()
+        finally:
+            self._commit_over.set()
+            self._wake()
+
+    def _queue_acks(self, epoch: int, mids: list[bytes]) -> None:
+        if mids:
+            self._acks.append((epoch, mids))
+        self._wake()
+
+    def _probe_is_in(self, record: Draft) -> None:
+        if record.control is not None:
+            self._probe_sent_ms = int(record.control["sent_ms"])
+            self._probe_committed_ms = self._clock()
+            self.counters.probes_returned += 1
+
+    # -- watch thread -----------------------------------------------------------------------
+
+    def _run_watch(self) -> None:
+        timers = self._timers
+        pause_s = min(0.5, timers.stall_s / 4, timers.tick_s / 2)
+        now = time.monotonic()
+        watch = Watch(now, now)
+        next_tick_at = now + timers.tick_s
+        offset_s: float | None = None
+        while not self._ended.wait(pause_s):
+            if self._stopping.is_set():
+                continue
+            now = time.monotonic()
+            at_ms = self._clock()
+            if time.monotonic() - now < pause_s:  # else we were held up between the two clocks
+                offset_before_s, offset_s = offset_s, at_ms / 1000 - now
+                if offset_before_s is not None:
+                    self._look_at_clock(offset_s - offset_before_s, at_ms)
+            if now >= next_tick_at:
+                next_tick_at = max(next_tick_at + timers.tick_s, now)
+                self._put_control(TICK, {"at_ms": at_ms})
+            if self._is_wedged(now):
+                log.critical("receive_network_thread_wedged", silent_s=round(now - self._round_at))
+                self._on_stuck()
+                return
+            seen = Seen(self._moved_at, self._connected_at, self._is_silence_expected())
+            watch, verdict = look(watch, seen, now, timers.stall_s)
+            if verdict is not Verdict.FINE:
+                self.counters.stalls += 1
+                log.error("receive_stalled", silent_s=timers.stall_s, then=str(verdict))
+                if verdict is Verdict.STUCK:
+                    self._on_stuck()
+                    return
+                self._reconnect_asked.set()
+                self._wake()
+
+    def _look_at_clock(self, step_s: float, at_ms: int) -> None:
+        if abs(step_s) > self._timers.clock_step_s:
+            self.counters.clock_steps += 1
+            log.warning("clock_stepped", step_s=round(step_s, 1))
+            self._put_control(CLOCK, {"step_s": round(step_s), "at_ms": at_ms})
+
+    def _is_wedged(self, now: float) -> bool:
+        limit_s = WEDGED_CONNECTING_S if self._attempting else WEDGED_S
+        return now - self._round_at > limit_s
+
+    def _is_silence_expected(self) -> bool:
+        """Acknowledgements are withheld, so the broker stops; or it forbids our probe."""
+        busy_since = self._intake.busy_since
+        withheld = busy_since is not None and time.monotonic() - busy_since > 1.0
+        return withheld or self._commit.failing_since is not None or self._is_probe_forbidden()
+
+    def _is_probe_forbidden(self) -> bool:
+        if self._probe_denied:
+            return True
+        first = self._first_probe_at
+        if first is None or self.counters.probes_returned or not self._message_seen:
+            return False
+        return time.monotonic() - first > self._timers.stall_s * 0.9
+
+    # -- network thread: nothing below runs on another one, but _put_control and _wake ------------
+
+    def _run_network(self) -> None:
+        while not self._ended.is_set():
+            try:
+                if self._stopping.is_set():
+                    self._drain()
+                    return
+                self._round(taking=True)
+            except Exception:
+                self.counters.errors += 1
+                log.exception("receive_network_error")
+                self._drop_link("error in the network thread")
+
+    def _round(self, *, taking: bool) -> None:
+        """Waits until there is something to do, at most a second, and does it."""
+        now = self._round_at = time.monotonic()
+        self._send_acks()
+        client = self._client
+        sock = client.socket() if client is not None and self._linked else None
+        if client is None or sock is None:
+            if self._linked:
+                self._drop_link("connection closed")
+            # full: nothing could be read from it; the broker keeps what comes
+            if not taking or self._intake.is_full:
+                self._poll(None, 0, 0.5)
+            elif now < self._next_attempt_at:
+                self._poll(None, 0, min(self._next_attempt_at - now, 0.5))
+            else:
+                self._attempt()
+            return
+        if self._reconnect_asked.is_set():
+            self._drop_link("nothing came through it")
+            return
+        if self._connected_at is None and now - self._attempted_at > CONNACK_TIMEOUT_S:
+            self._drop_link("the broker does not answer CONNECT")
+            return
+
+        hold_s = self._reading_held_s(now) if taking else 1.0
+        timeout_s = hold_s or 1.0
+        if self._connected_at is not None:
+            timeout_s = min(timeout_s, max(0.0, self._next_probe_at - now))
+        wanted = select.POLLOUT if client.want_write() else 0
+        is_pending = False
+        if not hold_s:
+            wanted |= select.POLLIN
+            is_pending = isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
+        ready = self._poll(sock, wanted, 0.0 if is_pending else timeout_s)
+        if ready & (select.POLLHUP | select.POLLERR) and hold_s:
+            if self._intake.is_full or not taking:
+                self._drop_link("the broker closed the connection")
+                return
+            hold_s = 0.0
+        if not hold_s and (is_pending or ready & ~select.POLLOUT):
+            self._read(client)
+        if ready & select.POLLOUT and client.socket() is not None:
+            client.loop_write()
+        if client.socket() is not None:
+            if hold_s >= 0.5:
+                client.excuse_silence()
+            client.loop_misc()
+            if self._connected_at is not None and time.monotonic() >= self._next_probe_at:
+                self._send_probe(client)
+
+    def _reading_held_s(self, now: float) -> float:
+        """0.0: read now. Else look again after so long, or when a batch is committed.
+
+        While a batch is being committed the next one gathers in the socket: read in one piece it
+        costs a fraction of what many small reads do. A commit that takes long holds up nothing.
+        """
+        if self._connected_at is None:
+            return 0.0
+        if self._intake.is_full:
+            return 0.5
+        busy_since = self._intake.busy_since
+        busy_s = 0.0 if busy_since is None else busy_since + GATHER_MAX_S - now
+        return max(0.0, busy_s, self._rest_until - now)
+
+    def _poll(self, sock: object, wanted: int, timeout_s: float) -> int:
+        """Events of the socket, and whatever woke us; both are served by the round after."""
+        poll = select.poll()
+        poll.register(self._wake_r, select.POLLIN)
+        fd = -1
+        if isinstance(sock, socket.socket):
+            fd = sock.fileno()
+            poll.register(fd, wanted)
+        ready = 0
+        for some_fd, events in poll.poll(max(0.0, timeout_s) * 1000):
+            if some_fd == fd:
+                ready = events
+            else:
+                with suppress(BlockingIOError):
+                    self._wake_r.recv(4096)
+        return ready
+
+    def _wake(self) -> None:
+        with suppress(OSError):  # full: it wakes up anyway; closed: there is nobody left to wake
+            self._wake_w.send(b"\0")
+
+    def _read(self, client: AnyClient) -> None:
+        before = self._taken
+        if isinstance(client, BatchClient):
+            client.loop_read()
+        else:
+            for _ in range(READS_A_ROUND):
+                held = client.held_messages
+                client.loop_read()
+                if client.socket() is None or client.held_messages == held:
+                    break
+            client.flush()
+        if (
+            self._protocol == MQTTProtocolVersion.MQTTv5
+            and 0 < self._taken - before < REST_BELOW_MESSAGES
+        ):
+            self._rest_until = time.monotonic() + REST_S
+
+    def _send_acks(self) -> None:
+        while self._acks:
+            epoch, mids = self._acks.popleft()
+            client = self._client
+            if client is None or self._connected_at is None or epoch != self._epoch:
+                self.counters.acks_dropped += len(mids)
+                continue
+            client.acknowledge(mids)
+            self.counters.acks += len(mids)
+
+    def _deliver(self, run: Run) -> None:
+        run.epoch = self._epoch
+        counters = self.counters
+        counters.oversize += run.oversize
+        counters.origin_failures += run.origin_failures
+        self._moved_at = time.monotonic()
+        self._taken += len(run.messages)
+        if run.probes:
+            self._deliver_around_probes(run)
+        else:
+            self._message_seen = True
+            self._intake.put(run)
+
+    def _deliver_around_probes(self, run: Run) -> None:
+        """Probes leave the run for records of their own, between the messages around them."""
+        start = 0
+        for at in run.probes:
+            probe = run.messages[at]
+            record = None
+            if not probe.flags & RETAINED:  # we never retain one
+                record = self._probes.returned(probe.topic, probe.payload, probe.received_ms)
+            if record is None:
+                self.counters.probes_foreign += 1
+            self._put_messages(run, start, at)
+            if record is not None:
+                self._intake.put_control(Draft(PROBE, run.epoch, control=record))
+            start = at + 1
+        # the last part has all packet ids: they are acknowledged when everything before is in
+        self._put_messages(run, start, len(run.messages), run.mids)
+
+    def _put_messages(self, run: Run, start: int, stop: int, mids: Sequence[bytes] = ()) -> None:
+        messages = run.messages[start:stop]
+        if messages:
+            self._message_seen = True
+        if messages or mids:
+            size_bytes = run.size_bytes * len(messages) // len(run.messages)
+            self._intake.put(Run(run.epoch, messages, list(mids), size_bytes=size_bytes))
+
+    def _put_control(self, kind: str, control: Mapping[str, int | bool | str]) -> None:
+        self._intake.put_control(Draft(kind, self._epoch, control=control))
+
+    # -- the connection ---------------------------------------------------------------------
+
+    def _make_client(self) -> AnyClient:
+        make = BatchClient if self._batched else PlainClient
+        client: AnyClient = make(
+            self._client_id, self._protocol, self._clock, self._origin, self._deliver
+        )
+        broker = self._broker
+        client.connect_timeout = CONNECT_TIMEOUT_S
+        client.max_queued_messages_set(100)  # probes that the broker does not take
+        if broker.username is not None:
+            client.username_pw_set(broker.username, broker.password)
+        if broker.tls:
+            client.tls_set_context(ssl.create_default_context(cafile=broker.cafile))
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_subscribe = self._on_subscribe
+        client.on_publish = self._on_publish
+        if self._protocol == MQTTProtocolVersion.MQTTv5:
+            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+            properties.SessionExpiryInterval = SESSION_EXPIRY_S
+            properties.ReceiveMaximum = WINDOW
+            client.connect_async(
+                broker.host,
+                broker.port,
+                self._timers.keepalive_s,
+                clean_start=False,
+                properties=properties,
+            )
+        else:
+            client.connect_async(broker.host, broker.port, self._timers.keepalive_s)
+        return client
+
+    def _attempt(self) -> None:
+        self._attempting = True
+        try:
+            if self._client is None:
+                self._client = self._make_client()
+            self._linked = True
+            self._client.reconnect()
+        except (OSError, ValueError) as error:  # refused, unreachable, unknown name, certificate
+            self._linked = False
+            self.counters.connection_attempts_failed += 1
+            self._back_off(_reason(error))
+        finally:
+            self._attempting = False
+            self._moved_at = self._attempted_at = self._round_at = time.monotonic()
+
+    def _back_off(self, trouble: str) -> None:
+        """Sets when to try again; one line in the log for a state, not for each try."""
+        timers = self._timers
+        self._backoff_s = min(
+            max(self._backoff_s * 2, timers.reconnect_first_s), timers.reconnect_max_s
+        )
+        jitter = random.uniform(0.5, 1.0)  # noqa: S311 - so that ingesters do not come in step
+        self._next_attempt_at = time.monotonic() + self._backoff_s * jitter
+        if trouble != self._trouble:
+            self._trouble = trouble
+            log.warning(
+                "broker_away",
+                broker=f"{self._broker.host}:{self._broker.port}",
+                reason=trouble,
+                then="tries again until it answers",
+            )
+
+    def _drop_link(self, why: str) -> None:
+        """The connection is over, whoever ended it: nothing of its epoch is acknowledged now."""
+        was_connected_at, self._connected_at = self._connected_at, None
+        was_linked, self._linked = self._linked, False
+        self._subscribed = False
+        self._reconnect_asked.clear()
+        sock = self._client.socket() if self._client is not None else None
+        if isinstance(sock, socket.socket):
+            with suppress(OSError):
+                sock.close()  # paho notices when it connects again
+        now = time.monotonic()
+        if was_connected_at is not None:
+            if now - was_connected_at >= STEADY_S:
+                self._backoff_s = 0.0
+            down = {"up": False, "session_present": False, "at_ms": self._clock()}
+            self._put_control(LINK, down)
+        if was_linked and not self._stopping.is_set():
+            if was_connected_at is None:
+                self.counters.connection_attempts_failed += 1
+                self._moved_at = now
+            self._back_off(why)
+
+    def _on_connect(
+        self,
+        client: paho.Client,
+        _data: object,
+        flags: paho.ConnectFlags,
+        reason: ReasonCode,
+        _properties: Properties | None,
+    ) -> None:
+        if reason.is_failure:
+            self._refuse(str(reason))
+            return
+        now = time.monotonic()
+        self._epoch += 1
+        self._connected_at = now
+        self._session_present = flags.session_present
+        self._next_probe_at = now + self._timers.probe_s
+        self._trouble = None
+        self.counters.connections += 1
+        client.drop_out_messages()  # probes of the connection before
+        self._put_control(
+            LINK, {"up": True, "session_present": flags.session_present, "at_ms": self._clock()}
+        )
+        wanted = [*self._filters, self._probes.topic]
+        if self._protocol == MQTTProtocolVersion.MQTTv5:
+            options = SubscribeOptions(
+                qos=1, retainHandling=SubscribeOptions.RETAIN_SEND_IF_NEW_SUB
+            )
+            client.subscribe([(name, options) for name in wanted])
+        else:
+            client.subscribe([(name, 1) for name in wanted])
+        log.info(
+            "broker_connected",
+            broker=f"{self._broker.host}:{self._broker.port}",
+            mqtt="5" if self._protocol == MQTTProtocolVersion.MQTTv5 else "3.1.1",
+            session_present=flags.session_present,
+            epoch=self._epoch,
+        )
+
+    def _refuse(self, reason: str) -> None:
+        """The broker said no. MQTT 5 where only 3.1.1 is spoken: the next attempt speaks that."""
+        self.counters.connection_attempts_failed += 1
+        self._moved_at = time.monotonic()
+        is_version = reason == "Unsupported protocol version"
+        if (
+            is_version
+            and self._mqtt_chosen == "auto"
+            and self._protocol == MQTTProtocolVersion.MQTTv5
+        ):
+            log.info("broker_speaks_mqtt_3_1_1_only", broker=self._broker.host)
+            self._protocol = MQTTProtocolVersion.MQTTv311
+            self._linked = False
+            self._client = None
+            self._next_attempt_at = 0.0
+            return
+        self._linked = False
+        self._back_off(f"it refused us: {reason}")
+
+    def _on_disconnect(
+        self,
+        _client: paho.Client,
+        _data: object,
+        flags: paho.DisconnectFlags,
+        reason: ReasonCode,
+        _properties: Properties | None,
+    ) -> None:
+        who = "the broker ended it" if flags.is_disconnect_packet_from_server else "lost"
+        self._drop_link(f"{who}: {reason}")
+
+    def _on_subscribe(
+        self,
+        _client: paho.Client,
+        _data: object,
+        _mid: int,
+        reasons: list[ReasonCode],
+        _properties: Properties | None,
+    ) -> None:
+        wanted = (*self._filters, self._probes.topic)
+        refused = tuple(
+            name for name, reason in zip(wanted, reasons, strict=False) if reason.is_failure
+        )
+        if refused and refused != self._refused:
+            log.error(
+                "subscription_refused",
+                filters=refused,
+                then="allow this client to read them in the broker's access rules",
+            )
+        self._refused = refused
+        self._subscribed = any(name not in refused for name in self._filters)
+        self._next_probe_at = time.monotonic()  # what was sent before it has arrived when it has
+
+    def _on_publish(
+        self,
+        _client: paho.Client,
+        _data: object,
+        _mid: int,
+        reason: ReasonCode,
+        _properties: Properties | None,
+    ) -> None:
+        if reason.is_failure and not self._probe_denied:
+            log.error(
+                "probe_forbidden",
+                topic=self._probes.topic,
+                reason=str(reason),
+                then="allow this client to publish there: silence is judged by it",
+            )
+        self._probe_denied = reason.is_failure
+
+    def _send_probe(self, client: AnyClient) -> None:
+        now = time.monotonic()
+        if self._first_probe_at is None:
+            self._first_probe_at = now
+        self._next_probe_at = max(self._next_probe_at + self._timers.probe_s, now)
+        client.publish(self._probes.topic, self._probes.next(self._clock()), qos=1)
+        self.counters.probes_sent += 1
+
+    def _drain(self) -> None:
+        """The end: what was read is committed and acknowledged, or left to the broker."""
+        self._put_control(STOP, {"at_ms": self._clock()})
+        self._intake.close()
+        deadline = self._stop_by or time.monotonic()
+        while not self._commit_over.is_set() and time.monotonic() < deadline:
+            self._round(taking=False)
+        self._commit.abandon()
+        self._send_acks()
+        client = self._client
+        if client is None or self._connected_at is None:
+            return
+        while client.want_write() and client.socket() and time.monotonic() < deadline:
+            self._poll(client.socket(), select.POLLOUT, 0.1)
+            client.loop_write()
+        sock = client.socket()
+        if isinstance(sock, ssl.SSLSocket) or not isinstance(sock, socket.socket):
+            client.disconnect()
+            return
+        # Closed with unread messages in it, a socket resets the connection, and that may overtake
+        # our last acknowledgements: so the end is read, and thrown away, until the broker closes.
+        with sock.dup() as rest:
+            client.disconnect()
+            end = time.monotonic() + LINGER_S
+            with suppress(OSError):
+                rest.shutdown(socket.SHUT_WR)
+                rest.settimeout(0.2)
+                while time.monotonic() < end and rest.recv(READ_BYTES):
+                    pass
+
+
+def _reason(error: OSError | ValueError) -> str:
+    if isinstance(error, ConnectionRefusedError):
+        return "nothing listens there"
+    if isinstance(error, TimeoutError):
+        return f"no answer within {CONNECT_TIMEOUT_S:g} s"
+    if isinstance(error, socket.gaierror):
+        return "its name is unknown"
+    return str(error) or type(error).__name__

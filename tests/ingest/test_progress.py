@@ -1,0 +1,54 @@
+"""The watchdog's rule, look by look: silence first costs a connection, then the process."""
+
+import pytest
+
+from ingest.progress import Seen, Verdict, Watch, look
+
+FINE, RECONNECT, STUCK = Verdict.FINE, Verdict.RECONNECT, Verdict.STUCK
+STALL_S = 15.0
+
+
+def verdicts(steps: list[tuple[float, float, float | None, bool]]) -> list[Verdict]:
+    """Each step: now, moved_at, connected_at, excused; the watch begins at 0."""
+    watch = Watch(0.0, 0.0)
+    given = []
+    for now, moved_at, connected_at, excused in steps:
+        watch, verdict = look(watch, Seen(moved_at, connected_at, excused), now, STALL_S)
+        given.append(verdict)
+    return given
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [
+        # probes every 5 s: all is well for ever
+        ([(n, n, 0, False) for n in range(5, 100, 5)], [FINE] * 19),
+        # silent for 15 s, and for 15 s after the reconnect
+        (
+            [(10, 0, 0, False), (15, 0, 0, False), (20, 0, 16, False), (31, 0, 16, False)],
+            [FINE, RECONNECT, FINE, STUCK],
+        ),
+        # a probe came back after the reconnect, so the next silence begins anew
+        (
+            [(10, 0, 0, False), (15, 0, 0, False), (20, 18, 16, False), (33, 18, 16, False)],
+            [FINE, RECONNECT, FINE, RECONNECT],
+        ),
+        # not connected: nothing can come
+        ([(10, 0, None, False), (20, 0, None, False), (30, 0, None, False)], [FINE] * 3),
+        # refused attempts between two silent connections prove that we work
+        (
+            [(10, 0, 0, False), (15, 0, 0, False), (25, 20, None, False), (38, 20, 22, False)],
+            [FINE, RECONNECT, FINE, RECONNECT],
+        ),
+        # acknowledgements withheld: the broker stops sending, and that is right
+        ([(10, 0, 0, True), (20, 0, 0, True), (30, 0, 0, True)], [FINE] * 3),
+        # ... and the silence counts from the end of the excuse
+        ([(10, 0, 0, True), (20, 0, 0, False), (25, 0, 0, False)], [FINE, FINE, RECONNECT]),
+        # frozen for two minutes: we could not have heard anything
+        ([(10, 10, 0, False), (130, 10, 0, False), (135, 10, 0, False)], [FINE] * 3),
+    ],
+)
+def test_silence_costs_a_connection_and_then_the_process(
+    steps: list[tuple[float, float, float | None, bool]], expected: list[Verdict]
+) -> None:
+    assert verdicts(steps) == expected
