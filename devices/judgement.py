@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from devices.faults import Fault, FaultEvent, State
 from devices.messages import Reason
@@ -53,8 +54,7 @@ class HourRow:
     figures: Mapping[str, float | Mapping[str, float]]
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceRow:
+class DeviceRow(NamedTuple):
     """A device as it is now. latest, memory: msgpack, as `devices.store.schema` says."""
 
     device: str

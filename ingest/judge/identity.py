@@ -5,8 +5,9 @@ What lies outside the window, and whatever adds up (events), is known by a key t
 days. No number and no device time is no identity: such a message sets levels and never adds up.
 """
 
-from dataclasses import dataclass, field
 from hashlib import blake2b
+
+import msgspec
 
 from devices.messages import Event, Item
 
@@ -14,14 +15,13 @@ WINDOW = 1000
 KEY_BYTES = 16
 
 
-@dataclass(slots=True)
-class SeqWindow:
+class SeqWindow(msgspec.Struct, array_like=True):
     """The sequence numbers of one device since its last boot."""
 
     boot: int | None = None
     high: int = -1
     newest_ms: int = 0  # event time of the newest message that carried a number
-    missing: set[int] = field(default_factory=set)
+    missing: set[int] = set()
 
     def saw(self, boot: int | None, seq: int, at_ms: int) -> bool | None:
         """Take note of a number. True: seen before. False: new. None: outside what we remember."""

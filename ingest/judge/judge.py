@@ -25,6 +25,8 @@ from ingest.judge.timing import Gap, Hearing, event_time
 KEPT_PAYLOADS = 100  # whole payloads per origin or device, reason and hour (reliability.md §3.7)
 KEPT_ROWS = 1000  # and rows without one; beyond that a message is only counted
 USE_SAVED_EVERY_MS = 60_000  # coverage and burn time may be so old in the database; events may not
+METERED = frozenset({"port", "lamp"})  # kinds whose values add up to usage
+PROMPT_MS = 60_000  # older than this, a message is not of the usual kind
 TICKS_WITHOUT_PROBE = 6  # after so many the broker is taken to forbid our probe
 
 _pack = msgspec.msgpack.Encoder().encode
@@ -146,10 +148,7 @@ class Judge:
                     Reason.JOURNAL_CORRUPT.value,
                 )
                 effects.accounts[key] = effects.accounts.get(key, 0) + record.count
-            jseq = record.first_jseq
-            for raw, said in zip(record.messages, decoded, strict=True):
-                self._message(jseq, raw, said)
-                jseq += 1
+            self._messages(record, decoded)
             effects.messages += record.count
             effects.jseq = record.first_jseq + record.count - 1
         elif record.control is not None:
@@ -213,11 +212,87 @@ class Judge:
             if self._ticks >= TICKS_WITHOUT_PROBE and self._newest_ms:
                 self._heard_until(self._newest_ms)
 
+    def _messages(self, record: Record, decoded: Sequence[Decoded]) -> None:
+        """Judge a batch. The usual message is judged here, all others by `_message`.
+
+        Usual: one numbered report of a gate, camera, lift or gateway that is online and without
+        signs, next in its sequence, nothing abnormal in it. Written out, because nearly all
+        messages are such: 3 µs each instead of 9. A test holds both ways equal.
+        """
+        memories = self.memories
+        stored: dict[tuple[str, int], int] = {}
+        jseq = record.first_jseq - 1
+        for raw, said in zip(record.messages, decoded, strict=True):
+            jseq += 1
+            items = said.items
+            device = said.device
+            if device is None or len(items) != 1 or said.array or said.rejected or raw.flags & 2:
+                self._message(jseq, raw, said)
+                continue
+            item = items[0]
+            reports = item.reports
+            memory = memories.get(device.id)
+            if memory is None or len(reports) != 1 or item.events or item.status is not None:
+                self._message(jseq, raw, said)
+                continue
+            window, at_ms, received_ms = memory.window, item.at_ms, raw.received_ms
+            if (
+                at_ms is None
+                or item.seq != window.high + 1
+                or item.boot != window.boot
+                or memory.device_at_ms is None
+                or not memory.device_at_ms <= at_ms <= received_ms
+                or received_ms - at_ms > PROMPT_MS
+                or memory.signs
+                or memory.state is not Presence.ONLINE
+                or memory.will_ms is not None
+                or device.kind in METERED
+                or reports[0].device is not device
+            ):
+                self._message(jseq, raw, said)
+                continue
+            values = reports[0].values
+            found = memory.plan.found
+            for name, value in values.items():
+                try:
+                    plan = found[name]
+                except KeyError:
+                    plan = memory.plan.of(name)
+                if plan is not None:
+                    words = plan.words
+                    if words is None:
+                        if plan.low <= value <= plan.high:  # type: ignore[operator]
+                            continue
+                    elif value in words:
+                        continue
+                    break
+            else:
+                hour_ms = at_ms - at_ms % HOUR_MS
+                hour = memory.hours.get(hour_ms)
+                if hour is not None:
+                    window.high += 1
+                    window.newest_ms = memory.device_at_ms = at_ms
+                    latest = memory.latest
+                    for name, value in values.items():
+                        latest[name] = (value, at_ms)
+                    hour.received += 1
+                    hour.moved = True
+                    memory.last_seen_ms = received_ms
+                    if not memory.dirty:
+                        memory.dirty = True
+                        self._touched.append(memory)
+                    key = (raw.origin, received_ms - received_ms % HOUR_MS)
+                    stored[key] = stored.get(key, 0) + 1
+                    continue
+            self._message(jseq, raw, said)
+        if record.messages:
+            self._newest_ms = max(self._newest_ms, record.messages[-1].received_ms)
+        for (origin, hour_ms), count in stored.items():
+            self._count(origin, hour_ms, "stored", "", count)
+
     def _message(self, jseq: int, raw: Raw, said: Decoded) -> None:
         received_ms = raw.received_ms
         hour_ms = received_ms - received_ms % HOUR_MS
-        if received_ms > self._newest_ms:
-            self._newest_ms = received_ms
         device = said.device
         if said.reason is not None or device is None:
             reason = said.reason or Reason.UNKNOWN_DEVICE
@@ -316,7 +391,7 @@ class Judge:
     ) -> None:
         """Live values. A normal one costs two look-ups and a comparison."""
         device = memory.device
-        if device.kind in ("port", "lamp"):
+        if device.kind in METERED:
             self._use.values(memory, values, at_ms)
         latest = memory.latest
         of = memory.plan.of

@@ -5,7 +5,6 @@ Memory is a cache of committed rows: after any error it is dropped and loaded ag
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
 
 import msgspec
 
@@ -38,13 +37,12 @@ class Why(StrEnum):
     NEVER_SEEN = "never_seen"
 
 
-@dataclass(slots=True)
-class Seen:
+class Seen(msgspec.Struct, array_like=True):
     """A sign, as it is or was seen.
 
     since_ms: event time from which it has been present, or over. base_ms: when we received that,
     from which timers run. sample_ms: event time of the newest sample that says the same; heard_ms:
-    when we received it.
+    when we received it. quieted: it ended because nothing more came, so no sample is waited for.
     """
 
     present: bool
@@ -53,15 +51,15 @@ class Seen:
     sample_ms: int
     heard_ms: int
     evidence: dict[str, Value]
+    quieted: bool = False
 
 
-@dataclass(slots=True)
-class Hour:
-    """Usage of one device in one hour so far. moved: figures changed since they were last saved."""
+class Hour(msgspec.Struct, array_like=True):
+    """Usage of one device in one hour so far. moved: it changed since it was last handed over."""
 
     received: int = 0
-    figures: Figures = field(default_factory=dict)
-    moved: bool = False
+    figures: Figures = {}
+    moved: bool = True
 
 
 @dataclass(slots=True, eq=False)
@@ -95,7 +93,6 @@ class DeviceMemory:
 
 
 _pack = msgspec.msgpack.Encoder().encode
-_unpack = msgspec.msgpack.Decoder().decode
 
 
 def pack_latest(memory: DeviceMemory) -> bytes:
@@ -105,39 +102,46 @@ def pack_latest(memory: DeviceMemory) -> bytes:
 
 def pack(memory: DeviceMemory) -> bytes:
     """Everything else that is needed to go on after a restart; `unpack` is its inverse."""
-    window = memory.window
     return _pack(
         (
-            (window.boot, window.high, window.newest_ms, sorted(window.missing)),
+            memory.window,
             memory.will_ms,
             memory.event_at_ms,
-            [
-                (key, s.present, s.since_ms, s.base_ms, s.sample_ms, s.heard_ms, s.evidence)
-                for key, s in memory.signs.items()
-            ],
-            [(start, hour.received, hour.figures) for start, hour in memory.hours.items()],
+            list(memory.signs.items()) if memory.signs else (),
+            memory.hours,
             memory.used_to_ms,
             memory.energy_kwh,
         )
     )
 
 
+_Packed = tuple[
+    SeqWindow,
+    int | None,
+    int,
+    list[tuple[SignKey, Seen]],
+    dict[int, Hour],
+    int | None,
+    float | None,
+]
+_unpack = msgspec.msgpack.Decoder(_Packed).decode
+_unpack_latest = msgspec.msgpack.Decoder(dict[str, tuple[Value, int]]).decode
+_EMPTY = _pack({})
+
+
 def unpack(memory: DeviceMemory, latest: bytes, packed: bytes) -> None:
     """Fill `memory` from its row. An empty map is a device that was never judged."""
-    memory.latest = {name: (value, at) for name, (value, at) in _unpack(latest).items()}
-    fields: Any = _unpack(packed)
-    if not fields:
+    memory.latest = _unpack_latest(latest)
+    if packed == _EMPTY:
         return
-    window, will_ms, event_at_ms, signs, hours, used_to_ms, energy_kwh = fields
-    boot, high, newest_ms, missing = window
-    memory.window = SeqWindow(boot, high, newest_ms, set(missing))
+    window, will_ms, event_at_ms, signs, hours, used_to_ms, energy_kwh = _unpack(packed)
+    memory.window = window
     memory.will_ms = will_ms
     memory.event_at_ms = event_at_ms
-    memory.signs = {
-        (key[0], key[1], key[2]): Seen(present, since, base, sample, heard, evidence)
-        for key, present, since, base, sample, heard, evidence in signs
-        if (key[0], key[1]) in memory.plan.signs  # a rule may have left the catalogue since
-    }
-    memory.hours = {start: Hour(received, figures, True) for start, received, figures in hours}
+    # a rule may have left the catalogue since
+    memory.signs = {key: seen for key, seen in signs if key[:2] in memory.plan.signs}
+    memory.hours = hours
+    for hour in hours.values():
+        hour.moved = True
     memory.used_to_ms = used_to_ms
     memory.energy_kwh = energy_kwh

@@ -9,6 +9,8 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from devices.catalogue import rules_for
+from devices.kinds import KINDS, Kind
 from devices.messages import Value
 from devices.rules import (
     Becomes,
@@ -88,6 +90,7 @@ class KindPlan:
     child: quantities of children that show a fault of the parent, by (child kind, quantity).
     """
 
+    kind: Kind
     quantities: dict[str, QuantityPlan] = field(default_factory=dict)
     events: dict[str, list[PlannedSign]] = field(default_factory=dict)
     stops: list[PlannedSign] = field(default_factory=list)
@@ -95,7 +98,7 @@ class KindPlan:
     child: dict[tuple[str, str], QuantityPlan] = field(default_factory=dict)
     rules: dict[str, Rule] = field(default_factory=dict)
     signs: dict[tuple[str, int], PlannedSign] = field(default_factory=dict)
-    _found: dict[str, QuantityPlan | None] = field(default_factory=dict)
+    found: dict[str, QuantityPlan | None] = field(default_factory=dict)  # what `of` has answered
 
     def of(self, name: str) -> QuantityPlan | None:
         """The plan of a quantity, or of an instance of one (`reader_online_1`); None without rules.
@@ -103,18 +106,17 @@ class KindPlan:
         `name` has passed the decoder, so there are only as many as the kind declares.
         """
         try:
-            return self._found[name]
+            return self.found[name]
         except KeyError:
-            base = name
-            while (found := self.quantities.get(base)) is None and "_" in base:
-                base = base.rpartition("_")[0]
-            self._found[name] = found
-            return found
+            declared = self.kind.quantity(name)
+            plan = None if declared is None else self.quantities.get(declared.name)
+            self.found[name] = plan
+            return plan
 
 
-def plan(rules: Iterable[Rule]) -> KindPlan:
+def plan(kind: Kind, rules: Iterable[Rule]) -> KindPlan:
     """Compile the rules of one kind."""
-    made = KindPlan()
+    made = KindPlan(kind)
     for rule in rules:
         made.rules[rule.code] = rule
         for index, sign in enumerate(rule.signs):
@@ -125,10 +127,10 @@ def plan(rules: Iterable[Rule]) -> KindPlan:
 
 
 def plans(
-    rules_for: Callable[[str], tuple[Rule, ...]], kinds: Iterable[str]
+    rules_for: Callable[[str], tuple[Rule, ...]] = rules_for, kinds: Mapping[str, Kind] = KINDS
 ) -> Mapping[str, KindPlan]:
     """The plan of every kind."""
-    return {kind: plan(rules_for(kind)) for kind in kinds}
+    return {name: plan(kind, rules_for(name)) for name, kind in kinds.items()}
 
 
 def _planned(rule: Rule, index: int, sign: Sign) -> PlannedSign:

@@ -205,6 +205,7 @@ class FaultFinder:
                     and self._fell_quiet(memory, planned, seen)
                 ):
                     seen.present, seen.since_ms, seen.base_ms = False, watermark_ms, watermark_ms
+                    seen.sample_ms, seen.quieted = watermark_ms, True
                     self._touch(memory)
             self.settle(memory, code, watermark_ms)
 
@@ -327,7 +328,7 @@ class FaultFinder:
             return True
         planned = memory.plan.signs[key[:2]]
         return (
-            not planned.gauge
+            (seen.quieted or not planned.gauge)
             and memory.state is not Presence.OFFLINE
             and self._watermark_ms - seen.base_ms >= delay_ms
         )
@@ -366,6 +367,7 @@ class FaultFinder:
         self._touch(memory)
         if seen.present:
             seen.present, seen.since_ms, seen.base_ms = False, at_ms, now_ms
+            seen.quieted = False
         seen.sample_ms, seen.heard_ms = at_ms, now_ms
 
     def _arm(self, memory: DeviceMemory, code: str) -> None:

@@ -218,7 +218,7 @@ class UseMeter:
             oldest = max(hours) - (HOURS_KEPT - 1) * HOUR_MS
             if start < oldest:
                 return None
-        hour = hours[start] = Hour(moved=True)
+        hour = hours[start] = Hour()
         return hour
 
 
