@@ -51,15 +51,15 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of a migrated database, on SQLite and on PostgreSQL; for other processes too."""
     if request.param == "sqlite":
-        template: Path = request.getfixturevalue("sqlite_template")
         path = tmp_path / "courtyard.db"
-        shutil.copy(template, path)
+        shutil.copy(request.getfixturevalue("sqlite_template"), path)
         yield f"sqlite:///{path}"
         return
     cluster: postgres.Cluster = request.getfixturevalue("postgres_cluster")
-    name = cluster.create(request.getfixturevalue("postgres_template"))
+    template: str = request.getfixturevalue("postgres_template")
+    name = cluster.lend(template)
     yield cluster.url(name)
-    cluster.drop(name)
+    cluster.take_back(name, template)
 
 
 @pytest.fixture(params=BOTH)

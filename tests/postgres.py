@@ -52,12 +52,29 @@ def _version(folder: Path) -> int:
     return int(folder.parent.name) if folder.parent.name.isdigit() else 0
 
 
+_TABLES = """
+    SELECT string_agg(relname, ',' ORDER BY relname), (SELECT max(version_num) FROM alembic_version)
+    FROM pg_class WHERE relnamespace = 'public'::regnamespace
+"""
+_EMPTY = """
+    DO $$ DECLARE it text; BEGIN
+        SET LOCAL session_replication_role = replica;
+        FOR it IN SELECT tablename FROM pg_tables
+            WHERE schemaname = 'public' AND tablename <> 'alembic_version'
+        LOOP EXECUTE format('DELETE FROM %I', it); END LOOP;
+        FOR it IN SELECT sequencename FROM pg_sequences WHERE schemaname = 'public'
+        LOOP EXECUTE format('ALTER SEQUENCE %I RESTART', it); END LOOP;
+    END $$
+"""
+
+
 class Cluster:
     """A running server. Databases are named by number and live until they are dropped."""
 
     def __init__(self, socket_folder: Path) -> None:
         self._socket_folder = socket_folder
         self._count = 0
+        self._idle: list[str] = []
 
     def url(self, database: str) -> str:
         return f"postgresql://postgres@/{database}?host={self._socket_folder}"
@@ -72,10 +89,29 @@ class Cluster:
     def drop(self, database: str) -> None:
         self._run(f'DROP DATABASE "{database}" WITH (FORCE)')
 
+    def lend(self, template: str) -> str:
+        """An empty copy of `template`: one that was taken back (10 ms), or a new one (200 ms)."""
+        return self._idle.pop() if self._idle else self.create(template)
+
+    def take_back(self, database: str, template: str) -> None:
+        """Empty the tables of a copy for the next test; one that was altered is dropped."""
+        try:
+            with self._connect(database) as copy, self._connect(template) as original:
+                copy.execute("SET lock_timeout = '2s'")  # somebody may still be connected
+                copy.execute(_EMPTY)
+                same = copy.execute(_TABLES).fetchone() == original.execute(_TABLES).fetchone()
+        except psycopg.Error:
+            same = False
+        if same:
+            self._idle.append(database)
+        else:
+            self.drop(database)
+
+    def _connect(self, database: str) -> psycopg.Connection:
+        return psycopg.connect(self.url(database), autocommit=True, connect_timeout=5)
+
     def _run(self, statement: str) -> None:
-        with psycopg.connect(
-            self.url("postgres"), autocommit=True, connect_timeout=5
-        ) as connection:
+        with self._connect("postgres") as connection:
             connection.execute(statement.encode())
 
 
