@@ -284,8 +284,6 @@ def main() -> None:
 
 
 def _run(command: Callable[[], object]) -> int:
-    from courtyard.failures import explain
-
     try:
         command()
     except CommandError as error:
@@ -296,6 +294,8 @@ def _run(command: Callable[[], object]) -> int:
     except KeyboardInterrupt:
         return 130
     except Exception as error:
+        from courtyard.failures import explain
+
         text = explain(error)
         if text is None:
             raise

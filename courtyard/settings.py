@@ -25,8 +25,6 @@ from pydantic import (
     model_validator,
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
 from courtyard.errors import UsageError
 
@@ -88,6 +86,9 @@ def _broker_url(value: SecretStr) -> SecretStr:
 def _database_url(value: SecretStr) -> SecretStr:
     if not value.get_secret_value():
         return value
+    from sqlalchemy.engine import make_url  # takes longer to import than all of this
+    from sqlalchemy.exc import ArgumentError
+
     try:
         url = make_url(value.get_secret_value())
     except ArgumentError:
@@ -129,6 +130,9 @@ class Settings(BaseSettings):
     )
     broker_ca: Path | None = Field(
         None, description="certificate authority of an mqtts:// broker; empty: the system's"
+    )
+    broker_mqtt: Literal["auto", "5", "3.1.1"] = Field(
+        "auto", description="version of MQTT; auto: 5, and 3.1.1 where the broker knows no 5"
     )
     database_url: Annotated[SecretStr, AfterValidator(_database_url)] = Field(
         SecretStr(""), description="SQLAlchemy URL; empty: SQLite in the data directory"
@@ -186,7 +190,7 @@ class Settings(BaseSettings):
 
     @property
     def is_database_embedded(self) -> bool:
-        return make_url(self.database).get_backend_name() == "sqlite"
+        return self.database.startswith("sqlite")
 
     @property
     def journal_path(self) -> Path:

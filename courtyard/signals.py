@@ -4,14 +4,20 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
+
+SAME_REQUEST_S = 0.5
 
 _ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
 def stop_on_signals(stop: threading.Event, again: Callable[[], None] | None = None) -> None:
     """SIGINT and SIGTERM set `stop`; each further one calls `again`, by default the end at once.
+
+    What comes within SAME_REQUEST_S of the first is the same request: `timeout`, for one, signals
+    the process and then its whole group.
 
     The signal's number travels through a pipe to a thread: a Python signal handler that touched the
     event itself could find the main thread inside it, holding its lock.
@@ -23,12 +29,17 @@ def stop_on_signals(stop: threading.Event, again: Callable[[], None] | None = No
     signal.set_wakeup_fd(write_fd, warn_on_full_buffer=False)
 
     def watch() -> None:
+        asked_at_s: float | None = None
         while numbers := os.read(read_fd, 16):
             for number in numbers:
                 if number not in _ENDING:
                     continue
-                if not stop.is_set():
-                    stop.set()
+                now_s = time.monotonic()
+                stop.set()
+                if asked_at_s is None:
+                    asked_at_s = now_s
+                elif now_s - asked_at_s < SAME_REQUEST_S:
+                    continue
                 elif again is not None:
                     again()
                 else:

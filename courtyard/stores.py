@@ -12,6 +12,8 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from courtyard.errors import CommandError
 from courtyard.settings import Settings
 from devices.store.database import check, open_database, upgrade
+from devices.store.telemetry import TelemetryStore
+from devices.store.telemetry.embedded import EmbeddedTelemetry
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 15.0  # between two tries to reach a server
 
@@ -61,6 +63,20 @@ def upgrade_operational(settings: Settings) -> str:
         return f"{engine.url.render_as_string(hide_password=True)} is up to date"
     finally:
         engine.dispose()
+
+
+def open_telemetry(settings: Settings) -> TelemetryStore:
+    """The telemetry store; connects on first use, not here."""
+    if settings.influxdb_url:
+        from devices.store.telemetry.influx import InfluxTelemetry  # loads a large client
+
+        return InfluxTelemetry(
+            settings.influxdb_url,
+            settings.influxdb_token.get_secret_value(),
+            settings.influxdb_org,
+            settings.influxdb_bucket,
+        )
+    return EmbeddedTelemetry(settings.telemetry_path)
 
 
 def await_operational(settings: Settings, stop: threading.Event) -> Engine:

@@ -1,0 +1,332 @@
+"""`courtyard ingest`: receive, judge and forward in one process, or some of them.
+
+Receive needs the broker and the journal alone and starts first: no database that is away may keep
+messages out. Judge and forward start when the database is there. What ends, ends in the order in
+which messages flow, within 10 s: receive commits and acknowledges, the followers commit or leave it
+to the next start, then the stores are closed.
+"""
+
+import hmac
+import threading
+import time
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+import structlog
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import Metric
+from sqlalchemy import Engine
+from sqlalchemy.exc import InterfaceError, OperationalError
+
+from courtyard.broker import BrokerUnavailable, EmbeddedBroker
+from courtyard.broker_address import broker_address
+from courtyard.clock import now_ms
+from courtyard.errors import DONE, FAILED, CommandError
+from courtyard.journals import FollowedJournal
+from courtyard.metrics import (
+    Gathered,
+    MeteredJournal,
+    MeteredJudgements,
+    TimedTelemetry,
+    counter,
+    gauge,
+    serve,
+    write_seconds,
+)
+from courtyard.origin import Origins
+from courtyard.settings import Settings, secret_key
+from courtyard.signals import stop_on_signals, stop_with_parent
+from courtyard.stores import Stopped, make_data_dir, open_operational, open_telemetry, until_there
+from devices.catalogue import rules_for
+from devices.kinds import KINDS
+from devices.registry import Registry
+from devices.store import cursors
+from devices.store.cursors import ForwardCursor
+from devices.store.database import DatabaseAway, answering, reading
+from devices.store.journal import JournalError, JournalWriter
+from devices.store.registry import load, newest_revision
+from devices.store.schema import LIVE
+from ingest.adapters import ADAPTERS
+from ingest.consume import Consumer
+from ingest.decoding import SharedDecodes
+from ingest.forward import Forwarder
+from ingest.judge.plan import plans
+from ingest.ports import Bell
+from ingest.receive import BrokerAddress, Receiver
+
+RECEIVE, JUDGE, FORWARD = "receive", "judge", "forward"
+RECEIVE_STOP_S = 5.0
+FOLLOWERS_STOP_S = 4.0
+REGISTRY_EVERY_S = 2.0
+TRIM_EVERY_S = 60.0
+LISTEN_EVERY_S = 0.1  # to a journal that another process writes
+
+log = structlog.get_logger()
+
+
+def run_ingest(settings: Settings, parts: frozenset[str], *, with_parent: bool) -> int:
+    """Runs until SIGTERM or SIGINT; gives the exit code: 1 when a part cannot go on."""
+    stop = threading.Event()
+    stop_on_signals(stop)
+    if with_parent:
+        stop_with_parent(stop)
+    ingester = Ingester(settings, parts, stop)
+    try:
+        return ingester.run()
+    except Stopped:
+        return DONE
+
+
+@dataclass(slots=True)
+class _Workers:
+    """Threads that run until `stop`; one that fails ends the process, in `failed`."""
+
+    stop: threading.Event
+    failed: Callable[[], None]
+    threads: list[threading.Thread] = field(default_factory=list)
+
+    def start(self, name: str, work: Callable[[], object]) -> None:
+        def run() -> None:
+            try:
+                work()
+            except Exception as error:
+                log.exception("part_died", name=name, error=str(error))
+                self.failed()
+
+        thread = threading.Thread(target=run, name=name, daemon=True)
+        thread.start()
+        self.threads.append(thread)
+
+    def join(self, timeout_s: float) -> None:
+        deadline_s = time.monotonic() + timeout_s
+        for thread in self.threads:
+            thread.join(max(0.0, deadline_s - time.monotonic()))
+            if thread.is_alive():
+                log.warning("part_did_not_end", name=thread.name)
+
+
+class Ingester:
+    """One ingest process."""
+
+    def __init__(self, settings: Settings, parts: frozenset[str], stop: threading.Event) -> None:
+        self._settings = settings
+        self._parts = parts
+        self._stop = stop
+        self._code = DONE
+        self._bell = Bell()
+        self._origins = Origins(Registry())
+        self._journal = FollowedJournal(settings.journal_path)
+        self._metrics = CollectorRegistry(auto_describe=False)
+        self._write_seconds = write_seconds(self._metrics)
+        self._sources: dict[str, Callable[[], Iterable[Metric]]] = {}
+        self._writer: JournalWriter | None = None
+        self._receiver: Receiver | None = None
+        self._consumer: Consumer | None = None
+        self._forwarder: Forwarder | None = None
+
+    def run(self) -> int:
+        settings, stop = self._settings, self._stop
+        make_data_dir(settings)
+        with ExitStack() as stack:
+            end_metrics = serve(settings.metrics_host, settings.metrics_port, self._metrics)
+            stack.callback(end_metrics)
+            self._metrics.register(Gathered(self._sources))
+            self._sources["journal"] = self._journal_metrics
+            if RECEIVE in self._parts:
+                self._writer = stack.enter_context(JournalWriter(settings.journal_path, now_ms))
+            stack.callback(self._journal.close)
+            engine = self._first_look()
+            if RECEIVE in self._parts:
+                stack.callback(self._stop_receiver)
+                self._start_receiver(stack)
+            if engine is None:
+                engine = until_there(lambda: open_operational(settings), stop, "database_away")
+            stack.callback(engine.dispose)
+            followers_stop = threading.Event()
+            workers = _Workers(followers_stop, self._fail)
+            self._start_followers(engine, workers, stack)
+            log.info("ingest_runs", parts=sorted(self._parts))
+            stop.wait()
+            log.info("ingest_ends")
+            self._stop_receiver()
+            followers_stop.set()
+            self._bell.ring()
+            workers.join(FOLLOWERS_STOP_S)
+        return self._code
+
+    def _fail(self) -> None:
+        self._code = FAILED
+        self._stop.set()
+
+    def _first_look(self) -> Engine | None:
+        """The database if it answers at once, and with it the registry for the first message."""
+        try:
+            engine = open_operational(self._settings)
+            with reading(engine) as connection:
+                self._origins.use(load(connection))
+        except (OperationalError, InterfaceError):
+            return None
+        return engine
+
+    # -- receive
+
+    def _start_receiver(self, stack: ExitStack) -> None:
+        settings, writer = self._settings, self._writer
+        assert writer is not None
+        # Nobody who does not have the key can guess the client id, and so take our session over.
+        instance = hmac.digest(secret_key(settings), b"ingest", "sha256").hex()[:16]
+        self._receiver = receiver = Receiver(
+            self._broker(stack),
+            writer,
+            now_ms,
+            self._origins,
+            [name for adapter in ADAPTERS.values() for name in adapter.filters],
+            instance,
+            committed=self._bell.ring,
+            on_stuck=self._fail,
+            mqtt=settings.broker_mqtt,
+        )
+        receiver.start()
+        self._sources["receive"] = self._receive_metrics
+
+    def _broker(self, stack: ExitStack) -> BrokerAddress:
+        if self._settings.broker_url.get_secret_value():
+            return broker_address(self._settings)
+        broker = EmbeddedBroker(self._settings.data_dir)
+        try:
+            running = broker.start()
+        except BrokerUnavailable as error:
+            raise CommandError(str(error)) from None
+        stack.callback(broker.stop)
+        log.info("broker_listens", broker=running.name, at=f"{running.host}:{running.port}")
+        return BrokerAddress(running.host, running.port)
+
+    def _stop_receiver(self) -> None:
+        if self._receiver is not None:
+            self._receiver.stop(RECEIVE_STOP_S)
+
+    # -- judge and forward
+
+    def _start_followers(self, engine: Engine, workers: _Workers, stack: ExitStack) -> None:
+        stop = workers.stop
+        decodes = SharedDecodes() if {JUDGE, FORWARD} <= self._parts else None
+        if FORWARD in self._parts:
+            telemetry = open_telemetry(self._settings)
+            stack.callback(telemetry.close)
+            store = "influxdb" if self._settings.influxdb_url else "embedded"
+            self._forwarder = forwarder = Forwarder(
+                TimedTelemetry(telemetry, store, self._write_seconds),
+                ForwardCursor(engine),
+                lambda: _load_registry(engine),
+                now_ms,
+                decodes=decodes,
+            )
+            workers.start(FORWARD, lambda: forwarder.run(self._journal, self._bell, stop))
+        if JUDGE in self._parts:
+            judgements = MeteredJudgements(engine, now_ms, self._metrics, self._write_seconds)
+            self._consumer = consumer = Consumer(
+                judgements, plans(rules_for, KINDS), now_ms, stream=LIVE, decodes=decodes
+            )
+            self._sources["judge"] = lambda: _judge_metrics(judgements)
+            source = MeteredJournal(self._journal, judgements)
+            workers.start(JUDGE, lambda: consumer.run(source, self._bell, stop))
+        if self._writer is not None:
+            writer = self._writer
+            workers.start("registry", lambda: self._follow_registry(engine, stop))
+            workers.start("trim", lambda: self._trim(engine, writer, stop))
+        else:
+            workers.start("listen", lambda: self._listen(stop))
+
+    def _follow_registry(self, engine: Engine, stop: threading.Event) -> None:
+        away = False
+        while not stop.wait(REGISTRY_EVERY_S):
+            try:
+                with answering(), reading(engine) as connection:
+                    if newest_revision(connection) == self._origins.revision:
+                        continue
+                    self._origins.use(load(connection))
+            except DatabaseAway:
+                if not away:
+                    log.warning("registry_not_looked_at", then="the last one known is used")
+                away = True
+                continue
+            away = False
+
+    def _trim(self, engine: Engine, writer: JournalWriter, stop: threading.Event) -> None:
+        retention_ms = self._settings.journal_retention.total_seconds() * 1000
+        while not stop.wait(TRIM_EVERY_S):
+            try:
+                passed_id = _passed_by_all(engine, writer.head().journal_id)
+                if passed_id is not None:
+                    before_ms = int(now_ms() - retention_ms)
+                    while writer.trim(before_ms, passed_id) and not stop.is_set():
+                        pass
+            except (DatabaseAway, JournalError) as error:
+                log.warning("journal_not_trimmed", reason=str(error))
+
+    def _listen(self, stop: threading.Event) -> None:
+        """Rings when the journal grew, where another process writes it."""
+        seen = -1
+        while not stop.wait(LISTEN_EVERY_S):
+            try:
+                head = self._journal.head().id
+            except JournalError:
+                continue  # whoever reads it says so
+            if head != seen:
+                seen = head
+                self._bell.ring()
+
+    # -- metrics
+
+    def _receive_metrics(self) -> Iterable[Metric]:
+        assert self._receiver is not None
+        status = self._receiver.status()
+        counters = status.counters
+        yield counter(
+            "courtyard_messages_received", "Messages in the journal.", {(): counters.messages}
+        )
+        yield counter(
+            "courtyard_acks_dropped",
+            "Acknowledgements of an older connection; the broker sends the messages again.",
+            {(): counters.acks_dropped},
+        )
+        yield gauge(
+            "courtyard_broker_connected", "1 while subscribed.", {(): float(status.subscribed)}
+        )
+
+    def _journal_metrics(self) -> Iterable[Metric]:
+        yield gauge("courtyard_journal_bytes", "On the disk.", {(): self._journal.size_bytes()})
+        head = self._journal.head()
+        now = now_ms()
+        lags: dict[tuple[str, ...], float] = {}
+        for name, follower in ((JUDGE, self._consumer), (FORWARD, self._forwarder)):
+            if follower is None:
+                continue
+            progress = follower.progress
+            is_behind = progress.position < head.id and progress.newest_received_ms
+            lags[name,] = (now - progress.newest_received_ms) / 1000 if is_behind else 0.0
+        yield gauge(
+            "courtyard_journal_lag_seconds", "How far a follower is behind.", lags, "consumer"
+        )
+
+
+def _load_registry(engine: Engine) -> Registry:
+    with answering(), reading(engine) as connection:
+        return load(connection)
+
+
+def _passed_by_all(engine: Engine, journal_id: str) -> int | None:
+    """The newest record that judge and forward have passed; None if one never read this journal."""
+    with answering(), reading(engine) as connection:
+        positions = [cursors.load(connection, name) for name in (JUDGE, FORWARD)]
+    if any(at is None or at.journal_id != journal_id for at in positions):
+        return None
+    return min(at.position for at in positions if at is not None)
+
+
+def _judge_metrics(judgements: MeteredJudgements) -> Iterable[Metric]:
+    outcomes: dict[tuple[str, ...], float] = {
+        (outcome,): count for outcome, count in judgements.outcomes.items()
+    }
+    yield counter("courtyard_messages", "Messages by what became of them.", outcomes, "outcome")

@@ -1,0 +1,135 @@
+"""`courtyard api`: the HTTP API and the console in one process."""
+
+import socket
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
+from typing import TypeVar
+
+import structlog
+import uvicorn
+
+from api.app import create_app
+from api.parts import Dependencies, JournalAway
+from courtyard.clock import now_ms
+from courtyard.errors import DONE, FAILED, CommandError
+from courtyard.journals import FollowedJournal
+from courtyard.settings import Settings, secret_key
+from courtyard.signals import stop_on_signals, stop_with_parent
+from courtyard.stores import Stopped, await_operational, open_telemetry
+from devices.journal import Head, Record
+from devices.store.journal import JournalError
+
+GRACE_S = 3  # for requests that run; open event streams are cut off then
+STOP_S = 8.0
+BACKLOG = 2048
+
+T = TypeVar("T")
+log = structlog.get_logger()
+
+
+def run_api(settings: Settings, *, demo: bool, with_parent: bool) -> int:
+    """Serves until SIGTERM or SIGINT; gives the exit code. Raises CommandError for a taken port."""
+    stop = threading.Event()
+    stop_on_signals(stop)
+    if with_parent:
+        stop_with_parent(stop)
+    listener = listen(settings.api_host, settings.api_port)
+    try:
+        engine = await_operational(settings, stop)
+    except Stopped:
+        listener.close()
+        return DONE
+    telemetry = open_telemetry(settings)
+    journal = FollowedJournal(settings.journal_path)
+    app = create_app(
+        Dependencies(
+            engine=engine,
+            telemetry=telemetry,
+            journal=JournalForApi(journal),
+            clock=now_ms,
+            secret_key=secret_key(settings),
+            demo=demo,
+            version=version("courtyard"),
+        )
+    )
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=GRACE_S,
+        )
+    )
+    try:
+        return _serve(server, listener, stop)
+    finally:
+        telemetry.close()
+        journal.close()
+        engine.dispose()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket there. Raises CommandError with what to do."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise CommandError(
+            f"COURTYARD_API_PORT: cannot listen on {host}:{port} ({error.strerror}); set another"
+            " one"
+        ) from None
+    return listener
+
+
+def _serve(server: uvicorn.Server, listener: socket.socket, stop: threading.Event) -> int:
+    """Runs the server on a thread, so that signals stay ours; gives the exit code."""
+    failed = threading.Event()
+
+    def run() -> None:
+        try:
+            server.run(sockets=[listener])
+        except Exception:
+            log.exception("api_died")
+        if not stop.is_set():
+            failed.set()
+            stop.set()
+
+    thread = threading.Thread(target=run, name="http", daemon=True)
+    thread.start()
+    log.info("api_listens", at="{}:{}".format(*listener.getsockname()[:2]))
+    stop.wait()
+    server.should_exit = True
+    thread.join(STOP_S)
+    return FAILED if failed.is_set() or thread.is_alive() else DONE
+
+
+class JournalForApi:
+    """What the API may know of the journal, with the API's own error."""
+
+    def __init__(self, journal: FollowedJournal) -> None:
+        self._journal = journal
+
+    def head(self) -> Head:
+        return _for_api(self._journal.head)
+
+    def received(self, from_ms: int, to_ms: int) -> Mapping[tuple[str, int], int]:
+        return _for_api(lambda: self._journal.received(from_ms, to_ms))
+
+    def received_total(self) -> Mapping[str, int]:
+        return _for_api(self._journal.received_total)
+
+    def read(self, after: int, limit: int) -> Sequence[Record]:
+        return _for_api(lambda: self._journal.read(after, limit))
+
+
+def _for_api(question: Callable[[], T]) -> T:
+    try:
+        return question()
+    except JournalError as error:
+        raise JournalAway(str(error)) from error
