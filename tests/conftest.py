@@ -6,10 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from sqlalchemy import Engine
 
 from devices.store.database import open_database, upgrade
 from tests import postgres
+
+# How long an example takes says more about what else the machine does than about the code.
+settings.register_profile("courtyard", deadline=None, print_blob=True)
+settings.load_profile("courtyard")
 
 BOTH = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
 
