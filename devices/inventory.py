@@ -413,12 +413,13 @@ def _device(entry: _Object) -> Device:
 
 def _made_ports(shed: Device) -> list[Device]:
     """The ports of a shed that have no entry of their own: its place, interval and protocol."""
+    marks = {name: value for name, value in shed.attributes.items() if name == "synthetic"}
     return [
         Device(
             id=port_id(shed.id, number),
             kind="port",
             compound=shed.compound,
-            name=f"{shed.name} #{number}",
+            name=f"{shed.name} {number}号插座",
             interval_s=shed.interval_s,  # ports travel in their shed's message
             parent=shed.id,
             protocol=shed.protocol,
@@ -426,7 +427,7 @@ def _made_ports(shed: Device) -> list[Device]:
             model=shed.model,
             building=shed.building,
             unit=shed.unit,
-            attributes={"port_no": number},
+            attributes={"port_no": number, **marks},
             commissioned_at_ms=shed.commissioned_at_ms,
             decommissioned_at_ms=shed.decommissioned_at_ms,
         )

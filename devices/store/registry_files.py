@@ -123,7 +123,7 @@ def _text(content: bytes) -> str:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise _bad(
-            "is not UTF-8: save the file as “CSV UTF-8”, or as XLSX", f"line {line}"
+            "is not UTF-8; a spreadsheet: save it as “CSV UTF-8”, or as XLSX", f"line {line}"
         ) from error
 
 

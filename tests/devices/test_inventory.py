@@ -171,7 +171,7 @@ class TestPorts:
                 id="shed-1-p07",
                 kind="port",
                 compound="garden",
-                name="1号棚 #7",
+                name="1号棚 7号插座",
                 interval_s=20,
                 parent="shed-1",
                 protocol="juy",
@@ -180,6 +180,10 @@ class TestPorts:
                 attributes={"port_no": 7},
             )
         )
+
+    def test_the_ports_of_a_synthetic_shed_are_synthetic(self) -> None:
+        registry = parse(a_document(a_shed(attributes={"ports": 1, "synthetic": True, "x": 1})))
+        assert registry.devices["shed-1-p01"].attributes == {"port_no": 1, "synthetic": True}
 
     def test_a_port_with_an_entry_of_its_own_keeps_it(self) -> None:
         port = {
@@ -514,7 +518,7 @@ class TestRows:
         known = parse(a_document(a_shed(), port))
         row = {"id": "shed-1", "kind": "shed", "compound": "garden", "name": "东棚", "ports": "14"}
         registry = self.rows(row, known=known)
-        assert registry.devices["shed-1-p01"].name == "东棚 #1"
+        assert registry.devices["shed-1-p01"].name == "东棚 1号插座"
         assert registry.devices["shed-1-p02"].name == "雨棚下"
         assert registry.devices["shed-1-p14"].protocol == "native"
 
