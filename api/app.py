@@ -1,0 +1,134 @@
+"""The application, put together from what it is given."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import structlog
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from api import (
+    accounting,
+    compounds,
+    console,
+    devices,
+    documentation,
+    errors,
+    faults,
+    health,
+    login,
+    pages,
+    quarantine,
+    sessions,
+    stream,
+    telemetry,
+    usage,
+)
+from api.metrics import Measured, Metrics
+from api.overview import OverviewCopy
+from api.parts import Dependencies, Parts, RegistryCopy
+from api.protection import Protected
+from devices.telemetry import TelemetryError
+
+__all__ = ["Dependencies", "create_app"]
+
+log = structlog.get_logger()
+
+ROUTERS = (
+    compounds.router,
+    devices.router,
+    faults.router,
+    usage.router,
+    sessions.router,
+    telemetry.router,
+    accounting.router,
+    quarantine.router,
+    stream.router,
+    health.router,
+    documentation.router,
+    login.router,
+    console.router,
+)
+
+
+def create_app(deps: Dependencies) -> FastAPI:
+    """The API and the console over these parts. Nothing is opened before the first request.
+
+    While it runs (its lifespan), one task looks for news for `/v1/stream`. Open streams do not end
+    by themselves: run it with `timeout_graceful_shutdown`.
+    """
+    registry = RegistryCopy(deps.clock)
+    metrics = Metrics()
+    news = stream.Stream(deps, registry)
+    metrics.listeners.set_function(lambda: news.listeners)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        poller = asyncio.create_task(news.run())
+        yield
+        poller.cancel()
+        with suppress(asyncio.CancelledError):
+            await poller
+
+    app = FastAPI(
+        title="Courtyard",
+        summary="Devices, faults and usage of residential compounds.",
+        version=deps.version,
+        openapi_url=None,  # our own routes serve it, with a policy
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.state.parts = Parts(deps, registry, metrics)
+    app.state.overview = OverviewCopy(deps, registry)
+    app.state.stream = news
+    for router in ROUTERS:
+        # Not `include_router`: it hides the routes behind a router, out of sight of the test that
+        # asks each of them for its policy.
+        app.router.routes.extend(router.routes)
+    _handle_errors(app)
+    app.add_middleware(Protected)
+    app.add_middleware(Measured, metrics=metrics)
+    return app
+
+
+def _handle_errors(app: FastAPI) -> None:
+    @app.exception_handler(errors.Problem)
+    async def problem(request: Request, error: errors.Problem) -> Response:
+        return _answer(request, error)
+
+    @app.exception_handler(HTTPException)
+    async def http(request: Request, error: HTTPException) -> Response:
+        return _answer(request, errors.of_http(error))
+
+    @app.exception_handler(RequestValidationError)
+    async def validation(request: Request, error: RequestValidationError) -> Response:
+        return _answer(request, errors.of_validation(error))
+
+    @app.exception_handler(SQLAlchemyError)
+    async def database(request: Request, error: SQLAlchemyError) -> Response:
+        log.error("database_failed", path=request.url.path, error=str(error)[:300])
+        return _answer(request, errors.of_database(error))
+
+    @app.exception_handler(TelemetryError)
+    async def store(request: Request, error: TelemetryError) -> Response:
+        log.error("telemetry_failed", path=request.url.path, error=str(error)[:300])
+        return _answer(request, errors.of_telemetry(error))
+
+    @app.exception_handler(Exception)
+    async def unforeseen(request: Request, error: Exception) -> Response:
+        log.error("request_failed", path=request.url.path, exc_info=error)
+        return _answer(request, errors.Problem("An error of ours: the log of the API has it."))
+
+
+def _answer(request: Request, problem: errors.Problem) -> Response:
+    if not errors.wants_page(request):
+        return errors.answer(problem)
+    if isinstance(problem, errors.Unauthenticated) and request.method == "GET":
+        return RedirectResponse(f"/login?next={request.url.path}", 303)
+    return pages.problem_page(request, problem)

@@ -1,0 +1,245 @@
+"""Faults, what happened to them, and what people do about them."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import tzinfo
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from sqlalchemy import Connection
+
+from api import compounds, shapes
+from api.compounds import check_firm
+from api.devices import check_kind
+from api.errors import BadParameter, Moved, NotFound
+from api.identity import Actor, Identity, Reader
+from api.instants import DISTRICT_ZONE, parse_range, print_instant, print_known, zone_of
+from api.paging import Page, PageOf
+from api.parts import Parts, PartsOf
+from devices import faults
+from devices.catalogue import RULES
+from devices.faults import Fault, FaultEvent, FaultMoved, Move
+from devices.store.database import reading, writing
+from devices.store.devices import find_device
+from devices.store.faults import Filter, UnknownFault, find_fault, history, list_faults, move_fault
+
+router = APIRouter(prefix="/v1", tags=["faults"])
+
+KINDS_BESIDES = ("compound", "platform")  # of faults that no single device has
+
+StateOf = Annotated[shapes.FaultState | None, Query()]
+SeverityOf = Annotated[shapes.Severity | None, Query()]
+CodeOf = Annotated[str | None, Query(description="A code of the fault catalogue.")]
+FromOf = Annotated[
+    str | None,
+    Query(
+        alias="from",
+        description="Opened at or after this RFC 3339 time; without zone the compound's time.",
+    ),
+]
+ToOf = Annotated[str | None, Query(alias="to", description="Opened before this time.")]
+SuppressedOf = Annotated[
+    bool | None, Query(description="Only faults that a root cause explains, or only the others.")
+]
+
+
+@router.get("/faults")
+def list_all(
+    parts: PartsOf,
+    who: Reader,
+    page: PageOf,
+    compound: str | None = None,
+    device: str | None = None,
+    state: StateOf = None,
+    severity: SeverityOf = None,
+    kind: str | None = None,
+    code: CodeOf = None,
+    firm: str | None = None,
+    start: FromOf = None,
+    end: ToOf = None,
+    suppressed: SuppressedOf = None,
+) -> shapes.Faults:
+    """Faults of all states, the newest first; also those of a back-filled history."""
+    wanted = Filter(compound, device, state, severity, kind, code, firm, suppressed=suppressed)
+    return _list(parts, who, page, wanted, start, end)
+
+
+@router.get("/compounds/{compound}/faults")
+def list_of_compound(
+    parts: PartsOf,
+    who: Reader,
+    page: PageOf,
+    compound: str,
+    device: str | None = None,
+    state: StateOf = None,
+    severity: SeverityOf = None,
+    kind: str | None = None,
+    code: CodeOf = None,
+    start: FromOf = None,
+    end: ToOf = None,
+    suppressed: SuppressedOf = None,
+) -> shapes.Faults:
+    """The faults of one compound, the newest first."""
+    wanted = Filter(compound, device, state, severity, kind, code, suppressed=suppressed)
+    return _list(parts, who, page, wanted, start, end)
+
+
+@router.get("/faults/{fault}")
+def get_fault(parts: PartsOf, who: Reader, fault: str) -> shapes.FaultWithEvents:
+    """One fault with all that happened to it, oldest first."""
+    with reading(parts.deps.engine) as connection:
+        return _with_events(connection, who, fault)
+
+
+@router.post("/faults/{fault}/acknowledge", responses={409: {"model": shapes.Problem}})
+def acknowledge(
+    parts: PartsOf, who: Actor, fault: str, body: shapes.Acknowledge | None = None
+) -> shapes.FaultWithEvents:
+    """Somebody has seen it. One that was over already, and only waited for that, is closed."""
+    note = body.note if body is not None else None
+    now_ms = parts.now_ms()
+    return _act(parts, who, fault, lambda was: faults.acknowledge(was, who.name, now_ms, note))
+
+
+@router.post("/faults/{fault}/comment", responses={409: {"model": shapes.Problem}})
+def comment(parts: PartsOf, who: Actor, fault: str, body: shapes.Comment) -> shapes.FaultWithEvents:
+    """Add a note, also to a closed fault."""
+    now_ms = parts.now_ms()
+    return _act(parts, who, fault, lambda was: faults.comment(was, who.name, now_ms, body.note))
+
+
+@router.post("/faults/{fault}/assign", responses={409: {"model": shapes.Problem}})
+def assign(parts: PartsOf, who: Actor, fault: str, body: shapes.Assign) -> shapes.FaultWithEvents:
+    """Hand it to somebody, or take it."""
+    now_ms = parts.now_ms()
+    return _act(
+        parts,
+        who,
+        fault,
+        lambda was: faults.assign(was, body.assignee, who.name, now_ms, body.note),
+    )
+
+
+@router.post("/faults/{fault}/close", responses={409: {"model": shapes.Problem}})
+def close(
+    parts: PartsOf, who: Actor, fault: str, body: shapes.Close | None = None
+) -> shapes.FaultWithEvents:
+    """It is dealt with. While the device is still bad, it is raised again."""
+    note, resolution = (body.note, body.resolution) if body is not None else (None, None)
+    now_ms = parts.now_ms()
+    return _act(
+        parts, who, fault, lambda was: faults.close(was, who.name, now_ms, note, resolution)
+    )
+
+
+def shape(fault: Fault) -> shapes.Fault:
+    return shapes.Fault.model_validate(_members(fault))
+
+
+def _members(fault: Fault) -> dict[str, object]:
+    rule = RULES.get(fault.code)  # None: raised by a version with a longer catalogue than ours
+    return {
+        "id": fault.id,
+        "compound": fault.compound,
+        "device": fault.device,
+        "kind": fault.kind,
+        "code": fault.code,
+        "name": {"zh": rule.zh, "en": rule.en} if rule else {"zh": fault.code, "en": fault.code},
+        "severity": fault.severity,
+        "safety": fault.safety,
+        "suspected": fault.suspected,
+        "state": fault.state,
+        "since": print_instant(fault.since_ms),
+        "opened_at": print_instant(fault.opened_at_ms),
+        "acknowledged_at": print_known(fault.acknowledged_at_ms),
+        "acknowledged_by": fault.acknowledged_by,
+        "cleared_at": print_known(fault.cleared_at_ms),
+        "closed_at": print_known(fault.closed_at_ms),
+        "suppressed_by": fault.suppressed_by,
+        "shelved_until": print_known(fault.shelved_until_ms),
+        "assignee": fault.assignee,
+        "resolution": fault.resolution,
+        "occurrences": fault.occurrences,
+        "late": fault.late,
+        "responsible": rule.party if rule else None,
+        "advice": {"zh": rule.advice_zh, "en": rule.advice_en} if rule else None,
+        "evidence": dict(fault.evidence),
+    }
+
+
+def _event(event: FaultEvent) -> dict[str, object]:
+    return {
+        "at": print_instant(event.at_ms),
+        "from": event.was,
+        "to": event.becomes,
+        "reason": event.reason,
+        "actor": event.actor,
+        "note": event.note,
+        "evidence": None if event.evidence is None else dict(event.evidence),
+    }
+
+
+def _with_events(connection: Connection, who: Identity, fault: str) -> shapes.FaultWithEvents:
+    try:
+        found = find_fault(connection, who.scope, fault)
+    except UnknownFault as error:
+        raise NotFound from error
+    events = [_event(event) for event in history(connection, found.id)]
+    return shapes.FaultWithEvents.model_validate({**_members(found), "events": events})
+
+
+def _act(
+    parts: Parts, who: Identity, fault: str, move: Callable[[Fault], Move]
+) -> shapes.FaultWithEvents:
+    engine = parts.deps.engine
+    try:
+        with writing(engine) as connection:
+            move_fault(connection, who.scope, fault, move)
+            return _with_events(connection, who, fault)
+    except UnknownFault as error:
+        raise NotFound from error
+    except FaultMoved as error:
+        with reading(engine) as connection:
+            present = _with_events(connection, who, fault)
+        more = {"fault": present.model_dump(mode="json")}
+        raise Moved(f"{error}; nothing was done. `fault` is as it is now.", more) from error
+
+
+def _list(
+    parts: Parts,
+    who: Identity,
+    page: Page,
+    wanted: Filter,
+    start: str | None,
+    end: str | None,
+) -> shapes.Faults:
+    _check(wanted)
+    with reading(parts.deps.engine) as connection:
+        known = parts.registry.get(connection)
+        check_firm(known.directory, who, wanted.firm)
+        zone: tzinfo = DISTRICT_ZONE
+        if wanted.compound is not None:
+            zone = zone_of(compounds.find(known, who, wanted.compound).timezone)
+        if wanted.device is not None:
+            device = find_device(connection, who.scope, wanted.device, blind=False)
+            if device is None:
+                raise NotFound
+            zone = zone_of(known.directory.compounds[device.compound].timezone)
+        asked = parse_range(start, end, zone, parts.now_ms())
+        wanted = replace(wanted, from_ms=asked.from_ms, to_ms=asked.to_ms)
+        rows = list_faults(
+            connection,
+            who.scope,
+            wanted,
+            before=(page.position[0], page.position[1]) if page.position else None,
+            limit=page.limit + 1,
+        )
+    shown, cursor = page.split(rows, lambda fault: [fault.opened_at_ms, fault.id])
+    return shapes.Faults(items=[shape(fault) for fault in shown], next_cursor=cursor)
+
+
+def _check(wanted: Filter) -> None:
+    if wanted.kind not in KINDS_BESIDES:
+        check_kind(wanted.kind)
+    if wanted.code is not None and wanted.code not in RULES:
+        raise BadParameter("code", f"{wanted.code[:60]!r} is not in the fault catalogue")

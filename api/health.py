@@ -1,0 +1,130 @@
+"""Whether this process lives, whether the whole is ready, and figures for Prometheus."""
+
+from dataclasses import dataclass
+
+import msgspec
+import structlog
+from fastapi import APIRouter
+from prometheus_client import generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.responses import Response
+
+from api.identity import EVERYONE
+from api.instants import print_known
+from api.parts import PartsOf
+from devices.store.accounts import FORWARD, JUDGE, Follower, follower
+from devices.store.database import reading
+from devices.store.faults import open_by_severity
+from devices.store.scope import DISTRICT
+
+log = structlog.get_logger()
+
+PROBE_WITHIN_MS = 15_000
+LAG_BELOW_MS = 60_000
+STORE_LAG_BELOW_MS = 60_000
+SEVERITIES = ("P1", "P2", "P3", "P4")
+
+router = APIRouter(tags=["health"], dependencies=[EVERYONE])
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that readiness depends on; or, if it only degrades, one that it does not."""
+
+    name: str
+    ok: bool
+    detail: str
+    degrades: bool = False
+
+
+@router.get("/livez")
+def live() -> Response:
+    """200 while this process answers."""
+    return _json({"status": "live"}, 200)
+
+
+@router.get("/readyz")
+def ready(parts: PartsOf) -> Response:
+    """200 while a probe of our own came back lately and the judge keeps up; else 503.
+
+    The body names every check. What stands under `degraded` does not make it 503.
+    """
+    now_ms = parts.now_ms()
+    try:
+        with reading(parts.deps.engine) as connection:
+            judge = follower(connection, JUDGE)
+            forward = follower(connection, FORWARD)
+    except SQLAlchemyError as error:
+        log.warning("database_away", error=type(error).__name__)
+        checks = [Check("database", False, "does not answer")]
+    else:
+        checks = [
+            Check("database", True, "answers"),
+            _probe(judge, now_ms),
+            _lag(judge, now_ms),
+            _store(judge, forward, now_ms),
+        ]
+    is_ready = all(check.ok for check in checks if not check.degrades)
+    degraded = [check.name for check in checks if check.degrades and not check.ok]
+    body = {
+        "status": ("degraded" if degraded else "ready") if is_ready else "not_ready",
+        "checks": {check.name: {"ok": check.ok, "detail": check.detail} for check in checks},
+        "degraded": degraded,
+    }
+    return _json(body, 200 if is_ready else 503)
+
+
+@router.get("/metrics")
+def metrics(parts: PartsOf) -> Response:
+    """Figures in Prometheus' text format."""
+    own = parts.metrics
+    try:
+        with reading(parts.deps.engine) as connection:
+            counts = open_by_severity(connection, DISTRICT)
+    except SQLAlchemyError as error:
+        own.open_faults.clear()  # unknown is not 0
+        log.warning("database_away", error=type(error).__name__)
+    else:
+        for severity in SEVERITIES:
+            found = sum(by_severity.get(severity, 0) for by_severity in counts.values())
+            own.open_faults.labels(severity).set(found)
+    return Response(generate_latest(own.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+def lag_ms(judge: Follower | None, now_ms: int) -> int | None:
+    """How far the judge is behind: the age of the newest probe it has seen. None: none yet."""
+    if judge is None or judge.watermark_ms is None:
+        return None
+    return max(0, now_ms - judge.watermark_ms)
+
+
+def _probe(judge: Follower | None, now_ms: int) -> Check:
+    lag = lag_ms(judge, now_ms)
+    if lag is None:
+        return Check("probe", False, "no probe has come back through broker, journal and judge yet")
+    seen = print_known(judge.watermark_ms if judge is not None else None)
+    return Check("probe", lag <= PROBE_WITHIN_MS, f"the newest was sent at {seen}")
+
+
+def _lag(judge: Follower | None, now_ms: int) -> Check:
+    lag = lag_ms(judge, now_ms)
+    if lag is None:
+        return Check("judge", False, "has judged nothing yet")
+    return Check("judge", lag < LAG_BELOW_MS, f"{lag / 1000:.1f} s behind")
+
+
+def _store(judge: Follower | None, forward: Follower | None, now_ms: int) -> Check:
+    if judge is None:
+        return Check("telemetry", True, "nothing to forward yet", degrades=True)
+    waiting = judge.position - (forward.position if forward is not None else 0)
+    since_ms = now_ms - (forward.updated_at_ms if forward is not None else 0)
+    ok = waiting <= 0 or since_ms < STORE_LAG_BELOW_MS
+    return Check("telemetry", ok, f"{max(0, waiting)} records behind the judge", degrades=True)
+
+
+def _json(body: object, status: int) -> Response:
+    headers = {"Cache-Control": "no-store"}
+    return Response(
+        msgspec.json.encode(body), status, headers=headers, media_type="application/json"
+    )

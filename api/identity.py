@@ -1,0 +1,168 @@
+"""Who asks, what they may see, and what they may do: the only place where that is decided.
+
+Every route declares one of the policies below (`Reader`, `Actor`, `everyone`); a test refuses a
+route without one. What a reader may see is their `scope`, which every read of `devices.store`
+takes.
+"""
+
+import ipaddress
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from fastapi import Depends
+from fastapi.dependencies.models import Dependant
+from starlette.requests import Request
+
+from api.errors import BadParameter, Forbidden, Unauthenticated
+from api.parts import Parts, PartsOf
+from devices.store import tokens
+from devices.store.database import reading
+from devices.store.scope import DISTRICT, Scope
+
+COOKIE = "courtyard_session"
+_SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+_LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
+
+
+class Role(StrEnum):
+    OPERATOR = "operator"  # the district's staff: everything
+    FIRM = "firm"  # a property firm: its own compounds
+    VIEWER = "viewer"  # sees the district, changes nothing
+    VISITOR = "visitor"  # nobody we know, on the machine of a demo: as a viewer
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Somebody at the API. name: as it stands in the history of what they do."""
+
+    name: str
+    role: Role
+    scope: Scope
+
+
+def identify(request: Request, parts: PartsOf) -> Identity:
+    """Who sent this request, by bearer token or session cookie; raises Unauthenticated."""
+    bearer = _bearer(request)
+    if bearer is not None:
+        who = _known(parts, lambda c: tokens.identify(c, bearer, parts.now_ms()))
+        if who is None:
+            raise Unauthenticated(
+                "This token is unknown or revoked: ask for a new one "
+                "(`courtyard token create --role …`).",
+                error="invalid_token",
+            )
+        return who
+    cookie = request.cookies.get(COOKIE)
+    if cookie:
+        who = _known(parts, lambda c: tokens.session_identity(c, cookie, parts.now_ms()))
+        if who is not None:
+            if request.method not in _SAFE_METHODS:
+                refuse_other_sites(request)
+            return who
+    if parts.deps.demo and is_loopback(request):
+        return Identity("visitor", Role.VISITOR, DISTRICT)
+    raise Unauthenticated(
+        "Send `Authorization: Bearer <token>`, or open /login in a browser; "
+        "`courtyard token create --role …` makes a token."
+    )
+
+
+def known_parameters(request: Request) -> None:
+    """Raise BadParameter for a parameter that the route does not have, or that comes twice."""
+    allowed = _parameters(request.scope["route"].dependant)
+    seen: set[str] = set()
+    for name, _ in request.query_params.multi_items():
+        if name not in allowed:
+            known = ", ".join(sorted(allowed)) or "none"
+            raise BadParameter(name[:80], f"no parameter of this address; it has: {known}")
+        if name in seen:
+            raise BadParameter(name, "given twice")
+        seen.add(name)
+
+
+async def everyone(request: Request) -> None:
+    """Policy: open to everyone, because nothing behind it belongs to anybody."""
+    known_parameters(request)
+
+
+async def reader(request: Request, who: Annotated[Identity, Depends(identify)]) -> Identity:
+    """Policy: whoever is known may read what is in their scope."""
+    known_parameters(request)
+    return who
+
+
+async def actor(request: Request, who: Annotated[Identity, Depends(identify)]) -> Identity:
+    """Policy: operators, and firms for what is theirs."""
+    known_parameters(request)
+    if who.role is Role.VISITOR:
+        raise Unauthenticated("Visitors may look at everything and change nothing: log in.")
+    if who.role is Role.VIEWER:
+        raise Forbidden("A viewer changes nothing: this takes an operator's or a firm's token.")
+    return who
+
+
+Reader = Annotated[Identity, Depends(reader)]
+Actor = Annotated[Identity, Depends(actor)]
+EVERYONE = Depends(everyone)
+POLICIES: frozenset[Callable[..., Any]] = frozenset({everyone, reader, actor})
+
+
+def is_loopback(request: Request) -> bool:
+    """Whether a browser on this very machine asks, for a name of this machine.
+
+    Behind a proxy everybody comes from loopback, so what was forwarded does not count; neither
+    does a foreign name that resolves to us (DNS rebinding).
+    """
+    headers = request.headers
+    if "forwarded" in headers or "x-forwarded-for" in headers or "x-real-ip" in headers:
+        return False
+    host = headers.get("host", "")
+    if (host if host.endswith("]") else host.rsplit(":", 1)[0]) not in _LOOPBACK_HOSTS:
+        return False
+    try:
+        return request.client is not None and ipaddress.ip_address(request.client.host).is_loopback
+    except ValueError:
+        return False
+
+
+def refuse_other_sites(request: Request) -> None:
+    """Raise Forbidden unless a page of ours sent this: a browser adds a session's cookie by itself.
+
+    Browsers say where a request that changes something comes from; who says nothing is refused.
+    """
+    origin = request.headers.get("origin")
+    if origin is not None:
+        if urlsplit(origin).netloc == request.headers.get("host") and origin != "null":
+            return
+    elif request.headers.get("sec-fetch-site") == "same-origin":
+        return
+    raise Forbidden("This came from another site, or does not say from where: use our own pages.")
+
+
+def _bearer(request: Request) -> str | None:
+    header = request.headers.get("authorization")
+    if header is None:
+        return None
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Unauthenticated("Send `Authorization: Bearer <token>`.", error="invalid_request")
+    return token.strip()
+
+
+def _known(parts: Parts, look_up: Callable[..., tokens.Identity | None]) -> Identity | None:
+    with reading(parts.deps.engine) as connection:
+        found = look_up(connection)
+    if found is None:
+        return None
+    scope = Scope(found.firm) if found.role is tokens.Role.FIRM else DISTRICT
+    return Identity(found.name, Role(found.role), scope)
+
+
+def _parameters(dependant: Dependant) -> set[str]:
+    names = {field.alias for field in dependant.query_params}
+    for inner in dependant.dependencies:
+        names |= _parameters(inner)
+    return names

@@ -1,0 +1,614 @@
+"""The first page: one look at the database, kept for a moment, and shaped for the template.
+
+What the page says about places stands in `Overview` of `devices.store.overview`; here it becomes
+words. Our own alarms are not theirs: they have the strip under the bar, and no severity colour.
+"""
+
+import re
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from api.compounds import BLIND_AFTER_MS, counted
+from api.instants import DISTRICT_ZONE
+from api.parts import LOOK_AGAIN_S, Dependencies, JournalAway, Known, RegistryCopy
+from api.words import Language, countdown, duration, grouped, named, say
+from devices.catalogue import RULES
+from devices.faults import Fault, State
+from devices.journal import Head
+from devices.store.compounds import Entry, States
+from devices.store.database import reading
+from devices.store.overview import (
+    OpenFaults,
+    Overview,
+    Placed,
+    Recovered,
+    Use,
+    is_blind,
+    read_overview,
+)
+from devices.store.scope import Scope
+from devices.sun import lighting_hours
+
+PROBE_LATE_MS = 15_000
+WAITING_MANY = 2_000  # messages; more than a minute of the district's
+SEVERITIES = ("P1", "P2", "P3", "P4")
+ACKNOWLEDGE_WITHIN_S = {"P1": 5 * 60, "P2": 15 * 60}  # domain.md §6.4; the others in work hours
+UP_KINDS = ("gate", "shed", "camera", "lift", "gateway")  # lamps may be without power by day
+_MOCK = re.compile(r"mock-(\d+)")
+_NO_USE = Use()
+_NO_STATES = States()
+_RATE_OVER_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A scope at one moment. blind: nobody can be called online. rate: messages a second, if it
+    could be told; read_ms: what the database took for it.
+    """
+
+    at_ms: int
+    scope: Scope
+    known: Known
+    overview: Overview
+    blind: bool
+    head: Head | None
+    rate: float | None
+    read_ms: float
+
+
+class OverviewCopy:
+    """Looks, one for each scope, at most LOOK_AGAIN_S old: ten consoles cost what one does."""
+
+    def __init__(self, deps: Dependencies, registry: RegistryCopy) -> None:
+        self._deps = deps
+        self._registry = registry
+        self._lock = threading.Lock()
+        self._looks: dict[Scope, tuple[float, Look]] = {}  # as many as there are firms, and one
+        self._heads: deque[tuple[float, int]] = deque(maxlen=120)
+
+    def get(self, scope: Scope) -> Look:
+        """How `scope` stands now."""
+        with self._lock:
+            now_s = time.monotonic()
+            kept = self._looks.get(scope)
+            if kept is not None and now_s - kept[0] < LOOK_AGAIN_S:
+                return kept[1]
+            look = self._look(scope, now_s)
+            self._looks[scope] = (now_s, look)
+            return look
+
+    def _look(self, scope: Scope, now_s: float) -> Look:
+        at_ms = self._deps.clock()
+        begun_s = time.perf_counter()
+        with reading(self._deps.engine) as connection:
+            known = self._registry.get(connection)
+            overview = read_overview(
+                connection,
+                scope,
+                known.directory,
+                known.fixtures,
+                at_ms,
+                blind_after_ms=BLIND_AFTER_MS,
+            )
+        read_ms = (time.perf_counter() - begun_s) * 1000
+        blind = is_blind(overview.judge, at_ms, BLIND_AFTER_MS)
+        head = self._head()
+        return Look(at_ms, scope, known, overview, blind, head, self._rate(head, now_s), read_ms)
+
+    def _head(self) -> Head | None:
+        if self._deps.journal is None:
+            return None
+        try:
+            return self._deps.journal.head()
+        except JournalAway:
+            return None
+
+    def _rate(self, head: Head | None, now_s: float) -> float | None:
+        if head is None:
+            return None
+        heads = self._heads
+        if heads and head.jseq < heads[-1][1]:
+            heads.clear()  # another journal
+        heads.append((now_s, head.jseq))
+        while len(heads) > 2 and now_s - heads[0][0] > _RATE_OVER_S:
+            heads.popleft()
+        since_s, jseq = heads[0]
+        return (head.jseq - jseq) / (now_s - since_s) if now_s - since_s >= 2 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One link of the chain from the devices to us. on_phone: shown there too."""
+
+    label: str
+    value: str
+    is_down: bool = False
+    on_phone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A line of what to deal with first."""
+
+    fault: str
+    severity: str
+    what: str
+    age: str
+    where: str
+    impact: str
+    state: str
+    deadline: str
+    is_late: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    label: str
+    value: str
+    rest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A compound on the board. up: tenths of its devices that are online, None when all are."""
+
+    compound: str
+    name: str
+    is_named: bool
+    severity: str
+    faults: int
+    worst: str
+    charging: int | None
+    lit: int | None
+    has_shed: bool
+    up: int | None
+    is_unknown: bool
+    label: str
+    find: str
+
+
+@dataclass(frozen=True, slots=True)
+class FirmBoard:
+    firm: str
+    name: str
+    compounds: str
+    counts: str
+    calm: str
+    tiles: Sequence[Tile]
+
+
+@dataclass(slots=True)
+class Wrong:
+    """What is wrong at one place. worst: the code of the worst kind there."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    suspected: int = 0
+    worst: tuple[str, str] | None = None  # (severity, code)
+
+    def add(self, open_faults: OpenFaults) -> None:
+        if open_faults.suspected:
+            self.suspected += open_faults.count
+            return
+        severity = open_faults.severity
+        self.counts[severity] = self.counts.get(severity, 0) + open_faults.count
+        self.worst = min(self.worst or (severity, open_faults.code), (severity, open_faults.code))
+
+    @property
+    def faults(self) -> int:
+        return sum(self.counts.values())
+
+
+class View:
+    """A look in the words of one language; what the template shows, ready to be printed."""
+
+    def __init__(self, look: Look, language: Language, firm: str | None = None) -> None:
+        self._look = look
+        self._language = language
+        self.firm = firm
+        self._wrong: dict[str, Wrong] = {}
+        self._platform: list[str] = []
+        for open_faults in look.overview.open_faults:
+            if open_faults.compound is None:
+                self._platform.append(open_faults.code)
+            else:
+                self._wrong.setdefault(open_faults.compound, Wrong()).add(open_faults)
+        self._entries = list(look.known.directory.visible(look.scope))
+        self.severity, self.badge, self.headline = self._verdict()
+        self.summary = self._summary()
+        self.figures = list(self._figures())
+        self.troubles = [self._trouble(placed) for placed in self._placed()]
+        self.recovered = [self._recovery(item) for item in look.overview.recovered]
+        self.board = list(self._board())
+        self.health = list(self._health())
+        self.outage = self._outage()
+        self.platform = self._platform_alarms()
+        self.is_down = look.blind or any(link.is_down for link in self.health)
+        self.as_of = local_time(look.at_ms)
+
+    # The verdict
+
+    def _placed(self) -> list[Placed]:
+        return [p for p in self._look.overview.worst if p.fault.compound is not None]
+
+    def _verdict(self) -> tuple[str, str, str]:
+        """(severity or "", badge, headline)"""
+        totals = self._totals()
+        worst = next((severity for severity in SEVERITIES if totals.get(severity)), None)
+        placed = self._placed()
+        if worst in ("P1", "P2") and placed:
+            first = placed[0].fault
+            place = self._compound_name(first.compound)
+            text = self._say("v_fault", place=place, fault=self._fault_name(first.code))
+            deadline, _ = self._deadline(first, "v_ack_left", "v_ack_late")
+            if deadline:
+                text += self._say("comma") + deadline
+            return worst.lower(), self._say(f"n_{worst.lower()}", n=grouped(totals[worst])), text
+        if self._look.blind:
+            return "unknown", "", self._say("v_blind")
+        if worst is not None:
+            return worst.lower(), "", self._say("v_minor")
+        return "", "", self._say("v_calm" if self._look.scope.is_district else "v_calm_firm")
+
+    def _summary(self) -> str:
+        totals = self._totals()
+        shown = [
+            self._say(f"n_{severity.lower()}", n=grouped(totals[severity]))
+            for severity in SEVERITIES
+            if totals.get(severity) and not (self.badge and severity.lower() == self.severity)
+        ]
+        sentences = [self._say("sep").join(shown)] if shown else []
+        extra = []
+        suspected = sum(wrong.suspected for wrong in self._wrong.values())
+        if suspected:
+            extra.append(self._say("v_suspected", n=grouped(suspected)))
+        if self._look.overview.suppressed:
+            extra.append(self._say("v_suppressed", n=grouped(self._look.overview.suppressed)))
+        if extra:
+            sentences.append(self._say("v_extra", parts=self._say("comma").join(extra)))
+        text = self._say("semicolon").join(sentences)
+        facts = []
+        if self.trouble_count:
+            facts.append(self._say("v_compounds", n=grouped(self.trouble_count)))
+        households = sum(
+            entry.households
+            for entry in self._entries
+            if (wrong := self._wrong.get(entry.id)) and (wrong.worst or "P9")[0] in ("P1", "P2")
+        )
+        if households:
+            facts.append(self._say("v_households", n=grouped(households)))
+        if facts:
+            full_stop = self._say("stop") + (" " if self._language == "en" else "")
+            text += (full_stop if text else "") + self._say("comma").join(facts)
+        return text[:1].upper() + text[1:] + self._say("stop") if text else ""
+
+    def _totals(self) -> dict[str, int]:
+        totals: dict[str, int] = {}
+        for wrong in self._wrong.values():
+            for severity, count in wrong.counts.items():
+                totals[severity] = totals.get(severity, 0) + count
+        return totals
+
+    @property
+    def fault_count(self) -> int:
+        return sum(wrong.faults + wrong.suspected for wrong in self._wrong.values())
+
+    @property
+    def minor_counts(self) -> str:
+        totals = self._totals()
+        return self._say("sep").join(
+            self._say(f"n_{severity.lower()}", n=grouped(totals[severity]))
+            for severity in ("P3", "P4")
+            if totals.get(severity)
+        )
+
+    @property
+    def trouble_count(self) -> int:
+        return len(self._wrong)
+
+    @property
+    def calm_count(self) -> int:
+        return len(self._entries) - len(self._wrong)
+
+    @property
+    def compound_count(self) -> int:
+        return len(self._entries)
+
+    @property
+    def firms(self) -> list[tuple[str, str]]:
+        """Firms to choose from: those with compounds in scope, (id, name)."""
+        here = {entry.firm for entry in self._entries}
+        firms = self._look.known.directory.firms
+        return [(id_, named(self._language, name)) for id_, name in firms.items() if id_ in here]
+
+    # Figures
+
+    def _figures(self) -> list[Figure]:
+        uses = [self._look.overview.use.get(entry.id, _NO_USE) for entry in self._entries]
+        figures = [
+            self._online("gate", "gates_online"),
+            self._online("shed", "sheds_online"),
+            self._charging(uses),
+            self._lighting(uses),
+            self._online("camera", "cameras_online"),
+            self._online("lift", "lifts_online"),
+        ]
+        return [figure for figure in figures if figure is not None]
+
+    def _online(self, kind: str, label: str) -> Figure | None:
+        total, online, unknown = self._states(self._entries, (kind,))
+        if not total:
+            return None
+        rest = self._say("of_n", n=grouped(total))
+        if unknown:
+            rest += self._say("and_unknown", n=grouped(unknown))
+        return Figure(self._say(label), "—" if unknown == total else grouped(online), rest)
+
+    def _charging(self, uses: Sequence[Use]) -> Figure | None:
+        ports = sum(entry.devices.get("port", 0) for entry in self._entries)
+        if not ports:
+            return None
+        unknown = sum(use.ports_unknown for use in uses)
+        rest = self._say("of_n", n=grouped(ports))
+        if unknown:
+            rest += self._say("and_unknown", n=grouped(unknown))
+        charging = sum(use.charging for use in uses)
+        value = "—" if unknown >= ports else grouped(charging)
+        return Figure(self._say("charging_now"), value, rest)
+
+    def _lighting(self, uses: Sequence[Use]) -> Figure | None:
+        """By night the rate with its three counts; by day only what burns all the same."""
+        lamps = sum(entry.lamps for entry in self._entries)
+        if not lamps:
+            return None
+        lit, dark = sum(use.lit for use in uses), sum(use.dark for use in uses)
+        unknown = lamps - lit - dark
+        place = self._entries[0]
+        if not lighting_hours(place.latitude, place.longitude, self._look.at_ms):
+            value = "—" if unknown >= lamps else grouped(lit)
+            return Figure(self._say("lamps_lit"), value, self._say("of_n", n=grouped(lamps)))
+        rest = self._say("dark_unknown", dark=grouped(dark), unknown=grouped(unknown))
+        # 98.67 % is not 98.7 %: a rate is never rounded up to look better.
+        value = "—" if unknown >= lamps else f"{int(lit / lamps * 1000) / 10:.1f} %"
+        return Figure(self._say("lamp_on_rate"), value, rest)
+
+    def _states(self, entries: Sequence[Entry], kinds: Sequence[str]) -> tuple[int, int, int]:
+        """(total, online, unknown); never seen is unknown here: nothing is known of it."""
+        total = online = unknown = 0
+        states = self._look.overview.states
+        for entry in entries:
+            for kind in kinds:
+                if kind in entry.devices:
+                    counts = counted(
+                        entry, kind, states.get((entry.id, kind), _NO_STATES), self._look.blind
+                    )
+                    total += counts["total"]
+                    online += counts["online"]
+                    unknown += counts["unknown"] + counts["never_seen"]
+        return total, online, unknown
+
+    # What to deal with first
+
+    def _trouble(self, placed: Placed) -> Trouble:
+        fault = placed.fault
+        rule = RULES.get(fault.code)
+        state = self._say(f"s_{fault.state}")
+        if fault.acknowledged_by is not None:
+            state = self._say("by_whom", state=state, who=fault.acknowledged_by)
+        if fault.assignee is not None:
+            state += self._say("comma") + self._say("assigned", who=fault.assignee)
+        if rule is not None:
+            state += self._say("sep") + self._say(f"party_{rule.party}")
+        impact = []
+        if placed.suppressed:
+            impact.append(self._say("with_suppressed", n=grouped(placed.suppressed)))
+        if fault.occurrences > 1:
+            impact.append(self._say("times", n=fault.occurrences))
+        if fault.late:
+            impact.append(self._say("late_data"))
+        deadline, is_late = self._deadline(fault, "ack_left", "ack_late")
+        return Trouble(
+            fault.id,
+            str(fault.severity).lower(),
+            self._fault_name(fault.code),
+            self._age(fault.opened_at_ms),
+            self._place(fault, placed.device_name),
+            self._say("semicolon").join(impact),
+            state,
+            deadline,
+            is_late,
+        )
+
+    def _deadline(self, fault: Fault, left: str, late: str) -> tuple[str, bool]:
+        """Until when somebody must have answered, in words; and whether it has passed."""
+        within_s = ACKNOWLEDGE_WITHIN_S.get(fault.severity)
+        if within_s is None or fault.state is not State.OPEN:
+            return "", False
+        rest_s = within_s - (self._look.at_ms - fault.opened_at_ms) / 1000
+        if rest_s >= 0:
+            return self._say(left, left=countdown(rest_s)), False
+        return self._say(late, late=duration(self._language, -rest_s)), True
+
+    def _recovery(self, item: Recovered) -> tuple[str, str, str]:
+        """(fault, what was where, when)"""
+        what = self._say("v_fault", place=self._place(item.fault, item.device_name), fault="")
+        text = f"{what.rstrip(': ')} {self._fault_name(item.fault.code)}"
+        return item.fault.id, text, local_time(item.over_at_ms)[:5]
+
+    # The board
+
+    def _board(self) -> list[FirmBoard]:
+        boards = []
+        for firm, name in self.firms:
+            if self.firm not in (None, firm):
+                continue
+            entries = [entry for entry in self._entries if entry.firm == firm]
+            entries.sort(key=lambda entry: (_MOCK.fullmatch(entry.id) is not None, entry.id))
+            totals: dict[str, int] = {}
+            for entry in entries:
+                for severity, count in self._wrong.get(entry.id, Wrong()).counts.items():
+                    totals[severity] = totals.get(severity, 0) + count
+            calm = sum(entry.id not in self._wrong for entry in entries)
+            boards.append(
+                FirmBoard(
+                    firm,
+                    name if name.endswith("物业") else self._say("firm_name", name=name),
+                    self._say("n_compounds", n=grouped(len(entries))),
+                    self._say("sep").join(
+                        self._say(f"n_{severity.lower()}", n=grouped(totals[severity]))
+                        for severity in SEVERITIES
+                        if totals.get(severity)
+                    ),
+                    self._say("calm_n", n=grouped(calm)),
+                    [self._tile(entry) for entry in entries],
+                )
+            )
+        return boards
+
+    def _tile(self, entry: Entry) -> Tile:
+        wrong = self._wrong.get(entry.id)
+        use = self._look.overview.use.get(entry.id, _NO_USE)
+        total, online, unknown = self._states([entry], UP_KINDS)
+        ports = entry.devices.get("port", 0)
+        ports_known = ports - use.ports_unknown
+        lamps_known = entry.lamps - use.lamps_unknown
+        full = named(self._language, entry.name)
+        mock = _MOCK.fullmatch(entry.id) if entry.synthetic else None
+        severity, worst = "none", ""
+        if wrong is not None:
+            severity = wrong.worst[0].lower() if wrong.worst else "suspected"
+            worst = self._fault_name(wrong.worst[1]) if wrong.worst else ""
+        offline = total - online - unknown
+        return Tile(
+            compound=entry.id,
+            name=self._say("mock_short", n=mock[1]) if mock else full,
+            is_named=mock is None,
+            severity=severity,
+            faults=(wrong.faults or wrong.suspected) if wrong is not None else 0,
+            worst=worst,
+            charging=use.charging if ports_known else None,
+            lit=use.lit if lamps_known > 0 else None,
+            has_shed=ports > 0,
+            up=int(online * 10 / total) if offline and total else None,
+            is_unknown=unknown > 0,
+            label=self._tile_label(entry, wrong, use, (total, online, unknown)),
+            find=f"{entry.name.zh} {entry.name.en} {entry.id}".lower(),
+        )
+
+    def _tile_label(
+        self, entry: Entry, wrong: Wrong | None, use: Use, states: tuple[int, int, int]
+    ) -> str:
+        total, online, unknown = states
+        ports = entry.devices.get("port", 0)
+        parts = [named(self._language, entry.name), self._say("t_up", online=online, total=total)]
+        if unknown:
+            parts.append(self._say("t_unknown", n=unknown))
+        if wrong is None:
+            parts.append(self._say("t_calm"))
+        elif wrong.worst is not None:
+            severity, code = wrong.worst
+            word = self._say(severity.lower())
+            fault = self._fault_name(code)
+            parts.append(self._say("t_faults", severity=word, fault=fault, n=wrong.faults))
+        else:
+            parts.append(self._say("v_suspected", n=wrong.suspected))
+        if ports:
+            parts.append(self._say("t_charging", n=use.charging, of=ports - use.ports_unknown))
+        else:
+            parts.append(self._say("t_no_shed"))
+        if entry.lamps:
+            known = entry.lamps - use.lamps_unknown
+            parts.append(self._say("t_lit", n=use.lit, of=known))
+            if use.lamps_unknown:
+                parts.append(self._say("t_lamps_unknown", n=use.lamps_unknown))
+        return self._say("comma").join(parts)
+
+    # Ourselves
+
+    def _health(self) -> list[Link]:
+        look, say_ = self._look, self._say
+        judge, forward, head = look.overview.judge, look.overview.forward, look.head
+        watermark_ms = judge.watermark_ms if judge is not None else None
+        links = []
+        if look.rate is not None:
+            links.append(Link(say_("h_field"), say_("h_field_rate", rate=f"{look.rate:.1f}")))
+        if watermark_ms is None:
+            links.append(Link(say_("h_broker"), say_("h_no_probe"), is_down=True, on_phone=True))
+        else:
+            age_ms = max(0, look.at_ms - watermark_ms)
+            probe = say_("h_probe", age=duration(self._language, age_ms / 1000))
+            links.append(Link(say_("h_broker"), probe, age_ms > PROBE_LATE_MS, on_phone=True))
+        if head is None:
+            links.append(Link(say_("h_journal"), say_("h_journal_unknown")))
+        else:
+            links.append(Link(say_("h_journal"), say_("h_journal_n", n=grouped(head.jseq))))
+        if judge is None:
+            links.append(Link(say_("h_judge"), say_("h_never"), is_down=True))
+        elif head is not None and head.journal_id == judge.journal_id:
+            waiting = max(0, head.jseq - judge.jseq)
+            value = say_("h_waiting", n=grouped(waiting))
+            links.append(Link(say_("h_judge"), value, waiting > WAITING_MANY, on_phone=True))
+        links.append(Link(say_("h_database"), say_("h_ms", ms=f"{look.read_ms:.0f}")))
+        if judge is not None:
+            behind = max(0, judge.jseq - (forward.jseq if forward is not None else 0))
+            value = say_("h_forward", n=grouped(behind))
+            links.append(Link(say_("h_store"), value, behind > WAITING_MANY))
+        return links
+
+    def _outage(self) -> str:
+        if not self._look.blind:
+            return ""
+        judge = self._look.overview.judge
+        if judge is None or judge.watermark_ms is None:
+            return self._say("outage_never")
+        age_s = (self._look.at_ms - judge.watermark_ms) / 1000
+        return self._say("outage", age=duration(self._language, age_s))
+
+    def _platform_alarms(self) -> str:
+        if not self._platform:
+            return ""
+        names = self._say("quoted_list").join(
+            self._fault_name(code) for code in dict.fromkeys(self._platform)
+        )
+        return self._say("platform_faults", names=names)
+
+    # Words
+
+    def _say(self, word: str, **values: object) -> str:
+        return say(self._language, word, **values)
+
+    def _age(self, since_ms: int) -> str:
+        return duration(self._language, (self._look.at_ms - since_ms) / 1000)
+
+    def _fault_name(self, code: str) -> str:
+        return fault_name(self._language, code)
+
+    def _compound_name(self, compound: str | None) -> str:
+        return compound_name(self._language, self._look.known.directory.compounds, compound)
+
+    def _place(self, fault: Fault, device_name: str | None) -> str:
+        where = self._compound_name(fault.compound)
+        what = device_name or self._say("whole_compound")
+        return where + self._say("sep") + what
+
+
+def fault_name(language: Language, code: str) -> str:
+    rule = RULES.get(code)
+    if rule is None:
+        return code
+    return rule.zh if language == "zh" else rule.en
+
+
+def compound_name(language: Language, compounds: Mapping[str, Entry], compound: str | None) -> str:
+    if compound is None:
+        return say(language, "our_system")
+    entry = compounds.get(compound)
+    return compound if entry is None else named(language, entry.name)
+
+
+def local_time(at_ms: int) -> str:
+    """19:42:10, of the district."""
+    return f"{datetime.fromtimestamp(at_ms / 1000, DISTRICT_ZONE):%H:%M:%S}"

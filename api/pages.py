@@ -1,0 +1,121 @@
+"""What all pages share: language, who is logged in, templates, assets."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlencode
+
+from fastapi import Depends, Query
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from api.errors import Problem
+from api.words import Language, say
+
+LANGUAGE_COOKIE = "courtyard_language"
+_YEAR_S = 365 * 86_400
+_HERE = Path(__file__).parent
+
+
+@lru_cache(maxsize=1)
+def assets() -> Mapping[str, Path]:
+    """What may be fetched from /assets, by name."""
+    folder = _HERE / "assets"
+    return {
+        path.relative_to(folder).as_posix(): path
+        for path in sorted(folder.rglob("*"))
+        if path.suffix in (".css", ".js", ".svg")
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """How this person wants pages. chosen: they have just picked the language."""
+
+    request: Request
+    language: Language
+    chosen: bool
+
+    def say(self, word: str, **values: object) -> str:
+        """The product's text for `word` in their language."""
+        return say(self.language, word, **values)
+
+    def render(self, template: str, status: int = 200, **values: object) -> Response:
+        """The template as an answer."""
+        html = _templates().get_template(template)
+        other: Language = "en" if self.language == "zh" else "zh"
+        kept = [item for item in self.request.query_params.multi_items() if item[0] != "lang"]
+        text = html.render(
+            page=self,
+            t=partial(say, self.language),
+            lang=self.language,
+            asset=asset_address,
+            switch=f"?{urlencode([*kept, ('lang', other)])}",
+            path=self.request.url.path,
+            **values,
+        )
+        answer = HTMLResponse(text, status, headers={"Vary": "Accept-Language, Cookie"})
+        if self.chosen:
+            answer.set_cookie(LANGUAGE_COOKIE, self.language, max_age=_YEAR_S, samesite="lax")
+        return answer
+
+
+async def page(
+    request: Request, lang: Annotated[Literal["zh", "en"] | None, Query()] = None
+) -> Page:
+    return Page(request, lang or preferred_language(request), chosen=lang is not None)
+
+
+PageOf = Annotated[Page, Depends(page)]
+
+
+def preferred_language(request: Request) -> Language:
+    """What they picked before, else what their browser prefers, else Chinese."""
+    picked = request.cookies.get(LANGUAGE_COOKIE)
+    if picked in ("zh", "en"):
+        return "en" if picked == "en" else "zh"
+    best: Language = "zh"
+    best_q = 0.0
+    for part in request.headers.get("accept-language", "").split(","):
+        name, _, rest = part.strip().partition(";")
+        try:
+            q = float(rest.strip().removeprefix("q=")) if rest else 1.0
+        except ValueError:
+            continue
+        spoken = name.strip().lower().partition("-")[0]
+        if q > best_q and spoken in ("zh", "en"):
+            best, best_q = ("en" if spoken == "en" else "zh"), q
+    return best
+
+
+def problem_page(request: Request, problem: Problem) -> Response:
+    """A problem as a page, for people."""
+    shown = Page(request, preferred_language(request), chosen=False)
+    answer = shown.render("problem.html", problem.status, problem=problem)
+    answer.headers.update(problem.headers)
+    return answer
+
+
+def asset_address(name: str) -> str:
+    """The address of a published file, with its version."""
+    return f"/assets/{name}?v={_version(name)}"
+
+
+@lru_cache(maxsize=64)
+def _version(name: str) -> str:
+    return hashlib.sha256(assets()[name].read_bytes()).hexdigest()[:12]
+
+
+@lru_cache(maxsize=1)
+def _templates() -> Environment:
+    return Environment(
+        loader=FileSystemLoader(_HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )

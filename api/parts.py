@@ -1,0 +1,120 @@
+"""What the routes of one application share: what it was given, and what it keeps."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Protocol, cast
+
+from fastapi import Depends
+from sqlalchemy import Connection, Engine
+from starlette.requests import HTTPConnection
+
+from api.metrics import Metrics
+from devices.journal import Head, Record
+from devices.store.compounds import Directory, read_directory
+from devices.store.overview import Fixture, read_fixtures
+from devices.store.registry import newest_revision
+from devices.telemetry import TelemetryReader
+
+Clock = Callable[[], int]  # UTC epoch ms
+
+LOOK_AGAIN_S = 1.0  # how long a copy of prepared rows may be used
+
+
+class JournalAway(Exception):
+    """The journal cannot be read now: not there yet, replaced, or on another machine."""
+
+
+class JournalView(Protocol):
+    """What the API may know of the journal. Every method raises JournalAway."""
+
+    def head(self) -> Head:
+        """How far it goes."""
+        ...
+
+    def received(self, from_ms: int, to_ms: int) -> Mapping[tuple[str, int], int]:
+        """Its own count of messages by (origin, hour_ms), of hours in [from_ms, to_ms)."""
+        ...
+
+    def received_total(self) -> Mapping[str, int]:
+        """Its own count of all messages ever, by origin."""
+        ...
+
+    def read(self, after: int, limit: int) -> Sequence[Record]:
+        """Up to `limit` records behind the one with id `after`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Dependencies:
+    """What `create_app` needs; made by `courtyard`.
+
+    journal: None when it is not on this machine. secret_key: signs cursors, at least 16 bytes.
+    demo: visitors from loopback may look at everything without a token. poll_s: how often the
+    stream looks for news.
+    """
+
+    engine: Engine
+    telemetry: TelemetryReader
+    journal: JournalView | None
+    clock: Clock
+    secret_key: bytes
+    demo: bool
+    version: str
+    poll_s: float = 1.0
+
+    def __post_init__(self) -> None:
+        if len(self.secret_key) < 16:
+            raise ValueError("secret_key is shorter than 16 bytes: its signatures can be guessed")
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The registry as it is kept here."""
+
+    directory: Directory
+    fixtures: Mapping[int, Fixture]
+
+
+class RegistryCopy:
+    """The registry, read again when its revision moves; looks at most once in LOOK_AGAIN_S."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._looked_s = float("-inf")
+        self._known: Known | None = None
+
+    def get(self, connection: Connection) -> Known:
+        """Firms, compounds and fixtures, at most LOOK_AGAIN_S old."""
+        with self._lock:
+            now_s = time.monotonic()
+            known = self._known
+            if known is not None and now_s - self._looked_s < LOOK_AGAIN_S:
+                return known
+            if known is None or newest_revision(connection) != known.directory.revision:
+                known = Known(read_directory(connection, self._clock()), read_fixtures(connection))
+                self._known = known
+            self._looked_s = now_s
+            return known
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """All that a route may reach."""
+
+    deps: Dependencies
+    registry: RegistryCopy
+    metrics: Metrics
+
+    def now_ms(self) -> int:
+        return self.deps.clock()
+
+
+async def parts_of(connection: HTTPConnection) -> Parts:
+    """The parts of the application that this request came to."""
+    return cast(Parts, connection.app.state.parts)
+
+
+PartsOf = Annotated[Parts, Depends(parts_of)]

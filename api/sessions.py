@@ -1,0 +1,66 @@
+"""Charging sessions of a compound."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
+
+from api import compounds, shapes
+from api.identity import Reader
+from api.instants import parse_range, print_known, zone_of
+from api.paging import PageOf
+from api.parts import PartsOf
+from devices.sessions import Session
+from devices.store.database import reading
+from devices.store.sessions import Filter, list_sessions
+
+router = APIRouter(prefix="/v1", tags=["sessions"])
+
+
+@router.get("/compounds/{compound}/sessions")
+def list_of_compound(
+    parts: PartsOf,
+    who: Reader,
+    page: PageOf,
+    compound: str,
+    port: str | None = None,
+    shed: str | None = None,
+    state: Literal["open", "closed"] | None = None,
+    start: Annotated[
+        str | None,
+        Query(alias="from", description="Started at or after; without zone the compound's time."),
+    ] = None,
+    end: Annotated[str | None, Query(alias="to", description="Started before this time.")] = None,
+) -> shapes.Sessions:
+    """Charging sessions, the newest start first; those whose start is unknown come last."""
+    with reading(parts.deps.engine) as connection:
+        entry = compounds.find(parts.registry.get(connection), who, compound)
+        asked = parse_range(start, end, zone_of(entry.timezone), parts.now_ms())
+        rows = list_sessions(
+            connection,
+            who.scope,
+            Filter(compound, port, shed, state, asked.from_ms, asked.to_ms),
+            before=(page.position[0], page.position[1]) if page.position else None,
+            limit=page.limit + 1,
+        )
+    shown, cursor = page.split(rows, lambda session: [session.started_at_ms, session.id])
+    return shapes.Sessions(items=[shape(session) for session in shown], next_cursor=cursor)
+
+
+def shape(session: Session) -> shapes.Session:
+    return shapes.Session(
+        id=session.id,
+        compound=session.compound,
+        shed=session.shed,
+        port=session.port,
+        order=session.order,
+        state=session.state.value,
+        started_at=print_known(session.started_at_ms),
+        ended_at=print_known(session.ended_at_ms),
+        duration_s=session.duration_s,
+        energy_kwh=session.energy_kwh,
+        fee_fen=session.fee_fen,
+        stop_reason=session.stop_reason,
+        native_reason=session.native_reason,
+        ended_by=None if session.ended_by is None else session.ended_by.value,
+        provisional=session.provisional,
+    )

@@ -1,0 +1,372 @@
+"""What the API answers, as models; they make the OpenAPI document and hold every answer to it.
+
+Instants are RFC 3339 UTC with milliseconds and Z. `null` is unknown. The shapes are a contract:
+fields may be added, not renamed.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+Instant = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+Value = bool | int | float | str
+Note = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
+Who = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120)]
+Severity = Literal["P1", "P2", "P3", "P4"]
+FaultState = Literal["open", "acknowledged", "cleared", "closed"]
+DeviceState = Literal["online", "offline", "unknown", "never_seen"]
+
+
+class Words(BaseModel):
+    zh: str
+    en: str
+
+
+class StateCounts(BaseModel):
+    """Devices of a kind by state."""
+
+    total: int
+    online: int
+    offline: int
+    unknown: int
+    never_seen: int
+
+
+class LampCounts(StateCounts):
+    """Lamp controllers by state. lamp_count: the lamps behind them."""
+
+    lamp_count: int
+
+
+class SeverityCounts(BaseModel):
+    """Open faults, neither closed nor suppressed."""
+
+    P1: int = 0
+    P2: int = 0
+    P3: int = 0
+    P4: int = 0
+
+
+class Compound(BaseModel):
+    """devices: by kind, only kinds that the compound has."""
+
+    id: str
+    name: Words
+    firm: str
+    firm_name: Words
+    households: int
+    timezone: str
+    synthetic: bool
+    devices: dict[str, LampCounts | StateCounts]
+    faults: SeverityCounts
+
+
+class Compounds(BaseModel):
+    items: list[Compound]
+    next_cursor: str | None
+
+
+class Reading(BaseModel):
+    value: Value
+    at: Instant
+
+
+class Device(BaseModel):
+    """state_since: since when the state holds. last_seen_at: our clock at its last sign of life.
+    device_at: its own clock then. values: the last reported, with their event time.
+    """
+
+    id: str
+    kind: str
+    compound: str
+    parent: str | None
+    circuit: str | None
+    name: str
+    building: str
+    unit: str
+    protocol: str
+    external_id: str
+    vendor: str
+    model: str
+    interval_s: int
+    attributes: dict[str, Value]
+    commissioned_at: Instant | None
+    decommissioned_at: Instant | None
+    state: DeviceState
+    state_reason: str | None
+    state_since: Instant | None
+    last_seen_at: Instant | None
+    device_at: Instant | None
+    values: dict[str, Reading]
+    open_faults: int
+
+
+class Devices(BaseModel):
+    items: list[Device]
+    next_cursor: str | None
+
+
+class FaultEvent(BaseModel):
+    model_config = ConfigDict(validate_by_alias=True, serialize_by_alias=True)
+
+    at: Instant
+    was: Annotated[str | None, Field(alias="from")]
+    to: str
+    reason: str
+    actor: str
+    note: str | None
+    evidence: dict[str, object] | None
+
+
+class Fault(BaseModel):
+    """since: when its condition began (event time). opened_at: when it was raised. suppressed_by:
+    the id of the fault that explains it. responsible: property, vendor, grid, network, resident.
+    """
+
+    id: str
+    compound: str | None
+    device: str | None
+    kind: str
+    code: str
+    name: Words
+    severity: Severity
+    safety: bool
+    suspected: bool
+    state: FaultState
+    since: Instant
+    opened_at: Instant
+    acknowledged_at: Instant | None
+    acknowledged_by: str | None
+    cleared_at: Instant | None
+    closed_at: Instant | None
+    suppressed_by: str | None
+    shelved_until: Instant | None
+    assignee: str | None
+    resolution: str | None
+    occurrences: int
+    late: bool
+    responsible: str | None
+    advice: Words | None
+    evidence: dict[str, object]
+
+
+class FaultWithEvents(Fault):
+    events: list[FaultEvent]
+
+
+class Faults(BaseModel):
+    items: list[Fault]
+    next_cursor: str | None
+
+
+class Acknowledge(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    note: Note | None = None
+
+
+class Comment(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    note: Note
+
+
+class Assign(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    assignee: Who
+    note: Note | None = None
+
+
+class Close(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    note: Note | None = None
+    resolution: Who | None = None
+
+
+class Session(BaseModel):
+    """order: the shed's own number. ended_by platform: closed by inference, and provisional."""
+
+    id: str
+    compound: str
+    shed: str
+    port: str
+    order: str
+    state: Literal["open", "closed"]
+    started_at: Instant | None
+    ended_at: Instant | None
+    duration_s: int | None
+    energy_kwh: float | None
+    fee_fen: int | None
+    stop_reason: str | None
+    native_reason: str | None
+    ended_by: Literal["device", "platform"] | None
+    provisional: bool
+
+
+class Sessions(BaseModel):
+    items: list[Session]
+    next_cursor: str | None
+
+
+class Gates(BaseModel):
+    """Passages by method and direction; denial_rate = denied / (granted + denied)."""
+
+    passages: int
+    denied: int
+    denial_rate: float | None
+    remote_openings: int
+    by_method: dict[str, int]
+    by_direction: dict[str, int]
+    deny_reasons: dict[str, int]
+
+
+class Charging(BaseModel):
+    """Sessions that ended, energy used, money in fen. utilisation: port-hours in use / available.
+
+    Available are the hours of which we have data, without faults. turnover: sessions a port, day.
+    """
+
+    sessions: int
+    energy_kwh: float
+    fee_fen: int
+    utilisation: float | None
+    turnover: float | None
+    mean_energy_kwh: float | None
+    mean_duration_h: float | None
+    kwh_per_port_day: float | None
+    stop_reasons: dict[str, int]
+    safety_stops_per_1000: float | None
+
+
+class Lighting(BaseModel):
+    """lit, dark, unknown: lamp-hours while the lamps were to be on; unknown never counts as lit."""
+
+    burn_hours: float
+    energy_kwh: float
+    lamp_on_rate: float | None
+    lit: float
+    dark: float
+    unknown: float
+
+
+class UsageBucket(BaseModel):
+    start: Instant
+    coverage: float | None
+    gates: Gates | None
+    charging: Charging | None
+    lighting: Lighting | None
+
+
+class Usage(BaseModel):
+    """Whole hours: `from` and `to` say which. coverage: reports received / expected, 0 to 1; null
+    when none were expected. A kind that the compound does not have is null, not 0.
+    """
+
+    model_config = ConfigDict(validate_by_alias=True, serialize_by_alias=True)
+
+    compound: str
+    start: Annotated[Instant, Field(alias="from")]
+    to: Instant
+    bucket: Literal["hour", "day", "month"]
+    timezone: str
+    status: Literal["provisional", "final"]
+    coverage: float | None
+    gates: Gates | None
+    charging: Charging | None
+    lighting: Lighting | None
+    buckets: list[UsageBucket]
+
+
+class Sample(BaseModel):
+    at: Instant
+    value: Value
+
+
+class Aggregate(BaseModel):
+    """Over [at, at + every). min, mean, max are null for words and flags."""
+
+    at: Instant
+    min: float | None
+    mean: float | None
+    max: float | None
+    last: Value
+    count: int
+
+
+class Telemetry(BaseModel):
+    """A series, oldest first; raw without `every`."""
+
+    device: str
+    quantity: str
+    unit: str
+    every: str | None
+    points: list[Sample] | list[Aggregate]
+    next_cursor: str | None
+
+
+class Forwarding(BaseModel):
+    """Points that the telemetry store confirmed and those it will never take; messages waiting."""
+
+    confirmed: int | None
+    dead: int | None
+    pending: int | None
+
+
+class Accounting(BaseModel):
+    """received = stored + duplicate + the sum of quarantined + pending + balance.
+
+    received is the journal's own count. It and what follows from it are null when the journal
+    cannot be read here. late, partial, retained are among the stored; parts are rejected parts of
+    stored messages.
+    """
+
+    received: int | None
+    stored: int
+    duplicate: int
+    quarantined: dict[str, int]
+    pending: int | None
+    balance: int | None
+    late: int
+    partial: int
+    retained: int
+    parts: dict[str, int]
+    telemetry: Forwarding
+
+
+class Refused(BaseModel):
+    """partial: only a part was refused, the rest of the message is stored.
+
+    payload: as text, null when it is none, or not kept; in a list its beginning.
+    payload_kept: whether we have it at all.
+    """
+
+    id: int
+    received_at: Instant
+    compound: str | None
+    device: str | None
+    topic: str
+    reason: str
+    detail: str
+    sha256: str
+    size_bytes: int
+    payload: str | None
+    payload_kept: bool
+    partial: bool
+    replayed_at: Instant | None
+
+
+class RefusedWhole(Refused):
+    payload_base64: str | None
+
+
+class Quarantine(BaseModel):
+    items: list[Refused]
+    next_cursor: str | None
+
+
+class Problem(BaseModel):
+    """RFC 9457 problem details. errors: for parameters that cannot be used, each with its name."""
+
+    model_config = ConfigDict(extra="allow")
+    type: str
+    title: str
+    status: int
+    detail: str

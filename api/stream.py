@@ -1,0 +1,224 @@
+"""News, as they happen: server-sent events of faults and of device states.
+
+One poller looks at the database, numbers what it finds and keeps the newest in a ring; every
+listener reads the ring from where it stands. Numbers belong to one poller: a listener that comes
+back to another one, or too late for the ring, is told `reset` and loads its page again.
+
+Events: `ready` (listening from here), `fault` (something happened to a fault), `device` (a device
+is in another state), `platform` (whether we can say who is online), `reset`.
+"""
+
+import asyncio
+import secrets
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from itertools import islice
+from typing import Annotated, NamedTuple
+
+import structlog
+from anyio import to_thread
+from fastapi import APIRouter, Header
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.requests import Request
+
+from api.compounds import judge_is_blind
+from api.errors import Unauthenticated
+from api.identity import Reader, identify
+from api.instants import print_instant, print_known
+from api.parts import Dependencies, Known, PartsOf, RegistryCopy
+from devices.catalogue import RULES
+from devices.store.database import reading
+from devices.store.devices import shown_state
+from devices.store.scope import Scope
+from devices.store.stream import FaultNews, StateNews, Watcher
+
+log = structlog.get_logger()
+
+RING = 2048  # events kept; a listener that is further behind gets `reset`
+ASK_AGAIN_S = 30.0  # how often it is checked that a listener still may listen
+RETRY_MS = 2000
+
+router = APIRouter(prefix="/v1", tags=["stream"])
+
+
+class Found(NamedTuple):
+    """News to send. firm: whose it is; None: the district's alone. to_all: everybody's."""
+
+    event: str
+    data: dict[str, object]
+    firm: str | None = None
+    to_all: bool = False
+
+    def concerns(self, scope: Scope) -> bool:
+        return self.to_all or scope.is_district or self.firm == scope.firm
+
+
+class Stream:
+    """The ring, and the poller that fills it. Lives in the event loop; looks in a thread."""
+
+    def __init__(self, deps: Dependencies, registry: RegistryCopy, ring: int = RING) -> None:
+        self._deps = deps
+        self._registry = registry
+        self._poller = secrets.token_hex(4)
+        self._ring: deque[Found] = deque(maxlen=ring)
+        self._next = 1
+        self._grown = asyncio.Condition()
+        self._watcher: Watcher | None = None
+        self._blind: bool | None = None
+        self._failing = False
+        self.listeners = 0
+
+    async def run(self) -> None:
+        """Look for news for ever; a database that is away is looked at again."""
+        while True:
+            try:
+                await self.publish(await to_thread.run_sync(self._look))
+                if self._failing:
+                    self._failing = False
+                    log.info("stream_goes_on")
+            except SQLAlchemyError as error:
+                if not self._failing:
+                    self._failing = True
+                    log.warning("stream_stands_still", error=type(error).__name__)
+            await asyncio.sleep(self._deps.poll_s)
+
+    async def publish(self, found: Sequence[Found]) -> None:
+        """Number what was found and wake the listeners."""
+        if not found:
+            return
+        async with self._grown:
+            self._ring.extend(found)
+            self._next += len(found)
+            self._grown.notify_all()
+
+    def place(self, last_event_id: str | None) -> int | None:
+        """The number to go on with after `last_event_id`; None if it is not ours, or too old."""
+        if last_event_id is None:
+            return self._next
+        poller, _, number = last_event_id.rpartition("-")
+        if poller != self._poller or not number.isdecimal() or len(number) > 18:
+            return None
+        place = int(number) + 1
+        return place if self._oldest <= place <= self._next else None
+
+    def event_id(self, number: int) -> str:
+        return f"{self._poller}-{number}"
+
+    async def listen(
+        self, place: int | None, scope: Scope, wait_s: float = ASK_AGAIN_S
+    ) -> AsyncIterator[ServerSentEvent | None]:
+        """What concerns `scope`, from number `place` on. None after `wait_s` without a look up."""
+        self.listeners += 1
+        try:
+            event = "ready"
+            if place is None:
+                event, place = "reset", self._next
+            yield ServerSentEvent(event=event, data={}, id=self.event_id(place - 1), retry=RETRY_MS)
+            while True:
+                if place < self._oldest:
+                    place = self._next
+                    yield ServerSentEvent(event="reset", data={}, id=self.event_id(place - 1))
+                # A copy: while this one is being sent, the ring may go on.
+                for item in list(islice(self._ring, place - self._oldest, None)):
+                    place += 1
+                    if item.concerns(scope):
+                        yield ServerSentEvent(
+                            event=item.event, data=item.data, id=self.event_id(place - 1)
+                        )
+                yield None
+                async with self._grown:
+                    if place == self._next:
+                        try:
+                            await asyncio.wait_for(self._grown.wait(), wait_s)
+                        except TimeoutError:
+                            continue
+        finally:
+            self.listeners -= 1
+
+    @property
+    def _oldest(self) -> int:
+        return self._next - len(self._ring)
+
+    def _look(self) -> list[Found]:
+        with reading(self._deps.engine) as connection:
+            known = self._registry.get(connection)
+            blind = judge_is_blind(connection, self._deps.clock())
+            if self._watcher is None:
+                watcher = Watcher()
+                watcher.start(connection)
+                self._watcher = watcher
+                news: list[FaultNews | StateNews] = []
+            else:
+                news = self._watcher.look(connection)
+        items: list[Found] = []
+        if self._blind is not None and blind != self._blind:
+            items.append(Found("platform", {"judging": not blind}, to_all=True))
+        self._blind = blind
+        for item in news:
+            event, data = _shape(item, blind)
+            items.append(Found(event, data, _firm(known, item.compound)))
+        return items
+
+
+@router.get("/stream", response_class=EventSourceResponse)
+async def listen(
+    request: Request,
+    parts: PartsOf,
+    who: Reader,
+    last_event_id: Annotated[str | None, Header(max_length=80)] = None,
+) -> AsyncIterator[ServerSentEvent]:
+    """Fault events and device states as they happen; resumable by `Last-Event-ID`.
+
+    Events: ready, fault, device, platform, reset (reload: what was missed cannot be told).
+    """
+    stream: Stream = request.app.state.stream
+    place = stream.place(last_event_id)
+    checked_s = asyncio.get_running_loop().time()
+    async for event in stream.listen(place, who.scope):
+        if event is not None:
+            yield event
+        now_s = asyncio.get_running_loop().time()
+        if now_s - checked_s >= ASK_AGAIN_S:
+            checked_s = now_s
+            try:
+                again = await to_thread.run_sync(identify, request, parts)
+            except Unauthenticated:
+                return  # the token was revoked, or the login is over
+            if again != who:
+                return
+
+
+def _firm(known: Known, compound: str | None) -> str | None:
+    entry = known.directory.compounds.get(compound) if compound is not None else None
+    return None if entry is None else entry.firm
+
+
+def _shape(news: FaultNews | StateNews, blind: bool) -> tuple[str, dict[str, object]]:
+    if isinstance(news, StateNews):
+        state, reason = shown_state(news.state, news.reason, blind)
+        return "device", {
+            "device": news.device,
+            "compound": news.compound,
+            "kind": news.kind,
+            "state": state,
+            "state_reason": reason,
+            "state_since": print_known(news.since_ms),
+        }
+    rule = RULES.get(news.code)
+    return "fault", {
+        "fault": news.fault,
+        "compound": news.compound,
+        "device": news.device,
+        "kind": news.kind,
+        "code": news.code,
+        "name": None if rule is None else {"zh": rule.zh, "en": rule.en},
+        "severity": news.severity,
+        "safety": news.safety,
+        "at": print_instant(news.at_ms),
+        "from": news.was,
+        "to": news.becomes,
+        "reason": news.reason,
+        "actor": news.actor,
+        "note": news.note,
+    }

@@ -1,0 +1,313 @@
+"""The console's texts, in both languages of the product.
+
+Terms are those of the fault catalogue and are never varied. zh: the fact, then the place, then the
+consequence; full-width punctuation, a blank between figure and unit. en: sentence case.
+"""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from devices.registry import Name
+
+Language = Literal["zh", "en"]
+
+_TEXTS: Mapping[str, tuple[str, str]] = {
+    "product": ("楼院", "Courtyard"),
+    "district": ("二七区", "Erqi"),
+    "overview": ("总览", "Overview"),
+    "faults": ("故障", "Faults"),
+    "api": ("接口", "API"),
+    "skip": ("跳到正文", "Skip to content"),
+    "main_nav": ("主导航", "Main"),
+    "other_language": ("EN", "中文"),
+    "log_in": ("登录", "Log in"),
+    "log_out": ("退出", "Log out"),
+    "visitor": ("访客，只看", "Visitor, read only"),
+    # roles
+    "role_operator": ("区值班", "Operations"),
+    "role_firm": ("物业", "Property firm"),
+    "role_viewer": ("只读", "Viewer"),
+    # our own health
+    "health": ("本系统自身的健康", "Health of this system"),
+    "health_ok": ("本系统正常", "System normal"),
+    "health_degraded": ("本系统降级", "System degraded"),
+    "health_down": ("本系统停滞", "System standing still"),
+    "h_field": ("设备", "Devices"),
+    "h_field_rate": ("{rate} 条/秒", "{rate} msg/s"),
+    "h_broker": ("消息服务器", "Broker"),
+    "h_probe": ("探针 {age}前", "Probe {age} ago"),
+    "h_no_probe": ("探针未返回", "No probe back yet"),
+    "h_journal": ("日志", "Journal"),
+    "h_journal_n": ("{n} 条", "{n} messages"),
+    "h_journal_unknown": ("此处读不到", "Not readable here"),
+    "h_judge": ("判定", "Judge"),
+    "h_waiting": ("待判 {n}", "{n} waiting"),
+    "h_never": ("尚未开始", "Not started"),
+    "h_database": ("数据库", "Database"),
+    "h_ms": ("{ms} ms", "{ms} ms"),
+    "h_store": ("遥测库", "Telemetry"),
+    "h_forward": ("待转存 {n}", "{n} to forward"),
+    "outage": (
+        "设备状态未知：本系统判定停滞 {age}",
+        "Device states unknown: our judge stands still, {age}",
+    ),
+    "outage_never": (
+        "设备状态未知：本系统尚未收到探针",
+        "Device states unknown: no probe back yet",
+    ),
+    "outage_means": (
+        "离线计时已停，不会误报离线；已收下的消息不丢，恢复后补判。",
+        "Offline timers are stopped, so nothing is called offline by mistake; "
+        "what was received is kept and judged afterwards.",
+    ),
+    "platform_faults": ("本系统告警：{names}", "Our own alarms: {names}"),
+    # severities
+    "p1": ("危急", "Critical"),
+    "p2": ("重要", "Major"),
+    "p3": ("一般", "Minor"),
+    "p4": ("提示", "Notice"),
+    "suspected": ("疑似", "Suspected"),
+    "n_p1": ("危急 {n}", "{n} critical"),
+    "n_p2": ("重要 {n}", "{n} major"),
+    "n_p3": ("一般 {n}", "{n} minor"),
+    "n_p4": ("提示 {n}", "{n} notices"),
+    "sep": (" · ", " · "),
+    "comma": ("，", ", "),
+    "semicolon": ("；", "; "),
+    "stop": ("。", "."),
+    "quoted_list": ("、", ", "),
+    # verdict
+    "v_fault": ("{place} {fault}", "{place}: {fault}"),
+    "v_ack_left": ("{left} 内须确认", "acknowledge within {left}"),
+    "v_ack_late": ("确认超时 {late}", "acknowledgement overdue by {late}"),
+    "v_minor": ("无危急与重要故障", "No critical or major faults"),
+    "v_calm": ("全区无故障", "No faults in the district"),
+    "v_calm_firm": ("所辖小区无故障", "No faults in your compounds"),
+    "v_blind": ("设备状态未知", "Device states unknown"),
+    "v_extra": ("另有{parts}", "also {parts}"),
+    "v_suspected": ("疑似 {n}", "{n} suspected"),
+    "v_suppressed": ("已归并 {n}", "{n} suppressed"),
+    "v_compounds": ("{n} 个小区有故障", "{n} compounds with faults"),
+    "v_households": ("危急与重要涉及 {n} 户", "critical and major ones concern {n} households"),
+    # figures
+    "gates_online": ("门禁在线", "Gates online"),
+    "sheds_online": ("充电棚在线", "Sheds online"),
+    "charging_now": ("充电中", "Charging"),
+    "lamp_on_rate": ("亮灯率", "Lamp-on rate"),
+    "lamps_lit": ("亮灯", "Lamps lit"),
+    "cameras_online": ("监控在线", "Cameras online"),
+    "lifts_online": ("电梯在线", "Lifts online"),
+    "of_n": ("/{n}", "/{n}"),
+    "and_unknown": (" · 未知 {n}", " · {n} unknown"),
+    "dark_unknown": (" 不亮 {dark} · 未知 {unknown}", " {dark} dark · {unknown} unknown"),
+    "none_here": ("无", "None"),
+    "not_known": ("未知", "Unknown"),
+    # worst first
+    "first": ("先处理", "Deal with first"),
+    "first_note": (
+        "危急在前，同级未确认、最久的在前",
+        "Critical first, then the oldest unanswered",
+    ),
+    "first_none": ("没有待处理的故障。", "Nothing to deal with."),
+    "first_none_blind": (
+        "判定停滞，新故障此刻看不到。",
+        "The judge stands still: new faults cannot be seen.",
+    ),
+    "all_faults": ("全部 {n} 处故障", "All {n} faults"),
+    "whole_compound": ("全小区", "Whole compound"),
+    "s_open": ("待确认", "Open"),
+    "s_acknowledged": ("已确认", "Acknowledged"),
+    "s_cleared": ("已恢复，待确认", "Over, to be acknowledged"),
+    "s_closed": ("已关闭", "Closed"),
+    "by_whom": ("{state}，{who}", "{state} by {who}"),
+    "assigned": ("已指派 {who}", "assigned to {who}"),
+    "with_suppressed": ("含 {n} 项已归并", "with {n} suppressed"),
+    "late_data": ("补传数据", "late data"),
+    "times": ("第 {n} 次", "{n} times"),
+    "ack_left": ("确认 剩 {left}", "{left} to acknowledge"),
+    "ack_late": ("确认 超时 {late}", "overdue by {late}"),
+    "party_property": ("物业", "Property firm"),
+    "party_vendor": ("厂商", "Vendor"),
+    "party_grid": ("供电", "Grid"),
+    "party_network": ("通信", "Network"),
+    "party_resident": ("居民", "Resident"),
+    "recovered": ("刚恢复", "Just recovered"),
+    "recovered_note": ("近 30 分钟", "last 30 minutes"),
+    "recovered_none": ("近 30 分钟没有恢复的故障。", "Nothing recovered in the last 30 minutes."),
+    # board
+    "n_compounds": ("{n} 个小区", "{n} compounds"),
+    "filter_name": ("小区名", "Compound"),
+    "filter_label": ("按小区名筛选", "Filter by name"),
+    "firm_choice": ("物业公司", "Property firm"),
+    "all": ("全部", "All"),
+    "only_trouble": ("只看有故障（{n}）", "Only with faults ({n})"),
+    "also_calm": ("也显示无故障的 {n} 个", "Also show the {n} without faults"),
+    "k_charging": ("充电中", "Charging"),
+    "k_lit": ("亮灯", "Lit"),
+    "k_down": ("底线：在线比例，有离线才画", "Line: share online, drawn only when some are not"),
+    "k_unknown": ("状态未知", "State unknown"),
+    "k_mock": ("模043＝模拟小区043", "M043 = Mock Compound 043"),
+    "firm_name": ("{name}物业", "{name}"),
+    "calm_n": ("{n} 个无故障", "{n} without faults"),
+    "mock_short": ("模{n}", "M{n}"),
+    "no_shed": ("无棚", "No shed"),
+    "no_compounds": (
+        "还没有小区。用 courtyard registry import 导入。",
+        "No compounds yet: courtyard registry import brings them.",
+    ),
+    "no_match": ("没有这个名字的小区。", "No compound of that name."),
+    "t_up": ("设备 {online}/{total} 在线", "{online} of {total} devices online"),
+    "t_unknown": ("{n} 台未知", "{n} unknown"),
+    "t_faults": ("{severity}：{fault}，共 {n} 处故障", "{severity}: {fault}, {n} faults in all"),
+    "t_calm": ("无故障", "no faults"),
+    "t_charging": ("充电 {n}/{of}", "charging {n} of {of}"),
+    "t_no_shed": ("无充电棚", "no shed"),
+    "t_lit": ("亮灯 {n}/{of}", "{n} of {of} lamps lit"),
+    "t_lamps_unknown": ("灯 {n} 盏未知", "{n} lamps unknown"),
+    # foot
+    "as_of": ("数据截至 {at}", "As of {at}"),
+    "live": ("实时更新", "Updated live"),
+    "live_lost": ("实时更新中断，正在重连", "Live updates interrupted, reconnecting"),
+    "live_off": ("没有脚本：刷新页面看新数据", "Without scripts: reload for news"),
+    "beijing": ("时间为北京时间", "Times are Beijing time"),
+    "mock_note": (
+        "带“模拟”的小区与全部设备数据均为模拟数据",
+        "Mock compounds and all device data are simulated",
+    ),
+    # login and errors
+    "login_title": ("登录", "Log in"),
+    "login_token": ("令牌", "Token"),
+    "login_hint": ("令牌由 courtyard token create 生成。", "courtyard token create makes a token."),
+    "login_wrong": (
+        "令牌无效或已撤销。核对后再试。",
+        "This token is unknown or revoked. Check it and try again.",
+    ),
+    "login_demo": (
+        "演示：在本机不登录也可查看。",
+        "Demo: on this machine you may look without logging in.",
+    ),
+    "p_401": ("须先登录", "Log in first"),
+    "p_403": ("不允许", "Not allowed"),
+    "p_404": ("没有这个页面，或不归你看", "Nothing here for you"),
+    "p_409": ("有人先一步", "Somebody was faster"),
+    "p_422": ("地址里有不能用的参数", "A parameter cannot be used"),
+    "p_503": ("此刻不可用，稍后再试", "Not available now, try again soon"),
+    "p_other": ("出错了", "Something went wrong"),
+    "to_overview": ("回总览", "To the overview"),
+    "docs_title": ("接口文档", "API documentation"),
+    "docs_no_script": (
+        "此页需要脚本；文档也在 /openapi.json。",
+        "This page needs scripts; the document is at /openapi.json.",
+    ),
+    # compound, fault and fault list
+    "position": ("位置", "Place"),
+    "households_n": ("{n} 户", "{n} households"),
+    "open_faults": ("未关闭的故障", "Open faults"),
+    "no_open_faults": ("没有未关闭的故障。", "No open faults."),
+    "devices": ("设备", "Devices"),
+    "no_devices": ("没有登记设备。", "No devices registered."),
+    "kind": ("类型", "Kind"),
+    "device": ("设备", "Device"),
+    "state": ("状态", "State"),
+    "last_seen": ("最近收到", "Last seen"),
+    "values": ("最近数值", "Latest values"),
+    "d_online": ("在线", "Online"),
+    "d_offline": ("离线", "Offline"),
+    "d_unknown": ("未知", "Unknown"),
+    "d_never_seen": ("从未上线", "Never seen"),
+    "r_lwt": ("遗嘱", "last will"),
+    "r_heartbeat_missed": ("心跳缺失", "heartbeat missed"),
+    "r_parent_down": ("上级离线", "parent down"),
+    "r_power_cut": ("停电", "power cut"),
+    "r_platform_down": ("本系统停滞", "our own outage"),
+    "r_never_seen": ("从未上线", "never seen"),
+    "since": ("自 {at}", "since {at}"),
+    "ago": ("{age}前", "{age} ago"),
+    "never": ("从未", "Never"),
+    "severity": ("级别", "Severity"),
+    "fault": ("故障", "Fault"),
+    "place": ("地点", "Place"),
+    "began": ("发生", "Began"),
+    "responsible": ("责任", "Responsible"),
+    "show_open": ("未关闭", "Open"),
+    "show_all": ("全部", "All"),
+    "older": ("更早的", "Older"),
+    "no_faults": ("没有符合条件的故障。", "No faults match."),
+    "now_do": ("现在做", "Do now"),
+    "evidence": ("依据", "Evidence"),
+    "history": ("经过", "History"),
+    "h_raised": ("发现", "Raised"),
+    "h_reopened": ("再次发生", "Came back"),
+    "h_worsened": ("加重", "Got worse"),
+    "h_over": ("恢复", "Over"),
+    "h_acknowledged": ("确认", "Acknowledged"),
+    "h_assigned": ("指派", "Assigned"),
+    "h_commented": ("备注", "Comment"),
+    "h_closed": ("关闭", "Closed"),
+    "h_history_ends": ("回填历史结束", "End of back-filled history"),
+    "system": ("系统", "System"),
+    "acknowledge": ("确认", "Acknowledge"),
+    "comment": ("备注", "Comment"),
+    "close": ("关闭", "Close"),
+    "note": ("说明", "Note"),
+    "cannot_act": ("登录后可以确认、备注、关闭。", "Log in to acknowledge, comment and close."),
+    "viewer_cannot": ("只读身份不能处理故障。", "A viewer cannot act on faults."),
+    "moved_on": (
+        "有人先一步：这是现在的状态，刚才的操作没有执行。",
+        "Somebody was faster: this is the state now; nothing was done.",
+    ),
+    "note_needed": ("备注不能为空。", "A comment needs words."),
+    "is_suppressed": ("由另一故障解释，已归并", "Explained by another fault, suppressed"),
+    "root": ("根因", "Root cause"),
+    "our_system": ("本系统", "Our system"),
+    "none_known": ("无", "None"),
+}
+
+_UNITS = {
+    "zh": ((86_400, " 天"), (3_600, " 小时"), (60, " 分"), (1, " 秒")),
+    "en": ((86_400, " d"), (3_600, " h"), (60, " min"), (1, " s")),
+}
+
+
+def say(language: Language, word: str, **values: object) -> str:
+    """The text for `word`; KeyError for one that is not in the list."""
+    text = _TEXTS[word][0 if language == "zh" else 1]
+    return text.format(**values) if values else text
+
+
+def knows(word: str) -> bool:
+    """Whether there is a text for `word`."""
+    return word in _TEXTS
+
+
+def named(language: Language, name: Name) -> str:
+    return name.zh if language == "zh" else name.en
+
+
+def duration(language: Language, seconds: float) -> str:
+    """A length of time in words, its two largest units: 1 小时 40 分."""
+    left = max(0, int(seconds))
+    words: list[str] = []
+    for size, unit in _UNITS[language]:
+        count, left = divmod(left, size)
+        if count or (unit == _UNITS[language][-1][1] and not words):
+            words.append(f"{count}{unit}")
+        elif words:
+            break
+        if len(words) == 2:
+            break
+    # Seconds count only in the first ten minutes.
+    if len(words) == 2 and seconds >= 600 and words[-1].endswith(_UNITS[language][-1][1]):
+        words.pop()
+    return " ".join(words)
+
+
+def countdown(seconds: float) -> str:
+    """What is left of a deadline, as m:ss."""
+    minutes, rest = divmod(max(0, int(seconds)), 60)
+    return f"{minutes}:{rest:02d}"
+
+
+def grouped(number: float) -> str:
+    """1,245"""
+    return f"{number:,.0f}"

@@ -1,0 +1,222 @@
+"""Faults as people read and move them. (The judge's own writes are `devices.store.judgements`.)
+
+A person's action is one transaction: the move by compare-and-set on the state, its line in the
+fault's history, and a revision that tells the judge.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, func, insert, select, update
+
+from devices.faults import Fault, FaultEvent, FaultMoved, Move, State, Why
+from devices.rules import Severity
+from devices.store.registry import add_revision
+from devices.store.schema import LIVE, compounds, fault_events, faults
+from devices.store.scope import Scope
+
+# Spelled out, not `<> 'closed'`: so the index on (state, compound, severity) serves.
+OPEN_STATES = (State.OPEN, State.ACKNOWLEDGED, State.CLEARED)
+
+
+class UnknownFault(LookupError):
+    """No such fault in this scope."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which faults are asked for; None leaves a question open. from/to: of when it was opened."""
+
+    compound: str | None = None
+    device: str | None = None
+    state: str | None = None
+    severity: str | None = None
+    kind: str | None = None
+    code: str | None = None
+    firm: str | None = None
+    from_ms: int | None = None
+    to_ms: int | None = None
+    suppressed: bool | None = None
+
+
+def list_faults(
+    connection: Connection,
+    scope: Scope,
+    wanted: Filter,
+    *,
+    before: tuple[int, str] | None = None,
+    limit: int = 100,
+) -> list[Fault]:
+    """Faults of live and back-filled streams, the newest opened first.
+
+    before: (opened_at_ms, id) of the last one on the page before.
+    """
+    query = (
+        _matching(scope, wanted)
+        .order_by(faults.c.opened_at_ms.desc(), faults.c.id.desc())
+        .limit(limit)
+    )
+    if before is not None:
+        at_ms, fault = before
+        query = query.where(
+            (faults.c.opened_at_ms < at_ms)
+            | ((faults.c.opened_at_ms == at_ms) & (faults.c.id < fault))
+        )
+    return [fault_of(row) for row in connection.execute(query)]
+
+
+def find_fault(connection: Connection, scope: Scope, fault: str) -> Fault:
+    """One fault; raises UnknownFault, also outside the scope."""
+    query = select(faults).where(faults.c.id == fault, scope.holds(faults.c.compound))
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        raise UnknownFault(fault)
+    return fault_of(row)
+
+
+def history(connection: Connection, fault: str) -> list[FaultEvent]:
+    """All that happened to a fault, oldest first."""
+    query = select(fault_events).where(fault_events.c.fault == fault).order_by(fault_events.c.id)
+    return [
+        FaultEvent(
+            row.fault,
+            row.at_ms,
+            None if row.was is None else State(row.was),
+            State(row.becomes),
+            Why(row.reason),
+            row.actor,
+            row.note,
+            row.evidence,
+        )
+        for row in connection.execute(query)
+    ]
+
+
+def open_by_severity(
+    connection: Connection, scope: Scope, compound: str | None = None
+) -> dict[str | None, dict[str, int]]:
+    """Compound (None: the platform) -> severity -> live faults neither closed nor suppressed."""
+    query = (
+        select(faults.c.compound, faults.c.severity, func.count())
+        .where(
+            faults.c.state.in_(OPEN_STATES),
+            faults.c.stream == LIVE,
+            faults.c.suppressed_by.is_(None),
+            scope.holds(faults.c.compound),
+        )
+        .group_by(faults.c.compound, faults.c.severity)
+    )
+    if compound is not None:
+        query = query.where(faults.c.compound == compound)
+    counts: dict[str | None, dict[str, int]] = {}
+    for where, severity, count in connection.execute(query):
+        counts.setdefault(where, {})[severity] = count
+    return counts
+
+
+def move_fault(
+    connection: Connection,
+    scope: Scope,
+    fault: str,
+    move: Callable[[Fault], Move],
+) -> Fault:
+    """A person's action: `move` is one of `devices.faults`' transitions. Does not commit.
+
+    Raises UnknownFault, and FaultMoved when the state does not allow it or has moved on.
+    """
+    was = find_fault(connection, scope, fault)
+    becomes, event = move(was)
+    _save(connection, becomes, was=was.state)
+    _record(connection, event)
+    return becomes
+
+
+def _save(connection: Connection, fault: Fault, *, was: State) -> None:
+    """Write what people decide, if the row is still in `was`; the judge's columns stay."""
+    moved = connection.execute(
+        update(faults)
+        .where(faults.c.id == fault.id, faults.c.state == was)
+        .values(
+            state=fault.state,
+            acknowledged_at_ms=fault.acknowledged_at_ms,
+            acknowledged_by=fault.acknowledged_by,
+            closed_at_ms=fault.closed_at_ms,
+            assignee=fault.assignee,
+            resolution=fault.resolution,
+        )
+    )
+    if moved.rowcount != 1:
+        raise FaultMoved(f"fault {fault.id} is no longer {was}")
+
+
+def _record(connection: Connection, event: FaultEvent) -> None:
+    connection.execute(
+        insert(fault_events).values(
+            fault=event.fault,
+            at_ms=event.at_ms,
+            was=event.was,
+            becomes=event.becomes,
+            reason=event.reason,
+            actor=event.actor,
+            note=event.note,
+            evidence=event.evidence,
+        )
+    )
+    moved = {"reason": event.reason, "was": event.was, "becomes": event.becomes}
+    add_revision(connection, "fault", event.fault, moved, event.at_ms)
+
+
+def _matching(scope: Scope, wanted: Filter) -> Select[Any]:
+    query = select(faults).where(scope.holds(faults.c.compound))
+    for column, value in (
+        (faults.c.compound, wanted.compound),
+        (faults.c.device, wanted.device),
+        (faults.c.state, wanted.state),
+        (faults.c.severity, wanted.severity),
+        (faults.c.kind, wanted.kind),
+        (faults.c.code, wanted.code),
+    ):
+        if value is not None:
+            query = query.where(column == value)
+    if wanted.firm is not None:
+        query = query.where(
+            faults.c.compound.in_(select(compounds.c.id).where(compounds.c.firm == wanted.firm))
+        )
+    if wanted.from_ms is not None:
+        query = query.where(faults.c.opened_at_ms >= wanted.from_ms)
+    if wanted.to_ms is not None:
+        query = query.where(faults.c.opened_at_ms < wanted.to_ms)
+    if wanted.suppressed is not None:
+        column = faults.c.suppressed_by
+        query = query.where(column.is_not(None) if wanted.suppressed else column.is_(None))
+    return query
+
+
+def fault_of(row: Row[Any]) -> Fault:
+    """A row of `faults` as the value that the transitions take."""
+    return Fault(
+        id=row.id,
+        subject=row.subject,
+        code=row.code,
+        kind=row.kind,
+        severity=Severity(row.severity),
+        safety=row.safety,
+        state=State(row.state),
+        since_ms=row.since_ms,
+        opened_at_ms=row.opened_at_ms,
+        device=row.device,
+        compound=row.compound,
+        suspected=row.suspected,
+        acknowledged_at_ms=row.acknowledged_at_ms,
+        acknowledged_by=row.acknowledged_by,
+        cleared_at_ms=row.cleared_at_ms,
+        closed_at_ms=row.closed_at_ms,
+        suppressed_by=row.suppressed_by,
+        shelved_until_ms=row.shelved_until_ms,
+        assignee=row.assignee,
+        resolution=row.resolution,
+        occurrences=row.occurrences,
+        late=row.late,
+        evidence=row.evidence,
+    )

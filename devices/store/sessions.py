@@ -1,0 +1,85 @@
+"""Reads of charging sessions for people."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from devices.sessions import EndedBy, Session, SessionState
+from devices.store.schema import sessions
+from devices.store.scope import Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which sessions of a compound are asked for. from/to: of when it started, where known."""
+
+    compound: str
+    port: str | None = None
+    shed: str | None = None
+    state: str | None = None
+    from_ms: int | None = None
+    to_ms: int | None = None
+
+
+def list_sessions(
+    connection: Connection,
+    scope: Scope,
+    wanted: Filter,
+    *,
+    before: tuple[int | None, str] | None = None,
+    limit: int = 100,
+) -> list[Session]:
+    """Sessions, the newest start first; those whose start is unknown come last.
+
+    before: (started_at_ms, id) of the last one on the page before.
+    """
+    column = sessions.c
+    query = (
+        select(sessions)
+        .where(column.compound == wanted.compound, scope.holds(column.compound))
+        .order_by(column.started_at_ms.desc().nulls_last(), column.id.desc())
+        .limit(limit)
+    )
+    for where, value in (
+        (column.port, wanted.port),
+        (column.shed, wanted.shed),
+        (column.state, wanted.state),
+    ):
+        if value is not None:
+            query = query.where(where == value)
+    if wanted.from_ms is not None:
+        query = query.where(column.started_at_ms >= wanted.from_ms)
+    if wanted.to_ms is not None:
+        query = query.where(column.started_at_ms < wanted.to_ms)
+    if before is not None:
+        at_ms, session = before
+        if at_ms is None:
+            query = query.where(column.started_at_ms.is_(None), column.id < session)
+        else:
+            query = query.where(
+                (column.started_at_ms < at_ms)
+                | ((column.started_at_ms == at_ms) & (column.id < session))
+                | column.started_at_ms.is_(None)
+            )
+    return [session_of(row) for row in connection.execute(query)]
+
+
+def session_of(row: Row[Any]) -> Session:
+    return Session(
+        id=row.id,
+        compound=row.compound,
+        shed=row.shed,
+        port=row.port,
+        order=row.order,
+        state=SessionState(row.state),
+        started_at_ms=row.started_at_ms,
+        ended_at_ms=row.ended_at_ms,
+        duration_s=row.duration_s,
+        energy_kwh=row.energy_kwh,
+        fee_fen=row.fee_fen,
+        stop_reason=row.stop_reason,
+        native_reason=row.native_reason,
+        ended_by=None if row.ended_by is None else EndedBy(row.ended_by),
+        provisional=row.provisional,
+    )

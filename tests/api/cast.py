@@ -1,0 +1,398 @@
+"""The people at the API, and the small district that they ask about.
+
+Firms: yaxin has 祥云里 (a gateway, a gate, a shed with two ports, a circuit of eight lamps, a
+camera), kangqiao has 连心胡同 (a gateway and a gate; no shed). The operator and the viewer see
+both; yaxin's user sees one; to them kangqiao is the stranger.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+import msgspec
+from fastapi import FastAPI
+from sqlalchemy import Connection, Engine, insert, update
+from starlette.testclient import TestClient
+
+from api.app import create_app
+from api.parts import Dependencies, JournalAway
+from devices.journal import Head, Record
+from devices.messages import Value
+from devices.registry import Compound, Device, Firm, Name, Registry
+from devices.store import registry, tokens
+from devices.store.database import writing
+from devices.store.schema import (
+    LIVE,
+    cursors,
+    device_state,
+    devices,
+    fault_events,
+    faults,
+    quarantine,
+    sessions,
+    usage_hours,
+)
+from devices.telemetry import Bucket, Sample, SeriesQuery, TelemetryError
+
+NOW_MS = 1_795_434_130_000  # 2026-11-23 19:42:10 in Zhengzhou
+MINUTE_MS = 60_000
+HOUR_MS = 60 * MINUTE_MS
+DAY_MS = 24 * HOUR_MS
+ELEVEN_AM_MS = NOW_MS - 8 * HOUR_MS - 42 * MINUTE_MS - 10_000  # local time, a whole hour
+JOURNAL = "j1"
+SECRET = b"a secret of sixteen bytes or more"
+
+XIANGYUNLI = "xiangyunli"  # yaxin's
+LIANXIN = "lianxin-hutong"  # kangqiao's
+
+FIRMS = (
+    Firm("kangqiao", Name("康桥", "Kangqiao")),
+    Firm("yaxin", Name("亚新", "Yaxin")),
+)
+COMPOUNDS = (
+    Compound(XIANGYUNLI, Name("祥云里", "Xiangyunli"), "yaxin", 213),
+    Compound(LIANXIN, Name("连心胡同", "Lianxin Hutong"), "kangqiao", 88),
+)
+
+
+def _device(compound: str, kind: str, suffix: str, interval_s: int, **more: object) -> Device:
+    parent = more.pop("parent", f"{compound}-gw" if kind not in ("gateway", "shed") else None)
+    name = str(more.pop("name", suffix))
+    attributes: dict[str, Value] = more.pop("attributes", {})  # type: ignore[assignment]
+    return Device(
+        id=f"{compound}-{suffix}",
+        kind=kind,
+        compound=compound,
+        name=name,
+        interval_s=interval_s,
+        parent=None if parent is None else str(parent),
+        attributes=attributes,
+    )
+
+
+DEVICES = (
+    _device(XIANGYUNLI, "gateway", "gw", 60, name="网关"),
+    _device(XIANGYUNLI, "gate", "gate-1", 30, name="东门", attributes={"form": "pedestrian"}),
+    _device(XIANGYUNLI, "shed", "shed-1", 60, name="1号棚", attributes={"ports": 2}),
+    _device(
+        XIANGYUNLI,
+        "port",
+        "shed-1-p01",
+        60,
+        parent=f"{XIANGYUNLI}-shed-1",
+        name="1号棚 01号插座",
+        attributes={"port_no": 1},
+    ),
+    _device(
+        XIANGYUNLI,
+        "port",
+        "shed-1-p02",
+        60,
+        parent=f"{XIANGYUNLI}-shed-1",
+        name="1号棚 02号插座",
+        attributes={"port_no": 2},
+    ),
+    _device(
+        XIANGYUNLI,
+        "lamp",
+        "stair-01",
+        900,
+        name="1号楼1单元楼道灯",
+        attributes={
+            "granularity": "circuit",
+            "lamp_count": 8,
+            "nominal_power_w": 10,
+            "supply": "switched",
+        },
+    ),
+    _device(XIANGYUNLI, "camera", "cam-1", 300, name="监控 东门"),
+    _device(LIANXIN, "gateway", "gw", 60, name="网关"),
+    _device(LIANXIN, "gate", "gate-1", 30, name="西门", attributes={"form": "pedestrian"}),
+)
+GATE = f"{XIANGYUNLI}-gate-1"
+SHED = f"{XIANGYUNLI}-shed-1"
+PORT = f"{XIANGYUNLI}-shed-1-p01"
+LAMP = f"{XIANGYUNLI}-stair-01"
+STRANGE_GATE = f"{LIANXIN}-gate-1"
+
+
+class FakeTelemetry:
+    """Series from a dict; each read first raises the next of `fails`, if any is left."""
+
+    def __init__(self, *fails: TelemetryError) -> None:
+        self.fails = list(fails)
+        self.series: dict[tuple[str, str, str], list[Sample]] = {}
+
+    def samples(self, query: SeriesQuery) -> list[Sample]:
+        if self.fails:
+            raise self.fails.pop(0)
+        found = self.series.get((query.measurement, query.device, query.quantity), [])
+        within = [s for s in found if query.from_ms <= s.at_ms < query.to_ms]
+        return within[: query.limit]
+
+    def buckets(self, query: SeriesQuery, every_s: int) -> list[Bucket]:
+        groups: dict[int, list[Sample]] = {}
+        for sample in self.samples(replace(query, limit=2**31)):
+            start = sample.at_ms - sample.at_ms % (every_s * 1000)
+            groups.setdefault(start, []).append(sample)
+        return [_bucket(start, group) for start, group in sorted(groups.items())][: query.limit]
+
+
+def _bucket(start: int, group: list[Sample]) -> Bucket:
+    numbers = [float(s.value) for s in group if not isinstance(s.value, bool | str)]
+    last = group[-1].value
+    if not numbers:
+        return Bucket(start, None, None, None, last, len(group))
+    mean = sum(numbers) / len(numbers)
+    return Bucket(start, min(numbers), mean, max(numbers), last, len(group))
+
+
+@dataclass
+class FakeJournal:
+    """A journal as the API sees it; `counts` is its own count of what it received.
+
+    grow: called at every look at the head, so that it can move on while it is read.
+    """
+
+    journal_id: str = JOURNAL
+    records: list[Record] = field(default_factory=list)
+    counts: dict[tuple[str, int], int] = field(default_factory=dict)
+    away: bool = False
+
+    def head(self) -> Head:
+        self._check()
+        last = self.records[-1].id if self.records else 0
+        return Head(self.journal_id, last, sum(self.counts.values()))
+
+    def received(self, from_ms: int, to_ms: int) -> Mapping[tuple[str, int], int]:
+        self._check()
+        return {key: n for key, n in self.counts.items() if from_ms <= key[1] < to_ms}
+
+    def received_total(self) -> Mapping[str, int]:
+        self._check()
+        totals: dict[str, int] = {}
+        for (origin, _), n in self.counts.items():
+            totals[origin] = totals.get(origin, 0) + n
+        return totals
+
+    def read(self, after: int, limit: int) -> Sequence[Record]:
+        self._check()
+        return [record for record in self.records if record.id > after][:limit]
+
+    def _check(self) -> None:
+        if self.away:
+            raise JournalAway("there is no journal here")
+
+
+@dataclass
+class Cast:
+    """A running API over a small district, and a client for each of the people."""
+
+    engine: Engine
+    app: FastAPI
+    telemetry: FakeTelemetry
+    journal: FakeJournal
+    tokens: Mapping[str, str]
+    now_ms: int = NOW_MS
+
+    def client(self, name: str | None) -> TestClient:
+        """As `operator`, `yaxin`, `kangqiao`, `viewer`; None: without a token, from afar."""
+        headers = {} if name is None else {"Authorization": f"Bearer {self.tokens[name]}"}
+        return TestClient(
+            self.app,
+            base_url="http://courtyard.example",
+            headers=headers,
+            follow_redirects=False,
+            raise_server_exceptions=False,
+        )
+
+    def neighbour(self, host: str = "127.0.0.1:8000") -> TestClient:
+        """Without a token, from this machine."""
+        return TestClient(
+            self.app,
+            base_url=f"http://{host}",
+            client=("127.0.0.1", 50000),
+            follow_redirects=False,
+            raise_server_exceptions=False,
+        )
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        with writing(self.engine) as connection:
+            yield connection
+
+
+def a_cast(engine: Engine, *, demo: bool = False, journal: bool = True) -> Cast:
+    """The district saved, the judge up to date, everybody with a token."""
+    with writing(engine) as connection:
+        registry.save(connection, Registry(FIRMS, COMPOUNDS, DEVICES), NOW_MS - 7 * DAY_MS)
+        secrets = {
+            "operator": tokens.create(connection, "operator", None, "li-min", NOW_MS),
+            "yaxin": tokens.create(connection, "firm", "yaxin", "wang-jianguo", NOW_MS),
+            "kangqiao": tokens.create(connection, "firm", "kangqiao", "zhao-min", NOW_MS),
+            "viewer": tokens.create(connection, "viewer", None, "inspector", NOW_MS),
+        }
+        a_judge(connection)
+    telemetry, own_journal = FakeTelemetry(), FakeJournal()
+    cast = Cast(engine, FastAPI(), telemetry, own_journal, secrets)
+    deps = Dependencies(
+        engine=engine,
+        telemetry=telemetry,
+        journal=own_journal if journal else None,
+        clock=lambda: cast.now_ms,
+        secret_key=SECRET,
+        demo=demo,
+        version="0.0.test",
+        poll_s=0.02,
+    )
+    cast.app = create_app(deps)
+    return cast
+
+
+def a_judge(connection: Connection, **more: object) -> None:
+    """The judge's cursor, a moment ago. more: other values of its columns."""
+    row = {
+        "name": "judge",
+        "journal_id": JOURNAL,
+        "position": 0,
+        "jseq": 0,
+        "revision": 0,
+        "watermark_ms": NOW_MS - 2000,
+        "updated_at_ms": NOW_MS - 100,
+        "memory": b"",
+    } | more
+    changed = connection.execute(update(cursors).where(cursors.c.name == row["name"]).values(**row))
+    if changed.rowcount == 0:
+        connection.execute(insert(cursors).values(**row))
+
+
+def number_of(connection: Connection, device: str) -> int:
+    return registry.device_numbers(connection)[device]
+
+
+def a_state(connection: Connection, device: str, state: str, **more: object) -> None:
+    """How a device stands, with the counts of its compound. latest: {quantity: (value, at_ms)}."""
+    latest = more.pop("latest", {})
+    values = {
+        "state": state,
+        "reason": None,
+        "since_ms": NOW_MS - HOUR_MS,
+        "last_seen_ms": NOW_MS - 5000,
+        "device_at_ms": NOW_MS - 5100,
+        "latest": msgspec.msgpack.encode(latest),
+    } | more
+    number = number_of(connection, device)
+    connection.execute(
+        update(device_state)
+        .where(device_state.c.device_no == number, device_state.c.stream == LIVE)
+        .values(**values)
+    )
+    registry.refresh_counts(connection, {c.id for c in COMPOUNDS}, NOW_MS)
+
+
+def a_fault(connection: Connection, fault: str, **more: object) -> None:
+    """A fault of the gate of 祥云里, open for ten minutes, with its first event."""
+    row = {
+        "id": fault,
+        "stream": LIVE,
+        "subject": more.get("device", GATE) or "platform",
+        "code": "GATE_OFFLINE",
+        "kind": "gate",
+        "device": GATE,
+        "compound": XIANGYUNLI,
+        "severity": "P3",
+        "safety": False,
+        "suspected": False,
+        "state": "open",
+        "since_ms": NOW_MS - 11 * MINUTE_MS,
+        "opened_at_ms": NOW_MS - 10 * MINUTE_MS,
+        "occurrences": 1,
+        "late": False,
+        "evidence": {"silent_s": 90},
+    } | more
+    connection.execute(insert(faults).values(**row))
+    a_fault_event(
+        connection, fault, becomes=row["state"], at_ms=row["opened_at_ms"], evidence=row["evidence"]
+    )
+
+
+def a_fault_event(connection: Connection, fault: str, **more: object) -> None:
+    row = {
+        "fault": fault,
+        "at_ms": NOW_MS,
+        "was": None,
+        "becomes": "open",
+        "reason": "raised",
+        "actor": "system",
+        "note": None,
+        "evidence": None,
+    } | more
+    connection.execute(insert(fault_events).values(**row))
+
+
+def a_session(connection: Connection, session: str, **more: object) -> None:
+    """A session of the first port, ended an hour ago."""
+    row = {
+        "id": session,
+        "stream": LIVE,
+        "compound": XIANGYUNLI,
+        "shed": SHED,
+        "port": PORT,
+        "order": session,
+        "state": "closed",
+        "started_at_ms": NOW_MS - 4 * HOUR_MS,
+        "ended_at_ms": NOW_MS - HOUR_MS,
+        "duration_s": 3 * 3600,
+        "energy_kwh": 0.54,
+        "fee_fen": 60,
+        "stop_reason": "full",
+        "native_reason": "1",
+        "ended_by": "device",
+        "provisional": False,
+    } | more
+    connection.execute(insert(sessions).values(**row))
+
+
+def an_hour(
+    connection: Connection,
+    device: str,
+    hour_ms: int,
+    received: int,
+    **figures: float | dict[str, float],
+) -> None:
+    """What a device did in the hour that begins at `hour_ms`."""
+    row = connection.execute(
+        devices.select()
+        .with_only_columns(devices.c.no, devices.c.kind, devices.c.compound)
+        .where(devices.c.id == device)
+    ).one()
+    connection.execute(
+        insert(usage_hours).values(
+            compound=row.compound,
+            hour_ms=hour_ms,
+            device_no=row.no,
+            kind=row.kind,
+            received=received,
+            expected=0,
+            figures=msgspec.msgpack.encode(figures),
+        )
+    )
+
+
+def a_refusal(connection: Connection, jseq: int, **more: object) -> None:
+    """A message that was refused."""
+    row = {
+        "journal_id": JOURNAL,
+        "jseq": jseq,
+        "received_at_ms": NOW_MS - MINUTE_MS,
+        "compound": XIANGYUNLI,
+        "device": GATE,
+        "topic": f"courtyard/v1/{XIANGYUNLI}/gate/{GATE}/telemetry",
+        "reason": "not_json",
+        "detail": "malformed at byte 1",
+        "sha256": "0" * 64,
+        "size_bytes": 5,
+        "payload": b"{oops",
+        "partial": False,
+    } | more
+    connection.execute(insert(quarantine).values(**row))
