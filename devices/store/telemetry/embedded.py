@@ -1,0 +1,585 @@
+"""The embedded telemetry store: one SQLite file, written in segments.
+
+Points arrive by time and are read by device. A row for each point, keyed (series, at), makes a
+batch of 5,000 points from 5,000 devices dirty 5,000 pages: measured 12 to 26 µs a point. So a write
+appends one *segment*: a run of rows keyed (segment, series), where a row, a *chunk*, holds all of
+its points of one series as msgpack `[at_ms, shape, value, …]`, end to end. Segments of one UTC day
+and level are merged, FAN at a time, into one of the next level (bodies are only joined, nothing is
+decoded), until they are large. A series is read by looking up one key in each segment of its days.
+
+A *shape* is a tuple of field names, kept once: half of a point would be names otherwise.
+
+Later segments win, field by field, so a point written twice is one point, as in InfluxDB. WAL with
+synchronous=NORMAL: a power loss may take the last commits, and takes `position` with them, so the
+journal can fill them in again. Readers open `mode=ro`, in this or another process.
+"""
+
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import groupby
+from math import fsum
+from operator import itemgetter
+from pathlib import Path
+from typing import Any, NoReturn
+from urllib.parse import quote
+
+import apsw
+import msgspec
+
+from devices.messages import Value
+from devices.quantities import MAX_EXACT
+from devices.store.telemetry.limits import (
+    EARLIEST_MS,
+    LATEST_MS,
+    check_field_name,
+    check_name,
+    check_time,
+    check_value,
+    name_of,
+)
+from devices.telemetry import (
+    BadPoint,
+    Bucket,
+    Point,
+    Sample,
+    SeriesQuery,
+    TelemetryAway,
+    TelemetryRefused,
+)
+
+APPLICATION_ID = 0x4359544C  # "CYTL"
+SCHEMA_VERSION = 1
+DAY_MS = 86_400_000
+
+FAN = 16  # so many segments of a day and level become one of the next level
+SEALED_POINTS = 50_000  # a merged segment as large as this is merged no more: bounds time, memory
+SEALED = -1  # its level
+SERIES_BITS = 24  # a chunk's key is segment << 24 | series
+PAGE_BYTES = 8192
+CHECKPOINT_PAGES = 4000  # 32 MiB
+BUSY_MS = 5_000
+SHRINK_PAGES = 4096  # given back to the disk at a time
+IDLE_READERS = 8  # connections kept for the next reader
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode_names = msgspec.msgpack.Decoder(tuple[str, ...]).decode
+_decode_items = msgspec.msgpack.Decoder(list[list[Any]]).decode
+
+_SCHEMA = """
+CREATE TABLE series (
+    id INTEGER PRIMARY KEY,
+    measurement TEXT NOT NULL,
+    device TEXT NOT NULL,
+    UNIQUE (measurement, device)
+);
+CREATE TABLE shapes (
+    id INTEGER PRIMARY KEY,
+    names BLOB NOT NULL UNIQUE
+);
+CREATE TABLE segments (
+    id INTEGER PRIMARY KEY,
+    day INTEGER NOT NULL,
+    level INTEGER NOT NULL,
+    points INTEGER NOT NULL,
+    first_ms INTEGER NOT NULL,
+    last_ms INTEGER NOT NULL
+);
+CREATE INDEX segments_of_day ON segments (day, level);
+CREATE TABLE chunks (
+    key INTEGER PRIMARY KEY,
+    count INTEGER NOT NULL,
+    body BLOB NOT NULL
+);
+CREATE TABLE position (
+    text TEXT NOT NULL
+)
+"""
+_DUE = (
+    "SELECT level FROM segments WHERE day = ? AND level >= 0"
+    " GROUP BY level HAVING count(*) >= ? ORDER BY level LIMIT 1"
+)
+_SERIES = "SELECT id FROM series WHERE measurement = ? AND device = ?"
+_CHUNKS = f"""
+SELECT segments.day, chunks.count, chunks.body
+FROM segments JOIN chunks ON chunks.key = (segments.id << {SERIES_BITS}) | ?
+WHERE segments.day BETWEEN ? AND ? AND segments.last_ms >= ? AND segments.first_ms < ?
+ORDER BY segments.day, segments.id
+"""  # noqa: S608  the only thing put in is a number of ours
+
+
+class EmbeddedTelemetry:
+    """Points in one SQLite file, which the first write makes.
+
+    Nothing is opened before it is needed. Any thread may call; writes take turns. Several
+    processes may write, though only one (forward) has reason to.
+    """
+
+    def __init__(self, path: Path, *, fan: int = FAN, sealed_points: int = SEALED_POINTS) -> None:
+        self.path = path
+        self._fan = fan
+        self._sealed_points = sealed_points
+        self._lock = threading.Lock()
+        self._writer: apsw.Connection | None = None
+        self._series: dict[tuple[str, str], int] = {}  # bounded by the registry
+        self._shapes: dict[tuple[str, ...], int] = {}  # bounded by the declared quantities
+        self._names: dict[int, tuple[str, ...]] = {}  # the same, for reading
+        self._idle: list[apsw.Connection] = []
+
+    def write(self, points: Sequence[Point], position: str | None = None) -> None:
+        """Store the points, all or none; raises BadPoint before anything is written.
+
+        position: how far the caller has come, kept in the same transaction: after a crash it is
+        exactly that of the points that are there.
+        """
+        if not points and position is None:
+            return
+        days = _by_day(points)
+        with self._lock, self._transaction() as db:
+            for day, of_day in days.items():
+                self._append(db, day, of_day)
+            if position is not None:
+                db.execute("DELETE FROM position")
+                db.execute("INSERT INTO position VALUES (?)", (position,))
+        for day in days:
+            self._merge(day)
+
+    def position(self) -> str | None:
+        """What the newest write that had a position said; None before the first."""
+        with self._reader() as db:
+            if db is None:
+                return None
+            text: str | None = db.execute("SELECT text FROM position").get
+            return text
+
+    def samples(self, query: SeriesQuery) -> list[Sample]:
+        samples: list[Sample] = []
+        for of_day in self._series_by_day(query):
+            samples += [Sample(at_ms, value) for at_ms, value in of_day]
+            if len(samples) >= query.limit:
+                return samples[: query.limit]
+        return samples
+
+    def buckets(self, query: SeriesQuery, every_s: int, offset_s: int = 0) -> list[Bucket]:
+        """Aggregates of windows from multiples of `every_s` since the epoch, plus `offset_s`.
+
+        Only windows with readings; the first may begin before `from_ms`, with readings from then.
+        """
+        every_ms, offset_ms = every_s * 1000, offset_s * 1000
+        buckets: list[Bucket] = []
+        ends = -(1 << 62)
+        begins = ends
+        values: list[Value] = []
+        for of_day in self._series_by_day(query):
+            for at_ms, value in of_day:
+                if at_ms >= ends:
+                    if values:
+                        buckets.append(_bucket(begins, values))
+                        if len(buckets) == query.limit:
+                            return buckets
+                        values = []
+                    begins = at_ms - (at_ms - offset_ms) % every_ms
+                    ends = begins + every_ms
+                values.append(value)
+        if values:
+            buckets.append(_bucket(begins, values))
+        return buckets[: query.limit]
+
+    def ready(self) -> bool:
+        """True if the file can be read, or is not there yet; else raises TelemetryError."""
+        with self._reader() as db:
+            if db is not None:
+                db.execute("SELECT count(*) FROM position").fetchall()
+        return True
+
+    def delete_before(self, at_ms: int) -> None:
+        """Forget points older than `at_ms` and give their space back, a segment at a time."""
+        if not self.path.exists():
+            return
+        while True:
+            with self._lock, self._transaction() as db:
+                found = db.execute(
+                    "SELECT * FROM segments WHERE day <= ? AND first_ms < ? LIMIT 1",
+                    (at_ms // DAY_MS, at_ms),
+                ).fetchall()
+                if not found:
+                    break
+                _cut(db, found[0], at_ms)
+        with self._lock:
+            db = self._open()
+            while db.execute("PRAGMA freelist_count").get:
+                db.execute(f"PRAGMA incremental_vacuum({SHRINK_PAGES})").fetchall()
+
+    def close(self) -> None:
+        with self._lock:
+            for db in self._idle:
+                db.close()
+            self._idle.clear()
+            if self._writer is not None:
+                self._writer.close()
+                self._writer = None
+            self._forget()
+
+    def _append(self, db: apsw.Connection, day: int, points: Sequence[Point]) -> None:
+        """Add a segment with points of one day."""
+        chunks = _Chunks()
+        add = chunks.add
+        series_ids, shape_ids, encode = self._series, self._shapes, _encode
+        for point in points:
+            measurement, _, device, at_ms, fields = point
+            series = series_ids.get((measurement, device))
+            if series is None:
+                series = self._add_series(db, measurement, device)
+            names = tuple(fields)
+            shape = shape_ids.get(names)
+            if shape is None:
+                shape = self._add_shape(db, names, point)
+            for value in fields.values():
+                # the usual number passes; the rest (NaN compares false) is for check_value
+                if value.__class__ is not float or not -MAX_EXACT <= value <= MAX_EXACT:
+                    check_value(point, value)
+            add(series, encode((at_ms, shape, *fields.values())), 1)
+        stamps = [point[3] for point in points]
+        db.execute(
+            "INSERT INTO segments (day, level, points, first_ms, last_ms) VALUES (?, 0, ?, ?, ?)",
+            (day, len(points), min(stamps), max(stamps)),
+        )
+        _put(db, db.last_insert_rowid(), chunks)
+
+    def _add_series(self, db: apsw.Connection, measurement: str, device: str) -> int:
+        check_name(measurement)
+        check_name(device)
+        key = (measurement, device)
+        db.execute(
+            "INSERT INTO series (measurement, device) VALUES (?, ?) ON CONFLICT DO NOTHING", key
+        )
+        series: int = db.execute(_SERIES, key).get
+        self._series[key] = series
+        return series
+
+    def _add_shape(self, db: apsw.Connection, names: tuple[str, ...], point: Point) -> int:
+        if not names:
+            raise BadPoint(f"{name_of(point)}: a point without fields")
+        for name in names:
+            check_field_name(name)
+        key = (_encode(names),)
+        db.execute("INSERT INTO shapes (names) VALUES (?) ON CONFLICT DO NOTHING", key)
+        shape: int = db.execute("SELECT id FROM shapes WHERE names = ?", key).get
+        self._shapes[names] = shape
+        return shape
+
+    def _merge(self, day: int) -> None:
+        """Merge the segments of a level while there are FAN of them.
+
+        In transactions of its own: if one fails, the points are there all the same, and the next
+        write tries again.
+        """
+        try:
+            with self._lock:
+                db = self._open()
+                while (level := db.execute(_DUE, (day, self._fan)).get) is not None:
+                    with self._transaction() as db:
+                        _merge(db, day, level, self._sealed_points)
+        except TelemetryAway:
+            return
+
+    def _series_by_day(self, query: SeriesQuery) -> Iterator[list[tuple[int, Value]]]:
+        """The readings asked for, ascending, a day at a time, so that a limit reads no years."""
+        with self._reader() as db:
+            if db is None:
+                return
+            series = db.execute(_SERIES, (query.measurement, query.device)).get
+            if series is None:
+                return
+            days = (query.from_ms // DAY_MS, (query.to_ms - 1) // DAY_MS)
+            found = db.execute(_CHUNKS, (series, *days, query.from_ms, query.to_ms))
+            try:
+                for _, of_day in groupby(found, key=itemgetter(0)):
+                    counts, bodies = zip(*(row[1:] for row in of_day), strict=True)
+                    yield self._readings(db, query, _items(sum(counts), bodies))
+            finally:
+                found.close()  # a limit may stop short, and an open cursor holds up checkpoints
+
+    def _readings(
+        self, db: apsw.Connection, query: SeriesQuery, items: list[list[Any]]
+    ) -> list[tuple[int, Value]]:
+        quantity, from_ms, to_ms = query.quantity, query.from_ms, query.to_ms
+        places: dict[int, int] = {}  # of the quantity in each shape; 0: it is not in it
+        found: dict[int, Value] = {}
+        for item in items:
+            shape = item[1]
+            place = places.get(shape)
+            if place is None:
+                names = self._names.get(shape) or self._load_shapes(db)[shape]
+                place = names.index(quantity) + 2 if quantity in names else 0
+                places[shape] = place
+            if place and from_ms <= item[0] < to_ms:
+                found[item[0]] = item[place]
+        return sorted(found.items())
+
+    def _load_shapes(self, db: apsw.Connection) -> dict[int, tuple[str, ...]]:
+        self._names = {
+            shape: _decode_names(names)
+            for shape, names in db.execute("SELECT id, names FROM shapes")
+        }
+        return self._names
+
+    def _open(self) -> apsw.Connection:
+        """The writing connection; makes the file where there is none."""
+        if self._writer is not None:
+            return self._writer
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+        try:
+            db = apsw.Connection(str(self.path), flags=flags)
+        except apsw.Error as error:
+            _fail(error, self.path)
+        try:
+            db.set_busy_timeout(BUSY_MS)
+            if not _is_ours(db, self.path):
+                _create(db)
+            db.execute("PRAGMA journal_mode=WAL").fetchall()
+            db.execute("PRAGMA synchronous=NORMAL").fetchall()
+            db.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}").fetchall()
+            db.execute(f"PRAGMA journal_size_limit={2 * CHECKPOINT_PAGES * PAGE_BYTES}").fetchall()
+        except apsw.Error as error:
+            db.close()
+            _fail(error, self.path)
+        except BaseException:
+            db.close()
+            raise
+        self._writer = db
+        return db
+
+    @contextmanager
+    def _transaction(self) -> Iterator[apsw.Connection]:
+        """All of the block or nothing. To be used under the lock."""
+        db = self._open()
+        try:
+            db.execute("BEGIN IMMEDIATE")
+            yield db
+            db.execute("COMMIT")
+        except BaseException as error:
+            self._forget()  # ids that were given out in the block may not exist
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            if isinstance(error, apsw.Error):
+                _fail(error, self.path)
+            if isinstance(error, UnicodeEncodeError):
+                raise BadPoint(f"{error.object!r:.80} is no text that can be stored") from error
+            raise
+
+    def _forget(self) -> None:
+        self._series.clear()
+        self._shapes.clear()
+
+    @contextmanager
+    def _reader(self) -> Iterator[apsw.Connection | None]:
+        """A connection of this thread's for the block; None while there is no file."""
+        with self._lock:
+            db = self._idle.pop() if self._idle else None
+        if db is None:
+            db = self._open_reader()
+        if db is None:
+            yield None
+            return
+        try:
+            yield db
+        except apsw.Error as error:
+            _fail(error, self.path)
+        finally:
+            with self._lock:
+                kept = len(self._idle) < IDLE_READERS
+                if kept:
+                    self._idle.append(db)
+            if not kept:
+                db.close()
+
+    def _open_reader(self) -> apsw.Connection | None:
+        if not self.path.exists():
+            return None
+        uri = f"file:{quote(str(self.path.absolute()))}?mode=ro"
+        try:
+            db = apsw.Connection(uri, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
+        except apsw.Error as error:
+            _fail(error, self.path)
+        try:
+            db.set_busy_timeout(BUSY_MS)
+            if _is_ours(db, self.path):
+                return db
+        except apsw.Error as error:
+            db.close()
+            _fail(error, self.path)
+        except BaseException:
+            db.close()
+            raise
+        db.close()  # another process is just making it
+        return None
+
+
+def _by_day(points: Sequence[Point]) -> dict[int, Sequence[Point]]:
+    """The points by UTC day, in the order given."""
+    if not points:
+        return {}
+    stamps = [point[3] for point in points]
+    first, last = min(stamps), max(stamps)
+    if not EARLIEST_MS <= first <= last <= LATEST_MS:
+        for point in points:
+            check_time(point)
+    if first // DAY_MS == last // DAY_MS:  # as ever, but around midnight and in a replay
+        return {first // DAY_MS: points}
+    days: dict[int, list[Point]] = {}
+    for point in points:
+        days.setdefault(point.at_ms // DAY_MS, []).append(point)
+    return dict(days)
+
+
+def _chunks(db: apsw.Connection, segment: int) -> Iterator[tuple[int, int, bytes]]:
+    """(series, count, body) of a segment."""
+    begin = segment << SERIES_BITS
+    for key, count, body in db.execute(
+        "SELECT key, count, body FROM chunks WHERE key >= ? AND key < ?",
+        (begin, begin + (1 << SERIES_BITS)),
+    ):
+        yield key - begin, count, body
+
+
+class _Chunks:
+    """Chunks of one segment that grow by series.
+
+    Plain bytes while a series has one part, as in most writes: a list for each would set off the
+    garbage collector at every batch, measured 0.5 µs a point.
+    """
+
+    __slots__ = ("bodies", "counts")
+
+    def __init__(self) -> None:
+        self.bodies: dict[int, bytes | bytearray] = {}
+        self.counts: dict[int, int] = {}
+
+    def add(self, series: int, body: bytes, count: int) -> None:
+        bodies = self.bodies
+        if series not in bodies:
+            bodies[series] = body
+            self.counts[series] = count
+            return
+        before = bodies[series]
+        if before.__class__ is bytes:
+            before = bodies[series] = bytearray(before)
+        before += body
+        self.counts[series] += count
+
+
+def _put(db: apsw.Connection, segment: int, chunks: _Chunks) -> None:
+    """Write the chunks in the order of their keys: pages are filled one by one."""
+    begin = segment << SERIES_BITS
+    bodies, counts = chunks.bodies, chunks.counts
+    db.executemany(
+        "INSERT INTO chunks (key, count, body) VALUES (?, ?, ?)",
+        ((begin | series, counts[series], bodies[series]) for series in sorted(bodies)),
+    )
+
+
+def _drop(db: apsw.Connection, segment: int) -> None:
+    begin = segment << SERIES_BITS
+    end = begin + (1 << SERIES_BITS)
+    db.execute("DELETE FROM chunks WHERE key >= ? AND key < ?", (begin, end))
+    db.execute("DELETE FROM segments WHERE id = ?", (segment,))
+
+
+def _merge(db: apsw.Connection, day: int, level: int, sealed_points: int) -> None:
+    """Make one segment of all of a level. It takes the newest's id: later ids win."""
+    merged: list[tuple[int, ...]] = db.execute(  # type: ignore[assignment]
+        "SELECT id, points, first_ms, last_ms FROM segments WHERE day = ? AND level = ?"
+        " ORDER BY id",
+        (day, level),
+    ).fetchall()
+    chunks = _Chunks()
+    for segment, *_ in merged:
+        for series, count, body in _chunks(db, segment):
+            chunks.add(series, body, count)
+        _drop(db, segment)
+    ids, points, firsts, lasts = zip(*merged, strict=True)
+    newest = ids[-1]
+    segment_row = (newest, day, level + 1, sum(points), min(firsts), max(lasts))
+    db.execute("INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?)", segment_row)
+    _put(db, newest, chunks)
+    if sum(points) >= sealed_points:
+        # the older ones too: merged over the head of a sealed one, they would win over it
+        db.execute("UPDATE segments SET level = ? WHERE day = ? AND id <= ?", (SEALED, day, newest))
+
+
+def _cut(db: apsw.Connection, row: tuple[Any, ...], at_ms: int) -> None:
+    """Take what is older than `at_ms` out of a segment."""
+    segment, day, level, _, _, last_ms = map(int, row)
+    chunks = _Chunks()
+    points, first_ms = 0, last_ms
+    if last_ms >= at_ms:
+        for series, count, body in _chunks(db, segment):
+            items = _items(count, [body])
+            kept = [item for item in items if item[0] >= at_ms]
+            if kept:
+                chunks.add(series, b"".join(map(_encode, kept)), len(kept))
+                points += len(kept)
+                first_ms = min(first_ms, min(item[0] for item in kept))
+    _drop(db, segment)
+    if points:
+        row = (segment, day, level, points, first_ms, last_ms)
+        db.execute("INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?)", row)
+        _put(db, segment, chunks)
+
+
+def _items(count: int, bodies: Iterable[bytes]) -> list[list[Any]]:
+    """The items of chunks, each [at_ms, shape, value, …]."""
+    header = b"\xdd" + count.to_bytes(4, "big")  # msgpack: an array of so many
+    return _decode_items(header + b"".join(bodies))
+
+
+def _bucket(at_ms: int, values: list[Value]) -> Bucket:
+    last = values[-1]
+    if isinstance(last, bool | str):
+        return Bucket(at_ms, None, None, None, last, len(values))
+    numbers = [value for value in values if not isinstance(value, bool | str)]
+    mean = fsum(numbers) / len(numbers)
+    return Bucket(at_ms, float(min(numbers)), mean, float(max(numbers)), last, len(values))
+
+
+def _is_ours(db: apsw.Connection, path: Path) -> bool:
+    """Whether the file is a telemetry store; False for an empty one. Raises TelemetryRefused."""
+    application_id = db.execute("PRAGMA application_id").get
+    version = db.execute("PRAGMA user_version").get
+    if application_id == 0 and db.execute("SELECT count(*) FROM sqlite_master").get == 0:
+        return False
+    if application_id != APPLICATION_ID:
+        raise TelemetryRefused(
+            f"{path} is a database of something else (application id {application_id:#x}):"
+            " it was left alone; move it away, or choose another COURTYARD_DATA_DIR"
+        )
+    if version != SCHEMA_VERSION:
+        raise TelemetryRefused(
+            f"{path} is a telemetry store of format {version}, and this courtyard reads format"
+            f" {SCHEMA_VERSION}: use the version of courtyard that made it"
+        )
+    return True
+
+
+def _create(db: apsw.Connection) -> None:
+    db.execute(f"PRAGMA page_size={PAGE_BYTES}").fetchall()
+    db.execute("PRAGMA auto_vacuum=INCREMENTAL").fetchall()
+    db.execute("PRAGMA journal_mode=WAL").fetchall()
+    db.execute("BEGIN IMMEDIATE")
+    if db.execute("SELECT count(*) FROM sqlite_master").get == 0:  # else another process was faster
+        db.execute(f"PRAGMA application_id={APPLICATION_ID}").fetchall()
+        db.execute(f"PRAGMA user_version={SCHEMA_VERSION}").fetchall()
+        for statement in _SCHEMA.split(";\n"):
+            db.execute(statement)
+    db.execute("COMMIT")
+
+
+def _fail(error: apsw.Error, path: Path) -> NoReturn:
+    if isinstance(error, apsw.NotADBError | apsw.CorruptError):
+        raise TelemetryRefused(
+            f"{path} is damaged or no telemetry store ({error}): move it away; readings of the last"
+            " day are filled in from the journal"
+        ) from error
+    raise TelemetryAway(f"{path}: {error}") from error

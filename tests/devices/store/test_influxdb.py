@@ -1,0 +1,297 @@
+"""What an answer of InfluxDB means to a caller, on the fake server; what the real one answers."""
+
+import socket
+import uuid
+
+import pytest
+
+from devices.store.telemetry.influxdb import InfluxTelemetry
+from devices.telemetry import (
+    BadPoint,
+    Point,
+    Retry,
+    SeriesQuery,
+    TelemetryAway,
+    TelemetryError,
+    TelemetryRefused,
+    TooLarge,
+)
+from tests import fake_influxdb, influxdb
+from tests.fake_influxdb import BUCKET, ORG, TOKEN, FakeInfluxDB, Trouble
+
+NOON = 1_795_399_200_000
+POINTS = [Point("lamp", "yaxin", "l1", NOON + n, {"power_w": float(n)}) for n in range(3)]
+QUERY = SeriesQuery("lamp", "l1", "power_w", NOON, NOON + 1000, 10)
+
+
+class TestAnswersToAWrite:
+    @pytest.mark.parametrize(
+        ("trouble", "error", "retry", "retry_after_s"),
+        [
+            (Trouble(400), BadPoint, Retry.NEVER, None),
+            (Trouble(401), TelemetryRefused, Retry.AFTER_REPAIR, None),
+            (Trouble(403), TelemetryRefused, Retry.AFTER_REPAIR, None),
+            (Trouble(404), TelemetryRefused, Retry.AFTER_REPAIR, None),
+            (Trouble(405), TelemetryRefused, Retry.AFTER_REPAIR, None),
+            (Trouble(302, {"Location": "/"}), TelemetryRefused, Retry.AFTER_REPAIR, None),
+            (Trouble(413), TooLarge, Retry.NEVER, None),
+            (Trouble(422), BadPoint, Retry.NEVER, None),
+            (Trouble(429, {"Retry-After": "17"}), TelemetryAway, Retry.LATER, 17.0),
+            (Trouble(429), TelemetryAway, Retry.LATER, None),
+            (Trouble(500), TelemetryAway, Retry.LATER, None),
+            (Trouble(502, {}, b"<html>bad gateway</html>"), TelemetryAway, Retry.LATER, None),
+            (Trouble(503, {"Retry-After": "0.5"}), TelemetryAway, Retry.LATER, 0.5),
+            (
+                Trouble(503, {"Retry-After": "Fri, 27 Nov 2026 07:28:00 GMT"}),
+                TelemetryAway,
+                Retry.LATER,
+                None,
+            ),
+            (Trouble(503, {"Retry-After": "-1"}), TelemetryAway, Retry.LATER, None),
+            (Trouble(504, {}, b"{}"), TelemetryAway, Retry.LATER, None),
+        ],
+        ids=lambda value: str(value.status) if isinstance(value, Trouble) else "",
+    )
+    def test_each_status_says_what_to_do(
+        self,
+        on_fake_influxdb: InfluxTelemetry,
+        fake_server: FakeInfluxDB,
+        trouble: Trouble,
+        error: type[TelemetryError],
+        retry: Retry,
+        retry_after_s: float | None,
+    ) -> None:
+        fake_server.troubles.append(trouble)
+        with pytest.raises(TelemetryError, match=str(trouble.status)) as caught:
+            on_fake_influxdb.write(POINTS)
+        assert type(caught.value) is error
+        assert caught.value.retry is retry
+        if isinstance(caught.value, TelemetryAway):
+            assert caught.value.retry_after_s == retry_after_s
+        assert fake_server.requests == ["POST /api/v2/write"]  # tried once, not again in secret
+
+        on_fake_influxdb.write(POINTS)  # and the client is as good as before
+        assert fake_server.count_points() == 3
+
+    def test_the_number_of_dropped_points_is_read_from_a_422(
+        self, on_fake_influxdb: InfluxTelemetry, fake_server: FakeInfluxDB
+    ) -> None:
+        body = b'{"message": "' + b"x" * 70_000 + b' type conflict dropped=4217"}'
+        fake_server.troubles.append(Trouble(422, body=body))
+        with pytest.raises(BadPoint) as caught:
+            on_fake_influxdb.write(POINTS)
+        assert caught.value.dropped == 4217
+        assert len(str(caught.value)) < 1000
+
+    @pytest.mark.parametrize("status", [200, 503])
+    def test_an_answer_that_is_no_text_is_not_the_servers_own(
+        self, on_fake_influxdb: InfluxTelemetry, fake_server: FakeInfluxDB, status: int
+    ) -> None:
+        for call in (
+            lambda: on_fake_influxdb.write(POINTS),
+            lambda: on_fake_influxdb.samples(QUERY),
+            lambda: on_fake_influxdb.delete_before(NOON),
+        ):
+            fake_server.troubles.append(Trouble(status, {}, b"\xff\xfe"))
+            with pytest.raises(TelemetryAway):
+                call()
+
+    def test_a_400_says_nothing_of_dropped_points(
+        self, on_fake_influxdb: InfluxTelemetry, fake_server: FakeInfluxDB
+    ) -> None:
+        fake_server.troubles.append(Trouble(400))
+        with pytest.raises(BadPoint) as caught:
+            on_fake_influxdb.write(POINTS)
+        assert caught.value.dropped is None
+
+    def test_a_server_that_never_answers_costs_the_timeout(self, fake_server: FakeInfluxDB) -> None:
+        store = InfluxTelemetry(fake_server.url, TOKEN, ORG, BUCKET, 0.2)
+        fake_server.troubles += [Trouble(hang=True), Trouble(hang=True)]
+        with pytest.raises(TelemetryAway):
+            store.write(POINTS)
+        with pytest.raises(TelemetryAway):
+            store.samples(QUERY)
+        store.write(POINTS)
+        store.close()
+        assert fake_server.count_points() == 3
+
+    def test_a_write_whose_reply_was_lost_can_be_sent_again_and_adds_nothing(
+        self, on_fake_influxdb: InfluxTelemetry, fake_server: FakeInfluxDB
+    ) -> None:
+        fake_server.troubles.append(Trouble(lose_reply=True))
+        with pytest.raises(TelemetryAway):
+            on_fake_influxdb.write(POINTS)
+        assert fake_server.count_points() == 3
+        on_fake_influxdb.write(POINTS)
+        assert fake_server.count_points() == 3
+        assert fake_server.bodies[0] == fake_server.bodies[1]
+
+    def test_a_server_that_is_not_there_is_away(self) -> None:
+        with socket.socket() as nobody:
+            nobody.bind(("127.0.0.1", 0))  # bound, not listening
+            port = nobody.getsockname()[1]
+            store = InfluxTelemetry(f"http://127.0.0.1:{port}", TOKEN, ORG, BUCKET, 2.0)
+            for call in (
+                lambda: store.write(POINTS),
+                lambda: store.samples(QUERY),
+                lambda: store.buckets(QUERY, 60),
+                lambda: store.delete_before(NOON),
+                store.ready,
+            ):
+                with pytest.raises(TelemetryAway, match=f"127.0.0.1:{port}"):
+                    call()
+            store.close()
+
+    def test_a_batch_that_is_too_large_goes_in_halves(
+        self, on_fake_influxdb: InfluxTelemetry, fake_server: FakeInfluxDB
+    ) -> None:
+        fake_server.max_bytes = 100
+        with pytest.raises(TooLarge):
+            on_fake_influxdb.write(POINTS)
+        assert fake_server.count_points() == 0
+        for point in POINTS:
+            on_fake_influxdb.write([point])
+        assert fake_server.count_points() == 3
+
+    def test_an_error_never_repeats_the_token(self, fake_server: FakeInfluxDB) -> None:
+        store = InfluxTelemetry(fake_server.url, "a-secret-token", ORG, BUCKET, 2.0)
+        for call in (lambda: store.write(POINTS), lambda: store.samples(QUERY), store.ready):
+            with pytest.raises(TelemetryRefused) as caught:
+                call()
+            assert "secret" not in str(caught.value)
+        store.close()
+
+    def test_nothing_is_sent_for_a_point_that_cannot_be_stored(
+        self, on_fake_influxdb: InfluxTelemetry, fake_server: FakeInfluxDB
+    ) -> None:
+        with pytest.raises(BadPoint):
+            on_fake_influxdb.write([*POINTS, Point("lamp", "yaxin", "l1", NOON, {"f": 1e300})])
+        assert fake_server.requests == []
+
+
+class TestAnswersToAQuery:
+    @pytest.mark.parametrize(
+        ("trouble", "error"),
+        [
+            (Trouble(401), TelemetryRefused),
+            (Trouble(404), TelemetryRefused),
+            (Trouble(429, {"Retry-After": "3"}), TelemetryAway),
+            (Trouble(503), TelemetryAway),
+            (Trouble(lose_reply=True), TelemetryAway),
+            (Trouble(200, {}, b"<html>a captive portal</html>"), TelemetryAway),
+            (Trouble(200, {}, b'{"results":[{"error":"query interrupted"}]}'), TelemetryError),
+            (Trouble(200, {}, b'{"error":"out of memory"}'), TelemetryError),
+            (
+                Trouble(200, {}, b'{"results":[{"error":"database not found: b"}]}'),
+                TelemetryRefused,
+            ),
+            (
+                Trouble(
+                    200,
+                    {},
+                    b'{"results":[{"series":[{"name":"lamp","columns":["time","v"],'
+                    b'"values":[[1,1]],"partial":true}]}]}',
+                ),
+                TelemetryError,
+            ),
+            (Trouble(200, {}, b'{"results":[{"partial":true}]}'), TelemetryError),
+        ],
+        ids=repr,
+    )
+    def test_a_failure_is_never_an_empty_series(
+        self,
+        on_fake_influxdb: InfluxTelemetry,
+        fake_server: FakeInfluxDB,
+        trouble: Trouble,
+        error: type[TelemetryError],
+    ) -> None:
+        on_fake_influxdb.write(POINTS)
+        for call in (
+            lambda: on_fake_influxdb.samples(QUERY),
+            lambda: on_fake_influxdb.buckets(QUERY, 60),
+        ):
+            fake_server.troubles.append(trouble)
+            with pytest.raises(TelemetryError) as caught:
+                call()
+            assert type(caught.value) is error
+        assert len(on_fake_influxdb.samples(QUERY)) == 3
+
+
+class TestReadiness:
+    def test_a_wrong_token_organisation_or_bucket_is_told_before_anything_is_written(
+        self, fake_server: FakeInfluxDB
+    ) -> None:
+        for token, org, bucket in (("no", ORG, BUCKET), (TOKEN, "no", BUCKET), (TOKEN, ORG, "no")):
+            store = InfluxTelemetry(fake_server.url, token, org, bucket, 2.0)
+            with pytest.raises(TelemetryRefused):
+                store.ready()
+            store.close()
+
+    @pytest.mark.influxdb
+    def test_so_it_is_on_the_real_server(self, influxdb_access: influxdb.Access) -> None:
+        at = influxdb_access
+        for token, org, bucket in (
+            ("no", at.org, at.bucket),
+            (at.token, "no", at.bucket),
+            (at.token, at.org, "no"),
+        ):
+            store = InfluxTelemetry(at.url, token, org, bucket, 10.0)
+            with pytest.raises(TelemetryRefused):
+                store.ready()
+            with pytest.raises(TelemetryRefused):
+                store.write(POINTS)
+            store.close()
+
+    @pytest.mark.influxdb
+    def test_a_bucket_that_is_gone_is_no_empty_series_on_the_real_server(
+        self, influxdb_access: influxdb.Access
+    ) -> None:
+        at = influxdb_access
+        store = InfluxTelemetry(at.url, at.token, at.org, "no-such-bucket", 10.0)
+        with pytest.raises(TelemetryRefused):
+            store.samples(QUERY)
+        store.close()
+
+
+@pytest.fixture(
+    params=["on_fake_influxdb", pytest.param("real_influxdb", marks=pytest.mark.influxdb)]
+)
+def either(request: pytest.FixtureRequest) -> InfluxTelemetry:
+    store: InfluxTelemetry = request.getfixturevalue(request.param)
+    return store
+
+
+class TestTypeConflicts:
+    """The fake and the real server alike."""
+
+    def test_the_good_points_are_stored_and_the_bad_ones_counted(
+        self, either: InfluxTelemetry
+    ) -> None:
+        measurement = f"m{uuid.uuid4().hex}"
+        points = [Point(measurement, "yaxin", "d", n, {"power_w": float(n)}) for n in range(100)]
+        either.write(points[:1])
+        for n in (7, 50):
+            points[n] = Point(measurement, "yaxin", "d", n, {"power_w": "much"})
+        with pytest.raises(BadPoint, match="type conflict") as caught:
+            either.write(points)
+        assert caught.value.dropped == 2
+        query = SeriesQuery(measurement, "d", "power_w", 0, 1000, 1000)
+        assert [sample.at_ms for sample in either.samples(query)] == [
+            n for n in range(100) if n not in (7, 50)
+        ]
+
+    @pytest.mark.parametrize("line", [b"no line at all", b"m,device=a v=", b"m,device= v=1 1"])
+    def test_a_line_that_cannot_be_parsed_rejects_the_whole_batch(
+        self, either: InfluxTelemetry, line: bytes
+    ) -> None:
+        measurement = f"m{uuid.uuid4().hex}"
+        good = f"{measurement},compound=yaxin,device=d power_w=1.0 1".encode()
+        with pytest.raises(BadPoint, match="unable to parse") as caught:
+            either._send(good + b"\n" + line, 2)
+        assert caught.value.dropped is None
+        assert either.samples(SeriesQuery(measurement, "d", "power_w", 0, 10, 10)) == []
+
+
+def test_the_fake_refuses_a_statement_that_it_was_not_taught() -> None:
+    with fake_influxdb.running() as fake, pytest.raises(LookupError):
+        fake.query(BUCKET, "SELECT * FROM lamp", {})
