@@ -184,13 +184,16 @@ class Fleet:
     def publish(
         self, link: Link, topic: str, payload: bytes, now_ms: int, *, retained: bool = False
     ) -> None:
-        """Onto the connection, or into its buffer while it is down, or nowhere."""
+        """Onto the connection, or into its buffer while it is down, or nowhere.
+
+        Only what speaks our own format keeps anything: others have no form for it.
+        """
         if link.up:
             message = Message(now_ms, topic, payload, retained, link.id, PUBLISH)
             self._out.append(message)
             if link.repeats and self.rng.random() < link.repeats:
                 self._out.append(message)
-        elif link.buffer is not None:
+        elif link.buffer is not None and topic.startswith("courtyard/"):
             link.buffer.setdefault(topic, []).append(payload)
             link.buffered += 1
             if link.buffered > BUFFER:
@@ -461,6 +464,8 @@ class Fleet:
                 case Gateway():
                     self.later(first, _gateway, node)
         anomalies.begin(self)
+        for node in self.nodes.values():
+            node.seq = 0  # what nobody could hear was never numbered
 
     def _sheds(self) -> Iterator[Shed]:
         for yard in self.yards.values():
