@@ -1,6 +1,7 @@
 """Decoded once, read twice: forward usually finds what the judge has just decoded."""
 
 import threading
+import time
 from collections.abc import Sequence
 
 from devices import journal
@@ -8,6 +9,7 @@ from devices.journal import Record
 from devices.messages import Decoded
 
 KEPT_MESSAGES = 20_000  # about 30 MB; a follower that lags behind this decodes for itself
+PATIENCE_S = 2.0  # so long without anything decoded, and whoever waits for it goes on alone
 
 
 class SharedDecodes:
@@ -17,11 +19,19 @@ class SharedDecodes:
         self._lock = threading.Lock()
         self._kept: dict[int, Sequence[Decoded]] = {}
         self._messages = 0
+        self._newest = 0
+        self._put_s = time.monotonic()
+
+    def will_come(self, record: Record) -> bool:
+        """Whether the judge has yet to decode this record, and is at work."""
+        return record.id > self._newest and time.monotonic() - self._put_s < PATIENCE_S
 
     def put(self, record: Record, decoded: Sequence[Decoded]) -> None:
-        if record.kind != journal.MESSAGES:
-            return
         with self._lock:
+            self._newest = record.id
+            self._put_s = time.monotonic()
+            if record.kind != journal.MESSAGES:
+                return
             self._kept[record.id] = decoded
             self._messages += len(decoded)
             while self._messages > KEPT_MESSAGES:
@@ -41,3 +51,4 @@ class SharedDecodes:
         with self._lock:
             self._kept.clear()
             self._messages = 0
+            self._newest = 0

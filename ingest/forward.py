@@ -130,10 +130,12 @@ class Forwarder:
         points: list[Point] = []
         position, jseq = self.progress.position, self.progress.jseq
         newest_ms = self.progress.newest_received_ms
-        read_any = False
         while len(points) < REQUEST_POINTS:
             records = source.read(position, READ_RECORDS)
             for record in records:
+                if self._decodes is not None and self._decodes.will_come(record):
+                    records = []  # decoding it here as well would cost as much as judging it
+                    break
                 points += self._points(record)
                 position = record.id
                 if record.kind == MESSAGES:
@@ -142,10 +144,9 @@ class Forwarder:
                         newest_ms = record.messages[-1].received_ms
                 if len(points) >= REQUEST_POINTS:
                     break
-            read_any = read_any or bool(records)
             if len(records) < READ_RECORDS:
                 break
-        if not read_any:
+        if position == self.progress.position:
             return False
         if points and not self._write(points, stop):
             return True  # stopped in the middle: not confirmed, so the cursor stays

@@ -1,0 +1,48 @@
+"""A subscriber whose CPU is measured: stock paho that only counts, the yardstick.
+
+    python -m bench.subject --port 1883 --messages 200000
+
+Prints "ready" once it is subscribed, and ends when it has all messages.
+"""
+
+import argparse
+import sys
+import threading
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--messages", type=int, required=True)
+    asked = parser.parse_args()
+    seen = 0
+    done = threading.Event()
+
+    def count(_client: mqtt.Client, _data: object, _message: mqtt.MQTTMessage) -> None:
+        nonlocal seen
+        seen += 1
+        if seen == asked.messages:
+            done.set()
+
+    def subscribed(*_: object) -> None:
+        print("ready", flush=True)
+
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, "bench-yardstick", protocol=mqtt.MQTTv5)
+    client.on_message = count
+    client.on_subscribe = subscribed
+    properties = mqtt.Properties(mqtt.PacketTypes.CONNECT)
+    properties.ReceiveMaximum = 1000
+    client.connect("127.0.0.1", asked.port, properties=properties)
+    client.subscribe("courtyard/v1/+/+/+/+", qos=1)
+    client.loop_start()
+    ended = done.wait(300)
+    client.disconnect()
+    client.loop_stop()
+    sys.exit(0 if ended else 1)
+
+
+if __name__ == "__main__":
+    main()
