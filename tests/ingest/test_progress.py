@@ -37,8 +37,14 @@ def verdicts(steps: list[tuple[float, float, float | None, bool]]) -> list[Verdi
         ([(10, 0, None, False), (20, 0, None, False), (30, 0, None, False)], [FINE] * 3),
         # refused attempts between two silent connections prove that we work
         (
-            [(10, 0, 0, False), (15, 0, 0, False), (25, 20, None, False), (38, 20, 22, False)],
-            [FINE, RECONNECT, FINE, RECONNECT],
+            [
+                (14, 0, 0, False),
+                (16, 0, 0, False),
+                (24, 20, None, False),
+                (35, 20, 26, False),
+                (41, 20, 26, False),
+            ],
+            [FINE, RECONNECT, FINE, FINE, RECONNECT],
         ),
         # acknowledgements withheld: the broker stops sending, and that is right
         ([(10, 0, 0, True), (20, 0, 0, True), (30, 0, 0, True)], [FINE] * 3),
