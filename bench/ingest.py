@@ -5,7 +5,7 @@
 Every case gets the same messages from the same publisher over a mosquitto of its own: 5,168 devices
 in 225 compounds, five values in about 150 bytes, QoS 1. CPU is that of the measured process alone
 (user and system, all threads), from the first message to the last one confirmed everywhere. The
-InfluxDB case needs COURTYARD_TEST_INFLUXDB_URL or `influxd` on PATH, and says so when it is left out.
+InfluxDB case needs COURTYARD_TEST_INFLUXDB_URL or `influxd` on PATH, and says when it is left out.
 """
 
 import argparse

@@ -1,0 +1,5 @@
+"""`make bench`."""
+
+from bench.ingest import main
+
+main()
