@@ -740,7 +740,7 @@ ANOMALIES = (
     Anomaly(
         "port_output_failed",
         "port",
-        0.02,
+        0.025,
         2 * DAY_MIN,
         12,
         15,
