@@ -50,6 +50,12 @@ class Role(StrEnum):
     VIEWER = "viewer"
 
 
+class Rates(StrEnum):
+    NONE = "none"
+    REAL = "real"
+    DEMO = "demo"
+
+
 def _parts(text: str) -> str:
     known = [part.value for part in Part]
     for name in text.split(","):
@@ -152,6 +158,9 @@ def simulate(
     vendors: Annotated[
         float, typer.Option(min=0, max=1, help="Share of devices that speak a vendor's format.")
     ] = 0.0,
+    rates: Annotated[
+        Rates, typer.Option(help="How often things break: demo shows every kind within hours.")
+    ] = Rates.REAL,
     duration: Annotated[
         str | None, typer.Option(help="How long, like 10m; live: until Ctrl-C.")
     ] = None,
@@ -168,32 +177,27 @@ def simulate(
 ) -> None:
     """A simulated fleet: live against the broker, or into a journal file with simulated time."""
     settings = _start("simulate")
-    from courtyard.simulation import Fleet, run_live, write_journal
+    from courtyard.live import run_live
+    from courtyard.simulation import District, write_journal
 
-    fleet = Fleet(scenario, compounds, seed, vendors)
+    district = District(scenario, compounds, seed, vendors, rates.value)
     lasts, begins = _duration(duration), _instant(start)
     if journal is None:
         if begins is not None:
             raise UsageError("--start: only with --journal; a live fleet begins now")
-        _end(run_live(settings, fleet, lasts, truth, with_parent=with_parent))
+        _end(run_live(settings, district, lasts, truth, with_parent=with_parent))
     if begins is None or lasts is None:
         raise UsageError("--journal: needs --start and --duration")
-    _end(write_journal(fleet, journal, begins, lasts, truth))
+    _end(write_journal(district, journal, begins, lasts, truth))
 
 
 @app.command(hidden=True)
-def backfill(
-    compounds: Annotated[int | None, typer.Option(min=1)] = None,
-    seed: int = 1,
-    vendors: Annotated[float, typer.Option(min=0, max=1)] = 0.0,
-    with_parent: WithParent = False,
-) -> None:
-    """Fill in the demo's week of history; part of `courtyard demo`."""
+def backfill(with_parent: WithParent = False) -> None:
+    """Fill in the planned history of the demo; part of `courtyard demo`."""
     settings = _start("history")
     from courtyard.history import run_backfill
-    from courtyard.simulation import Fleet
 
-    _end(run_backfill(settings, Fleet("erqi", compounds, seed, vendors), with_parent=with_parent))
+    _end(run_backfill(settings, with_parent=with_parent))
 
 
 @registry_app.command(

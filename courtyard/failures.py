@@ -4,8 +4,9 @@ from sqlalchemy.exc import DBAPIError
 
 from courtyard.stores import Stopped, short
 from devices.inventory import BadRegistry
-from devices.store.database import DatabaseUnusable
+from devices.store.database import DatabaseAway, DatabaseUnusable
 from devices.store.journal import JournalError
+from devices.store.registry_files import SpreadsheetsMissing
 from devices.telemetry import TelemetryError
 
 
@@ -14,7 +15,9 @@ def explain(error: Exception) -> str | None:
     match error:
         case DBAPIError():
             return f"the database does not do what was asked: {short(error)}"
-        case DatabaseUnusable() | JournalError() | TelemetryError() | BadRegistry():
+        case DatabaseUnusable() | DatabaseAway() | JournalError() | TelemetryError():
+            return str(error)
+        case BadRegistry() | SpreadsheetsMissing():
             return str(error)
         case Stopped():
             return "stopped before it had begun"

@@ -7,9 +7,9 @@ from courtyard.errors import CommandError, UsageError
 from courtyard.settings import Settings
 from courtyard.stores import open_operational
 from devices.registry import Registry
+from devices.store import registry_files
 from devices.store.database import reading, writing
 from devices.store.registry import Change, load, save
-from devices.store.registry_files import read_registry, write_registry
 from simulators import erqi
 
 ERQI = "erqi"
@@ -30,7 +30,9 @@ def import_registry(settings: Settings, source: str, vendors: float, compounds: 
         with reading(engine) as connection:
             known = load(connection)
         wanted = (
-            bundled(vendors, compounds) if source == ERQI else read_registry(Path(source), known)
+            bundled(vendors, compounds)
+            if source == ERQI
+            else registry_files.read(Path(source), known)
         )
         with writing(engine) as connection:
             return told(save(connection, wanted, now_ms()))
@@ -62,5 +64,5 @@ def export_registry(settings: Settings, file: Path) -> str:
             registry = load(connection)
     finally:
         engine.dispose()
-    write_registry(file, registry)
+    registry_files.write(file, registry)
     return f"{len(registry.devices)} devices of {len(registry.compounds)} compounds in {file}"

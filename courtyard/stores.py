@@ -68,7 +68,7 @@ def upgrade_operational(settings: Settings) -> str:
 def open_telemetry(settings: Settings) -> TelemetryStore:
     """The telemetry store; connects on first use, not here."""
     if settings.influxdb_url:
-        from devices.store.telemetry.influx import InfluxTelemetry  # loads a large client
+        from devices.store.telemetry.influxdb import InfluxTelemetry  # loads a large client
 
         return InfluxTelemetry(
             settings.influxdb_url,

@@ -1,0 +1,5 @@
+"""`python -m courtyard`: the command line."""
+
+from courtyard.cli import main
+
+main()

@@ -1,0 +1,214 @@
+"""`courtyard demo`: the whole system in one terminal, made of the commands that production runs.
+
+The broker is a child of this process; ingest, api, simulate and the back-fill are processes under a
+supervisor. Ctrl-C ends them against the flow: the fleet falls silent, ingest commits what arrived,
+the API and the broker go last. A second Ctrl-C does not wait.
+"""
+
+import os
+import socket
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import structlog
+import typer
+from sqlalchemy import Connection
+
+from courtyard.broker import BrokerUnavailable, EmbeddedBroker
+from courtyard.clock import now_ms
+from courtyard.errors import CommandError
+from courtyard.history import plan_history, read_plan
+from courtyard.settings import Settings
+from courtyard.signals import stop_on_signals
+from courtyard.simulation import District
+from courtyard.stores import open_operational
+from courtyard.supervisor import Program, Supervisor
+from courtyard.web import listen
+from devices.registry import Registry
+from devices.store import tokens
+from devices.store.database import writing
+from devices.store.registry import load, save
+
+VENDORS = 0.1  # share of sheds and lamp circuits that speak a vendor's format
+SEED = 1
+ONE_FIRM = "yaxin"
+READY_WITHIN_S = 30.0
+LOOK_EVERY_S = 0.1
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What was in the database, or was put there. tokens: for the operator and for one firm."""
+
+    registry: Registry
+    tokens: dict[str, str]
+    has_history: bool
+
+
+def run_demo(settings: Settings, compounds: int | None) -> int:
+    """Runs until Ctrl-C; gives the exit code. Raises CommandError if it cannot begin."""
+    stop = threading.Event()
+    listen(settings.api_host, settings.api_port).close()  # a taken port is said before all else
+    if settings.broker_url.get_secret_value():
+        raise CommandError("COURTYARD_BROKER_URL: the demo runs its own broker; unset it")
+    prepared = prepare(settings, District(compounds=compounds, seed=SEED, vendors=VENDORS))
+    broker = EmbeddedBroker(settings.data_dir)
+    supervisor: Supervisor | None = None
+
+    def end_now() -> None:
+        if supervisor is not None:
+            supervisor.kill()
+
+    stop_on_signals(stop, again=end_now)
+    try:
+        running = broker.start()
+    except BrokerUnavailable as error:
+        raise CommandError(str(error)) from None
+    try:
+        environ = {
+            **os.environ,
+            "COURTYARD_DATA_DIR": str(settings.data_dir),
+            "COURTYARD_API_PORT": str(settings.api_port),
+            "COURTYARD_METRICS_PORT": str(_free(settings.metrics_host, settings.metrics_port)),
+            "COURTYARD_BROKER_URL": f"mqtt://{running.host}:{running.port}",
+        }
+        supervisor = Supervisor(programs(compounds, prepared), environ, stop)
+        greeter = threading.Thread(
+            target=_greet,
+            args=(settings, prepared, f"{running.host}:{running.port}", stop),
+            name="greeter",
+            daemon=True,
+        )
+        greeter.start()
+        return supervisor.run()
+    finally:
+        broker.stop()
+
+
+def programs(compounds: int | None, prepared: Prepared) -> list[Program]:
+    """The processes, in the order in which they start; they end in the reverse order."""
+    courtyard = [sys.executable, "-m", "courtyard"]
+    fleet = ["--seed", str(SEED), "--vendors", str(VENDORS), "--rates", "demo"]
+    if compounds is not None:
+        fleet += ["--compounds", str(compounds)]
+    wanted = [
+        Program("api", [*courtyard, "api", "--demo", "--with-parent"]),
+        Program("ingest", [*courtyard, "ingest", "--with-parent"]),
+        Program("simulate", [*courtyard, "simulate", *fleet, "--with-parent"]),
+    ]
+    if prepared.has_history:
+        backfill = [*courtyard, "backfill", "--with-parent"]
+        wanted.append(Program("history", backfill, once=True, tries=5))
+    return wanted
+
+
+def prepare(settings: Settings, district: District) -> Prepared:
+    """The database with a registry, tokens and, if it was empty, a history to fill in."""
+    engine = open_operational(settings)
+    try:
+        with writing(engine) as connection:
+            registry = load(connection)
+            if not registry.devices:
+                save(connection, district.registry(), now_ms())
+                registry = load(connection)
+                plan_history(connection, district, now_ms())
+            plan = read_plan(connection)
+            known = {
+                name: _token(connection, settings.data_dir / f"token-{name}", role, firm)
+                for name, role, firm in (
+                    ("operator", "operator", None),
+                    (ONE_FIRM, "firm", ONE_FIRM),
+                )
+                if firm is None or firm in registry.firms
+            }
+        return Prepared(registry, known, plan is not None and not plan.finished)
+    finally:
+        engine.dispose()
+
+
+def _token(connection: Connection, file: Path, role: str, firm: str | None) -> str:
+    """The demo's token in `file`, which only its owner can read; a new one if it does not work."""
+    if file.exists():
+        known = file.read_text("ascii").strip()
+        if tokens.identify(connection, known, now_ms()) is not None:
+            return known
+        file.unlink()
+    token = tokens.create(connection, role, firm, "demo", now_ms())
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
+        out.write(token + "\n")
+    return token
+
+
+def _free(host: str, port: int) -> int:
+    """`port` if nobody listens there, else a free one."""
+    for wanted in (port, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, wanted))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise CommandError(f"COURTYARD_METRICS_HOST: cannot listen on {host}")
+
+
+def _greet(settings: Settings, prepared: Prepared, broker: str, stop: threading.Event) -> None:
+    """Says what to open as soon as it can be opened."""
+    url = f"http://{settings.api_host}:{settings.api_port}"
+    waited_s = 0.0
+    while not _answers(f"{url}/livez"):
+        if stop.wait(LOOK_EVERY_S):
+            return
+        waited_s += LOOK_EVERY_S
+        if waited_s >= READY_WITHIN_S:
+            log.error("console_does_not_answer", url=url, within_s=READY_WITHIN_S)
+            return
+    typer.echo(greeting(settings, prepared, url, broker))
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urlopen(url, timeout=2) as answer:  # noqa: S310 - our own API
+            return bool(answer.status == 200)
+    except (URLError, OSError):
+        return False
+
+
+def greeting(settings: Settings, prepared: Prepared, url: str, broker: str) -> str:
+    """What the demo prints once it runs."""
+    registry = prepared.registry
+    gate = next(device for device in registry.devices.values() if device.kind == "gate")
+    topic = f"courtyard/v1/{gate.compound}/gate/{gate.id}/telemetry"
+    host, port = broker.split(":")
+    lines = [
+        "",
+        f"  Courtyard 楼院: {len(registry.compounds)} compounds, {len(registry.devices)} devices,"
+        " simulated",
+        "",
+        f"  console   {url}/",
+        f"  API       {url}/docs",
+        f"  broker    mqtt://{broker}",
+        "",
+        "  From this machine everything can be looked at without logging in. To act, log in at",
+        f"  {url}/login with a token, or send it as `Authorization: Bearer …`:",
+        "",
+        *(f"  {name:<9} {token}" for name, token in prepared.tokens.items()),
+        f"            (kept in {settings.data_dir}/token-*)",
+        "",
+        "  Force a gate by hand, and see the fault:",
+        "",
+        f"    mosquitto_pub -h {host} -p {port} -q 1 -t {topic} \\",
+        '      -m \'{"values": {"tamper": true}}\'',
+        f"    curl '{url}/v1/faults?device={gate.id}'",
+        "",
+    ]
+    if prepared.has_history:
+        lines += ["  A week of history is being filled in behind this; see the log.", ""]
+    lines += ["  Ctrl-C ends everything.", ""]
+    return "\n".join(lines)
