@@ -15,8 +15,8 @@ journal can fill them in again. Readers open `mode=ro`, in this or another proce
 """
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from itertools import groupby
 from math import fsum
 from operator import itemgetter
@@ -55,6 +55,7 @@ DAY_MS = 86_400_000
 FAN = 16  # so many segments of a day and level become one of the next level
 SEALED_POINTS = 50_000  # a merged segment as large as this is merged no more: bounds time, memory
 SEALED = -1  # its level
+SHAPES = 10_000  # beyond it a device makes up ever new sets of fields: they are kept one by one
 SERIES_BITS = 24  # a chunk's key is segment << 24 | series
 PAGE_BYTES = 8192
 CHECKPOINT_PAGES = 4000  # 32 MiB
@@ -122,7 +123,7 @@ class EmbeddedTelemetry:
         self._lock = threading.Lock()
         self._writer: apsw.Connection | None = None
         self._series: dict[tuple[str, str], int] = {}  # bounded by the registry
-        self._shapes: dict[tuple[str, ...], int] = {}  # bounded by the declared quantities
+        self._shapes: dict[tuple[str, ...], int] = {}  # bounded by SHAPES and declared quantities
         self._names: dict[int, tuple[str, ...]] = {}  # the same, for reading
         self._idle: list[apsw.Connection] = []
 
@@ -135,14 +136,16 @@ class EmbeddedTelemetry:
         if not points and position is None:
             return
         days = _by_day(points)
-        with self._lock, self._transaction() as db:
-            for day, of_day in days.items():
-                self._append(db, day, of_day)
-            if position is not None:
-                db.execute("DELETE FROM position")
-                db.execute("INSERT INTO position VALUES (?)", (position,))
-        for day in days:
-            self._merge(day)
+        with self._lock:
+            with self._transaction() as db:
+                for day, of_day in days.items():
+                    self._append(db, day, of_day)
+                if position is not None:
+                    db.execute("DELETE FROM position")
+                    db.execute("INSERT INTO position VALUES (?)", (position,))
+                due = [day for day in days if db.execute(_DUE, (day, self._fan)).get is not None]
+            for day in due:
+                self._merge(day)
 
     def position(self) -> str | None:
         """What the newest write that had a position said; None before the first."""
@@ -205,9 +208,12 @@ class EmbeddedTelemetry:
                 if not found:
                     break
                 _cut(db, found[0], at_ms)
-        with self._lock:
-            db = self._open()
-            while db.execute("PRAGMA freelist_count").get:
+        free = -1
+        while True:
+            with self._lock, self._transaction() as db:
+                before, free = free, db.execute("PRAGMA freelist_count").get
+                if free in (0, before):
+                    return
                 db.execute(f"PRAGMA incremental_vacuum({SHRINK_PAGES})").fetchall()
 
     def close(self) -> None:
@@ -222,8 +228,10 @@ class EmbeddedTelemetry:
 
     def _append(self, db: apsw.Connection, day: int, points: Sequence[Point]) -> None:
         """Add a segment with points of one day."""
-        chunks = _Chunks()
-        add = chunks.add
+        # plain bytes, a list only for a series with several points: a list for each would set off
+        # the garbage collector at every batch, measured 0.5 µs a point
+        bodies: dict[int, bytes] = {}
+        further: dict[int, list[bytes]] = {}
         series_ids, shape_ids, encode = self._series, self._shapes, _encode
         for point in points:
             measurement, _, device, at_ms, fields = point
@@ -232,19 +240,36 @@ class EmbeddedTelemetry:
                 series = self._add_series(db, measurement, device)
             names = tuple(fields)
             shape = shape_ids.get(names)
-            if shape is None:
-                shape = self._add_shape(db, names, point)
             for value in fields.values():
                 # the usual number passes; the rest (NaN compares false) is for check_value
                 if value.__class__ is not float or not -MAX_EXACT <= value <= MAX_EXACT:
                     check_value(point, value)
-            add(series, encode((at_ms, shape, *fields.values())), 1)
+            if shape is None:
+                shape = self._add_shape(db, names, point)
+                if shape is None:
+                    alone = [
+                        encode((at_ms, self._add_shape(db, (name,), point), value))
+                        for name, value in fields.items()
+                    ]
+                    if series not in bodies:
+                        bodies[series] = alone.pop(0)
+                    further.setdefault(series, []).extend(alone)
+                    continue
+            item = encode((at_ms, shape, *fields.values()))
+            if series in bodies:
+                further.setdefault(series, []).append(item)
+            else:
+                bodies[series] = item
+        counts = dict.fromkeys(bodies, 1)
+        for series, items in further.items():
+            counts[series] = counts.get(series, 0) + len(items)
+            bodies[series] = bodies.get(series, b"") + b"".join(items)
         stamps = [point[3] for point in points]
         db.execute(
             "INSERT INTO segments (day, level, points, first_ms, last_ms) VALUES (?, 0, ?, ?, ?)",
             (day, len(points), min(stamps), max(stamps)),
         )
-        _put(db, db.last_insert_rowid(), chunks)
+        _put(db, db.last_insert_rowid(), bodies, counts)
 
     def _add_series(self, db: apsw.Connection, measurement: str, device: str) -> int:
         check_name(measurement)
@@ -257,7 +282,13 @@ class EmbeddedTelemetry:
         self._series[key] = series
         return series
 
-    def _add_shape(self, db: apsw.Connection, names: tuple[str, ...], point: Point) -> int:
+    def _add_shape(self, db: apsw.Connection, names: tuple[str, ...], point: Point) -> int | None:
+        """The shape's id; None for a further set of several fields where there are SHAPES."""
+        known = self._shapes.get(names)
+        if known is not None:
+            return known
+        if len(names) > 1 and len(self._shapes) >= SHAPES:
+            return None
         if not names:
             raise BadPoint(f"{name_of(point)}: a point without fields")
         for name in names:
@@ -274,14 +305,13 @@ class EmbeddedTelemetry:
         In transactions of its own: if one fails, the points are there all the same, and the next
         write tries again.
         """
-        try:
-            with self._lock:
-                db = self._open()
-                while (level := db.execute(_DUE, (day, self._fan)).get) is not None:
-                    with self._transaction() as db:
-                        _merge(db, day, level, self._sealed_points)
-        except TelemetryAway:
-            return
+        with suppress(TelemetryAway):
+            while True:
+                with self._transaction() as db:
+                    level = db.execute(_DUE, (day, self._fan)).get
+                    if level is None:  # all done, or another process was faster
+                        return
+                    _merge(db, day, level, self._sealed_points)
 
     def _series_by_day(self, query: SeriesQuery) -> Iterator[list[tuple[int, Value]]]:
         """The readings asked for, ascending, a day at a time, so that a limit reads no years."""
@@ -318,10 +348,7 @@ class EmbeddedTelemetry:
         return sorted(found.items())
 
     def _load_shapes(self, db: apsw.Connection) -> dict[int, tuple[str, ...]]:
-        self._names = {
-            shape: _decode_names(names)
-            for shape, names in db.execute("SELECT id, names FROM shapes")
-        }
+        self._names = _shapes(db)
         return self._names
 
     def _open(self) -> apsw.Connection:
@@ -357,6 +384,8 @@ class EmbeddedTelemetry:
         db = self._open()
         try:
             db.execute("BEGIN IMMEDIATE")
+            if not self._shapes:
+                self._shapes = {names: shape for shape, names in _shapes(db).items()}
             yield db
             db.execute("COMMIT")
         except BaseException as error:
@@ -434,46 +463,26 @@ def _by_day(points: Sequence[Point]) -> dict[int, Sequence[Point]]:
     return dict(days)
 
 
-def _chunks(db: apsw.Connection, segment: int) -> Iterator[tuple[int, int, bytes]]:
+def _shapes(db: apsw.Connection) -> dict[int, tuple[str, ...]]:
+    return {
+        shape: _decode_names(names) for shape, names in db.execute("SELECT id, names FROM shapes")
+    }
+
+
+def _chunks(db: apsw.Connection, segment: int) -> Iterable[tuple[int, int, bytes]]:
     """(series, count, body) of a segment."""
     begin = segment << SERIES_BITS
-    for key, count, body in db.execute(
-        "SELECT key, count, body FROM chunks WHERE key >= ? AND key < ?",
+    return db.execute(
+        "SELECT key - ?1, count, body FROM chunks WHERE key >= ?1 AND key < ?2",
         (begin, begin + (1 << SERIES_BITS)),
-    ):
-        yield key - begin, count, body
+    )
 
 
-class _Chunks:
-    """Chunks of one segment that grow by series.
-
-    Plain bytes while a series has one part, as in most writes: a list for each would set off the
-    garbage collector at every batch, measured 0.5 µs a point.
-    """
-
-    __slots__ = ("bodies", "counts")
-
-    def __init__(self) -> None:
-        self.bodies: dict[int, bytes | bytearray] = {}
-        self.counts: dict[int, int] = {}
-
-    def add(self, series: int, body: bytes, count: int) -> None:
-        bodies = self.bodies
-        if series not in bodies:
-            bodies[series] = body
-            self.counts[series] = count
-            return
-        before = bodies[series]
-        if before.__class__ is bytes:
-            before = bodies[series] = bytearray(before)
-        before += body
-        self.counts[series] += count
-
-
-def _put(db: apsw.Connection, segment: int, chunks: _Chunks) -> None:
-    """Write the chunks in the order of their keys: pages are filled one by one."""
+def _put(
+    db: apsw.Connection, segment: int, bodies: Mapping[int, bytes], counts: Mapping[int, int]
+) -> None:
+    """Write {series: body} in the order of the keys: pages are filled one by one."""
     begin = segment << SERIES_BITS
-    bodies, counts = chunks.bodies, chunks.counts
     db.executemany(
         "INSERT INTO chunks (key, count, body) VALUES (?, ?, ?)",
         ((begin | series, counts[series], bodies[series]) for series in sorted(bodies)),
@@ -494,16 +503,22 @@ def _merge(db: apsw.Connection, day: int, level: int, sealed_points: int) -> Non
         " ORDER BY id",
         (day, level),
     ).fetchall()
-    chunks = _Chunks()
+    parts: dict[int, list[bytes]] = {}
+    counts: dict[int, int] = {}
     for segment, *_ in merged:
         for series, count, body in _chunks(db, segment):
-            chunks.add(series, body, count)
+            if series in parts:
+                parts[series].append(body)
+                counts[series] += count
+            else:
+                parts[series] = [body]
+                counts[series] = count
         _drop(db, segment)
     ids, points, firsts, lasts = zip(*merged, strict=True)
     newest = ids[-1]
     segment_row = (newest, day, level + 1, sum(points), min(firsts), max(lasts))
     db.execute("INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?)", segment_row)
-    _put(db, newest, chunks)
+    _put(db, newest, {series: b"".join(bodies) for series, bodies in parts.items()}, counts)
     if sum(points) >= sealed_points:
         # the older ones too: merged over the head of a sealed one, they would win over it
         db.execute("UPDATE segments SET level = ? WHERE day = ? AND id <= ?", (SEALED, day, newest))
@@ -512,21 +527,21 @@ def _merge(db: apsw.Connection, day: int, level: int, sealed_points: int) -> Non
 def _cut(db: apsw.Connection, row: tuple[Any, ...], at_ms: int) -> None:
     """Take what is older than `at_ms` out of a segment."""
     segment, day, level, _, _, last_ms = map(int, row)
-    chunks = _Chunks()
-    points, first_ms = 0, last_ms
+    bodies: dict[int, bytes] = {}
+    counts: dict[int, int] = {}
+    first_ms = last_ms
     if last_ms >= at_ms:
         for series, count, body in _chunks(db, segment):
             items = _items(count, [body])
             kept = [item for item in items if item[0] >= at_ms]
             if kept:
-                chunks.add(series, b"".join(map(_encode, kept)), len(kept))
-                points += len(kept)
+                bodies[series], counts[series] = b"".join(map(_encode, kept)), len(kept)
                 first_ms = min(first_ms, min(item[0] for item in kept))
     _drop(db, segment)
-    if points:
-        row = (segment, day, level, points, first_ms, last_ms)
+    if bodies:
+        row = (segment, day, level, sum(counts.values()), first_ms, last_ms)
         db.execute("INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?)", row)
-        _put(db, segment, chunks)
+        _put(db, segment, bodies, counts)
 
 
 def _items(count: int, bodies: Iterable[bytes]) -> list[list[Any]]:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from itertools import combinations
 from pathlib import Path
 
 import apsw
@@ -15,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from devices.messages import Value
+from devices.store.telemetry import embedded
 from devices.store.telemetry.embedded import EmbeddedTelemetry
 from devices.telemetry import BadPoint, Point, SeriesQuery, TelemetryAway, TelemetryRefused
 
@@ -150,6 +152,27 @@ class TestPosition:
 def levels(store: EmbeddedTelemetry) -> list[int]:
     rows = store._open().execute("SELECT level FROM segments ORDER BY day, id")
     return [level for (level,) in rows]
+
+
+class TestShapes:
+    def test_ever_new_sets_of_fields_do_not_fill_the_file_and_are_all_readable(
+        self, store: EmbeddedTelemetry, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(embedded, "SHAPES", 4)
+        names = [f"f{n}" for n in range(6)]
+        expected: dict[str, dict[int, Value]] = {name: {} for name in names}
+        for n, chosen in enumerate(combinations(names, 3)):
+            fields: dict[str, Value] = {name: float(n) for name in chosen}
+            store.write([Point("lamp", "yaxin", "l1", NOON + n, fields)])
+            for name in chosen:
+                expected[name][n] = float(n)
+        for name in names:
+            assert readings(store, "l1", name) == expected[name]
+        shapes = store._open().execute("SELECT count(*) FROM shapes").get
+        assert shapes == 4 + len(names)
+
+        store.write([a_point(0, f0=1.0, f5=1.0), a_point(0, f0=2.0)])
+        assert readings(store, "l1", "f0")[0] == 2.0  # and still the last one wins
 
 
 class TestMerging:
