@@ -36,6 +36,50 @@ class Access:
     bucket: str
 
 
+class Server:
+    """A private server in a folder of its own, that a test may kill and start again."""
+
+    def __init__(self, influxd: str, folder: Path) -> None:
+        port = _free_port()
+        self.access = Access(f"http://127.0.0.1:{port}", "test-token", "test-org", "test-bucket")
+        self._log = folder / "log"
+        self._command = [
+            influxd,
+            f"--bolt-path={folder / 'bolt'}",
+            f"--engine-path={folder / 'engine'}",
+            f"--sqlite-path={folder / 'sqlite'}",
+            f"--http-bind-address=127.0.0.1:{port}",
+            "--reporting-disabled",
+            "--log-level=error",
+        ]
+
+    def start(self) -> None:
+        """Returns once it answers."""
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
+        deadline = time.monotonic() + START_S
+        while True:
+            try:
+                urllib.request.urlopen(f"{self.access.url}/health", timeout=5).close()
+            except (URLError, OSError) as error:
+                if self._process.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError(f"no influxd: {self._log.read_text()}") from error
+                time.sleep(0.05)
+            else:
+                return
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait(20)
+
+    def stop(self) -> None:
+        self._process.send_signal(signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(20)
+        if self._process.poll() is None:
+            self.kill()
+
+
 @contextmanager
 def server() -> Iterator[Access]:
     """A server that answers. Raises InfluxMissing where there is none."""
@@ -44,48 +88,28 @@ def server() -> Iterator[Access]:
         prefix = "COURTYARD_TEST_INFLUXDB_"
         yield Access(url, *(os.environ[prefix + name] for name in ("TOKEN", "ORG", "BUCKET")))
         return
+    with private_server() as private:
+        yield private.access
+
+
+@contextmanager
+def private_server() -> Iterator[Server]:
+    """A server of this test's own. Raises InfluxMissing where no influxd 2 is on PATH."""
     influxd = shutil.which("influxd")
     if influxd is None or " v1." in _version(influxd):
         raise InfluxMissing(
             f"NOT TESTED on a real InfluxDB 2: {NAMES} are not set, and no influxd 2 is on PATH"
         )
-    with started(influxd) as access:
-        yield access
-
-
-@contextmanager
-def started(influxd: str) -> Iterator[Access]:
-    """A private server, set up, in a temporary folder."""
     folder = Path(tempfile.mkdtemp(prefix="courtyard-influx-"))
-    port = _free_port()
-    log = (folder / "log").open("wb")
-    process = subprocess.Popen(
-        [
-            influxd,
-            f"--bolt-path={folder / 'bolt'}",
-            f"--engine-path={folder / 'engine'}",
-            f"--sqlite-path={folder / 'sqlite'}",
-            f"--http-bind-address=127.0.0.1:{port}",
-            "--reporting-disabled",
-            "--log-level=error",
-        ],
-        stdout=log,
-        stderr=log,
-        cwd=folder,
-    )
-    log.close()
+    private = Server(influxd, folder)
     try:
-        access = Access(f"http://127.0.0.1:{port}", "test-token", "test-org", "test-bucket")
-        _wait(access.url, process, folder / "log")
-        _set_up(access)
-        yield access
+        private.start()
+        try:
+            _set_up(private.access)
+            yield private
+        finally:
+            private.stop()
     finally:
-        process.send_signal(signal.SIGTERM)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(20)
-        if process.poll() is None:
-            process.kill()
-            process.wait(20)
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -99,19 +123,6 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def _wait(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    deadline = time.monotonic() + START_S
-    while True:
-        try:
-            urllib.request.urlopen(f"{url}/health", timeout=5).close()
-        except (URLError, OSError) as error:
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"influxd did not start: {log.read_text()}") from error
-            time.sleep(0.05)
-        else:
-            return
 
 
 def _set_up(access: Access) -> None:

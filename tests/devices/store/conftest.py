@@ -38,6 +38,16 @@ def influxdb_access() -> Iterator[influxdb.Access]:
 
 
 @pytest.fixture
+def private_influxdb() -> Iterator[influxdb.Server]:
+    """A real InfluxDB 2 that the test may kill. Missing: a loud skip."""
+    try:
+        with influxdb.private_server() as private:
+            yield private
+    except influxdb.InfluxMissing as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.fixture
 def real_influxdb(influxdb_access: influxdb.Access) -> Iterator[InfluxTelemetry]:
     at = influxdb_access
     store = InfluxTelemetry(at.url, at.token, at.org, at.bucket, 10.0, declared)

@@ -292,6 +292,29 @@ class TestTypeConflicts:
         assert either.samples(SeriesQuery(measurement, "d", "power_w", 0, 10, 10)) == []
 
 
+@pytest.mark.influxdb
+def test_what_the_real_server_confirmed_is_there_after_it_was_killed(
+    private_influxdb: influxdb.Server,
+) -> None:
+    at = private_influxdb.access
+    store = InfluxTelemetry(at.url, at.token, at.org, at.bucket, 10.0)
+    points = [
+        Point("lamp", f"c{n % 225}", f"l{n}", NOON + n, {"power_w": float(n)}) for n in range(6768)
+    ]
+    store.write(points[:5000])
+    private_influxdb.kill()
+    with pytest.raises(TelemetryAway):
+        store.write(points[5000:])
+    with pytest.raises(TelemetryAway):
+        store.samples(QUERY)
+    private_influxdb.start()
+    store.write(points[5000:])
+    for n in (0, 4999, 5000, 6767):
+        (sample,) = store.samples(SeriesQuery("lamp", f"l{n}", "power_w", NOON, NOON + 10_000, 10))
+        assert (sample.at_ms, sample.value) == (NOON + n, float(n))
+    store.close()
+
+
 def test_the_fake_refuses_a_statement_that_it_was_not_taught() -> None:
     with fake_influxdb.running() as fake, pytest.raises(LookupError):
         fake.query(BUCKET, "SELECT * FROM lamp", {})
