@@ -177,14 +177,15 @@ def simulate(
 ) -> None:
     """A simulated fleet: live against the broker, or into a journal file with simulated time."""
     settings = _start("simulate")
-    from courtyard.live import run_live
+    lasts, begins = _duration(duration), _instant(start)
     from courtyard.simulation import District, write_journal
 
     district = District(scenario, compounds, seed, vendors, rates.value)
-    lasts, begins = _duration(duration), _instant(start)
     if journal is None:
         if begins is not None:
             raise UsageError("--start: only with --journal; a live fleet begins now")
+        from courtyard.live import run_live
+
         _end(run_live(settings, district, lasts, truth, with_parent=with_parent))
     if begins is None or lasts is None:
         raise UsageError("--journal: needs --start and --duration")

@@ -66,6 +66,7 @@ def write_journal(
         raise CommandError(f"{file} is there already; name a new file, or remove that one")
     start_ms = round(start.timestamp() * 1000)
     end_ms = start_ms + duration // timedelta(milliseconds=1)
+    district.registry()  # a wrong scenario must leave no file behind
     with truth_file(truth) as told, JournalWriter(file, now_ms) as writer:
         fleet = district.fleet(start_ms, told)
         written = write_history(

@@ -60,3 +60,11 @@ class Head:
     journal_id: str
     id: int
     jseq: int
+
+
+def true_payload(raw: Raw) -> tuple[int, str] | None:
+    """Size in bytes and SHA-256 of what was sent, where only a stub of it was kept; else None."""
+    if not raw.flags & OVERSIZE:
+        return None
+    _, size_bytes, digest, _ = raw.payload.split(b" ", 3)
+    return int(size_bytes), digest.decode()

@@ -12,7 +12,7 @@ from devices.faults import Fault, State
 from devices.journal import RETAINED, Raw, Record
 from devices.judgement import DeviceRow, Effects, HourRow, Move, Refused, Saved
 from devices.liveness import silence_limit_s
-from devices.messages import Decoded, Event, Item, Outcome, Reason, Rejected, Value
+from devices.messages import Decoded, Event, Item, Outcome, Reading, Reason, Rejected, Value
 from devices.registry import Device, Registry
 from devices.usage import HOUR_MS
 from ingest.judge import use
@@ -136,7 +136,7 @@ class Judge:
 
     # What comes in
 
-    def judge(self, record: Record, decoded: Sequence[Decoded]) -> None:
+    def judge(self, record: Record, decoded: Sequence[Decoded | Reading]) -> None:
         """Judge one record. decoded: one for each of its messages, in order."""
         effects = self.effects
         if record.kind == journal.MESSAGES:
@@ -212,68 +212,44 @@ class Judge:
             if self._ticks >= TICKS_WITHOUT_PROBE and self._newest_ms:
                 self._heard_until(self._newest_ms)
 
-    def _messages(self, record: Record, decoded: Sequence[Decoded]) -> None:
+    def _messages(self, record: Record, decoded: Sequence[Decoded | Reading]) -> None:
         """Judge a batch. The usual message is judged here, all others by `_message`.
 
-        Usual: one numbered report of a gate, camera, lift or gateway that is online and without
-        signs, next in its sequence, nothing abnormal in it. Written out, because nearly all
-        messages are such: 3 µs each instead of 9. A test holds both ways equal.
+        Usual: a calm reading of a gate, camera, lift or gateway that is online and without signs,
+        next in its sequence. Written out, because nearly all messages are such: 2 µs each instead
+        of 9. A test holds both ways equal.
         """
         memories = self.memories
         stored: dict[tuple[str, int], int] = {}
         jseq = record.first_jseq - 1
         for raw, said in zip(record.messages, decoded, strict=True):
             jseq += 1
-            items = said.items
-            device = said.device
-            if device is None or len(items) != 1 or said.array or said.rejected or raw.flags & 2:
+            if type(said) is not Reading:
                 self._message(jseq, raw, said)
                 continue
-            item = items[0]
-            reports = item.reports
+            device, at_ms, received_ms = said.device, said.at_ms, raw.received_ms
             memory = memories.get(device.id)
-            if memory is None or len(reports) != 1 or item.events or item.status is not None:
-                self._message(jseq, raw, said)
-                continue
-            window, at_ms, received_ms = memory.window, item.at_ms, raw.received_ms
             if (
-                at_ms is None
-                or item.seq != window.high + 1
-                or item.boot != window.boot
-                or memory.device_at_ms is None
-                or not memory.device_at_ms <= at_ms <= received_ms
-                or received_ms - at_ms > PROMPT_MS
-                or memory.signs
-                or memory.state is not Presence.ONLINE
-                or memory.will_ms is not None
-                or device.kind in METERED
-                or reports[0].device is not device
+                memory is not None
+                and said.calm
+                and not raw.flags & RETAINED
+                and said.seq == memory.window.high + 1
+                and said.boot == memory.window.boot
+                and memory.state is Presence.ONLINE
+                and not memory.signs
+                and memory.will_ms is None
+                and memory.device_at_ms is not None
+                and memory.device_at_ms <= at_ms <= received_ms
+                and received_ms - at_ms <= PROMPT_MS
+                and device.kind not in METERED
             ):
-                self._message(jseq, raw, said)
-                continue
-            values = reports[0].values
-            found = memory.plan.found
-            for name, value in values.items():
-                try:
-                    plan = found[name]
-                except KeyError:
-                    plan = memory.plan.of(name)
-                if plan is not None:
-                    words = plan.words
-                    if words is None:
-                        if plan.low <= value <= plan.high:  # type: ignore[operator]
-                            continue
-                    elif value in words:
-                        continue
-                    break
-            else:
-                hour_ms = at_ms - at_ms % HOUR_MS
-                hour = memory.hours.get(hour_ms)
+                hour = memory.hours.get(at_ms - at_ms % HOUR_MS)
                 if hour is not None:
-                    window.high += 1
+                    window = memory.window
+                    window.high = said.seq
                     window.newest_ms = memory.device_at_ms = at_ms
                     latest = memory.latest
-                    for name, value in values.items():
+                    for name, value in said.values.items():
                         latest[name] = (value, at_ms)
                     hour.received += 1
                     hour.moved = True
@@ -284,7 +260,7 @@ class Judge:
                     key = (raw.origin, received_ms - received_ms % HOUR_MS)
                     stored[key] = stored.get(key, 0) + 1
                     continue
-            self._message(jseq, raw, said)
+            self._message(jseq, raw, said.unfold())
         if record.messages:
             self._newest_ms = max(self._newest_ms, record.messages[-1].received_ms)
         for (origin, hour_ms), count in stored.items():
@@ -669,6 +645,8 @@ class Judge:
         if kept >= KEPT_ROWS:
             return
         self._kept[key] = kept + 1
+        sent = journal.true_payload(raw)
+        size_bytes, digest = sent or (len(raw.payload), sha256(raw.payload).hexdigest())
         self.effects.refused.append(
             Refused(
                 jseq,
@@ -679,8 +657,8 @@ class Judge:
                 reason,
                 detail[:500],
                 raw.payload if kept < KEPT_PAYLOADS else None,
-                sha256(raw.payload).hexdigest(),
-                len(raw.payload),
+                digest,
+                size_bytes,
                 partial,
             )
         )

@@ -10,6 +10,7 @@ from tests.eventually import eventually
 pytestmark = [pytest.mark.broker, pytest.mark.xdist_group("e2e-bad-input")]
 
 GATE = "courtyard/v1/lvyun-xiaoqu/gate/lvyun-xiaoqu-gate-1/telemetry"
+BOARD = f"JUY/D2S/{SHED_IMEI[:-1]}0/82/DEV"
 REFUSED: list[tuple[str, str, bytes]] = [
     ("not_json", GATE, b"hello"),
     ("bad_text", GATE, b'{"values": {"door_state": "\xff\xfe"}}'),
@@ -23,8 +24,8 @@ REFUSED: list[tuple[str, str, bytes]] = [
     ("unknown_device", GATE.replace("gate-1", "gate-7"), b'{"values": {"tamper": true}}'),
     ("wrong_place", GATE.replace("v1/lvyun-xiaoqu", "v1/xiangyunli"), b'{"values": {}}'),
     ("wrong_place", GATE.replace("/gate/", "/lamp/"), b'{"values": {}}'),
-    ("bad_checksum", f"JUY/D2S/{SHED_IMEI}/82/DEV", bytes.fromhex("5AA504008200 0087")),
-    ("bad_frame", f"JUY/D2S/{SHED_IMEI}/82/DEV", b"\x5a\xa5\x99"),
+    ("bad_checksum", BOARD, bytes.fromhex("5AA504008200 0087")),
+    ("bad_frame", BOARD, b"\x5a\xa5\x99"),
 ]
 
 

@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from tests.brokers import HOST, Mosquitto, free_port
-from tests.e2e.system import BROKER, DATABASE, READY_S, System, a_registry
+from tests.e2e.system import READY_S, System, a_registry
 from tests.eventually import eventually
 
 pytestmark = [pytest.mark.broker]
@@ -73,27 +73,12 @@ def test_sigterm_under_load_loses_nothing_and_doubles_nothing(system: System) ->
 
 
 def test_a_wrong_setting_is_one_line_and_exit_code_2(system: System) -> None:
-    for command in (["ingest"], ["api"], ["simulate"], ["demo"], ["doctor"], ["db", "upgrade"]):
+    for command in (["ingest"], ["demo"]):
         done = system.run(*command, COURTYARD_API_PORT="many")
         assert done.returncode == 2, command
         assert done.stdout == ""
         (line,) = done.stderr.splitlines()
         assert line.startswith("courtyard: COURTYARD_API_PORT: ")
-
-
-def test_a_wrong_option_is_exit_code_2(system: System) -> None:
-    for command in (
-        ["ingest", "--only", "dream"],
-        ["simulate", "--duration", "long"],
-        ["simulate", "--journal", "x.db"],
-        ["simulate", "--scenario", "elsewhere", "--duration", "1s"],
-        ["token", "create", "--role", "king"],
-        ["token", "create", "--role", "firm"],
-        ["nonsense"],
-    ):
-        done = system.run(*command)
-        assert done.returncode == 2, (command, done.stderr)
-        assert "Traceback" not in done.stderr
 
 
 def test_a_taken_port_is_one_line_and_exit_code_1(system: System) -> None:
@@ -150,23 +135,8 @@ def test_an_unreachable_database_keeps_no_message_out(system: System) -> None:
     assert api.end() == 0
 
 
-@pytest.mark.skipif(DATABASE != "postgresql", reason="this run is about SQLite")
-def test_a_postgresql_that_is_behind_is_refused(system: System) -> None:
-    url = system.environ["COURTYARD_DATABASE_URL"]
-    import psycopg
-
-    with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
-        connection.execute("DROP SCHEMA public CASCADE")
-        connection.execute("CREATE SCHEMA public")
-    for command in ("ingest", "api"):
-        done = system.run(command)
-        assert done.returncode == 1
-        assert "courtyard db upgrade" in done.stderr
-        assert "Traceback" not in done.stderr
-
-
-@pytest.mark.skipif(BROKER == "nats", reason="this run starts a broker of its own")
 def test_the_embedded_broker_ends_with_ingest(system: System) -> None:
+    system.environ.pop("COURTYARD_BROKER_URL", None)
     system.import_registry(a_registry())
     ingest = system.ingest()
     pid = json.loads((system.directory / "data" / "broker.json").read_text())["pid"]

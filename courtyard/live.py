@@ -1,0 +1,76 @@
+"""`courtyard simulate`: the fleet live, in real time, against the broker in use."""
+
+import threading
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import structlog
+
+from courtyard.broker_address import running_broker_url
+from courtyard.clock import now_ms
+from courtyard.errors import DONE, FAILED, CommandError
+from courtyard.settings import Settings
+from courtyard.signals import stop_on_signals, stop_with_parent
+from courtyard.simulation import District, truth_file
+from simulators.publisher import BadBrokerUrl, LiveFleet
+
+STOP_S = 10.0
+LOOK_EVERY_S = 0.5
+TOLD_EVERY_S = 60.0
+
+log = structlog.get_logger()
+
+
+def run_live(
+    settings: Settings,
+    district: District,
+    lasts: timedelta | None,
+    truth: Path | None,
+    *,
+    with_parent: bool,
+) -> int:
+    """Plays the district until SIGTERM, SIGINT or the end of `lasts`; gives the exit code."""
+    stop = threading.Event()
+    stop_on_signals(stop)
+    if with_parent:
+        stop_with_parent(stop)
+    url = running_broker_url(settings)
+    with truth_file(truth) as told:
+        fleet = district.fleet(now_ms(), told)
+        try:
+            live = LiveFleet(url, fleet, now_ms)
+        except BadBrokerUrl as error:
+            raise CommandError(f"COURTYARD_BROKER_URL: {error}") from None
+        live.start()
+        log.info("fleet_plays", connections=len(fleet.links), devices=len(fleet.registry.devices))
+        crashed = _play(live, stop, None if lasts is None else lasts.total_seconds())
+        try:
+            live.stop(STOP_S)
+        except Exception:
+            log.exception("fleet_died")
+            return FAILED
+    counters = live.counters
+    log.info("fleet_ends", published=counters.published, acknowledged=counters.acknowledged)
+    return FAILED if crashed else DONE
+
+
+def _play(live: LiveFleet, stop: threading.Event, lasts_s: float | None) -> bool:
+    """Until it is to end; True when the fleet ended by itself, which it never should."""
+    began_s = told_s = time.monotonic()
+    while lasts_s is None or time.monotonic() - began_s < lasts_s:
+        if stop.wait(LOOK_EVERY_S):
+            return False
+        if live.wait(0):
+            return True
+        now_s = time.monotonic()
+        if now_s - told_s >= TOLD_EVERY_S:
+            told_s = now_s
+            counters = live.counters
+            log.info(
+                "fleet",
+                connected=counters.connected,
+                published=counters.published,
+                dropped=counters.dropped,
+            )
+    return False
