@@ -164,10 +164,6 @@ class EmbeddedTelemetry:
         return samples
 
     def buckets(self, query: SeriesQuery, every_s: int, offset_s: int = 0) -> list[Bucket]:
-        """Aggregates of windows from multiples of `every_s` since the epoch, plus `offset_s`.
-
-        Only windows with readings; the first may begin before `from_ms`, with readings from then.
-        """
         every_ms, offset_ms = every_s * 1000, offset_s * 1000
         buckets: list[Bucket] = []
         ends = -(1 << 62)

@@ -109,10 +109,6 @@ class InfluxTelemetry:
         return [Sample(at_ms, _typed(type_, value)) for at_ms, value in rows]
 
     def buckets(self, query: SeriesQuery, every_s: int, offset_s: int = 0) -> list[Bucket]:
-        """Aggregates of windows from multiples of `every_s` since the epoch, plus `offset_s`.
-
-        Only windows with readings; the first may begin before `from_ms`, with readings from then.
-        """
         field = f"{_quoted(query.quantity)}::field"
         type_ = self._type_of(query.measurement, query.quantity)
         columns = f"last({field}), count({field})"

@@ -304,7 +304,7 @@ class TestBuckets:
             ]
         )
         query = a_query(device, from_ms=midnight - DAY_MS, to_ms=midnight + 2 * DAY_MS)
-        days = telemetry.buckets(query, 86_400, offset_s=-8 * 3600)  # type: ignore[call-arg]
+        days = telemetry.buckets(query, 86_400, offset_s=-8 * 3600)
         assert [(day.at_ms, day.min, day.max) for day in days] == [
             (midnight - DAY_MS, 1.0, 1.0),
             (midnight, 2.0, 3.0),
@@ -379,7 +379,7 @@ class TestBuckets:
             at_s = NOON // 1000 + s
             begin_s = (at_s - offset_s) // every_s * every_s + offset_s
             windows.setdefault(begin_s * 1000, []).append(readings[s])
-        buckets = telemetry.buckets(a_query(device), every_s, offset_s=offset_s)  # type: ignore[call-arg]
+        buckets = telemetry.buckets(a_query(device), every_s, offset_s=offset_s)
         assert [bucket.at_ms for bucket in buckets] == sorted(windows)
         for bucket in buckets:
             inside = windows[bucket.at_ms]
