@@ -12,20 +12,21 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
 from devices.faults import FaultMoved
 from devices.journal import MESSAGES, Head, Record
 from devices.judgement import Cursor
-from devices.messages import Decoded
+from devices.messages import Decoded, Reading
 from devices.store.database import DatabaseAway
 from devices.store.journal import JournalError
 from devices.sun import lighting_hours
 from ingest.decode import Decoder
 from ingest.decoding import SharedDecodes
 from ingest.judge.judge import Judge
-from ingest.judge.plan import KindPlan
+from ingest.judge.plan import KindPlan, calm_range
 from ingest.ports import Bell, Clock, JournalSource, JudgeStore
 
 log = structlog.get_logger()
@@ -137,7 +138,7 @@ class Consumer:
             self._revision = self._store.newest_revision()
             registry = self._store.registry()
             saved = self._store.load()
-            self._decoder = Decoder(registry)
+            self._decoder = Decoder(registry, calm=partial(calm_range, self._plans))
             self._judge = Judge(
                 registry,
                 self._plans,
@@ -189,10 +190,10 @@ class Consumer:
         judge, decoder = self._judge, self._decoder
         if judge is None or decoder is None:
             raise RuntimeError("nothing was loaded")
-        decoded: Sequence[Decoded] = ()
+        decoded: Sequence[Decoded | Reading] = ()
         if record.kind == MESSAGES:
-            decode = decoder.decode
-            decoded = [decode(raw) for raw in record.messages]
+            read = decoder.read
+            decoded = [read(raw) for raw in record.messages]
             if record.messages:
                 self._newest_ms = record.messages[-1].received_ms
         if self._decodes is not None:
@@ -238,7 +239,7 @@ class Consumer:
         revisions = self._store.revisions_after(self._revision)
         if judge is not None and any(revision.what == "registry" for revision in revisions):
             registry = self._store.registry()
-            self._decoder = Decoder(registry)
+            self._decoder = Decoder(registry, calm=partial(calm_range, self._plans))
             judge.registry_changed(registry)
         for revision in revisions:
             fault = self._store.fault(revision.subject) if revision.what == "fault" else None

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from devices.journal import OVERSIZE, Raw
 from devices.kinds import KINDS
 from devices.kinds.kind import EventType, Field, Kind
-from devices.messages import BadMessage, Decoded, Event, Item, Reason, Report, Value
+from devices.messages import BadMessage, Decoded, Event, Item, Reading, Reason, Report, Value
 from devices.quantities import MAX_EXACT, BadValue, Quantity, Type
 from devices.registry import Device, Registry
 from ingest.adapters import ADAPTERS, Adapter, Place, Refused
@@ -26,6 +26,7 @@ MAX_NAMES = 4_096  # of quantities of one kind, instances (`stream_ok_3`) includ
 _FOREVER_MS = 2**63
 
 _Check = tuple[type, Any, Any]
+Calm = tuple[float, float] | frozenset[Value] | None
 
 
 class _Word:
@@ -39,7 +40,7 @@ class _Text:
 class _Known(NamedTuple):
     """A topic that was looked up. until_ms: when its device was taken out of service."""
 
-    read: Callable[[bytes, Place], Decoded]
+    read: Callable[[bytes, Place], Decoded | Reading]
     place: Place
     until_ms: int
     garbled: Reason
@@ -49,6 +50,7 @@ class Decoder:
     """Decodes against one registry; a new registry is a new Decoder.
 
     Pure but for its caches, and not to be shared between threads.
+    calm: where no rule of a kind looks at a quantity: a range, some words, or None for anywhere.
     """
 
     def __init__(
@@ -56,9 +58,12 @@ class Decoder:
         registry: Registry,
         adapters: Mapping[str, Adapter] = ADAPTERS,
         kinds: Mapping[str, Kind] = KINDS,
+        calm: Callable[[str, str], Calm] = lambda _kind, _quantity: None,
     ) -> None:
         self._registry = registry
         self._kinds = kinds
+        self._calm = calm
+        self._calm_checks: dict[str, dict[str, _Check]] = {kind: {} for kind in kinds}
         self._filters = [
             (filter_.split("/"), adapter)
             for adapter in adapters.values()
@@ -82,6 +87,11 @@ class Decoder:
         Parts that cannot be used are in `rejected`, the others are kept. Null is unknown and left
         out; a report without any value is left out too, so that an item may be a bare sign of life.
         """
+        said = self.read(raw)
+        return said.unfold() if type(said) is Reading else said
+
+    def read(self, raw: Raw) -> Decoded | Reading:
+        """`decode`, with the usual message in its short form."""
         topic, payload, flags, received_ms, _ = raw
         known = self._places.get(topic)
         if known is None:
@@ -92,7 +102,25 @@ class Decoder:
         if len(payload) > MAX_PAYLOAD_BYTES:
             return _quarantined(Reason.TOO_LARGE, f"{len(payload)} bytes", place.device)
         try:
-            decoded = read(payload, place)
+            said = read(payload, place)
+            if type(said) is Reading:
+                # Within the calm range of each value, which lies within the valid one.
+                values: dict[str, Any] = said.values
+                checks = self._calm_checks[place.device.kind]
+                try:
+                    for name, value in values.items():
+                        expected, low, high = checks[name]
+                        if type(value) is expected and low <= value <= high:
+                            continue
+                        if expected is _Word and type(value) is str and value in low:
+                            continue
+                        break
+                    else:
+                        said.calm = True
+                        return said
+                except KeyError:  # a name that was not compiled yet, or never will be
+                    pass
+            decoded = said.unfold() if type(said) is Reading else said
             # The fast form of `_sort_out`, 0.7 µs for five values instead of 6; a test holds both
             # equal. A message that is fast in all of its way takes 2.5 µs.
             usual = not decoded.rejected
@@ -104,7 +132,7 @@ class Decoder:
                 for report in item.reports:
                     if retired and report.device in retired:
                         usual = False
-                    values: dict[str, Any] = report.values
+                    values = report.values
                     checks = self._checks[report.device.kind]
                     try:
                         for name, value in values.items():
@@ -149,7 +177,7 @@ class Decoder:
                 return False
         return required <= attributes.keys()
 
-    def _decode_slowly(self, raw: Raw) -> Decoded:
+    def _decode_slowly(self, raw: Raw) -> Decoded | Reading:
         """What is not answered from the cache: new topics, stubs, devices out of service."""
         try:
             known = self._places.get(raw.topic) or self._look_up(raw.topic)
@@ -164,7 +192,7 @@ class Decoder:
             return _quarantined(Reason.TOO_LARGE, "over 64 KiB", device)
         if raw.received_ms >= known.until_ms:
             return _quarantined(Reason.UNKNOWN_DEVICE, f"{device.id} is out of service", None)
-        return self.decode(raw)
+        return self.read(raw)
 
     def _look_up(self, topic: bytes) -> _Known:
         try:
@@ -243,6 +271,9 @@ class Decoder:
                 check = _compiled(quantity)
                 if check is not None:
                     checks[name] = check
+                    calm = _calmed(check, self._calm(kind_name, name))
+                    if calm is not None:
+                        self._calm_checks[kind_name][name] = calm
         return quantity
 
     def _is_event(self, event: Event, received_ms: int, decoded: Decoded) -> bool:
@@ -340,6 +371,20 @@ def _compiled(quantity: Quantity) -> _Check | None:
     ):
         return None
     return _range(quantity.type, low, high, quantity.values)
+
+
+def _calmed(check: _Check, calm: Calm) -> _Check | None:
+    """The check of what is good and calm; None where words and flags do not fit the fast form."""
+    expected, low, high = check
+    if calm is None:
+        return check
+    if isinstance(calm, frozenset):
+        if expected is _Word:
+            return (expected, low & calm, None)
+        if expected is bool and calm:
+            return (bool, min(calm), max(calm))
+        return None
+    return (expected, max(low, calm[0]), min(high, calm[1])) if expected in (float, int) else None
 
 
 def _compiled_field(field: Field) -> _Check:

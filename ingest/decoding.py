@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from devices import journal
 from devices.journal import Record
-from devices.messages import Decoded
+from devices.messages import Decoded, Reading
 
 KEPT_MESSAGES = 20_000  # about 30 MB; a follower that lags behind this decodes for itself
 PATIENCE_S = 2.0  # so long without anything decoded, and whoever waits for it goes on alone
@@ -17,7 +17,7 @@ class SharedDecodes:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._kept: dict[int, Sequence[Decoded]] = {}
+        self._kept: dict[int, Sequence[Decoded | Reading]] = {}
         self._messages = 0
         self._newest = 0
         self._put_s = time.monotonic()
@@ -26,7 +26,7 @@ class SharedDecodes:
         """Whether the judge has yet to decode this record, and is at work."""
         return record.id > self._newest and time.monotonic() - self._put_s < PATIENCE_S
 
-    def put(self, record: Record, decoded: Sequence[Decoded]) -> None:
+    def put(self, record: Record, decoded: Sequence[Decoded | Reading]) -> None:
         with self._lock:
             self._newest = record.id
             self._put_s = time.monotonic()
@@ -38,7 +38,7 @@ class SharedDecodes:
                 oldest = next(iter(self._kept))
                 self._messages -= len(self._kept.pop(oldest))
 
-    def take(self, record: Record) -> Sequence[Decoded] | None:
+    def take(self, record: Record) -> Sequence[Decoded | Reading] | None:
         """What was decoded of this record, once; None if nobody did, or too long ago."""
         with self._lock:
             decoded = self._kept.pop(record.id, None)

@@ -18,7 +18,7 @@ import msgspec
 import structlog
 
 from devices.journal import MESSAGES, RETAINED, Raw, Record
-from devices.messages import Decoded, Value
+from devices.messages import Decoded, Reading, Value
 from devices.registry import Registry
 from devices.store.cursors import Position
 from devices.store.database import DatabaseAway
@@ -176,12 +176,19 @@ class Forwarder:
         if decoded is None:
             decoded = self._decode(record)
         points: list[Point] = []
+        add = points.append
         for raw, said in zip(record.messages, decoded, strict=True):
-            if said.reason is None and raw.received_ms >= self._since_ms:
+            if raw.received_ms < self._since_ms:
+                continue
+            if type(said) is Reading:
+                device = said.device
+                at_ms, _ = event_time(said.at_ms, raw.received_ms)
+                add(Point(device.kind, device.compound, device.id, at_ms, said.values))
+            elif said.reason is None:
                 _add_points(points, raw, said)
         return points
 
-    def _decode(self, record: Record) -> Sequence[Decoded]:
+    def _decode(self, record: Record) -> Sequence[Decoded | Reading]:
         now_s = time.monotonic()
         if self._decoder is None or now_s - self._looked_s >= LOOK_EVERY_S:
             self._looked_s = now_s
@@ -189,7 +196,7 @@ class Forwarder:
             if self._decoder is None or revision != self._revision:
                 self._revision = revision
                 self._decoder = Decoder(self._registry())
-        return [self._decoder.decode(raw) for raw in record.messages]
+        return [self._decoder.read(raw) for raw in record.messages]
 
     def _write(self, points: Sequence[Point], stop: threading.Event) -> bool:
         """Write until every point is confirmed or dead; False when stopped before that."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-from devices.messages import Decoded, Reason, Rejected
+from devices.messages import Decoded, Reading, Reason, Rejected
 from devices.registry import Device, Registry
 
 MAX_TEXT = 256  # characters of any string that is stored
@@ -47,7 +47,7 @@ class Adapter(Protocol):
     def place(self, topic: str, registry: Registry) -> Place:
         """Whose topic this is; raises BadMessage (bad_topic, unknown_device, wrong_place)."""
 
-    def read(self, payload: bytes, place: Place) -> Decoded:
+    def read(self, payload: bytes, place: Place) -> Decoded | Reading:
         """What `payload` says, its values *as sent*: `ingest.decode` checks them, for all adapters.
 
         Names are ours and factors are applied, but a value may still be of any type, None, out of

@@ -22,7 +22,7 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 
-from devices.messages import BadMessage, Decoded, Event, Item, Reason, Report
+from devices.messages import BadMessage, Decoded, Event, Item, Reading, Reason, Report
 from devices.registry import Device, Registry
 from devices.topics import BadTopic, Topic
 from ingest.adapters import instants, json_text
@@ -84,7 +84,7 @@ class Native:
             )
         return Place(device, registry, named.channel, _ports(device, registry))
 
-    def read(self, payload: bytes, place: Place) -> Decoded:
+    def read(self, payload: bytes, place: Place) -> Decoded | Reading:
         """The fast form: 1.5 µs a message, where `_carefully` takes 12; a test holds them equal.
 
         One count proves that the typed decoder saw all there is: every name has a colon, so if the
@@ -104,8 +104,7 @@ class Native:
             if values and seq is not None and type(at_ms) is int:
                 names = len(values) + (3 if boot is None else 4)
                 if names == payload.count(b":"):  # so there is no state and no port either
-                    item = Item(at_ms, boot, seq, [Report(device, values)], [], None)
-                    return Decoded(device, [item], [], None, "", False, [])
+                    return Reading(device, at_ms, boot, seq, values)
         array = type(sent) is list
         items = []
         names = 0

@@ -133,6 +133,16 @@ def plans(
     return {name: plan(kind, rules_for(name)) for name, kind in kinds.items()}
 
 
+def calm_range(
+    plans: Mapping[str, KindPlan], kind: str, quantity: str
+) -> tuple[float, float] | frozenset[Value] | None:
+    """Where no rule of the kind looks at a quantity: a range, some words; None for anywhere."""
+    plan = plans[kind].of(quantity)
+    if plan is None:
+        return None
+    return (plan.low, plan.high) if plan.words is None else plan.words
+
+
 def _planned(rule: Rule, index: int, sign: Sign) -> PlannedSign:
     detector = sign.detector
     over = () if isinstance(detector, Silent) else detector.over
