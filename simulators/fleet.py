@@ -602,7 +602,13 @@ def _lamp(fleet: Fleet, lamp: Lamp, now_ms: int) -> int:
     elif not lamp.powered:
         return until
     if lamp.tasmota:
-        _tell_tasmota(fleet, lamp, now_ms)
+        if lamp.full_left == 0:  # connected; it measures a little later
+            lamp.full_left = 1
+            online = tasmota_wire.topic(lamp.device.external_id, "LWT")
+            fleet.publish(lamp.link, online, tasmota_wire.ONLINE, now_ms, retained=True)
+            fleet.later(now_ms + 10_000, _tell_tasmota, lamp)
+        else:
+            _tell_tasmota(fleet, lamp, now_ms)
     else:
         lamp.full_left -= 1
         if lamp.full_left <= 0:
@@ -625,22 +631,19 @@ def _turned(fleet: Fleet, lamp: Lamp, now_ms: int) -> bool:
             lamp.motion_count = 0
             lamp.supply_loss_count += 1
     if lamp.tasmota:
-        if lamp.switched:
-            word = tasmota_wire.ONLINE if on else tasmota_wire.OFFLINE
+        if lamp.switched and not on:
             topic = tasmota_wire.topic(lamp.device.external_id, "LWT")
-            fleet.publish(lamp.link, topic, word, now_ms, retained=True)
+            fleet.publish(lamp.link, topic, tasmota_wire.OFFLINE, now_ms, retained=True)
     elif lamp.powered:
         fleet.event(lamp, now_ms, "switched", {"on": on, "by": "schedule"})
     return lamp.powered
 
 
-def _tell_tasmota(fleet: Fleet, lamp: Lamp, now_ms: int) -> None:
+def _tell_tasmota(fleet: Fleet, lamp: Lamp, now_ms: int) -> int:
+    if now_ms < lamp.dead_until_ms or not lamp.powered:
+        return 0
     rng = fleet.rng
     name = lamp.device.external_id
-    if lamp.full_left == 0:
-        lamp.full_left = 1
-        online = tasmota_wire.topic(name, "LWT")
-        fleet.publish(lamp.link, online, tasmota_wire.ONLINE, now_ms, retained=True)
     watts = lamps.meter(lamp, now_ms, rng)
     volts = lamp.base_v + (rng.random() - 0.5) * 3
     sensor = tasmota_wire.sensor(
@@ -662,6 +665,7 @@ def _tell_tasmota(fleet: Fleet, lamp: Lamp, now_ms: int) -> None:
     )
     fleet.publish(lamp.link, tasmota_wire.topic(name, "STATE"), state, now_ms)
     fleet.publish(lamp.link, tasmota_wire.topic(name, "SENSOR"), sensor, now_ms)
+    return 0
 
 
 def _shed(fleet: Fleet, shed: Shed, now_ms: int) -> int:
