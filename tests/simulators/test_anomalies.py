@@ -165,7 +165,7 @@ def test_in_a_power_cut_the_gateway_says_so_before_it_falls_silent() -> None:
 
 
 def test_smoke_stops_the_charges_of_a_juy_shed_which_has_no_other_word_for_it() -> None:
-    made = run("2026-11-23T20:00", HOUR_MS, compounds=40, vendors=1.0, rates=often("smoke"))
+    made = run("2026-11-23T20:00", HOUR_MS, compounds=12, vendors=1.0, rates=often("smoke"))
     stops = {
         (m.topic.split("/")[2], m.at_ms)
         for m in made.messages

@@ -1,6 +1,7 @@
 """The fleet as a whole: in order, repeatable, and like a district's day."""
 
 import json
+import math
 from collections import Counter, defaultdict
 from itertools import pairwise
 from typing import Any
@@ -30,8 +31,8 @@ Said = list[tuple[Message, dict[str, Any]]]
 
 @pytest.fixture(scope="module")
 def monday() -> Run:
-    """A whole Monday of the first 12 compounds, in which nothing goes wrong."""
-    return run("2026-11-23T00:00", DAY_MS, compounds=12)
+    """A whole Monday of the first 8 compounds, in which nothing goes wrong."""
+    return run("2026-11-23T00:00", DAY_MS, compounds=8)
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +151,8 @@ def test_people_pass_when_people_pass(monday: Run, said_on_monday: Said) -> None
     assert total == pytest.approx(households * 10, rel=0.03)
     assert 0.03 < denied / (denied + total) < 0.05
     for hour, share in enumerate(PASSAGES_WEEKDAY):
-        assert hours[hour] / total == pytest.approx(share / 100, rel=0.12, abs=0.002)
+        deviation = math.sqrt(share / 100 / total)
+        assert hours[hour] / total == pytest.approx(share / 100, abs=4 * deviation)
     for method, share in (("face", 0.45), ("card", 0.25), ("button", 0.20), ("qr", 0.07)):
         assert methods[method] / methods.total() == pytest.approx(share, abs=0.02)
 
@@ -204,7 +206,7 @@ def test_reported_energy_is_the_integral_of_the_reported_power(
         for number, values in said.get("ports", {}).items():
             if values.get("power_w"):
                 power[shed, int(number)].append((said["ts"], values["power_w"]))
-    assert compared > 60
+    assert compared > 40
     assert metered_wh == pytest.approx(told_wh, rel=0.01)
 
 
@@ -302,7 +304,7 @@ def test_it_begins_as_if_it_had_always_been_there(
 
 
 def test_frames_of_a_juy_shed_have_their_length_and_sum() -> None:
-    mixed = run("2026-11-23T18:00", HOUR_MS, compounds=40, vendors=0.5)
+    mixed = run("2026-11-23T18:00", HOUR_MS, compounds=10, vendors=1.0)
     commands: Counter[int] = Counter()
     for message in mixed.messages:
         if not message.topic.startswith("JUY/"):
@@ -321,7 +323,7 @@ def test_frames_of_a_juy_shed_have_their_length_and_sum() -> None:
 
 
 def test_a_juy_board_without_an_answer_says_an_end_four_times() -> None:
-    mixed = run("2026-11-23T18:00", 2 * HOUR_MS, compounds=40, vendors=0.5)
+    mixed = run("2026-11-23T18:00", 2 * HOUR_MS, compounds=10, vendors=1.0)
     said: defaultdict[bytes, list[int]] = defaultdict(list)
     for message in mixed.messages:
         if message.topic.startswith("JUY/") and message.payload[4] == 0x85:
@@ -333,7 +335,7 @@ def test_a_juy_board_without_an_answer_says_an_end_four_times() -> None:
 
 
 def test_a_tasmota_circuit_reports_every_five_minutes_and_says_when_it_has_power() -> None:
-    mixed = run("2026-11-23T16:00", 4 * HOUR_MS, compounds=30, vendors=0.5)
+    mixed = run("2026-11-23T16:00", 4 * HOUR_MS, compounds=8, vendors=1.0)
     words: defaultdict[str, list[bytes]] = defaultdict(list)
     states: Counter[str] = Counter()
     for message in mixed.messages:
