@@ -22,12 +22,12 @@ from courtyard.broker import BrokerUnavailable, EmbeddedBroker
 from courtyard.clock import now_ms
 from courtyard.errors import CommandError
 from courtyard.history import plan_history, read_plan
+from courtyard.listening import listen
 from courtyard.settings import Settings
 from courtyard.signals import stop_on_signals
 from courtyard.simulation import District
 from courtyard.stores import open_operational
 from courtyard.supervisor import Program, Supervisor
-from courtyard.web import listen
 from devices.registry import Registry
 from devices.store import tokens
 from devices.store.database import writing

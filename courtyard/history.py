@@ -68,7 +68,7 @@ class Plan:
     @property
     def district(self) -> District:
         return District(
-            compounds=self.compounds, seed=self.seed, vendors=self.vendors, rates="demo"
+            compounds=self.compounds, seed=self.seed, vendors=self.vendors, rates="history"
         )
 
     @property

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -56,8 +55,9 @@ def stop_with_parent(stop: threading.Event) -> None:
     """Sets `stop` when standard input ends: a supervisor holds the other end of it."""
 
     def watch() -> None:
-        with suppress(OSError, ValueError):
-            while sys.stdin.buffer.read(1024):
+        with suppress(OSError):
+            # not through sys.stdin: its lock would be held by this thread when Python ends
+            while os.read(0, 1024):
                 pass
         stop.set()
 

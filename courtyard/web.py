@@ -12,8 +12,9 @@ import uvicorn
 from api.app import create_app
 from api.parts import Dependencies, JournalAway
 from courtyard.clock import now_ms
-from courtyard.errors import DONE, FAILED, CommandError
+from courtyard.errors import DONE, FAILED
 from courtyard.journals import FollowedJournal
+from courtyard.listening import listen
 from courtyard.settings import Settings, secret_key
 from courtyard.signals import stop_on_signals, stop_with_parent
 from courtyard.stores import Stopped, await_operational, open_telemetry
@@ -22,7 +23,6 @@ from devices.store.journal import JournalError
 
 GRACE_S = 3  # for requests that run; open event streams are cut off then
 STOP_S = 8.0
-BACKLOG = 2048
 
 T = TypeVar("T")
 log = structlog.get_logger()
@@ -68,23 +68,6 @@ def run_api(settings: Settings, *, demo: bool, with_parent: bool) -> int:
         telemetry.close()
         journal.close()
         engine.dispose()
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket there. Raises CommandError with what to do."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(BACKLOG)
-    except OSError as error:
-        listener.close()
-        raise CommandError(
-            f"COURTYARD_API_PORT: cannot listen on {host}:{port} ({error.strerror}); set another"
-            " one"
-        ) from None
-    return listener
 
 
 def _serve(server: uvicorn.Server, listener: socket.socket, stop: threading.Event) -> int:
