@@ -28,7 +28,7 @@ from devices.store.accounts import (
 from devices.store.database import reading
 from devices.usage import HOUR_MS, hour_of
 
-router = APIRouter(prefix="/v1", tags=["accounting"])
+router = APIRouter(prefix="/v1", tags=["accounting"], responses=shapes.PROBLEMS)
 
 MOST_PENDING = 100_000  # messages; beyond it they are not told apart by compound and hour
 LOOKS = 5  # at a journal that moves on while it is read

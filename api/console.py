@@ -1,19 +1,42 @@
-"""The pages of the console. They work without scripts; a small one keeps them up to date."""
+"""The pages of the console. They work without scripts; a small one keeps the first up to date."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Form, Query
+from sqlalchemy import Connection
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
-from api.compounds import check_firm
-from api.identity import Identity, Reader
-from api.overview import OverviewCopy, View
+from api import compounds, paging
+from api.compounds import check_firm, counted, judge_is_blind
+from api.errors import NotFound
+from api.identity import Actor, Identity, Reader, Role
+from api.instants import DISTRICT_ZONE
+from api.overview import OverviewCopy, View, compound_name, fault_name
 from api.pages import Page, PageOf
+from api.parts import Known, Parts, PartsOf
+from api.words import Language, duration, grouped, knows, named, say
+from devices import faults
+from devices.catalogue import RULES
+from devices.faults import Fault, FaultEvent, FaultMoved, Move, State
+from devices.kinds import KINDS
+from devices.registry import Name
+from devices.store.compounds import States, device_states
+from devices.store.database import reading, writing
+from devices.store.devices import Filter as DeviceFilter
+from devices.store.devices import Standing, device_names, list_devices
+from devices.store.faults import Filter, UnknownFault, find_fault, history, list_faults, move_fault
+
+DEVICES_SHOWN = 400  # the largest compound has some 110
+OPEN_SHOWN = 50
 
 router = APIRouter(include_in_schema=False)
 
 FirmOf = Annotated[str | None, Query(description="Show only this firm's compounds.")]
+NoteOf = Annotated[str, Form(max_length=2000)]
 
 
 @router.get("/")
@@ -28,8 +51,313 @@ def overview_parts(request: Request, who: Reader, page: PageOf, firm: FirmOf = N
     return page.render("overview_parts.html", who=who, view=_view(request, who, page, firm))
 
 
+@router.get("/compounds/{compound}")
+def compound_page(parts: PartsOf, who: Reader, page: PageOf, compound: str) -> Response:
+    """One compound: figures, open faults, devices."""
+    now_ms = parts.now_ms()
+    with reading(parts.deps.engine) as connection:
+        known = parts.registry.get(connection)
+        entry = compounds.find(known, who, compound)
+        blind = judge_is_blind(connection, now_ms)
+        states = device_states(connection, who.scope, compound)
+        wanted = Filter(compound=compound, is_open=True)
+        rows = list_faults(connection, who.scope, wanted, limit=OPEN_SHOWN)
+        lines = _lines(connection, who, known, page.language, rows, now_ms)
+        devices = list_devices(
+            connection,
+            who.scope,
+            DeviceFilter(compound=compound),
+            blind=blind,
+            now_ms=now_ms,
+            limit=DEVICES_SHOWN + 1,
+        )
+    figures = [
+        (
+            named(page.language, Name(KINDS[kind].zh, KINDS[kind].en)),
+            counted(entry, kind, states.get((compound, kind), States()), blind),
+        )
+        for kind in KINDS
+        if entry.devices.get(kind)
+    ]
+    order = list(KINDS)
+    devices.sort(key=lambda standing: (order.index(standing.kind), standing.id))
+    return page.render(
+        "compound.html",
+        who=who,
+        name=named(page.language, entry.name),
+        entry=entry,
+        firm=named(page.language, known.directory.firms[entry.firm]),
+        figures=figures,
+        lines=lines,
+        devices=[_device(page.language, standing, now_ms) for standing in devices[:DEVICES_SHOWN]],
+        is_cut=len(devices) > DEVICES_SHOWN,
+        most=DEVICES_SHOWN,
+    )
+
+
+@router.get("/faults")
+def faults_page(
+    parts: PartsOf,
+    who: Reader,
+    page: PageOf,
+    rows: paging.PageOf,
+    show: Annotated[str, Query(pattern="^(open|all)$")] = "open",
+) -> Response:
+    """Faults, the newest first; only those that are not closed, unless asked for all."""
+    now_ms = parts.now_ms()
+    with reading(parts.deps.engine) as connection:
+        known = parts.registry.get(connection)
+        found = list_faults(
+            connection,
+            who.scope,
+            Filter(is_open=show == "open"),
+            before=(rows.position[0], rows.position[1]) if rows.position else None,
+            limit=rows.limit + 1,
+        )
+        shown, cursor = rows.split(found, lambda fault: [fault.opened_at_ms, fault.id])
+        lines = _lines(connection, who, known, page.language, list(shown), now_ms)
+    older = "" if cursor is None else page.address(cursor=cursor)
+    return page.render("faults.html", who=who, lines=lines, show=show, older=older)
+
+
+@router.get("/faults/{fault}")
+def fault_page(parts: PartsOf, who: Reader, page: PageOf, fault: str) -> Response:
+    """One fault: what to do, what showed it, what happened."""
+    return _fault_page(parts, who, page, fault)
+
+
+@router.post("/faults/{fault}/acknowledge")
+def acknowledge(
+    parts: PartsOf, who: Actor, page: PageOf, fault: str, note: NoteOf = ""
+) -> Response:
+    """Somebody has seen it."""
+    now_ms = parts.now_ms()
+    return _act(
+        parts,
+        who,
+        page,
+        fault,
+        lambda was: faults.acknowledge(was, who.name, now_ms, note.strip() or None),
+    )
+
+
+@router.post("/faults/{fault}/comment")
+def comment(parts: PartsOf, who: Actor, page: PageOf, fault: str, note: NoteOf = "") -> Response:
+    """Add a note."""
+    if not note.strip():
+        return _fault_page(parts, who, page, fault, status=422, notice=page.say("note_needed"))
+    now_ms = parts.now_ms()
+    return _act(
+        parts, who, page, fault, lambda was: faults.comment(was, who.name, now_ms, note.strip())
+    )
+
+
+@router.post("/faults/{fault}/close")
+def close(parts: PartsOf, who: Actor, page: PageOf, fault: str, note: NoteOf = "") -> Response:
+    """It is dealt with."""
+    now_ms = parts.now_ms()
+    return _act(
+        parts,
+        who,
+        page,
+        fault,
+        lambda was: faults.close(was, who.name, now_ms, note.strip() or None),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A fault in a list, in words."""
+
+    fault: str
+    severity: str
+    word: str
+    name: str
+    place: str
+    compound: str | None
+    device: str
+    state: str
+    began: str
+    age: str
+    responsible: str
+    is_suppressed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceLine:
+    """A device in a list, in words."""
+
+    kind: str
+    name: str
+    place: str
+    state: str
+    state_word: str
+    reason: str
+    seen: str
+    values: tuple[str, ...]
+
+
 def _view(request: Request, who: Identity, page: Page, firm: str | None) -> View:
     copy: OverviewCopy = request.app.state.overview
     look = copy.get(who.scope)
     check_firm(look.known.directory, who, firm)
     return View(look, page.language, firm)
+
+
+def _act(
+    parts: Parts, who: Identity, page: Page, fault: str, move: Callable[[Fault], Move]
+) -> Response:
+    try:
+        with writing(parts.deps.engine) as connection:
+            move_fault(connection, who.scope, fault, move)
+    except UnknownFault as error:
+        raise NotFound from error
+    except FaultMoved:
+        return _fault_page(parts, who, page, fault, status=409, notice=page.say("moved_on"))
+    return RedirectResponse(f"/faults/{fault}", 303)
+
+
+def _fault_page(
+    parts: Parts,
+    who: Identity,
+    page: Page,
+    fault: str,
+    *,
+    status: int = 200,
+    notice: str = "",
+) -> Response:
+    now_ms = parts.now_ms()
+    with reading(parts.deps.engine) as connection:
+        try:
+            found = find_fault(connection, who.scope, fault)
+        except UnknownFault as error:
+            raise NotFound from error
+        known = parts.registry.get(connection)
+        (line,) = _lines(connection, who, known, page.language, [found], now_ms)
+        events = history(connection, found.id)
+    rule = RULES.get(found.code)
+    advice = "" if rule is None else named(page.language, Name(rule.advice_zh, rule.advice_en))
+    return page.render(
+        "fault.html",
+        status,
+        who=who,
+        line=line,
+        found=found,
+        advice=advice,
+        evidence=[
+            (_quantity(page.language, found.kind, name), _value(page.language, value))
+            for name, value in found.evidence.items()
+        ],
+        events=[_event(page.language, event) for event in events],
+        may_act=who.role in (Role.OPERATOR, Role.FIRM),
+        may_acknowledge=found.state in (State.OPEN, State.CLEARED),
+        is_closed=found.state is State.CLOSED,
+        notice=notice,
+    )
+
+
+def _lines(
+    connection: Connection,
+    who: Identity,
+    known: Known,
+    language: Language,
+    rows: list[Fault],
+    now_ms: int,
+) -> list[Line]:
+    ids = {fault.device for fault in rows if fault.device is not None}
+    names = device_names(connection, who.scope, ids)
+    return [_line(known, names, language, fault, now_ms) for fault in rows]
+
+
+def _line(
+    known: Known,
+    names: dict[str, tuple[str, str, str]],
+    language: Language,
+    fault: Fault,
+    now_ms: int,
+) -> Line:
+    rule = RULES.get(fault.code)
+    severity = "suspected" if fault.suspected else fault.severity.lower()
+    state = say(language, f"s_{fault.state}")
+    if fault.acknowledged_by is not None:
+        state = say(language, "by_whom", state=state, who=fault.acknowledged_by)
+    device = names[fault.device][0] if fault.device in names else ""
+    if not device and fault.compound is not None:
+        device = fault.device or say(language, "whole_compound")
+    return Line(
+        fault=fault.id,
+        severity=severity,
+        word=say(language, severity),
+        name=fault_name(language, fault.code),
+        place=compound_name(language, known.directory.compounds, fault.compound),
+        compound=fault.compound,
+        device=device,
+        state=state,
+        began=_when(fault.since_ms, now_ms),
+        age=duration(language, (now_ms - fault.since_ms) / 1000),
+        responsible="" if rule is None else say(language, f"party_{rule.party}"),
+        is_suppressed=fault.suppressed_by is not None,
+    )
+
+
+def _event(language: Language, event: FaultEvent) -> dict[str, str]:
+    system = event.actor == faults.SYSTEM
+    return {
+        "at": _when(event.at_ms, None),
+        "what": say(language, f"h_{event.reason}"),
+        "who": say(language, "system") if system else event.actor,
+        "note": event.note or "",
+        "state": say(language, f"s_{event.becomes}"),
+    }
+
+
+def _device(language: Language, standing: Standing, now_ms: int) -> DeviceLine:
+    kind = KINDS[standing.kind]
+    reason = f"r_{standing.reason}"
+    seen = say(language, "never")
+    if standing.last_seen_ms is not None:
+        age = duration(language, (now_ms - standing.last_seen_ms) / 1000)
+        seen = say(language, "ago", age=age)
+    return DeviceLine(
+        kind=named(language, Name(kind.zh, kind.en)),
+        name=standing.name,
+        place=" ".join(part for part in (standing.building, standing.unit) if part),
+        state=standing.state,
+        state_word=say(language, f"d_{standing.state}"),
+        reason=say(language, reason) if standing.state != "online" and knows(reason) else "",
+        seen=seen,
+        values=tuple(
+            f"{_quantity(language, standing.kind, name)} "
+            f"{_value(language, value, _unit(standing.kind, name))}"
+            for name, (value, _) in sorted(standing.latest.items())
+        ),
+    )
+
+
+def _quantity(language: Language, kind: str, name: str) -> str:
+    quantity = KINDS[kind].quantity(name) if kind in KINDS else None
+    return name if quantity is None else named(language, Name(quantity.zh, quantity.en))
+
+
+def _unit(kind: str, name: str) -> str:
+    quantity = KINDS[kind].quantity(name)
+    return "" if quantity is None else quantity.unit
+
+
+def _value(language: Language, value: object, unit: str = "") -> str:
+    if isinstance(value, bool):
+        return say(language, "yes" if value else "no")
+    text = f"{value:,.4g}" if isinstance(value, float) and abs(value) < 1000 else str(value)
+    if isinstance(value, int | float) and abs(value) >= 1000:
+        text = grouped(value)
+    return f"{text} {unit}".strip()
+
+
+def _when(at_ms: int, now_ms: int | None) -> str:
+    """Time of the district; the date too unless it is today."""
+    at = datetime.fromtimestamp(at_ms / 1000, DISTRICT_ZONE)
+    if now_ms is not None:
+        today = datetime.fromtimestamp(now_ms / 1000, DISTRICT_ZONE).date()
+        if at.date() == today:
+            return f"{at:%H:%M:%S}"
+    return f"{at:%m-%d %H:%M:%S}"

@@ -15,7 +15,7 @@ from devices.kinds import KINDS
 from devices.store.database import reading
 from devices.store.devices import Filter, Standing, find_device, list_devices
 
-router = APIRouter(prefix="/v1", tags=["devices"])
+router = APIRouter(prefix="/v1", tags=["devices"], responses=shapes.PROBLEMS)
 
 KindOf = Annotated[str | None, Query(description=f"One of {', '.join(KINDS)}.")]
 StateOf = Annotated[shapes.DeviceState | None, Query(description="How it stands.")]

@@ -1,12 +1,15 @@
 """The OpenAPI document and a page to try it; both work without an internet connection."""
 
-from fastapi import APIRouter
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 
 from api.errors import NotFound
 from api.identity import EVERYONE
 from api.pages import PageOf, assets
+from api.shapes import Problem
 
 router = APIRouter(include_in_schema=False, dependencies=[EVERYONE])
 
@@ -16,7 +19,7 @@ _MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg
 @router.get("/openapi.json")
 def openapi(request: Request) -> Response:
     """OpenAPI 3.1."""
-    return JSONResponse(request.app.openapi())
+    return JSONResponse(document(request.app))
 
 
 @router.get("/docs")
@@ -35,3 +38,10 @@ def asset(name: str, v: str = "") -> Response:  # noqa: ARG001 - the version, fo
     return FileResponse(
         found, media_type=media_type, headers={"Cache-Control": "public, max-age=31536000"}
     )
+
+
+def document(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document, with the shape of errors, which no route returns by itself."""
+    made = app.openapi()
+    made["components"]["schemas"].setdefault("Problem", Problem.model_json_schema())
+    return made

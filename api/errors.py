@@ -12,9 +12,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api.shapes import PROBLEM_MEDIA_TYPE
 from devices.telemetry import TelemetryAway, TelemetryError, TelemetryRefused
 
-MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 5
 
 
@@ -167,4 +167,6 @@ def _answer(
         "detail": detail,
         **more,
     }
-    return Response(msgspec.json.encode(body), status, headers=dict(headers), media_type=MEDIA_TYPE)
+    return Response(
+        msgspec.json.encode(body), status, headers=dict(headers), media_type=PROBLEM_MEDIA_TYPE
+    )

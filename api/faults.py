@@ -23,7 +23,7 @@ from devices.store.database import reading, writing
 from devices.store.devices import find_device
 from devices.store.faults import Filter, UnknownFault, find_fault, history, list_faults, move_fault
 
-router = APIRouter(prefix="/v1", tags=["faults"])
+router = APIRouter(prefix="/v1", tags=["faults"], responses=shapes.PROBLEMS)
 
 KINDS_BESIDES = ("compound", "platform")  # of faults that no single device has
 
@@ -91,7 +91,7 @@ def get_fault(parts: PartsOf, who: Reader, fault: str) -> shapes.FaultWithEvents
         return _with_events(connection, who, fault)
 
 
-@router.post("/faults/{fault}/acknowledge", responses={409: {"model": shapes.Problem}})
+@router.post("/faults/{fault}/acknowledge", responses=shapes.MOVED)
 def acknowledge(
     parts: PartsOf, who: Actor, fault: str, body: shapes.Acknowledge | None = None
 ) -> shapes.FaultWithEvents:
@@ -101,14 +101,14 @@ def acknowledge(
     return _act(parts, who, fault, lambda was: faults.acknowledge(was, who.name, now_ms, note))
 
 
-@router.post("/faults/{fault}/comment", responses={409: {"model": shapes.Problem}})
+@router.post("/faults/{fault}/comment", responses=shapes.MOVED)
 def comment(parts: PartsOf, who: Actor, fault: str, body: shapes.Comment) -> shapes.FaultWithEvents:
     """Add a note, also to a closed fault."""
     now_ms = parts.now_ms()
     return _act(parts, who, fault, lambda was: faults.comment(was, who.name, now_ms, body.note))
 
 
-@router.post("/faults/{fault}/assign", responses={409: {"model": shapes.Problem}})
+@router.post("/faults/{fault}/assign", responses=shapes.MOVED)
 def assign(parts: PartsOf, who: Actor, fault: str, body: shapes.Assign) -> shapes.FaultWithEvents:
     """Hand it to somebody, or take it."""
     now_ms = parts.now_ms()
@@ -120,7 +120,7 @@ def assign(parts: PartsOf, who: Actor, fault: str, body: shapes.Assign) -> shape
     )
 
 
-@router.post("/faults/{fault}/close", responses={409: {"model": shapes.Problem}})
+@router.post("/faults/{fault}/close", responses=shapes.MOVED)
 def close(
     parts: PartsOf, who: Actor, fault: str, body: shapes.Close | None = None
 ) -> shapes.FaultWithEvents:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from fastapi import Depends
 from fastapi.dependencies.models import Dependant
+from fastapi.security import HTTPBearer
 from starlette.requests import Request
 
 from api.errors import BadParameter, Forbidden, Unauthenticated
@@ -43,7 +44,15 @@ class Identity:
     scope: Scope
 
 
-def identify(request: Request, parts: PartsOf) -> Identity:
+# Only so that the OpenAPI document says it; `identify` reads the header itself.
+_SCHEME = HTTPBearer(auto_error=False, description="A token of `courtyard token create`.")
+
+
+def identify(
+    request: Request,
+    parts: PartsOf,
+    _scheme: Annotated[object, Depends(_SCHEME)] = None,
+) -> Identity:
     """Who sent this request, by bearer token or session cookie; raises Unauthenticated."""
     bearer = _bearer(request)
     if bearer is not None:

@@ -351,7 +351,7 @@ class View:
         ports = sum(entry.devices.get("port", 0) for entry in self._entries)
         if not ports:
             return None
-        unknown = sum(use.ports_unknown for use in uses)
+        unknown = ports - sum(use.ports_known for use in uses)
         rest = self._say("of_n", n=grouped(ports))
         if unknown:
             rest += self._say("and_unknown", n=grouped(unknown))
@@ -473,8 +473,7 @@ class View:
         use = self._look.overview.use.get(entry.id, _NO_USE)
         total, online, unknown = self._states([entry], UP_KINDS)
         ports = entry.devices.get("port", 0)
-        ports_known = ports - use.ports_unknown
-        lamps_known = entry.lamps - use.lamps_unknown
+        lamps_known = use.lit + use.dark
         full = named(self._language, entry.name)
         mock = _MOCK.fullmatch(entry.id) if entry.synthetic else None
         severity, worst = "none", ""
@@ -489,7 +488,7 @@ class View:
             severity=severity,
             faults=(wrong.faults or wrong.suspected) if wrong is not None else 0,
             worst=worst,
-            charging=use.charging if ports_known else None,
+            charging=use.charging if use.ports_known else None,
             lit=use.lit if lamps_known > 0 else None,
             has_shed=ports > 0,
             up=int(online * 10 / total) if offline and total else None,
@@ -516,14 +515,14 @@ class View:
         else:
             parts.append(self._say("v_suspected", n=wrong.suspected))
         if ports:
-            parts.append(self._say("t_charging", n=use.charging, of=ports - use.ports_unknown))
+            parts.append(self._say("t_charging", n=use.charging, of=use.ports_known))
         else:
             parts.append(self._say("t_no_shed"))
         if entry.lamps:
-            known = entry.lamps - use.lamps_unknown
+            known = use.lit + use.dark
             parts.append(self._say("t_lit", n=use.lit, of=known))
-            if use.lamps_unknown:
-                parts.append(self._say("t_lamps_unknown", n=use.lamps_unknown))
+            if known < entry.lamps:
+                parts.append(self._say("t_lamps_unknown", n=entry.lamps - known))
         return self._say("comma").join(parts)
 
     # Ourselves

@@ -44,17 +44,20 @@ class Page:
         """The product's text for `word` in their language."""
         return say(self.language, word, **values)
 
+    def address(self, **changed: str) -> str:
+        """This page's address with these parameters, all others as they are."""
+        kept = [item for item in self.request.query_params.multi_items() if item[0] not in changed]
+        return f"{self.request.url.path}?{urlencode([*kept, *changed.items()])}"
+
     def render(self, template: str, status: int = 200, **values: object) -> Response:
         """The template as an answer."""
         html = _templates().get_template(template)
-        other: Language = "en" if self.language == "zh" else "zh"
-        kept = [item for item in self.request.query_params.multi_items() if item[0] != "lang"]
         text = html.render(
             page=self,
             t=partial(say, self.language),
             lang=self.language,
             asset=asset_address,
-            switch=f"?{urlencode([*kept, ('lang', other)])}",
+            switch=self.address(lang="en" if self.language == "zh" else "zh"),
             path=self.request.url.path,
             **values,
         )

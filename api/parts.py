@@ -86,6 +86,11 @@ class RegistryCopy:
         self._looked_s = float("-inf")
         self._known: Known | None = None
 
+    def look_again(self) -> None:
+        """Ask the database at the next `get`, however recent this copy is."""
+        with self._lock:
+            self._looked_s = float("-inf")
+
     def get(self, connection: Connection) -> Known:
         """Firms, compounds and fixtures, at most LOOK_AGAIN_S old."""
         with self._lock:

@@ -17,7 +17,7 @@ from devices.messages import Reason
 from devices.store.database import reading
 from devices.store.quarantine import Filter, Refused, find_refused, list_refused
 
-router = APIRouter(prefix="/v1", tags=["quarantine"])
+router = APIRouter(prefix="/v1", tags=["quarantine"], responses=shapes.PROBLEMS)
 
 
 @router.get("/quarantine")

@@ -13,7 +13,7 @@ from devices.sessions import Session
 from devices.store.database import reading
 from devices.store.sessions import Filter, list_sessions
 
-router = APIRouter(prefix="/v1", tags=["sessions"])
+router = APIRouter(prefix="/v1", tags=["sessions"], responses=shapes.PROBLEMS)
 
 
 @router.get("/compounds/{compound}/sessions")

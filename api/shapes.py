@@ -4,9 +4,11 @@ Instants are RFC 3339 UTC with milliseconds and Z. `null` is unknown. The shapes
 fields may be added, not renamed.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+PROBLEM_MEDIA_TYPE = "application/problem+json"
 
 Instant = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 Value = bool | int | float | str
@@ -370,3 +372,20 @@ class Problem(BaseModel):
     title: str
     status: int
     detail: str
+
+
+_PROBLEM = {PROBLEM_MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"description": why, "content": _PROBLEM}
+    for status, why in (
+        (401, "No token, or one that is unknown or revoked."),
+        (404, "Not there, or not yours: the answer is the same."),
+        (422, "A parameter or body that cannot be used; `errors` names it."),
+        (503, "The database does not answer."),
+    )
+}
+MOVED: dict[int | str, dict[str, Any]] = {
+    403: {"content": _PROBLEM, "description": "A viewer changes nothing."},
+    409: {"content": _PROBLEM, "description": "The state has moved on; `fault` is as it is now."},
+}

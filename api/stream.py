@@ -22,6 +22,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import Request
 
+from api import shapes
 from api.compounds import judge_is_blind
 from api.errors import Unauthenticated
 from api.identity import Reader, identify
@@ -39,7 +40,7 @@ RING = 2048  # events kept; a listener that is further behind gets `reset`
 ASK_AGAIN_S = 30.0  # how often it is checked that a listener still may listen
 RETRY_MS = 2000
 
-router = APIRouter(prefix="/v1", tags=["stream"])
+router = APIRouter(prefix="/v1", tags=["stream"], responses=shapes.PROBLEMS)
 
 
 class Found(NamedTuple):

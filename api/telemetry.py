@@ -16,7 +16,7 @@ from devices.store.database import reading
 from devices.store.devices import find_device
 from devices.telemetry import Bucket, Sample, SeriesQuery
 
-router = APIRouter(prefix="/v1", tags=["telemetry"])
+router = APIRouter(prefix="/v1", tags=["telemetry"], responses=shapes.PROBLEMS)
 
 MOST_DAYS = 366
 _EVERY = re.compile(r"([1-9]\d{0,4})(s|m|h)", re.ASCII)
@@ -24,7 +24,7 @@ _UNIT_S = {"s": 1, "m": 60, "h": 3600}
 _MOST_EVERY_S = 24 * 3600
 
 
-@router.get("/devices/{device}/telemetry", responses={503: {"model": shapes.Problem}})
+@router.get("/devices/{device}/telemetry")
 def get_series(
     parts: PartsOf,
     who: Reader,

@@ -22,7 +22,7 @@ from devices.store.usage import DeviceHour, Reporter, device_hours, reporters
 from devices.sun import lighting_hours
 from devices.usage import HOUR_MS, Figures, charging, gates, hour_of, lighting, merge
 
-router = APIRouter(prefix="/v1", tags=["usage"])
+router = APIRouter(prefix="/v1", tags=["usage"], responses=shapes.PROBLEMS)
 
 Bucket = Literal["hour", "day", "month"]
 

@@ -88,6 +88,7 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
+say(liveness.dataset.waitWord);
 const news = new EventSource("/v1/stream");
 news.addEventListener("ready", () => say(liveness.dataset.liveWord));
 for (const event of ["fault", "device", "platform", "reset"]) news.addEventListener(event, soon);

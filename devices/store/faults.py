@@ -26,7 +26,10 @@ class UnknownFault(LookupError):
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which faults are asked for; None leaves a question open. from/to: of when it was opened."""
+    """Which faults are asked for; None leaves a question open.
+
+    from/to: of when it was opened. is_open: not closed, whatever else.
+    """
 
     compound: str | None = None
     device: str | None = None
@@ -38,6 +41,7 @@ class Filter:
     from_ms: int | None = None
     to_ms: int | None = None
     suppressed: bool | None = None
+    is_open: bool = False
 
 
 def list_faults(
@@ -187,6 +191,8 @@ def _matching(scope: Scope, wanted: Filter) -> Select[Any]:
         query = query.where(faults.c.opened_at_ms >= wanted.from_ms)
     if wanted.to_ms is not None:
         query = query.where(faults.c.opened_at_ms < wanted.to_ms)
+    if wanted.is_open:
+        query = query.where(faults.c.state.in_(OPEN_STATES))
     if wanted.suppressed is not None:
         column = faults.c.suppressed_by
         query = query.where(column.is_not(None) if wanted.suppressed else column.is_(None))

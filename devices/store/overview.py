@@ -3,7 +3,7 @@
 What it costs grows with what is open and what exists, not with what has happened.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ from devices.messages import Value
 from devices.store.accounts import FORWARD, JUDGE, Follower, follower
 from devices.store.compounds import Directory, States, device_states
 from devices.store.faults import OPEN_STATES, fault_of
-from devices.store.schema import LIVE, device_state, devices, fault_events, faults
+from devices.store.schema import LIVE, devices, fault_events, faults
 from devices.store.scope import Scope
 from devices.usage import lit_lamps
 
@@ -38,13 +38,15 @@ class Fixture(NamedTuple):
 
 @dataclass(slots=True)
 class Use:
-    """What a compound's ports and lamps do now; lamps are counted, not their controllers."""
+    """What a compound's ports and lamps do now, as far as it is known.
+
+    charging, ports_known: ports. lit, dark: lamps, not their controllers. All others are unknown.
+    """
 
     charging: int = 0
-    ports_unknown: int = 0
+    ports_known: int = 0
     lit: int = 0
     dark: int = 0
-    lamps_unknown: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +245,7 @@ def _recovered(connection: Connection, scope: Scope, now_ms: int) -> tuple[Recov
             faults.c.suppressed_by.is_(None),
             scope.holds(faults.c.compound),
         )
-        .order_by(newest.c.id.desc())
+        .order_by(newest.c.at_ms.desc(), newest.c.id.desc())
         .limit(RECOVERED_SHOWN)
     )
     return tuple(Recovered(fault_of(row), row.name, row.over_at_ms) for row in rows)
@@ -259,35 +261,26 @@ def _use(
     blind: bool,
 ) -> dict[str, Use]:
     uses = {entry.id: Use() for entry in directory.visible(scope)}
-    told: set[int] = set()
-    state = device_state.c
-    rows = connection.execute(
-        select(state.device_no, state.state, state.latest).where(state.stream == LIVE)
+    # Straight from the driver: as SQLAlchemy's rows the same 6,768 take 13 ms instead of 4.
+    result = connection.exec_driver_sql(
+        f"SELECT device_no, latest FROM device_state WHERE stream = '{LIVE}' AND state = 'online'"  # noqa: S608
     )
-    for no, standing, latest in rows:
+    rows: Sequence[tuple[int, bytes]] = () if blind else result.cursor.fetchall()
+    result.close()
+    for no, latest in rows:
         fixture = fixtures.get(no)
         use = uses.get(fixture.compound) if fixture is not None else None
-        if fixture is None or use is None or blind or standing != "online":
+        if fixture is None or use is None:
             continue
-        told.add(no)
         if fixture.kind == "port":
+            use.ports_known += 1
             status = _port.decode(latest).port_status
             use.charging += status is not None and status[0] == "in_use"
         else:
             lit = _lit(fixture, _lamp.decode(latest), now_ms)
-            if lit is None:
-                use.lamps_unknown += fixture.lamps
-            else:
+            if lit is not None:
                 use.lit += lit
                 use.dark += fixture.lamps - lit
-    for no, fixture in fixtures.items():
-        use = uses.get(fixture.compound)
-        if no in told or use is None:
-            continue
-        if fixture.kind == "port":
-            use.ports_unknown += 1
-        else:
-            use.lamps_unknown += fixture.lamps
     return uses
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, LargeBinary, Row, Select, func, select
+from sqlalchemy import ColumnElement, Connection, LargeBinary, Row, Select, func, select
 
 from devices.store.schema import quarantine
 from devices.store.scope import Scope
@@ -84,11 +84,10 @@ def find_refused(connection: Connection, scope: Scope, refused: int) -> Refused 
 
 def _select(*, preview: bool) -> Select[Any]:
     column = quarantine.c
-    payload = (
-        func.substr(column.payload, 1, PREVIEW_BYTES, type_=LargeBinary)
-        if preview
-        else column.payload
-    )
+    payload: ColumnElement[bytes | None] = column.payload
+    if preview:
+        beginning = func.substr(column.payload, 1, PREVIEW_BYTES, type_=LargeBinary)
+        payload = func.coalesce(beginning, column.payload)  # SQLite: the beginning of b"" is NULL
     return select(
         column.id,
         column.received_at_ms,

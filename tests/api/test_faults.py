@@ -1,0 +1,253 @@
+import pytest
+from sqlalchemy import select, update
+
+from devices.store.schema import fault_events, faults, revisions
+from tests.api.cast import (
+    DAY_MS,
+    GATE,
+    LIANXIN,
+    MINUTE_MS,
+    NOW_MS,
+    PORT,
+    STRANGE_GATE,
+    XIANGYUNLI,
+    Cast,
+    a_fault,
+    a_fault_event,
+)
+
+
+def test_a_fault_has_its_names_its_evidence_and_what_happened_to_it(cast: Cast) -> None:
+    with cast.write() as connection:
+        a_fault(
+            connection,
+            "f",
+            device=PORT,
+            kind="port",
+            code="PORT_OVERTEMP",
+            severity="P1",
+            safety=True,
+            state="acknowledged",
+            acknowledged_at_ms=NOW_MS - MINUTE_MS,
+            acknowledged_by="li-min",
+            evidence={"port_temp_c": 91.5},
+            occurrences=2,
+            late=True,
+        )
+        a_fault_event(
+            connection,
+            "f",
+            was="open",
+            becomes="acknowledged",
+            reason="acknowledged",
+            actor="li-min",
+            note="on my way",
+        )
+    body = cast.client("operator").get("/v1/faults/f").json()
+    events = body.pop("events")
+    assert body == {
+        "id": "f",
+        "compound": XIANGYUNLI,
+        "device": PORT,
+        "kind": "port",
+        "code": "PORT_OVERTEMP",
+        "name": {"zh": "端口过温", "en": "Port over-temperature"},
+        "severity": "P1",
+        "safety": True,
+        "suspected": False,
+        "state": "acknowledged",
+        "since": "2026-11-23T11:31:10.000Z",
+        "opened_at": "2026-11-23T11:32:10.000Z",
+        "acknowledged_at": "2026-11-23T11:41:10.000Z",
+        "acknowledged_by": "li-min",
+        "cleared_at": None,
+        "closed_at": None,
+        "suppressed_by": None,
+        "shelved_until": None,
+        "assignee": None,
+        "resolution": None,
+        "occurrences": 2,
+        "late": True,
+        "responsible": "property",
+        "advice": {"zh": "断电并到场检查插座", "en": "Cut power; inspect the socket"},
+        "evidence": {"port_temp_c": 91.5},
+    }
+    assert [(e["from"], e["to"], e["reason"], e["actor"], e["note"]) for e in events] == [
+        (None, "acknowledged", "raised", "system", None),
+        ("open", "acknowledged", "acknowledged", "li-min", "on my way"),
+    ]
+    assert events[1]["at"] == "2026-11-23T11:42:10.000Z"
+
+
+def test_a_code_of_a_newer_version_is_shown_as_it_is(cast: Cast) -> None:
+    with cast.write() as connection:
+        a_fault(connection, "f", code="GATE_HAUNTED")
+    body = cast.client("operator").get("/v1/faults/f").json()
+    assert body["name"] == {"zh": "GATE_HAUNTED", "en": "GATE_HAUNTED"}
+    assert body["responsible"] is None
+    assert body["advice"] is None
+
+
+@pytest.mark.parametrize(
+    ("query", "ids"),
+    [
+        ("", ["new", "strange", "root", "old", "past"]),
+        (f"compound={XIANGYUNLI}", ["new", "root", "old", "past"]),
+        (f"device={PORT}", ["new"]),
+        ("state=closed", ["old", "past"]),
+        ("severity=P1", ["new"]),
+        ("kind=port", ["new"]),
+        ("code=GATE_TAMPER", ["strange"]),
+        ("firm=kangqiao", ["strange"]),
+        ("suppressed=true", ["strange"]),
+        ("suppressed=false", ["new", "root", "old", "past"]),
+        ("from=2026-11-23", ["new", "strange", "root"]),  # the district's midnight
+        ("from=2026-11-22T16:00:00Z", ["new", "strange", "root"]),
+        ("to=2026-11-23", ["old", "past"]),
+        ("from=2026-11-23T11:42:09Z&to=2027-01-01", ["new"]),
+        ("state=open&severity=P3", ["strange", "root"]),
+    ],
+)
+def test_the_filters_of_the_list(cast: Cast, query: str, ids: list[str]) -> None:
+    with cast.write() as connection:
+        a_fault(
+            connection,
+            "new",
+            device=PORT,
+            kind="port",
+            code="PORT_OVERTEMP",
+            severity="P1",
+            opened_at_ms=NOW_MS - 500,
+        )
+        a_fault(
+            connection,
+            "strange",
+            device=STRANGE_GATE,
+            compound=LIANXIN,
+            code="GATE_TAMPER",
+            opened_at_ms=NOW_MS - MINUTE_MS,
+            suppressed_by="root",
+        )
+        a_fault(connection, "root", opened_at_ms=NOW_MS - 2 * MINUTE_MS)
+        a_fault(connection, "old", state="closed", opened_at_ms=NOW_MS - 2 * DAY_MS)
+        a_fault(
+            connection,
+            "past",
+            state="closed",
+            stream="history-1",
+            opened_at_ms=NOW_MS - 3 * DAY_MS,
+        )
+    body = cast.client("operator").get(f"/v1/faults?{query}").json()
+    assert [item["id"] for item in body["items"]] == ids
+    assert "events" not in body["items"][0]
+
+
+def test_a_compound_has_a_list_of_its_own(cast: Cast) -> None:
+    with cast.write() as connection:
+        a_fault(connection, "f")
+        a_fault(connection, "g", device=STRANGE_GATE, compound=LIANXIN)
+    client = cast.client("operator")
+    body = client.get(f"/v1/compounds/{LIANXIN}/faults").json()
+    assert [item["id"] for item in body["items"]] == ["g"]
+    assert client.get(f"/v1/compounds/{LIANXIN}/faults?severity=P1").json()["items"] == []
+    assert client.get(f"/v1/compounds/{LIANXIN}/faults?compound={LIANXIN}").status_code == 422
+
+
+def test_acknowledging_moves_records_and_tells_the_judge(cast: Cast) -> None:
+    with cast.write() as connection:
+        a_fault(connection, "f")
+    answer = cast.client("yaxin").post("/v1/faults/f/acknowledge", json={"note": "on my way"})
+    assert answer.status_code == 200
+    body = answer.json()
+    assert body["state"] == "acknowledged"
+    assert body["acknowledged_by"] == "wang-jianguo"
+    assert body["acknowledged_at"] == "2026-11-23T11:42:10.000Z"
+    assert body["events"][-1] == {
+        "at": "2026-11-23T11:42:10.000Z",
+        "from": "open",
+        "to": "acknowledged",
+        "reason": "acknowledged",
+        "actor": "wang-jianguo",
+        "note": "on my way",
+        "evidence": None,
+    }
+    with cast.write() as connection:
+        told = connection.execute(select(revisions).where(revisions.c.what == "fault")).one()
+        assert told.subject == "f"
+        routed = connection.scalars(
+            select(fault_events.c.routed_at_ms).where(fault_events.c.fault == "f")
+        ).all()
+    assert routed == [None, None]  # alerts has not seen them yet
+
+
+def test_no_body_is_needed_to_acknowledge(cast: Cast) -> None:
+    with cast.write() as connection:
+        a_fault(connection, "f")
+    answer = cast.client("operator").post("/v1/faults/f/acknowledge")
+    assert (answer.status_code, answer.json()["state"]) == (200, "acknowledged")
+
+
+def test_a_cleared_safety_fault_is_closed_by_its_acknowledgement(cast: Cast) -> None:
+    with cast.write() as connection:
+        a_fault(connection, "f", state="cleared", safety=True, cleared_at_ms=NOW_MS - 1000)
+    body = cast.client("operator").post("/v1/faults/f/acknowledge").json()
+    assert (body["state"], body["closed_at"]) == ("closed", "2026-11-23T11:42:10.000Z")
+
+
+def test_who_comes_second_is_told_and_nothing_is_done(cast: Cast) -> None:
+    with cast.write() as connection:
+        a_fault(connection, "f")
+    cast.client("yaxin").post("/v1/faults/f/acknowledge")
+    answer = cast.client("operator").post("/v1/faults/f/acknowledge", json={"note": "me too"})
+    assert answer.status_code == 409
+    body = answer.json()
+    assert body["fault"]["acknowledged_by"] == "wang-jianguo"
+    assert body["fault"]["state"] == "acknowledged"
+    assert len(body["fault"]["events"]) == 2
+    with cast.write() as connection:
+        notes = connection.scalars(select(fault_events.c.note)).all()
+    assert "me too" not in notes
+
+
+def test_a_comment_keeps_the_state_and_may_follow_the_end(cast: Cast) -> None:
+    with cast.write() as connection:
+        a_fault(connection, "f", state="closed", closed_at_ms=NOW_MS - DAY_MS)
+    body = cast.client("yaxin").post("/v1/faults/f/comment", json={"note": " 已更换电锁 "}).json()
+    assert body["state"] == "closed"
+    assert body["closed_at"] == "2026-11-22T11:42:10.000Z"
+    assert body["events"][-1]["note"] == "已更换电锁"
+    assert body["events"][-1]["reason"] == "commented"
+
+
+def test_assigning_names_who_will_go(cast: Cast) -> None:
+    with cast.write() as connection:
+        a_fault(connection, "f")
+    client = cast.client("operator")
+    body = client.post("/v1/faults/f/assign", json={"assignee": "王建国"}).json()
+    assert (body["state"], body["assignee"]) == ("open", "王建国")
+    client.post("/v1/faults/f/close")
+    assert client.post("/v1/faults/f/assign", json={"assignee": "李敏"}).status_code == 409
+
+
+def test_closing_keeps_the_resolution_and_happens_once(cast: Cast) -> None:
+    with cast.write() as connection:
+        a_fault(connection, "f")
+    client = cast.client("yaxin")
+    body = client.post("/v1/faults/f/close", json={"resolution": "lock replaced"}).json()
+    assert (body["state"], body["resolution"]) == ("closed", "lock replaced")
+    assert body["acknowledged_by"] == "wang-jianguo"
+    again = client.post("/v1/faults/f/close")
+    assert again.status_code == 409
+    assert again.json()["fault"]["resolution"] == "lock replaced"
+
+
+def test_an_action_leaves_alone_what_the_judge_writes(cast: Cast) -> None:
+    with cast.write() as connection:
+        a_fault(connection, "f", occurrences=3, evidence={"silent_s": 90})
+    cast.client("operator").post("/v1/faults/f/acknowledge")
+    with cast.write() as connection:
+        row = connection.execute(select(faults)).one()
+        assert (row.occurrences, row.evidence, row.device) == (3, {"silent_s": 90}, GATE)
+        connection.execute(update(faults).values(severity="P2"))
+    body = cast.client("operator").post("/v1/faults/f/comment", json={"note": "still bad"}).json()
+    assert body["severity"] == "P2"

@@ -1,0 +1,110 @@
+import re
+
+import pytest
+from sqlalchemy import delete
+
+from devices.store.schema import cursors
+from tests.api.cast import GATE, NOW_MS, XIANGYUNLI, Cast, a_fault, a_judge
+from tests.api.test_errors import database_away
+
+
+def test_it_lives_also_while_the_database_does_not(cast: Cast) -> None:
+    with database_away(cast):
+        answer = cast.client(None).get("/livez")
+    assert (answer.status_code, answer.json()) == (200, {"status": "live"})
+
+
+@pytest.mark.parametrize(
+    ("age_ms", "status", "probe", "judge"),
+    [
+        (0, 200, True, True),
+        (15_000, 200, True, True),
+        (15_001, 503, False, True),
+        (59_999, 503, False, True),
+        (60_000, 503, False, False),
+    ],
+)
+def test_ready_while_a_probe_came_back_within_15_seconds(
+    cast: Cast, age_ms: int, status: int, probe: bool, judge: bool
+) -> None:
+    with cast.write() as connection:
+        a_judge(connection, watermark_ms=NOW_MS - age_ms)
+    answer = cast.client(None).get("/readyz")
+    assert answer.status_code == status
+    checks = answer.json()["checks"]
+    assert (checks["probe"]["ok"], checks["judge"]["ok"]) == (probe, judge)
+
+
+def test_not_ready_before_anything_was_judged(cast: Cast) -> None:
+    with cast.write() as connection:
+        connection.execute(delete(cursors))
+    answer = cast.client(None).get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["status"] == "not_ready"
+    assert answer.json()["checks"]["judge"]["detail"] == "has judged nothing yet"
+
+
+def test_a_telemetry_store_that_lags_only_degrades(cast: Cast) -> None:
+    with cast.write() as connection:
+        a_judge(connection, position=900)
+        a_judge(connection, name="forward", position=100, updated_at_ms=NOW_MS - 61_000)
+    answer = cast.client(None).get("/readyz")
+    assert answer.status_code == 200
+    assert (answer.json()["status"], answer.json()["degraded"]) == ("degraded", ["telemetry"])
+
+
+def test_a_telemetry_store_that_is_catching_up_is_fine(cast: Cast) -> None:
+    with cast.write() as connection:
+        a_judge(connection, position=900)
+        a_judge(connection, name="forward", position=100, updated_at_ms=NOW_MS - 1000)
+    assert cast.client(None).get("/readyz").json()["status"] == "ready"
+
+
+def test_not_ready_while_the_database_is_away_and_says_so(cast: Cast) -> None:
+    with database_away(cast):
+        answer = cast.client(None).get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["checks"] == {"database": {"ok": False, "detail": "does not answer"}}
+
+
+def value(text: str, name: str) -> float:
+    found = re.search(rf"^{re.escape(name)} (\S+)$", text, re.MULTILINE)
+    assert found is not None, f"{name} is not in\n{text}"
+    return float(found[1])
+
+
+def test_open_faults_are_a_metric_by_severity(cast: Cast) -> None:
+    with cast.write() as connection:
+        a_fault(connection, "a", severity="P2")
+        a_fault(connection, "b", code="GATE_TAMPER", severity="P2")
+        a_fault(connection, "c", code="GATE_PANIC", severity="P1", state="closed")
+    text = cast.client(None).get("/metrics").text
+    assert value(text, 'courtyard_faults_open{severity="P2"}') == 2
+    assert value(text, 'courtyard_faults_open{severity="P1"}') == 0
+
+
+def test_open_faults_are_unknown_while_the_database_is_away(cast: Cast) -> None:
+    cast.client(None).get("/metrics")
+    with database_away(cast):
+        answer = cast.client(None).get("/metrics")
+    assert answer.status_code == 200
+    assert "courtyard_faults_open{" not in answer.text
+
+
+def test_requests_are_counted_by_route_without_any_id(cast: Cast) -> None:
+    client = cast.client("operator")
+    client.get(f"/v1/devices/{GATE}")
+    client.get("/v1/devices/nobody")
+    client.get(f"/v1/{XIANGYUNLI}")
+    text = client.get("/metrics").text
+    route = 'courtyard_api_requests_total{method="GET",route="/v1/devices/{device}"'
+    assert value(text, f'{route},status="200"}}') == 1
+    assert value(text, f'{route},status="404"}}') == 1
+    assert value(text, 'courtyard_api_requests_total{method="GET",route="none",status="404"}') == 1
+    assert GATE not in text
+    assert XIANGYUNLI not in text
+
+
+def test_two_applications_count_apart(cast: Cast, demo: Cast) -> None:
+    cast.client("operator").get("/v1/compounds")
+    assert "/v1/compounds" not in demo.client(None).get("/metrics").text

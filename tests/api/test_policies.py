@@ -1,0 +1,251 @@
+"""Who may do what: one place decides, and every route says which policy is its own."""
+
+from collections.abc import Iterator
+
+import pytest
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+from sqlalchemy import select
+
+from api import identity
+from devices.store import tokens
+from devices.store.schema import fault_events
+from tests.api.cast import (
+    GATE,
+    LIANXIN,
+    NOW_MS,
+    STRANGE_GATE,
+    XIANGYUNLI,
+    Cast,
+    a_fault,
+    a_refusal,
+)
+
+ACTIONS = {
+    "acknowledge": {},
+    "comment": {"note": "on site"},
+    "assign": {"assignee": "zhao-min"},
+    "close": {},
+}
+# For every parameter in a path: what is yaxin's own, what is a stranger's, what does not exist.
+IDS = {
+    "compound": (XIANGYUNLI, LIANXIN, "atlantis"),
+    "device": (GATE, STRANGE_GATE, "atlantis-gate-1"),
+    "fault": ("own-fault", "strange-fault", "no-fault"),
+    "refused": ("1", "2", "3000"),
+}
+NEEDED = {"/v1/devices/{device}/telemetry": "?quantity=door_state"}
+
+
+def routes(cast: Cast) -> list[APIRoute]:
+    found = [route for route in cast.app.routes if isinstance(route, APIRoute)]
+    assert len(found) == len(cast.app.routes), "a route that no policy can be read from"
+    return found
+
+
+def policies(dependant: Dependant) -> Iterator[object]:
+    for inner in dependant.dependencies:
+        if inner.call in identity.POLICIES:
+            yield inner.call
+        yield from policies(inner)
+
+
+def test_every_route_declares_exactly_one_policy(cast: Cast) -> None:
+    for route in routes(cast):
+        assert len(set(policies(route.dependant))) == 1, f"{route.methods} {route.path}"
+
+
+def test_whatever_changes_something_takes_an_actor(cast: Cast) -> None:
+    for route in routes(cast):
+        if route.methods != {"GET"} and route.path not in ("/login", "/logout"):
+            assert set(policies(route.dependant)) == {identity.actor}, route.path
+
+
+def test_only_these_routes_are_open_to_everyone(cast: Cast) -> None:
+    public = {
+        route.path
+        for route in routes(cast)
+        if set(policies(route.dependant)) == {identity.everyone}
+    }
+    assert public == {
+        "/livez",
+        "/readyz",
+        "/metrics",
+        "/openapi.json",
+        "/docs",
+        "/assets/{name:path}",
+        "/login",
+        "/logout",
+    }
+
+
+def test_without_a_token_every_other_route_is_401_and_says_how(cast: Cast) -> None:
+    client = cast.client(None)
+    for route in routes(cast):
+        if set(policies(route.dependant)) == {identity.everyone}:
+            continue
+        (method,) = route.methods or ()
+        path = route.path.format(**{name: ids[0] for name, ids in IDS.items()})
+        answer = client.request(method, path)
+        assert answer.status_code == 401, path
+        assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+        assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+def with_rows(cast: Cast) -> None:
+    with cast.write() as connection:
+        a_fault(connection, "own-fault")
+        a_fault(connection, "strange-fault", device=STRANGE_GATE, compound=LIANXIN)
+        a_refusal(connection, 1)
+        a_refusal(connection, 2, compound=LIANXIN, device=STRANGE_GATE)
+
+
+def test_what_is_a_strangers_is_not_there_to_the_byte(cast: Cast) -> None:
+    with_rows(cast)
+    client = cast.client("yaxin")
+    tried = 0
+    for route in routes(cast):
+        (method,) = route.methods or ()
+        parameter = next((name for name in IDS if f"{{{name}}}" in route.path), None)
+        if parameter is None:
+            continue
+        tried += 1
+        action = route.path.rpartition("/")[2]
+        own, strange, unknown = (
+            client.request(
+                method,
+                route.path.format(**{parameter: id_}) + NEEDED.get(route.path, ""),
+                json=ACTIONS.get(action) if route.path.startswith("/v1") else None,
+                data={"note": "on site"} if not route.path.startswith("/v1") else None,
+            )
+            for id_ in IDS[parameter]
+        )
+        assert own.status_code in (200, 303, 409), (route.path, own.text)
+        assert strange.status_code == 404, route.path
+        assert strange.content == unknown.content, route.path
+        assert strange.headers == unknown.headers, route.path
+    assert tried > 15
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/devices?compound={}",
+        "/v1/faults?compound={}",
+        "/v1/accounting?compound={}",
+        "/v1/quarantine?compound={}",
+    ],
+)
+def test_a_filter_for_a_strangers_compound_is_404_like_one_for_none(cast: Cast, path: str) -> None:
+    client = cast.client("yaxin")
+    assert client.get(path.format(XIANGYUNLI)).status_code == 200
+    strange, unknown = (client.get(path.format(id_)) for id_ in (LIANXIN, "atlantis"))
+    assert strange.status_code == unknown.status_code == 404
+    assert strange.content == unknown.content
+
+
+@pytest.mark.parametrize("path", ["/v1/compounds", "/v1/devices", "/v1/faults", "/"])
+def test_a_filter_for_another_firm_is_404_like_one_for_none(cast: Cast, path: str) -> None:
+    client = cast.client("yaxin")
+    assert client.get(f"{path}?firm=yaxin").status_code == 200
+    strange, unknown = (client.get(f"{path}?firm={id_}") for id_ in ("kangqiao", "nobody"))
+    assert strange.status_code == unknown.status_code == 404
+    assert strange.content == unknown.content
+
+
+def test_a_firm_sees_nothing_of_a_stranger_in_any_list(cast: Cast) -> None:
+    with_rows(cast)
+    client = cast.client("yaxin")
+    for path in ("/v1/compounds", "/v1/devices", "/v1/faults", "/v1/quarantine", "/", "/faults"):
+        text = client.get(path).text
+        for name in (LIANXIN, "连心胡同", "Lianxin", STRANGE_GATE, "strange-fault"):
+            assert name not in text, (path, name)
+
+
+@pytest.mark.parametrize(("action", "body"), ACTIONS.items())
+def test_a_viewer_reads_everything_and_changes_nothing(
+    cast: Cast, action: str, body: dict[str, str]
+) -> None:
+    with_rows(cast)
+    client = cast.client("viewer")
+    assert client.get("/v1/faults/strange-fault").status_code == 200
+    answer = client.post(f"/v1/faults/own-fault/{action}", json=body)
+    assert answer.status_code == 403
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    with cast.write() as connection:
+        reasons = connection.scalars(select(fault_events.c.reason)).all()
+    assert set(reasons) == {"raised"}
+
+
+def test_a_visitor_of_a_demo_looks_at_everything_and_changes_nothing(demo: Cast) -> None:
+    with_rows(demo)
+    visitor = demo.neighbour()
+    assert visitor.get("/v1/compounds").json()["items"][0]["id"] == LIANXIN
+    assert visitor.get("/").status_code == 200
+    assert visitor.post("/v1/faults/own-fault/acknowledge").status_code == 401
+
+
+@pytest.mark.parametrize("host", ["localhost:8000", "127.0.0.1:8000", "[::1]:8000", "localhost"])
+def test_a_visitor_may_call_this_machine_by_any_of_its_own_names(demo: Cast, host: str) -> None:
+    assert demo.neighbour(host).get("/v1/compounds").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-Forwarded-For": "203.0.113.9"},  # a proxy on this machine makes everybody local
+        {"Forwarded": "for=203.0.113.9"},
+        {"Host": "rebound.example"},  # a page elsewhere whose name now resolves to us
+        {"Host": "localhost.example"},
+    ],
+)
+def test_who_only_seems_to_be_local_is_no_visitor(demo: Cast, headers: dict[str, str]) -> None:
+    assert demo.neighbour().get("/v1/compounds", headers=headers).status_code == 401
+
+
+def test_who_comes_from_afar_is_no_visitor(demo: Cast) -> None:
+    assert demo.client(None).get("/v1/compounds").status_code == 401
+
+
+def test_without_demo_nobody_is_a_visitor(cast: Cast) -> None:
+    assert cast.neighbour().get("/v1/compounds").status_code == 401
+
+
+@pytest.mark.parametrize("header", ["Bearer nonsense", "Bearer ", "Basic bGk6bWlu", "Bearer é"])
+def test_a_wrong_token_is_refused_also_where_visitors_are_let_in(demo: Cast, header: str) -> None:
+    answer = demo.neighbour().get(
+        "/v1/compounds", headers={b"Authorization": header.encode("latin-1")}
+    )
+    assert answer.status_code == 401
+    assert "error=" in answer.headers["WWW-Authenticate"]
+
+
+def test_a_revoked_token_ends_at_once(cast: Cast) -> None:
+    client = cast.client("kangqiao")
+    assert client.get("/v1/compounds").status_code == 200
+    with cast.write() as connection:
+        who = tokens.identify(connection, cast.tokens["kangqiao"], NOW_MS)
+        assert who is not None
+        tokens.revoke(connection, who.token_id, NOW_MS)
+    assert client.get("/v1/compounds").status_code == 401
+
+
+def test_what_nobodys_compound_sent_is_the_districts_alone(cast: Cast) -> None:
+    with cast.write() as connection:
+        a_refusal(connection, 9, compound="unassigned", device=None, reason="unknown_device")
+        a_fault(
+            connection,
+            "ours",
+            subject="platform",
+            device=None,
+            compound=None,
+            kind="platform",
+            code="SYS_PROBE_LOST",
+            severity="P2",
+        )
+    for name, sees in (("operator", 1), ("viewer", 1), ("yaxin", 0)):
+        client = cast.client(name)
+        assert len(client.get("/v1/quarantine").json()["items"]) == sees
+        assert len(client.get("/v1/faults?kind=platform").json()["items"]) == sees
+        found = client.get("/v1/quarantine?compound=unassigned")
+        assert found.status_code == (200 if sees else 404)
