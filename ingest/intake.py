@@ -133,6 +133,10 @@ class Intake:
             self._changed.notify()
 
     @property
+    def is_closed(self) -> bool:
+        return self._closed
+
+    @property
     def is_full(self) -> bool:
         return self._messages >= self._max_messages or self._bytes >= self._max_bytes
 

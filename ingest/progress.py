@@ -11,7 +11,7 @@ from enum import StrEnum
 class Verdict(StrEnum):
     FINE = "fine"
     RECONNECT = "reconnect"  # nothing came for one stall time
-    STUCK = "stuck"  # nor for another one after that: only a new process can help
+    STUCK = "stuck"  # nor for another one after that, or a thread hangs: a new process must help
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,18 +21,23 @@ class Seen:
     moved_at: a message or probe arrived, or an attempt to connect was refused: all of these prove
     that we work. connected_at: the connection that stands, None without one. excused: silence is
     expected (acks withheld because the journal cannot be written, or the broker forbids the probe).
+    round_at: when the network thread last came round; round_limit_s: how long that may take.
     """
 
     moved_at: float
     connected_at: float | None
+    round_at: float
+    round_limit_s: float
     excused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Its memory. silent_since: the silence counts from here. warned: it reconnected already."""
+    """Its memory. awake_since: we have been running since then. silent_since: the silence counts
+    from here. warned: it reconnected already."""
 
     looked_at: float
+    awake_since: float
     silent_since: float
     warned: bool = False
 
@@ -40,8 +45,10 @@ class Watch:
 def look(watch: Watch, seen: Seen, now: float, stall_s: float) -> tuple[Watch, Verdict]:
     """One look, several in each stall time."""
     if now - watch.looked_at >= stall_s:  # we were frozen, and could not have seen anything
-        return Watch(now, now), Verdict.FINE
+        return Watch(now, now, now), Verdict.FINE
     watch = replace(watch, looked_at=now)
+    if now - max(seen.round_at, watch.awake_since) > seen.round_limit_s:
+        return watch, Verdict.STUCK
     if seen.excused:
         return replace(watch, silent_since=now, warned=False), Verdict.FINE
     if seen.moved_at > watch.silent_since:

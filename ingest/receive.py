@@ -6,7 +6,7 @@ where paho's internals are not those that it was written for, plain paho does th
 
 Three threads. *network* is the only one that touches the client: it reads into the intake, sends
 the acknowledgements that it is handed, the probes, and connects again. *commit* empties the intake
-into the journal. *watch* writes the ticks, looks at the clock, and at the other two.
+into the journal. *watch* (ingest/watch.py) writes the ticks and looks at the clock and at the rest.
 
 A connection has a number, the epoch, counted up when it is accepted. An acknowledgement leaves
 only on the connection that its message came on: packet ids start again where the broker lost the
@@ -43,7 +43,7 @@ from devices.journal import CLOCK, DUP, LINK, PROBE, RETAINED, START, STOP, TICK
 from devices.store.journal import Draft
 from ingest.intake import Counters, GroupCommit, Intake, JournalPort
 from ingest.probe import Probes
-from ingest.progress import Seen, Verdict, Watch, look
+from ingest.progress import Seen, Verdict
 from ingest.publish_packets import (
     Cutter,
     MalformedPacket,
@@ -52,6 +52,7 @@ from ingest.publish_packets import (
     ack_block,
     add_message,
 )
+from ingest.watch import Duties, Watcher
 
 Clock = Callable[[], int]  # UTC epoch ms
 Protocol = Literal["auto", "5", "3.1.1"]
@@ -62,16 +63,16 @@ READ_BYTES = 256 * 1024
 READS_A_ROUND = 200  # plain paho reads one packet at a time
 GATHER_MAX_S = 0.02  # a commit that takes longer no longer holds up the reading
 # A batch costs about 0.2 ms of CPU whatever its size, so under load the reading rests in between:
-# 7.1 -> 4.2 µs a message at 45k messages/s. Only with the wide window of MQTT 5, which takes longer
+# 7.1 -> 4.1 µs a message at 45k messages/s. Only with the wide window of MQTT 5, which takes longer
 # to fill; with the 20 messages that a broker may have in flight on 3.1.1 it would throttle.
 REST_S = 0.005
 REST_BELOW_MESSAGES = WINDOW // 2
 CONNECT_TIMEOUT_S = 5.0
 CONNACK_TIMEOUT_S = 10.0
 STEADY_S = 10.0  # a connection that lasted this long sets the back-off to its start
-WEDGED_S = 20.0  # the network thread makes a round at least once a second
-WEDGED_CONNECTING_S = 60.0  # unless it looks up a name, which has no timeout
+LOOKUP_S = 40.0  # more time for the network thread while it connects: a name has no timeout
 LINGER_S = 1.0
+ERROR_PAUSE_S = 0.1  # an error of our own that comes again at once must not take a whole core
 
 # Of paho-mqtt 2.2.0; see `fingerprint`.
 PAHO_FINGERPRINT = "805ee8aac6e12c53486291da1a19e8633291bf945e11968adf6c066a46863ca3"
@@ -148,6 +149,7 @@ class Timers:
     probe_s: float = 5.0
     tick_s: float = 5.0
     stall_s: float = 15.0
+    wedged_s: float = 20.0  # the network thread comes round at least once a second
     reconnect_first_s: float = 1.0
     reconnect_max_s: float = 10.0
     commit_retry_max_s: float = 5.0
@@ -460,6 +462,7 @@ class Receiver:
         What could not be committed in time stays unacknowledged: the broker has it still.
         """
         if not self._started or self._ended.is_set():
+            self._close_wake()
             return
         deadline = time.monotonic() + timeout_s
         self._stop_by = deadline - min(1.0, timeout_s / 4)
@@ -475,8 +478,11 @@ class Receiver:
             if thread.is_alive():
                 log.error("receive_thread_did_not_end", thread=name)
         if not self._threads["network"].is_alive():
-            self._wake_r.close()
-            self._wake_w.close()
+            self._close_wake()
+
+    def _close_wake(self) -> None:
+        self._wake_r.close()
+        self._wake_w.close()
 
     def status(self) -> Status:
         return Status(
@@ -523,48 +529,48 @@ class Receiver:
     # -- watch thread -----------------------------------------------------------------------
 
     def _run_watch(self) -> None:
+        duties = Duties(
+            tick=lambda at_ms: self._put_control(TICK, {"at_ms": at_ms}),
+            clock_stepped=self._clock_stepped,
+            seen=self._seen,
+            act=self._act,
+        )
         timers = self._timers
-        pause_s = min(0.5, timers.stall_s / 4, timers.tick_s / 2)
-        now = time.monotonic()
-        watch = Watch(now, now)
-        next_tick_at = now + timers.tick_s
-        offset_s: float | None = None
-        while not self._ended.wait(pause_s):
-            if self._stopping.is_set():
-                continue
-            now = time.monotonic()
-            at_ms = self._clock()
-            if time.monotonic() - now < pause_s:  # else we were held up between the two clocks
-                offset_before_s, offset_s = offset_s, at_ms / 1000 - now
-                if offset_before_s is not None:
-                    self._look_at_clock(offset_s - offset_before_s, at_ms)
-            if now >= next_tick_at:
-                next_tick_at = max(next_tick_at + timers.tick_s, now)
-                self._put_control(TICK, {"at_ms": at_ms})
-            if self._is_wedged(now):
-                log.critical("receive_network_thread_wedged", silent_s=round(now - self._round_at))
-                self._on_stuck()
-                return
-            seen = Seen(self._moved_at, self._connected_at, self._is_silence_expected())
-            watch, verdict = look(watch, seen, now, timers.stall_s)
-            if verdict is not Verdict.FINE:
-                self.counters.stalls += 1
-                log.error("receive_stalled", silent_s=timers.stall_s, then=str(verdict))
-                if verdict is Verdict.STUCK:
-                    self._on_stuck()
-                    return
-                self._reconnect_asked.set()
-                self._wake()
+        Watcher(
+            self._clock,
+            duties,
+            tick_s=timers.tick_s,
+            stall_s=timers.stall_s,
+            clock_step_s=timers.clock_step_s,
+        ).run(self._stopping)
 
-    def _look_at_clock(self, step_s: float, at_ms: int) -> None:
-        if abs(step_s) > self._timers.clock_step_s:
-            self.counters.clock_steps += 1
-            log.warning("clock_stepped", step_s=round(step_s, 1))
-            self._put_control(CLOCK, {"step_s": round(step_s), "at_ms": at_ms})
+    def _clock_stepped(self, step_s: float, at_ms: int) -> None:
+        self.counters.clock_steps += 1
+        log.warning("clock_stepped", step_s=round(step_s, 1))
+        self._put_control(CLOCK, {"step_s": round(step_s), "at_ms": at_ms})
 
-    def _is_wedged(self, now: float) -> bool:
-        limit_s = WEDGED_CONNECTING_S if self._attempting else WEDGED_S
-        return now - self._round_at > limit_s
+    def _seen(self) -> Seen:
+        return Seen(
+            moved_at=self._moved_at,
+            connected_at=self._connected_at,
+            round_at=self._round_at,
+            round_limit_s=self._timers.wedged_s + (LOOKUP_S if self._attempting else 0.0),
+            excused=self._is_silence_expected(),
+        )
+
+    def _act(self, verdict: Verdict) -> None:
+        self.counters.stalls += 1
+        log.error(
+            "receive_stalled",
+            then=str(verdict),
+            silent_s=round(time.monotonic() - self._moved_at, 1),
+            network_thread_silent_s=round(time.monotonic() - self._round_at, 1),
+        )
+        if verdict is Verdict.STUCK:
+            self._on_stuck()
+        else:
+            self._reconnect_asked.set()
+            self._wake()
 
     def _is_silence_expected(self) -> bool:
         """Acknowledgements are withheld, so the broker stops; or it forbids our probe."""
@@ -592,7 +598,11 @@ class Receiver:
             except Exception:
                 self.counters.errors += 1
                 log.exception("receive_network_error")
-                self._drop_link("error in the network thread")
+                try:
+                    self._drop_link("error in the network thread")
+                except Exception:
+                    log.exception("receive_network_error")
+                self._ended.wait(ERROR_PAUSE_S)
 
     def _round(self, *, taking: bool) -> None:
         """Waits until there is something to do, at most a second, and does it."""
@@ -761,6 +771,7 @@ class Receiver:
             client.username_pw_set(broker.username, broker.password)
         if broker.tls:
             client.tls_set_context(ssl.create_default_context(cafile=broker.cafile))
+        client.on_socket_open = _send_without_delay
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_subscribe = self._on_subscribe
@@ -790,10 +801,11 @@ class Receiver:
         except (OSError, ValueError) as error:  # refused, unreachable, unknown name, certificate
             self._linked = False
             self.counters.connection_attempts_failed += 1
+            self._moved_at = time.monotonic()
             self._back_off(_reason(error))
         finally:
             self._attempting = False
-            self._moved_at = self._attempted_at = self._round_at = time.monotonic()
+            self._attempted_at = self._round_at = time.monotonic()
 
     def _back_off(self, trouble: str) -> None:
         """Sets when to try again; one line in the log for a state, not for each try."""
@@ -951,8 +963,9 @@ class Receiver:
 
     def _drain(self) -> None:
         """The end: what was read is committed and acknowledged, or left to the broker."""
-        self._put_control(STOP, {"at_ms": self._clock()})
-        self._intake.close()
+        if not self._intake.is_closed:
+            self._put_control(STOP, {"at_ms": self._clock()})
+            self._intake.close()
         deadline = self._stop_by or time.monotonic()
         while not self._commit_over.is_set() and time.monotonic() < deadline:
             self._round(taking=False)
@@ -978,6 +991,12 @@ class Receiver:
                 rest.settimeout(0.2)
                 while time.monotonic() < end and rest.recv(READ_BYTES):
                     pass
+
+
+def _send_without_delay(_client: paho.Client, _data: object, sock: object) -> None:
+    """Acknowledgements and probes are small: held back for each other they cost 40 ms."""
+    if isinstance(sock, socket.socket):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def _reason(error: OSError | ValueError) -> str:

@@ -149,7 +149,10 @@ class Mosquitto(Server):
 
 
 class Nats(Server):
-    """nats-server from the wheel, as the embedded broker starts it; speaks MQTT 3.1.1 only."""
+    """nats-server from the wheel, much as the embedded broker starts it; MQTT 3.1.1 only.
+
+    It sends again what was not acknowledged when `ack_wait` has passed, and not at a reconnect.
+    """
 
     name = "nats"
     speaks = ("3.1.1",)
@@ -166,7 +169,7 @@ class Nats(Server):
         conf.write_text(
             f'listen: "{HOST}:-1"\nserver_name: "test"\nmax_payload: 4MB\n'
             f'jetstream {{ store_dir: "{self.directory}/store" }}\n'
-            f'mqtt {{ listen: "{HOST}:{self.port}", ack_wait: "10m", max_ack_pending: 1000 }}\n'
+            f'mqtt {{ listen: "{HOST}:{self.port}", ack_wait: "1s", max_ack_pending: 1000 }}\n'
         )
         return [self._binary, "-c", str(conf)]
 

@@ -56,6 +56,7 @@ class Wire:
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
         sock.settimeout(TIMEOUT_S)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def send(self, data: bytes) -> None:
         self.sock.sendall(data)
@@ -150,7 +151,7 @@ class ScriptedBroker:
         self.port: int = self._listener.getsockname()[1]
         self.errors: list[BaseException] = []
         self.connections = 0
-        self._wires: list[Wire] = []
+        self.wires: list[Wire] = []
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()
 
@@ -170,7 +171,7 @@ class ScriptedBroker:
             if self._context is not None:
                 sock = self._context.wrap_socket(sock, server_side=True)
             wire = Wire(sock)
-            self._wires.append(wire)
+            self.wires.append(wire)
             self._script(wire)
         except (EOFError, OSError):
             pass  # the client went away, or we did
@@ -191,7 +192,7 @@ class ScriptedBroker:
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        for wire in self._wires:
+        for wire in self.wires:
             with suppress(OSError):
                 wire.sock.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:

@@ -6,14 +6,16 @@ from ingest.progress import Seen, Verdict, Watch, look
 
 FINE, RECONNECT, STUCK = Verdict.FINE, Verdict.RECONNECT, Verdict.STUCK
 STALL_S = 15.0
+ROUND_LIMIT_S = 20.0
 
 
 def verdicts(steps: list[tuple[float, float, float | None, bool]]) -> list[Verdict]:
     """Each step: now, moved_at, connected_at, excused; the watch begins at 0."""
-    watch = Watch(0.0, 0.0)
+    watch = Watch(0.0, 0.0, 0.0)
     given = []
     for now, moved_at, connected_at, excused in steps:
-        watch, verdict = look(watch, Seen(moved_at, connected_at, excused), now, STALL_S)
+        seen = Seen(moved_at, connected_at, now, ROUND_LIMIT_S, excused)
+        watch, verdict = look(watch, seen, now, STALL_S)
         given.append(verdict)
     return given
 
@@ -58,3 +60,24 @@ def test_silence_costs_a_connection_and_then_the_process(
     steps: list[tuple[float, float, float | None, bool]], expected: list[Verdict]
 ) -> None:
     assert verdicts(steps) == expected
+
+
+@pytest.mark.parametrize(
+    ("looks", "round_at", "expected"),
+    [
+        # the network thread has not come round for more than 20 s, connected or not
+        ([10, 20, 25], 0, [FINE, FINE, STUCK]),
+        ([10, 20, 25], 9, [FINE, FINE, FINE]),
+        # after two frozen minutes it has the whole time again
+        ([5, 125, 135, 144, 150], 4, [FINE, FINE, FINE, FINE, STUCK]),
+    ],
+)
+def test_a_network_thread_that_hangs_costs_the_process(
+    looks: list[float], round_at: float, expected: list[Verdict]
+) -> None:
+    watch = Watch(0.0, 0.0, 0.0)
+    given = []
+    for now in looks:
+        watch, verdict = look(watch, Seen(0.0, None, round_at, ROUND_LIMIT_S), now, STALL_S)
+        given.append(verdict)
+    assert given == expected
