@@ -43,6 +43,7 @@ DISTRICT = {
     "gateway": 225,
     "compound": 225,
     "link": 359,
+    "node": 5_168,  # everything that sends messages of its own
 }
 DOOR_ANOMALIES = ("door_held_open", "door_forced")
 # Sessions that end for these reasons are facts of their own (domain.md §7.2: 1 % of all).
@@ -877,7 +878,7 @@ class Rates:
 
 NONE = Rates({}, {})
 REAL = Rates(
-    {row.kind: row.year * DISTRICT.get(row.of, 6_768) / YEAR_H for row in ANOMALIES},
+    {row.kind: row.year * DISTRICT[row.of] / YEAR_H for row in ANOMALIES},
     {row.kind: row.minutes for row in ANOMALIES},
 )
 DEMO = Rates(
@@ -900,7 +901,7 @@ class _Fate:
             subjects = self.subjects[row.of]
             if rate <= 0 or not subjects:
                 continue
-            share = len(subjects) / DISTRICT.get(row.of, 6_768)
+            share = len(subjects) / DISTRICT[row.of]
             total += rate * min(1.0, max(share, fleet.rates.least_share))
             self.rows.append(row)
             self.edges.append(total)

@@ -2,8 +2,8 @@
 
 A queue holds, for every device, when it next does something; the earliest is taken, does it, and
 says when it comes again. What the devices send on the way is yielded in order. The same registry,
-seed, start and rates give the same messages to the byte. A district's day is 2.6 million messages,
-so what happens per message is kept to a few calls: measured 7 µs a message.
+seed, start and rates give the same messages to the byte. A district's day is 2.9 million messages,
+so what happens per message is kept to a few calls: measured 8 to 11 µs, half a minute for the day.
 """
 
 from __future__ import annotations

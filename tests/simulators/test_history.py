@@ -114,7 +114,8 @@ def test_chunks_follow_each_other_without_a_seam() -> None:
 
 
 def test_it_stops_when_asked_and_says_how_far_it_came() -> None:
-    sink, seen = FakeSink(), []
+    sink = FakeSink()
+    seen: list[int] = []
     written = write_history(
         a_fleet(compounds=60),
         START_MS,
