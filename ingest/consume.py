@@ -155,6 +155,8 @@ class Consumer:
             self.progress.reloads += 1
         cursor = self._cursor
         self._journal_id = head.journal_id
+        if self._decodes is not None:
+            self._decodes.clear()
         if cursor is None:
             self._position = 0
         elif cursor.journal_id == head.journal_id:

@@ -1,50 +1,49 @@
-"""Decoded once, read twice: forward usually finds what the judge has just decoded."""
+"""Decoded once, read twice: forward takes over what the judge has just read and decoded."""
 
 import threading
 import time
 from collections.abc import Sequence
 
-from devices import journal
 from devices.journal import Record
 from devices.messages import Decoded, Reading
 
-KEPT_MESSAGES = 20_000  # about 30 MB; a follower that lags behind this decodes for itself
+KEPT_MESSAGES = 40_000  # about 30 MB; a follower that lags behind this reads for itself
 PATIENCE_S = 2.0  # so long without anything decoded, and whoever waits for it goes on alone
+
+Said = tuple[Record, Sequence[Decoded | Reading]]
 
 
 class SharedDecodes:
-    """The decoded messages of the newest records, for one reader beside the one that made them."""
+    """The newest records with what they say, for one reader beside the one that decoded them."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._kept: dict[int, Sequence[Decoded | Reading]] = {}
+        self._kept: dict[int, Said] = {}
         self._messages = 0
         self._newest = 0
         self._put_s = time.monotonic()
-
-    def will_come(self, record: Record) -> bool:
-        """Whether the judge has yet to decode this record, and is at work."""
-        return record.id > self._newest and time.monotonic() - self._put_s < PATIENCE_S
 
     def put(self, record: Record, decoded: Sequence[Decoded | Reading]) -> None:
         with self._lock:
             self._newest = record.id
             self._put_s = time.monotonic()
-            if record.kind != journal.MESSAGES:
-                return
-            self._kept[record.id] = decoded
-            self._messages += len(decoded)
+            self._kept[record.id] = (record, decoded)
+            self._messages += record.count
             while self._messages > KEPT_MESSAGES:
-                oldest = next(iter(self._kept))
-                self._messages -= len(self._kept.pop(oldest))
+                oldest, _ = self._kept.pop(next(iter(self._kept)))
+                self._messages -= oldest.count
 
-    def take(self, record: Record) -> Sequence[Decoded | Reading] | None:
-        """What was decoded of this record, once; None if nobody did, or too long ago."""
+    def take(self, record_id: int) -> Said | None:
+        """This record, once; None if nobody has decoded it yet, or too long ago."""
         with self._lock:
-            decoded = self._kept.pop(record.id, None)
-            if decoded is not None:
-                self._messages -= len(decoded)
-            return decoded
+            said = self._kept.pop(record_id, None)
+            if said is not None:
+                self._messages -= said[0].count
+            return said
+
+    def will_come(self, record_id: int) -> bool:
+        """Whether the judge has yet to read this record, and is at work."""
+        return record_id > self._newest and time.monotonic() - self._put_s < PATIENCE_S
 
     def clear(self) -> None:
         """Forget everything: the journal or the registry is another one."""

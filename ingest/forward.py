@@ -25,7 +25,7 @@ from devices.store.database import DatabaseAway
 from devices.store.journal import JournalError
 from devices.telemetry import Point, Retry, TelemetryError, TelemetryWriter, TooLarge
 from ingest.decode import Decoder
-from ingest.decoding import SharedDecodes
+from ingest.decoding import Said, SharedDecodes
 from ingest.judge.timing import event_time
 from ingest.ports import Bell, Clock, JournalSource
 
@@ -33,7 +33,7 @@ log = structlog.get_logger()
 
 REQUEST_POINTS = 5000
 GATHER_S = 0.3  # a larger request is cheaper a point, and this is soon enough to be seen
-READ_RECORDS = 16
+READ_RECORDS = 4
 BACK_OFF_CAP_S = 60.0
 LOOK_EVERY_S = 1.0
 PAUSED_S = 60.0  # until a refused token or bucket is tried again
@@ -105,13 +105,13 @@ class Forwarder:
             try:
                 if not self._loaded:
                     self._load(source)
-                if self.step(source, stop):
-                    failures = 0
-                    # A backlog is written without a pause; at the head, let some gather.
-                    if source.head().id - self.progress.position < READ_RECORDS:
-                        stop.wait(self._gather_s)
-                else:
+                written = self.step(source, stop)
+                if written is None:
                     heard = bell.wait(heard, 1.0)
+                    continue
+                failures = 0
+                if written < REQUEST_POINTS:  # at the head: let some gather
+                    stop.wait(self._gather_s)
             except (DatabaseAway, JournalError) as error:
                 self._loaded = False
                 if failures == 0:
@@ -122,39 +122,45 @@ class Forwarder:
     def drain(self, source: JournalSource, stop: threading.Event) -> None:
         """Write all that `source` has."""
         self._load(source)
-        while not stop.is_set() and self.step(source, stop):
+        while not stop.is_set() and self.step(source, stop) is not None:
             pass
 
-    def step(self, source: JournalSource, stop: threading.Event) -> bool:
-        """Write one request's worth; whether there was anything to read."""
+    def step(self, source: JournalSource, stop: threading.Event) -> int | None:
+        """Write one request: how many points that was; None if there was nothing to read."""
         points: list[Point] = []
         position, jseq = self.progress.position, self.progress.jseq
         newest_ms = self.progress.newest_received_ms
         while len(points) < REQUEST_POINTS:
-            records = source.read(position, READ_RECORDS)
-            for record in records:
-                if self._decodes is not None and self._decodes.will_come(record):
-                    records = []  # decoding it here as well would cost as much as judging it
-                    break
-                points += self._points(record)
+            found = self._next(source, position)
+            for record, decoded in found:
+                self._add_points(points, record, decoded)
                 position = record.id
                 if record.kind == MESSAGES:
                     jseq = record.first_jseq + record.count - 1
                     if record.messages:
                         newest_ms = record.messages[-1].received_ms
-                if len(points) >= REQUEST_POINTS:
-                    break
-            if len(records) < READ_RECORDS:
+            if not found:
                 break
         if position == self.progress.position:
-            return False
+            return None
         if points and not self._write(points, stop):
-            return True  # stopped in the middle: not confirmed, so the cursor stays
+            return 0  # stopped in the middle: not confirmed, so the cursor stays
         progress = self.progress
         progress.position, progress.jseq, progress.newest_received_ms = position, jseq, newest_ms
         memory = _pack({"confirmed": progress.confirmed, "dead": progress.dead})
         self._store.move(Position(self._journal_id, position, memory), jseq, self._clock())
-        return True
+        return len(points)
+
+    def _next(self, source: JournalSource, position: int) -> list[Said]:
+        """The records after `position`: from the judge if it has them, else from the journal."""
+        shared = self._decodes
+        if shared is not None:
+            said = shared.take(position + 1)
+            if said is not None:
+                return [said]
+            if shared.will_come(position + 1):
+                return []  # reading and decoding it here as well would cost as much as judging it
+        return [(record, self._decode(record)) for record in source.read(position, READ_RECORDS)]
 
     def _load(self, source: JournalSource) -> None:
         head = source.head()
@@ -169,13 +175,9 @@ class Forwarder:
                 progress.position = known.position
         self._loaded = True
 
-    def _points(self, record: Record) -> list[Point]:
-        if record.kind != MESSAGES:
-            return []
-        decoded = self._decodes.take(record) if self._decodes is not None else None
-        if decoded is None:
-            decoded = self._decode(record)
-        points: list[Point] = []
+    def _add_points(
+        self, points: list[Point], record: Record, decoded: Sequence[Decoded | Reading]
+    ) -> None:
         add = points.append
         for raw, said in zip(record.messages, decoded, strict=True):
             if raw.received_ms < self._since_ms:
@@ -186,9 +188,10 @@ class Forwarder:
                 add(Point(device.kind, device.compound, device.id, at_ms, said.values))
             elif said.reason is None:
                 _add_points(points, raw, said)
-        return points
 
     def _decode(self, record: Record) -> Sequence[Decoded | Reading]:
+        if not record.messages:
+            return ()
         now_s = time.monotonic()
         if self._decoder is None or now_s - self._looked_s >= LOOK_EVERY_S:
             self._looked_s = now_s
