@@ -27,6 +27,7 @@ from devices.store.overview import (
     Placed,
     Recovered,
     Use,
+    UseCounter,
     is_blind,
     read_overview,
 )
@@ -68,7 +69,13 @@ class OverviewCopy:
         self._registry = registry
         self._lock = threading.Lock()
         self._looks: dict[Scope, tuple[float, Look]] = {}  # as many as there are firms, and one
+        self._counter = UseCounter()
         self._heads: deque[tuple[float, int]] = deque(maxlen=120)
+
+    def look_again(self) -> None:
+        """Ask the database at the next `get`, however recent these copies are."""
+        with self._lock:
+            self._looks.clear()
 
     def get(self, scope: Scope) -> Look:
         """How `scope` stands now."""
@@ -91,6 +98,7 @@ class OverviewCopy:
                 scope,
                 known.directory,
                 known.fixtures,
+                self._counter,
                 at_ms,
                 blind_after_ms=BLIND_AFTER_MS,
             )

@@ -52,7 +52,7 @@ class Dependencies:
 
     journal: None when it is not on this machine. secret_key: signs cursors, at least 16 bytes.
     demo: visitors from loopback may look at everything without a token. poll_s: how often the
-    stream looks for news.
+    stream looks for news. ask_again_s: how often a listener must prove anew that it may listen.
     """
 
     engine: Engine
@@ -63,6 +63,7 @@ class Dependencies:
     demo: bool
     version: str
     poll_s: float = 1.0
+    ask_again_s: float = 30.0
 
     def __post_init__(self) -> None:
         if len(self.secret_key) < 16:

@@ -37,7 +37,6 @@ from devices.store.stream import FaultNews, StateNews, Watcher
 log = structlog.get_logger()
 
 RING = 2048  # events kept; a listener that is further behind gets `reset`
-ASK_AGAIN_S = 30.0  # how often it is checked that a listener still may listen
 RETRY_MS = 2000
 
 router = APIRouter(prefix="/v1", tags=["stream"], responses=shapes.PROBLEMS)
@@ -107,7 +106,7 @@ class Stream:
         return f"{self._poller}-{number}"
 
     async def listen(
-        self, place: int | None, scope: Scope, wait_s: float = ASK_AGAIN_S
+        self, place: int | None, scope: Scope, wait_s: float
     ) -> AsyncIterator[ServerSentEvent | None]:
         """What concerns `scope`, from number `place` on. None after `wait_s` without a look up."""
         self.listeners += 1
@@ -176,11 +175,11 @@ async def listen(
     stream: Stream = request.app.state.stream
     place = stream.place(last_event_id)
     checked_s = asyncio.get_running_loop().time()
-    async for event in stream.listen(place, who.scope):
+    async for event in stream.listen(place, who.scope, parts.deps.ask_again_s):
         if event is not None:
             yield event
         now_s = asyncio.get_running_loop().time()
-        if now_s - checked_s >= ASK_AGAIN_S:
+        if now_s - checked_s >= parts.deps.ask_again_s:
             checked_s = now_s
             try:
                 again = await to_thread.run_sync(identify, request, parts)

@@ -109,6 +109,88 @@ _port = msgspec.msgpack.Decoder(_Port)
 _lamp = msgspec.msgpack.Decoder(_Lamp)
 
 
+class _Known(NamedTuple):
+    """value: 1 for a port in use; lamps that burn. later: what holds after until_ms."""
+
+    latest: bytes
+    value: int | None
+    until_ms: float = float("inf")
+    later: int | None = None
+
+
+class UseCounter:
+    """Counts what ports and lamps do, and remembers what it has decoded.
+
+    From one look to the next few devices have spoken: to compare their bytes instead of decoding
+    all of them takes 2 ms for a district instead of 10. One caller at a time.
+    """
+
+    def __init__(self) -> None:
+        self._fixtures: Mapping[int, Fixture] = {}
+        self._known: dict[int, _Known] = {}
+
+    def count(
+        self,
+        connection: Connection,
+        scope: Scope,
+        directory: Directory,
+        fixtures: Mapping[int, Fixture],
+        now_ms: int,
+    ) -> dict[str, Use]:
+        """Compound in scope -> what its ports and lamps do, as far as they are online."""
+        if fixtures is not self._fixtures:
+            self._fixtures, self._known = fixtures, {}
+        uses = {entry.id: Use() for entry in directory.visible(scope)}
+        # Straight from the driver: as SQLAlchemy's rows the same 6,768 take 13 ms instead of 4.
+        result = connection.exec_driver_sql(
+            "SELECT device_no, latest FROM device_state WHERE stream = 'live' AND state = 'online'"
+        )
+        rows: Sequence[tuple[int, bytes]] = result.cursor.fetchall()
+        result.close()
+        for no, latest in rows:
+            fixture = fixtures.get(no)
+            if fixture is None:
+                continue
+            use = uses.get(fixture.compound)
+            if use is None:
+                continue
+            known = self._known.get(no)
+            if known is None or known.latest != latest:
+                known = self._known[no] = _decode(fixture, latest)
+            if fixture.kind == "port":
+                use.ports_known += 1
+                use.charging += known.value == 1
+                continue
+            lit = known.value if now_ms <= known.until_ms else known.later
+            if lit is not None:
+                use.lit += lit
+                use.dark += fixture.lamps - lit
+        return uses
+
+
+def _decode(fixture: Fixture, latest: bytes) -> _Known:
+    """What its latest values say, as usage counts it; None is unknown."""
+    if fixture.kind == "port":
+        status = _port.decode(latest).port_status
+        return _Known(latest, int(status is not None and status[0] == "in_use"))
+    lamp = _lamp.decode(latest)
+    switch = lamp.switch_state[0] if lamp.switch_state is not None else None
+    if switch == "off":
+        return _Known(latest, 0)
+    by_switch = fixture.lamps if switch in ("on", "low") else None
+    if fixture.nominal_w is None or lamp.power_w is None:
+        return _Known(latest, by_switch)
+    power_w, at_ms = lamp.power_w
+    dim_pct = lamp.dim_level_pct[0] if lamp.dim_level_pct is not None else 0
+    lit = lit_lamps(
+        power_w,
+        fixture.nominal_w * fixture.lamps,
+        dim_pct / 100 if dim_pct > 0 else 1.0,
+        fixture.lamps,
+    )
+    return _Known(latest, lit, at_ms + FRESH_INTERVALS * fixture.interval_s * 1000, by_switch)
+
+
 def read_fixtures(connection: Connection) -> dict[int, Fixture]:
     """Device number -> port or lamp. Made to be kept as long as the registry stays the same."""
     column = devices.c
@@ -132,6 +214,7 @@ def read_overview(
     scope: Scope,
     directory: Directory,
     fixtures: Mapping[int, Fixture],
+    counter: UseCounter,
     now_ms: int,
     *,
     blind_after_ms: int,
@@ -144,7 +227,7 @@ def read_overview(
     explained = _explained(connection, scope)
     return Overview(
         states=device_states(connection, scope),
-        use=_use(connection, scope, directory, fixtures, now_ms, blind=blind),
+        use={} if blind else counter.count(connection, scope, directory, fixtures, now_ms),
         open_faults=_open_faults(connection, scope),
         suppressed=sum(explained.values()),
         worst=_worst(connection, scope, explained),
@@ -249,57 +332,3 @@ def _recovered(connection: Connection, scope: Scope, now_ms: int) -> tuple[Recov
         .limit(RECOVERED_SHOWN)
     )
     return tuple(Recovered(fault_of(row), row.name, row.over_at_ms) for row in rows)
-
-
-def _use(
-    connection: Connection,
-    scope: Scope,
-    directory: Directory,
-    fixtures: Mapping[int, Fixture],
-    now_ms: int,
-    *,
-    blind: bool,
-) -> dict[str, Use]:
-    uses = {entry.id: Use() for entry in directory.visible(scope)}
-    # Straight from the driver: as SQLAlchemy's rows the same 6,768 take 13 ms instead of 4.
-    result = connection.exec_driver_sql(
-        f"SELECT device_no, latest FROM device_state WHERE stream = '{LIVE}' AND state = 'online'"  # noqa: S608
-    )
-    rows: Sequence[tuple[int, bytes]] = () if blind else result.cursor.fetchall()
-    result.close()
-    for no, latest in rows:
-        fixture = fixtures.get(no)
-        use = uses.get(fixture.compound) if fixture is not None else None
-        if fixture is None or use is None:
-            continue
-        if fixture.kind == "port":
-            use.ports_known += 1
-            status = _port.decode(latest).port_status
-            use.charging += status is not None and status[0] == "in_use"
-        else:
-            lit = _lit(fixture, _lamp.decode(latest), now_ms)
-            if lit is not None:
-                use.lit += lit
-                use.dark += fixture.lamps - lit
-    return uses
-
-
-def _lit(fixture: Fixture, latest: _Lamp, now_ms: int) -> int | None:
-    """How many of its lamps burn now, as usage counts them; None is unknown."""
-    oldest_ms = now_ms - FRESH_INTERVALS * fixture.interval_s * 1000
-    switch = latest.switch_state[0] if latest.switch_state is not None else None
-    if switch == "off":
-        return 0
-    if (
-        fixture.nominal_w is not None
-        and latest.power_w is not None
-        and latest.power_w[1] >= oldest_ms
-    ):
-        dim_pct = latest.dim_level_pct[0] if latest.dim_level_pct is not None else 0
-        return lit_lamps(
-            latest.power_w[0],
-            fixture.nominal_w * fixture.lamps,
-            dim_pct / 100 if dim_pct > 0 else 1.0,
-            fixture.lamps,
-        )
-    return fixture.lamps if switch in ("on", "low") else None

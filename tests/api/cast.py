@@ -244,6 +244,7 @@ def a_cast(engine: Engine, *, demo: bool = False, journal: bool = True) -> Cast:
         demo=demo,
         version="0.0.test",
         poll_s=0.02,
+        ask_again_s=0.1,
     )
     cast.app = create_app(deps)
     return cast

@@ -1,10 +1,12 @@
 """The whole simulated district in a database, as it stands on an evening with some trouble."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from random import Random
+from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Engine, insert, update
+from sqlalchemy import Engine, bindparam, insert, update
 
 from devices.catalogue import RULES
 from devices.registry import Device
@@ -29,37 +31,103 @@ TROUBLES = (
 )
 
 
+@dataclass
+class Rows:
+    """Faults and their events, to be inserted at once."""
+
+    faults: list[dict[str, object]] = field(default_factory=list)
+    events: list[dict[str, object]] = field(default_factory=list)
+
+    def add(
+        self,
+        fault: str,
+        device: Device,
+        code: str,
+        severity: str,
+        opened_ms: int,
+        closed_ms: int | None = None,
+    ) -> None:
+        self.faults.append(
+            {
+                "id": fault,
+                "stream": LIVE,
+                "subject": device.id,
+                "code": code,
+                "kind": device.kind,
+                "device": device.id,
+                "compound": device.compound,
+                "severity": severity,
+                "safety": RULES[code].safety,
+                "suspected": False,
+                "state": "open" if closed_ms is None else "closed",
+                "since_ms": opened_ms - 90_000,
+                "opened_at_ms": opened_ms,
+                "cleared_at_ms": closed_ms,
+                "closed_at_ms": closed_ms,
+                "occurrences": 1,
+                "late": False,
+                "evidence": {},
+            }
+        )
+        self._event(fault, opened_ms, None, "open", "raised")
+        if closed_ms is not None:
+            self._event(fault, closed_ms, "open", "closed", "over")
+
+    def _event(self, fault: str, at_ms: int, was: str | None, becomes: str, reason: str) -> None:
+        self.events.append(
+            {
+                "fault": fault,
+                "at_ms": at_ms,
+                "was": was,
+                "becomes": becomes,
+                "reason": reason,
+                "actor": "system",
+            }
+        )
+
+
 def fill(engine: Engine, closed_faults: int = 20_000) -> None:
     """Registry, states and latest values of all devices, open faults, a year of closed ones."""
     rng = Random(7)
     district = erqi.registry()
+    all_devices = list(district.devices.values())
     with writing(engine) as connection:
         registry.save(connection, district, NOW_MS - 365 * DAY_MS)
         numbers = registry.device_numbers(connection)
-        all_devices = list(district.devices.values())
+        states = {device.id: _state(device, rng) for device in all_devices}
+        rows = Rows()
+        _trouble(all_devices, states, rows, rng)
+        _history(all_devices, closed_faults, rows, rng)
+        column = device_state.c
         connection.execute(
             update(device_state)
-            .where(device_state.c.stream == LIVE)
-            .values(state="online", reason=None, since_ms=NOW_MS - DAY_MS)
+            .where(column.stream == LIVE, column.device_no == bindparam("no"))
+            .values({name: bindparam(f"new_{name}") for name in states[all_devices[0].id]}),
+            [
+                {"no": numbers[id_], **{f"new_{name}": v for name, v in state.items()}}
+                for id_, state in states.items()
+            ],
         )
-        for device in all_devices:
-            connection.execute(
-                update(device_state)
-                .where(
-                    device_state.c.stream == LIVE,
-                    device_state.c.device_no == numbers[device.id],
-                )
-                .values(
-                    last_seen_ms=NOW_MS - 20_000,
-                    device_at_ms=NOW_MS - 20_000,
-                    latest=msgspec.msgpack.encode(_latest(device, rng)),
-                    memory=bytes(120),
-                )
-            )
-        _trouble(connection, all_devices, numbers, rng)
-        _history(connection, all_devices, closed_faults, rng)
+        connection.execute(insert(faults), rows.faults)
+        connection.execute(insert(fault_events), sorted(rows.events, key=_time_of))
         registry.refresh_counts(connection, district.compounds, NOW_MS)
         a_judge(connection)
+
+
+def _time_of(event: Mapping[str, Any]) -> int:
+    return int(event["at_ms"])
+
+
+def _state(device: Device, rng: Random) -> dict[str, object]:
+    return {
+        "state": "online",
+        "reason": None,
+        "since_ms": NOW_MS - DAY_MS,
+        "last_seen_ms": NOW_MS - 20_000,
+        "device_at_ms": NOW_MS - 20_000,
+        "latest": msgspec.msgpack.encode(_latest(device, rng)),
+        "memory": bytes(120),
+    }
 
 
 def _latest(device: Device, rng: Random) -> dict[str, tuple[object, int]]:
@@ -85,81 +153,30 @@ def _latest(device: Device, rng: Random) -> dict[str, tuple[object, int]]:
 
 
 def _trouble(
-    connection: Connection, all_devices: Sequence[Device], numbers: dict[str, int], rng: Random
+    all_devices: Sequence[Device], states: dict[str, dict[str, object]], rows: Rows, rng: Random
 ) -> None:
     for code, kind, severity, count, minutes in TROUBLES:
-        some = rng.sample([d for d in all_devices if d.kind == kind], count)
+        some = rng.sample([device for device in all_devices if device.kind == kind], count)
         for n, device in enumerate(some):
             opened_ms = NOW_MS - minutes * MINUTE_MS - n * 37_000
-            _fault(connection, f"open-{code}-{n}", device, code, severity, opened_ms, None)
+            rows.add(f"open-{code}-{n}", device, code, severity, opened_ms)
             if code.endswith("_OFFLINE"):
-                connection.execute(
-                    update(device_state)
-                    .where(
-                        device_state.c.device_no == numbers[device.id],
-                        device_state.c.stream == LIVE,
-                    )
-                    .values(state="offline", reason="heartbeat_missed", since_ms=opened_ms)
-                )
-    for device in rng.sample([d for d in all_devices if d.kind == "camera"], 5):
-        connection.execute(
-            update(device_state)
-            .where(device_state.c.device_no == numbers[device.id])
-            .values(state="unknown", reason="parent_down")
-        )
+                states[device.id] |= {
+                    "state": "offline",
+                    "reason": "heartbeat_missed",
+                    "since_ms": opened_ms,
+                }
+    for device in rng.sample([device for device in all_devices if device.kind == "camera"], 5):
+        states[device.id] |= {"state": "unknown", "reason": "parent_down"}
 
 
-def _fault(
-    connection: Connection,
-    fault: str,
-    device: Device,
-    code: str,
-    severity: str,
-    opened_ms: int,
-    closed_ms: int | None,
-) -> None:
-    connection.execute(
-        insert(faults).values(
-            id=fault,
-            stream=LIVE,
-            subject=device.id,
-            code=code,
-            kind=device.kind,
-            device=device.id,
-            compound=device.compound,
-            severity=severity,
-            safety=RULES[code].safety,
-            suspected=False,
-            state="open" if closed_ms is None else "closed",
-            since_ms=opened_ms - 90_000,
-            opened_at_ms=opened_ms,
-            cleared_at_ms=closed_ms,
-            closed_at_ms=closed_ms,
-            occurrences=1,
-            late=False,
-            evidence={},
-        )
-    )
-    moves: list[tuple[int, str | None, str, str]] = [(opened_ms, None, "open", "raised")]
-    if closed_ms is not None:
-        moves.append((closed_ms, "open", "closed", "over"))
-    for at_ms, was, becomes, reason in moves:
-        connection.execute(
-            insert(fault_events).values(
-                fault=fault, at_ms=at_ms, was=was, becomes=becomes, reason=reason, actor="system"
-            )
-        )
-
-
-def _history(
-    connection: Connection, all_devices: Sequence[Device], count: int, rng: Random
-) -> None:
-    gates = [device for device in all_devices if device.kind in ("gate", "camera")]
+def _history(all_devices: Sequence[Device], count: int, rows: Rows, rng: Random) -> None:
+    usual = [device for device in all_devices if device.kind in ("gate", "camera")]
     for n in range(count):
-        device = rng.choice(gates)
-        code, severity = ("GATE_HELD_OPEN", "P3") if device.kind == "gate" else ("CCTV_MAINS", "P3")
+        device = rng.choice(usual)
+        code = "GATE_HELD_OPEN" if device.kind == "gate" else "CCTV_MAINS"
         opened_ms = NOW_MS - 20 * MINUTE_MS - (count - n) * 365 * DAY_MS // (count + 1)
         closed_ms = opened_ms + rng.randrange(MINUTE_MS, 3 * HOUR_MS)
         if n >= count - 3:
             closed_ms = NOW_MS - (count - n) * 4 * MINUTE_MS
-        _fault(connection, f"closed-{n}", device, code, severity, opened_ms, min(closed_ms, NOW_MS))
+        rows.add(f"closed-{n}", device, code, "P3", opened_ms, min(closed_ms, NOW_MS))
