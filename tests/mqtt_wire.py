@@ -114,10 +114,10 @@ class WireClient(Wire):
         self.send(publish(topic, payload, 1, flags=1 if retain else 0))
         self.expect(PUBACK)
 
-    def messages(self, count: int, topic: bytes) -> list[bytes]:
-        """Payloads of the next so many messages on `topic`; what comes on others is passed over."""
+    def messages_until(self, last: bytes, topic: bytes) -> list[bytes]:
+        """Payloads on `topic` up to and with `last`; what comes on others is passed over."""
         found: list[bytes] = []
-        while len(found) < count:
+        while last not in found:
             got = self.expect(PUBLISH)
             end = 2 + int.from_bytes(got.body[:2], "big")
             if got.body[2:end] == topic:

@@ -187,6 +187,11 @@ def hold_a_batch(
     journal.wait(lambda j: b"plug" in j.payloads and j.held)
 
 
+def unplugged(payloads: Sequence[bytes]) -> list[bytes]:
+    """Without the plug, whose acknowledgement may have been on its way when the session changed."""
+    return [payload for payload in payloads if payload != b"plug"]
+
+
 def numbered(count: int, first: int = 0) -> list[bytes]:
     return [b"%06d" % n for n in range(first, first + count)]
 
@@ -262,13 +267,13 @@ class ReceiveContract:
         # whoever takes the session over is given what was not acknowledged
         with WireClient(edge.port, edge.client_id) as other:
             assert other.session_present
-            assert other.messages(10, TELEMETRY) == numbered(10)
+            assert unplugged(other.messages_until(b"000009", TELEMETRY)) == numbered(10)
         eventually(lambda: receiver.status().epoch == 2)
         journal.release()
         # back again, with the same messages: the late acknowledgements were not sent
-        journal.wait(lambda j: len(j.payloads) >= 21)
+        journal.wait(lambda j: len(unplugged(j.payloads)) >= 20)
         assert journal.payloads[:11] == [b"plug", *numbered(10)]
-        assert set(journal.payloads[11:]) == set(numbered(10))
+        assert set(unplugged(journal.payloads[11:])) == set(numbered(10))
         assert {raw.flags for raw in journal.raws[11:]} == {DUP}
         eventually(lambda: receiver.counters.acks_dropped >= 10)
 
@@ -289,7 +294,7 @@ class ReceiveContract:
         eventually(lambda: receiver.counters.acks_dropped >= 10)
         assert receiver.counters.acks == acked
         with WireClient(edge.port, edge.client_id) as other:
-            assert other.messages(10, TELEMETRY) == numbered(10, first=100)
+            assert unplugged(other.messages_until(b"000109", TELEMETRY)) == numbered(10, 100)
         journal.release()
         journal.wait(lambda j: set(numbered(10, first=100)) <= set(j.payloads))
 
