@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Engine, and_, delete, insert, or_, select, update
+from sqlalchemy import Connection, Engine, Table, and_, delete, insert, or_, select, update
 
 from devices.faults import REOPENS_WITHIN_MS, Fault, FaultMoved, State
 from devices.judgement import (
@@ -250,8 +250,8 @@ class Judgements:
             "memory": cursor.memory,
         }
         if was is None:
-            made = conflict_insert(connection, cursors).values(name=self._cursor, **values)
-            moved = connection.execute(made.on_conflict_do_nothing())
+            row = {"name": self._cursor, **values}
+            has_moved = _insert_if_new(connection, cursors, row)
         else:
             moved = connection.execute(
                 update(cursors)
@@ -262,7 +262,8 @@ class Judgements:
                 )
                 .values(**values)
             )
-        if moved.rowcount != 1:
+            has_moved = moved.rowcount == 1
+        if not has_moved:
             place = "nowhere" if was is None else f"{was.journal_id} at {was.position}"
             raise CursorMoved(
                 f"the cursor {self._cursor!r} no longer stands {place}: another judge is at work "
@@ -306,9 +307,8 @@ class Judgements:
         for move in moves:
             fault, event = move.fault, move.event
             if move.was is None:
-                row = conflict_insert(connection, faults).values(**_fault_row(fault, self._stream))
                 # The same messages make the same fault: a replay finds it there already.
-                if connection.execute(row.on_conflict_do_nothing()).rowcount != 1:
+                if not _insert_if_new(connection, faults, _fault_row(fault, self._stream)):
                     known = select(faults.c.id).where(faults.c.id == fault.id)
                     if connection.execute(known).first() is not None:
                         continue
@@ -451,6 +451,15 @@ class Judgements:
         if connection.dialect.name == "postgresql":
             sql = sql.replace("?", "%s")
         connection.exec_driver_sql(sql, rows)
+
+
+def _insert_if_new(connection: Connection, table: Table, row: dict[str, Any]) -> bool:
+    """Insert unless a unique key stands against it; whether it is in.
+
+    With RETURNING: of an INSERT, psycopg does not tell how many rows it made.
+    """
+    made = conflict_insert(connection, table).values(row).on_conflict_do_nothing()
+    return connection.execute(made.returning(*table.primary_key)).first() is not None
 
 
 def _fault_row(fault: Fault, stream: str) -> dict[str, Any]:

@@ -1,0 +1,115 @@
+"""What the judge commits, on both databases: with its cursor, once, and by one judge."""
+
+import pytest
+from sqlalchemy import Engine
+
+from devices import faults
+from devices.catalogue import RULES
+from devices.faults import Fault, FaultMoved
+from devices.judgement import Cursor, Effects, Move
+from devices.registry import Compound, Device, Firm, Name, Registry
+from devices.rules import Severity
+from devices.store.database import reading, writing
+from devices.store.faults import history
+from devices.store.judgements import CursorMoved, Judgements
+from devices.store.registry import save
+
+NOW_MS = 1_795_399_200_000
+JOURNAL = "0f" * 16
+
+
+@pytest.fixture
+def judgements(any_database: Engine) -> Judgements:
+    name = Name("", "")
+    registry = Registry(
+        [Firm("yaxin", name)],
+        [Compound("lvyun-xiaoqu", name, "yaxin", 100)],
+        [Device("gate-1", "gate", "lvyun-xiaoqu", "", 30)],
+    )
+    with writing(any_database) as connection:
+        save(connection, registry, NOW_MS)
+    made = Judgements(any_database)
+    made.registry()
+    return made
+
+
+def a_tampered_gate() -> Move:
+    fault, event = faults.begin(
+        RULES["GATE_TAMPER"],
+        stream="live",
+        subject="gate-1",
+        device="gate-1",
+        compound="lvyun-xiaoqu",
+        severity=Severity.P2,
+        safety=False,
+        since_ms=NOW_MS,
+        now_ms=NOW_MS,
+        evidence={"tamper": True},
+    )
+    return Move(fault, None, event)
+
+
+def commit(judgements: Judgements, position: int, was: Cursor | None, *moves: Move) -> Cursor:
+    effects = Effects(position=position, jseq=position, moves=list(moves))
+    return judgements.commit(effects, JOURNAL, was, NOW_MS)
+
+
+def events(engine: Engine, fault: Fault) -> list[tuple[str | None, str]]:
+    with reading(engine) as connection:
+        return [(event.was, event.becomes) for event in history(connection, fault.id)]
+
+
+def test_the_raising_of_a_fault_is_recorded(any_database: Engine, judgements: Judgements) -> None:
+    move = a_tampered_gate()
+    commit(judgements, 1, None, move)
+    assert events(any_database, move.fault) == [(None, "open")]
+
+
+def test_a_replay_of_the_same_messages_raises_nothing_again(
+    any_database: Engine, judgements: Judgements
+) -> None:
+    move = a_tampered_gate()
+    cursor = commit(judgements, 1, None, move)
+    commit(judgements, 2, cursor, move)
+    assert events(any_database, move.fault) == [(None, "open")]
+
+
+def test_another_fault_of_the_same_subject_and_code_is_refused(
+    any_database: Engine, judgements: Judgements
+) -> None:
+    cursor = commit(judgements, 1, None, a_tampered_gate())
+    move = a_tampered_gate()
+    other = faults.begin(
+        RULES["GATE_TAMPER"],
+        stream="live",
+        subject="gate-1",
+        device="gate-1",
+        compound="lvyun-xiaoqu",
+        severity=Severity.P2,
+        safety=False,
+        since_ms=NOW_MS + 5,
+        now_ms=NOW_MS + 5,
+        evidence={},
+    )
+    with pytest.raises(FaultMoved):
+        commit(judgements, 2, cursor, Move(other[0], None, other[1]))
+    assert events(any_database, move.fault) == [(None, "open")]
+
+
+def test_of_two_judges_that_begin_together_one_stops(
+    any_database: Engine, judgements: Judgements
+) -> None:
+    commit(judgements, 1, None)
+    with pytest.raises(CursorMoved):
+        commit(Judgements(any_database), 1, None)
+
+
+def test_of_two_judges_at_the_same_place_one_stops_and_leaves_nothing(
+    any_database: Engine, judgements: Judgements
+) -> None:
+    first = commit(judgements, 1, None)
+    commit(judgements, 2, first)
+    move = a_tampered_gate()
+    with pytest.raises(CursorMoved):
+        commit(judgements, 2, first, move)
+    assert events(any_database, move.fault) == []
