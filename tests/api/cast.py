@@ -225,7 +225,7 @@ class Cast:
 def a_cast(engine: Engine, *, demo: bool = False, journal: bool = True) -> Cast:
     """The district saved, the judge up to date, everybody with a token."""
     with writing(engine) as connection:
-        registry.save(connection, Registry(FIRMS, COMPOUNDS, DEVICES), NOW_MS - 7 * DAY_MS)
+        a_district(connection)
         secrets = {
             "operator": tokens.create(connection, "operator", None, "li-min", NOW_MS),
             "yaxin": tokens.create(connection, "firm", "yaxin", "wang-jianguo", NOW_MS),
@@ -248,6 +248,11 @@ def a_cast(engine: Engine, *, demo: bool = False, journal: bool = True) -> Cast:
     )
     cast.app = create_app(deps)
     return cast
+
+
+def a_district(connection: Connection) -> None:
+    """Firms, compounds and devices; registered a week ago, nobody seen yet."""
+    registry.save(connection, Registry(FIRMS, COMPOUNDS, DEVICES), NOW_MS - 7 * DAY_MS)
 
 
 def a_judge(connection: Connection, **more: object) -> None:

@@ -1,16 +1,36 @@
+import os
+from collections.abc import Iterator
+
 import pytest
 from sqlalchemy import Engine
 
+from devices.store.database import open_database
+from tests import postgres
 from tests.api.cast import Cast, a_cast
 
 
 @pytest.fixture
-def cast(sqlite_database: Engine) -> Cast:
-    """The API over a small district, as production runs it."""
-    return a_cast(sqlite_database)
+def api_database(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    """SQLite; PostgreSQL with COURTYARD_TEST_DATABASE=postgresql, which `make integration` sets."""
+    if os.environ.get("COURTYARD_TEST_DATABASE", "sqlite") != "postgresql":
+        yield request.getfixturevalue("sqlite_database")
+        return
+    cluster: postgres.Cluster = request.getfixturevalue("postgres_cluster")
+    template: str = request.getfixturevalue("postgres_template")
+    name = cluster.lend(template)
+    engine = open_database(cluster.url(name))
+    yield engine
+    engine.dispose()
+    cluster.take_back(name, template)
 
 
 @pytest.fixture
-def demo(sqlite_database: Engine) -> Cast:
+def cast(api_database: Engine) -> Cast:
+    """The API over a small district, as production runs it."""
+    return a_cast(api_database)
+
+
+@pytest.fixture
+def demo(api_database: Engine) -> Cast:
     """The same as a demo: who sits at this machine may look without a token."""
-    return a_cast(sqlite_database, demo=True)
+    return a_cast(api_database, demo=True)
