@@ -911,8 +911,12 @@ class Receiver:
         reason: ReasonCode,
         _properties: Properties | None,
     ) -> None:
-        who = "the broker ended it" if flags.is_disconnect_packet_from_server else "lost"
-        self._drop_link(f"{who}: {reason}")
+        if flags.is_disconnect_packet_from_server:
+            self._drop_link(f"the broker ended the connection: {reason}")
+        elif str(reason) == "Unspecified error":  # what paho calls a socket that was closed
+            self._drop_link("the connection was lost")
+        else:
+            self._drop_link(f"the connection was given up: {reason}")
 
     def _on_subscribe(
         self,
