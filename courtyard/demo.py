@@ -100,11 +100,12 @@ def programs(compounds: int | None, prepared: Prepared) -> list[Program]:
     wanted = [
         Program("api", [*courtyard, "api", "--demo", "--with-parent"]),
         Program("ingest", [*courtyard, "ingest", "--with-parent"]),
-        Program("simulate", [*courtyard, "simulate", *fleet, "--with-parent"]),
+        # after ingest has subscribed: then the fleet's births are news and not retained copies
+        Program("simulate", [*courtyard, "simulate", *fleet, "--with-parent"], delay_s=3.0),
     ]
     if prepared.has_history:
         backfill = [*courtyard, "backfill", "--with-parent"]
-        wanted.append(Program("history", backfill, once=True, tries=5))
+        wanted.append(Program("history", backfill, once=True, tries=5, delay_s=6.0))
     return wanted
 
 

@@ -30,7 +30,8 @@ class Program:
     """What to run. stop_s: how long it may take to end before it is killed.
 
     once: it ends by itself when its work is done; otherwise ending is a crash.
-    tries: starts in a row that may fail before it is given up; None for never.
+    tries: starts in a row that may fail before it is given up; None for never. delay_s: its first
+    start waits so long, so that what a person waits for comes first.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Program:
     stop_s: float = 12.0
     once: bool = False
     tries: int | None = None
+    delay_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -80,7 +82,10 @@ class Supervisor:
             for child in self._children:
                 if self._stop.is_set():
                     break
-                self._start(child)
+                if child.program.delay_s:
+                    child.next_start_s = time.monotonic() + child.program.delay_s
+                else:
+                    self._start(child)
             while not self._stop.wait(POLL_S):
                 if not all(self._tend(child) for child in self._children):
                     code = FAILED

@@ -121,6 +121,15 @@ def test_work_that_keeps_failing_is_given_up_and_the_rest_goes_on(tmp_path: Path
     assert lines(log).count("try") == 2
 
 
+def test_a_part_can_begin_after_the_others(tmp_path: Path) -> None:
+    log, stop = tmp_path / "log", threading.Event()
+    programs = [a_part("a", log, delay_s=1.0), a_part("b", log)]
+    supervisor = Supervisor(programs, os.environ, stop)
+    with running(supervisor, stop):
+        eventually(said(log, "a starts"))
+    assert lines(log)[0] == "b starts"
+
+
 def test_a_part_that_does_not_end_is_killed_with_its_group(tmp_path: Path) -> None:
     log, stop = tmp_path / "log", threading.Event()
     supervisor = Supervisor([a_part("d", log, DEAF, stop_s=0.3)], os.environ, stop)
