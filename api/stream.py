@@ -12,22 +12,25 @@ import asyncio
 import secrets
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from itertools import islice
 from typing import Annotated, NamedTuple
 
+import msgspec
 import structlog
 from anyio import to_thread
 from fastapi import APIRouter, Header
-from fastapi.sse import EventSourceResponse, ServerSentEvent
+from fastapi.sse import KEEPALIVE_COMMENT, ServerSentEvent, format_sse_event
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
 
 from api import shapes
 from api.compounds import judge_is_blind
 from api.errors import Unauthenticated
-from api.identity import Reader, identify
+from api.identity import Identity, Reader, identify
 from api.instants import print_instant, print_known
-from api.parts import Dependencies, Known, PartsOf, RegistryCopy
+from api.parts import Dependencies, Known, Parts, PartsOf, RegistryCopy
 from devices.catalogue import RULES
 from devices.store.database import reading
 from devices.store.devices import shown_state
@@ -38,6 +41,7 @@ log = structlog.get_logger()
 
 RING = 2048  # events kept; a listener that is further behind gets `reset`
 RETRY_MS = 2000
+AWAKE_S = 15.0  # so often at least something is sent, or proxies take the connection for dead
 
 router = APIRouter(prefix="/v1", tags=["stream"], responses=shapes.PROBLEMS)
 
@@ -108,13 +112,18 @@ class Stream:
     async def listen(
         self, place: int | None, scope: Scope, wait_s: float
     ) -> AsyncIterator[ServerSentEvent | None]:
-        """What concerns `scope`, from number `place` on. None after `wait_s` without a look up."""
+        """What concerns `scope`, from number `place` on; None when that is silent for `wait_s`.
+
+        place: as `place` gave it. News of others do not break the silence.
+        """
+        clock = asyncio.get_running_loop().time
         self.listeners += 1
         try:
             event = "ready"
             if place is None:
                 event, place = "reset", self._next
             yield ServerSentEvent(event=event, data={}, id=self.event_id(place - 1), retry=RETRY_MS)
+            told_s = clock()
             while True:
                 if place < self._oldest:
                     place = self._next
@@ -126,13 +135,15 @@ class Stream:
                         yield ServerSentEvent(
                             event=item.event, data=item.data, id=self.event_id(place - 1)
                         )
-                yield None
+                        told_s = clock()
                 async with self._grown:
                     if place == self._next:
-                        try:
-                            await asyncio.wait_for(self._grown.wait(), wait_s)
-                        except TimeoutError:
-                            continue
+                        with suppress(TimeoutError):
+                            rest_s = max(0.0, told_s + wait_s - clock())
+                            await asyncio.wait_for(self._grown.wait(), rest_s)
+                if clock() - told_s >= wait_s:
+                    yield None
+                    told_s = clock()
         finally:
             self.listeners -= 1
 
@@ -161,32 +172,53 @@ class Stream:
         return items
 
 
-@router.get("/stream", response_class=EventSourceResponse)
+@router.get(
+    "/stream",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/event-stream": {}}}},
+)
 async def listen(
     request: Request,
     parts: PartsOf,
     who: Reader,
     last_event_id: Annotated[str | None, Header(max_length=80)] = None,
-) -> AsyncIterator[ServerSentEvent]:
+) -> Response:
     """Fault events and device states as they happen; resumable by `Last-Event-ID`.
 
     Events: ready, fault, device, platform, reset (reload: what was missed cannot be told).
     """
+    # Not FastAPI's own event streams (0.165): a listener that leaves while something is being sent
+    # ends them with an error in the log each time.
+    return StreamingResponse(
+        _told(request, parts, who, last_event_id),
+        media_type="text/event-stream",
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+    )
+
+
+async def _told(
+    request: Request, parts: Parts, who: Identity, last_event_id: str | None
+) -> AsyncIterator[bytes]:
     stream: Stream = request.app.state.stream
     place = stream.place(last_event_id)
-    checked_s = asyncio.get_running_loop().time()
-    async for event in stream.listen(place, who.scope, parts.deps.ask_again_s):
-        if event is not None:
-            yield event
-        now_s = asyncio.get_running_loop().time()
-        if now_s - checked_s >= parts.deps.ask_again_s:
-            checked_s = now_s
+    ask_again_s = parts.deps.ask_again_s
+    clock = asyncio.get_running_loop().time
+    asked_s = clock()
+    async for event in stream.listen(place, who.scope, min(ask_again_s, AWAKE_S)):
+        yield KEEPALIVE_COMMENT if event is None else _encode(event)
+        if clock() - asked_s >= ask_again_s:
+            asked_s = clock()
             try:
                 again = await to_thread.run_sync(identify, request, parts)
             except Unauthenticated:
                 return  # the token was revoked, or the login is over
             if again != who:
                 return
+
+
+def _encode(event: ServerSentEvent) -> bytes:
+    data = msgspec.json.encode(event.data).decode()
+    return format_sse_event(data_str=data, event=event.event, id=event.id, retry=event.retry)
 
 
 def _firm(known: Known, compound: str | None) -> str | None:

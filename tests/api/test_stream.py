@@ -12,6 +12,7 @@ import httpx2
 import pytest
 import uvicorn
 from fastapi.sse import ServerSentEvent
+from structlog.testing import capture_logs
 
 from api.parts import Dependencies, RegistryCopy
 from api.stream import Found, Stream
@@ -175,6 +176,26 @@ def test_a_firm_hears_of_its_own_and_the_district_of_all(cast: Cast) -> None:
         assert await all_.numbers(5) == [1, 2, 3, 9, 10]
         assert await own.numbers(3) == [1, 3, 10]
         assert await own.has_nothing()
+
+    asyncio.run(play())
+
+
+def test_news_of_others_do_not_keep_a_listener_from_being_asked_again(cast: Cast) -> None:
+    async def play() -> None:
+        stream = a_stream(cast)
+        own = listen(stream, scope=Scope("yaxin"))
+        await own.next()
+
+        async def others() -> None:
+            for n in range(2, 1000, 2):
+                await stream.publish(news(n))
+                await asyncio.sleep(0.001)
+
+        noise = asyncio.create_task(others())
+        async with asyncio.timeout(WAIT_S):
+            assert await own.has_nothing()
+        assert not noise.done()
+        noise.cancel()
 
     asyncio.run(play())
 
@@ -356,6 +377,23 @@ def test_a_back_filled_history_is_no_news(cast: Cast) -> None:
             a_fault_event(connection, "past", reason="over", becomes="closed", was="open")
             a_fault(connection, "now")
         assert console.next()[1]["fault"] == "now"
+
+
+def test_a_console_that_leaves_while_news_come_leaves_no_trace(cast: Cast) -> None:
+    stream: Stream = cast.app.state.stream
+    with served(cast) as at, capture_logs() as logs:
+        with connected(cast, at, "operator") as console:
+            console.next()
+            first_look(cast)
+            with cast.write() as connection:
+                for n in range(300):
+                    a_fault(connection, f"f{n}", code=f"CODE_{n}", state="closed")
+            console.next()
+        deadline = time.monotonic() + WAIT_S
+        while stream.listeners:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    assert logs == []
 
 
 def test_a_listener_whose_token_is_revoked_is_cut_off(cast: Cast) -> None:
