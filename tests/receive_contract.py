@@ -507,7 +507,11 @@ def run_receiver(edge: Edge, path: Path) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", "tests.receive_contract", str(path), str(edge.port)]
     command += [edge.mqtt, edge.client_id, "batched" if edge.batched else "plain"]
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1]
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[1],
     )
     assert process.stdout is not None
     while (line := process.stdout.readline()) != "subscribed\n":
@@ -518,8 +522,9 @@ def run_receiver(edge: Edge, path: Path) -> "subprocess.Popen[str]":
 def end_receiver(process: "subprocess.Popen[str]") -> None:
     process.kill()
     process.wait(WAIT_S)
-    assert process.stdout is not None
-    process.stdout.close()
+    for pipe in (process.stdin, process.stdout):
+        assert pipe is not None
+        pipe.close()
 
 
 def payloads_of(path: Path) -> Iterator[bytes]:
@@ -554,7 +559,7 @@ def _run_until_killed() -> None:
     receiver.start()
     eventually(lambda: receiver.status().subscribed)
     print("subscribed", flush=True)
-    threading.Event().wait()
+    sys.stdin.read()  # ends with the test at the latest
 
 
 if __name__ == "__main__":
