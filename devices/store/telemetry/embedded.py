@@ -237,9 +237,14 @@ class EmbeddedTelemetry:
             names = tuple(fields)
             shape = shape_ids.get(names)
             for value in fields.values():
-                # the usual number passes; the rest (NaN compares false) is for check_value
-                if value.__class__ is not float or not -MAX_EXACT <= value <= MAX_EXACT:
-                    check_value(point, value)
+                # the usual passes; the rest (NaN compares false) is for check_value
+                kind = value.__class__
+                if kind is float or kind is int:
+                    if -MAX_EXACT <= value <= MAX_EXACT:  # type: ignore[operator]
+                        continue
+                elif kind is bool or kind is str:
+                    continue
+                check_value(point, value)
             if shape is None:
                 shape = self._add_shape(db, names, point)
                 if shape is None:
