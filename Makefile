@@ -33,6 +33,7 @@ integration: $(INSTALLED) ## tests/integration, then end to end over the other b
 	COURTYARD_TEST_BROKER=mosquitto COURTYARD_TEST_MQTT=3.1.1 $(PYTEST) tests/e2e $(ARGS)
 	COURTYARD_TEST_BROKER=nats COURTYARD_TEST_MQTT=3.1.1 $(PYTEST) tests/e2e $(ARGS)
 	COURTYARD_TEST_BROKER=mosquitto COURTYARD_TEST_DATABASE=postgresql $(PYTEST) tests/e2e $(ARGS)
+	COURTYARD_TEST_DATABASE=postgresql $(PYTEST) tests/api $(ARGS)
 
 bench: $(INSTALLED) ## messages a second and CPU a message, beside a stock client
 	$(BIN)/python -m bench $(ARGS)

@@ -398,8 +398,8 @@ class Judgements:
     def _write_refused(
         self, connection: Connection, rows: Sequence[Refused], journal_id: str
     ) -> None:
-        if not rows:
-            return
+        if not rows or self._stream != LIVE:
+            return  # of a history only the numbers are kept: nobody can send its messages again
         made = conflict_insert(connection, quarantine).on_conflict_do_nothing()
         connection.execute(
             made,
