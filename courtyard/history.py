@@ -45,7 +45,10 @@ NAME = "history"  # of its row in `progress`
 DAYS = 7
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
-COMMIT_MESSAGES = 4_000  # keeps its turns at the database short: the present waits meanwhile
+# Every commit writes each device that moved: rare ones cost a third less CPU in all. While one is
+# under way, some 0.2 s, the present waits for its turn at the database.
+COMMIT_MESSAGES = 20_000
+COMMIT_AFTER_S = 30.0
 NICEST = 19
 TOLD_EVERY_PERCENT = 5
 
@@ -145,7 +148,9 @@ class Backfill:
             plans(rules_for, KINDS),
             now_ms,
             stream=plan.stream,
+            commit_after_s=COMMIT_AFTER_S,
             commit_messages=COMMIT_MESSAGES,
+            at_once=False,
         )
         self._forwarder = Forwarder(
             telemetry,

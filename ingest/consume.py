@@ -54,7 +54,9 @@ class Progress:
 class Consumer:
     """Follows one journal for one stream.
 
-    Raises CursorMoved from `run` and `drain` when another judge works on the same stream.
+    at_once: a fault that moves is committed with its record; a history, of which nobody is told, is
+    committed in larger pieces. Raises CursorMoved from `run` and `drain` when another judge works
+    on the same stream.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Consumer:
         decodes: SharedDecodes | None = None,
         commit_after_s: float = COMMIT_AFTER_S,
         commit_messages: int = COMMIT_MESSAGES,
+        at_once: bool = True,
     ) -> None:
         self._store = store
         self._plans = plans
@@ -75,6 +78,7 @@ class Consumer:
         self._decodes = decodes
         self._commit_after_s = commit_after_s
         self._commit_messages = commit_messages
+        self._at_once = at_once
         self._judge: Judge | None = None
         self._decoder: Decoder | None = None
         self._cursor: Cursor | None = None
@@ -204,7 +208,8 @@ class Consumer:
         self._position = record.id
         if self._uncommitted_since is None:
             self._uncommitted_since = time.monotonic()
-        if judge.effects.moves or judge.effects.messages >= self._commit_messages:
+        has_moved = self._at_once and judge.effects.moves
+        if has_moved or judge.effects.messages >= self._commit_messages:
             self._commit()
 
     def _is_due(self) -> bool:
