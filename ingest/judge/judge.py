@@ -290,9 +290,16 @@ class Judge:
             self._count(raw.origin, hour_ms, "retained", "")
             return
         stored = not said.items
+        refused = len(said.rejected)
         for index, item in enumerate(said.items):
             if self._item(memory, item, raw, said, index, hour_ms):
                 stored = True
+        timeless = said.rejected[refused:]
+        if timeless and len(timeless) == len(said.items):  # a replay without one usable time
+            self._count(raw.origin, hour_ms, Outcome.QUARANTINED.value, Reason.CLOCK.value)
+            self._refuse(jseq, raw, said, Reason.CLOCK, timeless[0].detail, partial=False)
+            self._alive_by(memory, said, received_ms)
+            return
         self._count(raw.origin, hour_ms, "stored" if stored else "duplicate", "")
         if not said.array:
             self._alive_by(memory, said, received_ms)
