@@ -83,7 +83,7 @@ def write(path: Path, registry: Registry) -> None:
         case ".xlsx":
             content = _to_xlsx(registry)
         case _:
-            raise BadRegistry([_wrong_suffix(path)])
+            raise _bad(_wrong_suffix(path), path.name)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with draft.open("wb") as file:
@@ -97,7 +97,7 @@ def write(path: Path, registry: Registry) -> None:
 
 def _content(path: Path) -> bytes:
     if path.suffix.lower() not in SUFFIXES:
-        raise BadRegistry([_wrong_suffix(path)])
+        raise _bad(_wrong_suffix(path))
     try:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
@@ -108,9 +108,9 @@ def _content(path: Path) -> bytes:
     return content
 
 
-def _wrong_suffix(path: Path) -> Problem:
+def _wrong_suffix(path: Path) -> str:
     hint = " (save it as .xlsx)" if path.suffix.lower() == ".xls" else ""
-    return Problem("", f"{path.name!r} does not end in {', '.join(SUFFIXES)}{hint}")
+    return f"does not end in {', '.join(SUFFIXES)}{hint}"
 
 
 def _bad(what: str, where: str = "") -> BadRegistry:
