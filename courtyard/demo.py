@@ -20,7 +20,7 @@ from sqlalchemy import Connection
 
 from courtyard.broker import BrokerUnavailable, EmbeddedBroker
 from courtyard.clock import now_ms
-from courtyard.errors import CommandError
+from courtyard.errors import CommandError, UsageError
 from courtyard.history import plan_history, read_plan
 from courtyard.listening import listen
 from courtyard.settings import Settings
@@ -110,7 +110,11 @@ def programs(compounds: int | None, prepared: Prepared) -> list[Program]:
 
 
 def prepare(settings: Settings, district: District) -> Prepared:
-    """The database with a registry, tokens and, if it was empty, a history to fill in."""
+    """The database with a registry, tokens and, if it was empty, a history to fill in.
+
+    Raises UsageError where an earlier demo left another number of compounds: a fleet of more would
+    be strangers to the registry, and with fewer the others would all fall silent.
+    """
     engine = open_operational(settings)
     try:
         with writing(engine) as connection:
@@ -120,6 +124,12 @@ def prepare(settings: Settings, district: District) -> Prepared:
                 registry = load(connection)
                 plan_history(connection, district, now_ms())
             plan = read_plan(connection)
+            if plan is not None and plan.compounds != district.compounds:
+                was = "" if plan.compounds is None else f" --compounds {plan.compounds}"
+                raise UsageError(
+                    f"--compounds: {settings.data_dir} holds what `courtyard demo{was}` began;"
+                    " start it the same way, or set COURTYARD_DATA_DIR to another directory"
+                )
             known = {
                 name: _token(connection, settings.data_dir / f"token-{name}", role, firm)
                 for name, role, firm in (
