@@ -13,10 +13,11 @@ from starlette.responses import Response
 from api.identity import EVERYONE
 from api.instants import print_known
 from api.parts import PartsOf
-from devices.store.accounts import FORWARD, JUDGE, Follower, follower
+from devices.store.accounts import FORWARD, JUDGE, Follower, Forwarded, follower, forwarded
 from devices.store.database import reading
 from devices.store.faults import open_by_severity
 from devices.store.scope import DISTRICT
+from devices.telemetry import Retry
 
 log = structlog.get_logger()
 
@@ -24,6 +25,12 @@ PROBE_WITHIN_MS = 15_000
 LAG_BELOW_MS = 60_000
 STORE_LAG_BELOW_MS = 60_000
 SEVERITIES = ("P1", "P2", "P3", "P4")
+
+_PAUSED = {
+    Retry.LATER: "does not answer",
+    Retry.AFTER_REPAIR: "refuses us: repair token, organisation or bucket",
+    Retry.NEVER: "refuses a point",  # it is put aside at once, and forwarding goes on
+}
 
 router = APIRouter(tags=["health"], dependencies=[EVERYONE])
 
@@ -55,6 +62,7 @@ def ready(parts: PartsOf) -> Response:
         with reading(parts.deps.engine) as connection:
             judge = follower(connection, JUDGE)
             forward = follower(connection, FORWARD)
+            answered = forwarded(connection)
     except SQLAlchemyError as error:
         log.warning("database_away", error=type(error).__name__)
         checks = [Check("database", False, "does not answer")]
@@ -63,7 +71,7 @@ def ready(parts: PartsOf) -> Response:
             Check("database", True, "answers"),
             _probe(judge, now_ms),
             _lag(judge, now_ms),
-            _store(judge, forward, now_ms),
+            _store(judge, forward, answered, now_ms),
         ]
     is_ready = all(check.ok for check in checks if not check.degrades)
     degraded = [check.name for check in checks if check.degrades and not check.ok]
@@ -114,13 +122,19 @@ def _lag(judge: Follower | None, now_ms: int) -> Check:
     return Check("judge", lag < LAG_BELOW_MS, f"{lag / 1000:.1f} s behind")
 
 
-def _store(judge: Follower | None, forward: Follower | None, now_ms: int) -> Check:
+def _store(
+    judge: Follower | None, forward: Follower | None, answered: Forwarded | None, now_ms: int
+) -> Check:
     if judge is None:
         return Check("telemetry", True, "nothing to forward yet", degrades=True)
     waiting = judge.position - (forward.position if forward is not None else 0)
     since_ms = now_ms - (forward.updated_at_ms if forward is not None else 0)
-    ok = waiting <= 0 or since_ms < STORE_LAG_BELOW_MS
-    return Check("telemetry", ok, f"{max(0, waiting)} records behind the judge", degrades=True)
+    paused = answered.paused if answered is not None else None
+    ok = paused is None and (waiting <= 0 or since_ms < STORE_LAG_BELOW_MS)
+    detail = f"{max(0, waiting)} records behind the judge"
+    if paused is not None:
+        detail = f"{_PAUSED[paused]}; {detail}"
+    return Check("telemetry", ok, detail, degrades=True)
 
 
 def _json(body: object, status: int) -> Response:

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 import structlog
@@ -20,6 +20,7 @@ import structlog
 from devices.journal import MESSAGES, RETAINED, Raw, Record
 from devices.messages import Decoded, Reading, Value
 from devices.registry import Registry
+from devices.store.accounts import Forwarded
 from devices.store.cursors import Position
 from devices.store.database import DatabaseAway
 from devices.store.journal import JournalError
@@ -39,7 +40,7 @@ LOOK_EVERY_S = 1.0
 PAUSED_S = 60.0  # until a refused token or bucket is tried again
 
 _pack = msgspec.msgpack.Encoder().encode
-_unpack = msgspec.msgpack.Decoder().decode
+_unpack = msgspec.msgpack.Decoder(Forwarded).decode
 
 
 class ForwardStore(Protocol):
@@ -47,7 +48,7 @@ class ForwardStore(Protocol):
 
     def load(self) -> Position | None: ...
 
-    def move(self, to: Position, jseq: int, now_ms: int) -> None: ...
+    def move(self, to: Position, now_ms: int) -> None: ...
 
     def registry_revision(self) -> int: ...
 
@@ -147,9 +148,14 @@ class Forwarder:
             return 0  # stopped in the middle: not confirmed, so the cursor stays
         progress = self.progress
         progress.position, progress.jseq, progress.newest_received_ms = position, jseq, newest_ms
-        memory = _pack({"confirmed": progress.confirmed, "dead": progress.dead})
-        self._store.move(Position(self._journal_id, position, memory), jseq, self._clock())
+        self._save(None)
         return len(points)
+
+    def _save(self, paused: Retry | None) -> None:
+        progress = self.progress
+        memory = _pack(Forwarded(progress.confirmed, progress.dead, paused))
+        at = Position(self._journal_id, progress.position, progress.jseq, memory)
+        self._store.move(at, self._clock())
 
     def _next(self, source: JournalSource, position: int) -> list[Said]:
         """The records after `position`: from the judge if it has them, else from the journal."""
@@ -169,10 +175,10 @@ class Forwarder:
         progress = self.progress
         progress.position = progress.jseq = 0
         if known is not None:
-            counted: Any = _unpack(known.memory)
-            progress.confirmed, progress.dead = counted["confirmed"], counted["dead"]
+            counted = _unpack(known.memory)
+            progress.confirmed, progress.dead = counted.confirmed, counted.dead
             if known.journal_id == head.journal_id:
-                progress.position = known.position
+                progress.position, progress.jseq = known.position, known.jseq
         self._loaded = True
 
     def _add_points(
@@ -204,6 +210,7 @@ class Forwarder:
     def _write(self, points: Sequence[Point], stop: threading.Event) -> bool:
         """Write until every point is confirmed or dead; False when stopped before that."""
         failures = 0
+        told: Retry | None = None
         progress = self.progress
         while not stop.is_set():
             try:
@@ -215,6 +222,9 @@ class Forwarder:
                 if not progress.paused:
                     log.warning("telemetry_store_away", error=str(error))
                 progress.paused = str(error)
+                if error.retry is not told:  # for /readyz, which asks the database
+                    told = error.retry
+                    self._save(told)
                 if error.retry is Retry.AFTER_REPAIR:
                     stop.wait(PAUSED_S)
                 else:

@@ -9,12 +9,11 @@ from sqlalchemy import Connection, func, select
 from devices.messages import Outcome
 from devices.store.schema import LIVE, accounts, cursors
 from devices.store.scope import Scope
+from devices.telemetry import Retry
 
 JUDGE = "judge"
 FORWARD = "forward"
 PART = "part"  # counts rejected parts of stored messages, by reason
-
-_memory = msgspec.msgpack.Decoder(dict[str, int])
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +51,19 @@ class Account:
         return self.stored + self.duplicate + sum(self.quarantined.values())
 
 
-@dataclass(frozen=True, slots=True)
-class Forwarded:
-    """Points that the telemetry store confirmed, and those that it will never take."""
+class Forwarded(msgspec.Struct, frozen=True):
+    """Points that the telemetry store confirmed, and those that it will never take.
 
-    confirmed: int
-    dead: int
+    The memory of forward's cursor, as msgpack. paused: why it takes nothing at present; None while
+    it does.
+    """
+
+    confirmed: int = 0
+    dead: int = 0
+    paused: Retry | None = None
+
+
+_decode_forwarded = msgspec.msgpack.Decoder(Forwarded).decode
 
 
 def follower(connection: Connection, name: str) -> Follower | None:
@@ -79,10 +85,7 @@ def follower(connection: Connection, name: str) -> Follower | None:
 def forwarded(connection: Connection) -> Forwarded | None:
     """What the telemetry store answered so far; None before the first answer."""
     memory = connection.scalar(select(cursors.c.memory).where(cursors.c.name == FORWARD))
-    if not memory:
-        return None
-    counts = _memory.decode(memory)
-    return Forwarded(counts.get("confirmed", 0), counts.get("dead", 0))
+    return _decode_forwarded(memory) if memory else None
 
 
 def read_account(

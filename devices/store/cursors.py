@@ -11,29 +11,31 @@ from devices.store.schema import cursors
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A follower's place. memory: msgpack, its own business."""
+    """A follower's place: the last record and message it is done with. memory: msgpack, its own."""
 
     journal_id: str
     position: int
+    jseq: int
     memory: bytes
 
 
 def load(connection: Connection, name: str) -> Position | None:
     """Where `name` stands, None if it never moved."""
-    query = select(cursors.c.journal_id, cursors.c.position, cursors.c.memory).where(
-        cursors.c.name == name
+    column = cursors.c
+    query = select(column.journal_id, column.position, column.jseq, column.memory).where(
+        column.name == name
     )
     row = connection.execute(query).one_or_none()
     return None if row is None else Position(*row)
 
 
-def move(connection: Connection, name: str, to: Position, jseq: int, now_ms: int) -> None:
+def move(connection: Connection, name: str, to: Position, now_ms: int) -> None:
     """Put `name` there. For followers whose effects can be repeated; others compare and set."""
     made = conflict_insert(connection, cursors).values(
         name=name,
         journal_id=to.journal_id,
         position=to.position,
-        jseq=jseq,
+        jseq=to.jseq,
         revision=0,
         watermark_ms=None,
         updated_at_ms=now_ms,
@@ -58,9 +60,9 @@ class ForwardCursor:
         with answering(), reading(self._engine) as connection:
             return load(connection, self._name)
 
-    def move(self, to: Position, jseq: int, now_ms: int) -> None:
+    def move(self, to: Position, now_ms: int) -> None:
         with answering(), writing(self._engine) as connection:
-            move(connection, self._name, to, jseq, now_ms)
+            move(connection, self._name, to, now_ms)
 
     def registry_revision(self) -> int:
         with answering(), reading(self._engine) as connection:

@@ -1,9 +1,12 @@
 import re
 
+import msgspec
 import pytest
 from sqlalchemy import delete
 
+from devices.store.accounts import Forwarded
 from devices.store.schema import cursors
+from devices.telemetry import Retry
 from tests.api.cast import GATE, NOW_MS, XIANGYUNLI, Cast, a_fault, a_judge
 from tests.api.test_errors import database_away
 
@@ -51,6 +54,24 @@ def test_a_telemetry_store_that_lags_only_degrades(cast: Cast) -> None:
     answer = cast.client(None).get("/readyz")
     assert answer.status_code == 200
     assert (answer.json()["status"], answer.json()["degraded"]) == ("degraded", ["telemetry"])
+
+
+@pytest.mark.parametrize(
+    ("paused", "said"),
+    [(Retry.LATER, "does not answer"), (Retry.AFTER_REPAIR, "refuses us: repair token")],
+)
+def test_a_paused_telemetry_store_degrades_at_once_and_says_why(
+    cast: Cast, paused: Retry, said: str
+) -> None:
+    memory = msgspec.msgpack.encode(Forwarded(5, 0, paused))
+    with cast.write() as connection:
+        a_judge(connection, position=900)
+        a_judge(
+            connection, name="forward", position=899, updated_at_ms=NOW_MS - 1000, memory=memory
+        )
+    answer = cast.client(None).get("/readyz")
+    assert (answer.status_code, answer.json()["degraded"]) == (200, ["telemetry"])
+    assert said in answer.json()["checks"]["telemetry"]["detail"]
 
 
 def test_a_telemetry_store_that_is_catching_up_is_fine(cast: Cast) -> None:
