@@ -7,6 +7,7 @@ folder on a free port, and ends with the session.
 
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -16,9 +17,11 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.error import URLError
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlencode
 
 START_S = 60
 NAMES = "COURTYARD_TEST_INFLUXDB_URL, _TOKEN, _ORG and _BUCKET"
@@ -72,7 +75,20 @@ class Server:
         self._process.kill()
         self._process.wait(20)
 
+    def revive(self) -> None:
+        """Start it again if it was killed."""
+        if self._process.poll() is not None:
+            self.start()
+
+    def freeze(self) -> None:
+        """From now on it accepts connections and never answers."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
+
     def stop(self) -> None:
+        self.thaw()
         self._process.send_signal(signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(20)
@@ -111,6 +127,49 @@ def private_server() -> Iterator[Server]:
             private.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def bucket(access: Access) -> Iterator[Access]:
+    """An empty bucket, gone afterwards. Raises InfluxMissing where the token may not make one."""
+    name = f"courtyard-test-{secrets.token_hex(6)}"
+    try:
+        found = ask(access, "GET", f"/api/v2/orgs?{urlencode({'org': access.org})}")
+        rules = {"orgID": found["orgs"][0]["id"], "name": name, "retentionRules": []}
+        made = ask(access, "POST", "/api/v2/buckets", rules)
+    except HTTPError as error:
+        with error:
+            raise InfluxMissing(
+                f"NOT TESTED on a real InfluxDB 2: the token may not make a bucket ({error})"
+            ) from None
+    try:
+        yield replace(access, bucket=name)
+    finally:
+        with suppress(OSError):  # the server may be gone already, and the bucket with it
+            ask(access, "DELETE", f"/api/v2/buckets/{made['id']}")
+
+
+def select(access: Access, statement: str) -> list[dict[str, Any]]:
+    """The series that an InfluxQL statement gives, times in milliseconds."""
+    asked = urlencode({"db": access.bucket, "epoch": "ms", "q": statement})
+    (result,) = ask(access, "GET", f"/query?{asked}")["results"]
+    assert "error" not in result, result
+    series: list[dict[str, Any]] = result.get("series", [])
+    assert not result.get("partial"), result
+    assert not any(one.get("partial") for one in series), statement
+    return series
+
+
+def ask(access: Access, method: str, path: str, body: object = None) -> Any:
+    """One request of the server's API, with plain means: none of our code is in between."""
+    request = urllib.request.Request(
+        f"{access.url}{path}",
+        data=None if body is None else json.dumps(body).encode(),
+        headers={"Authorization": f"Token {access.token}", "Content-Type": "application/json"},
+        method=method,
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.loads(answer.read() or b"null")
 
 
 def _version(influxd: str) -> str:

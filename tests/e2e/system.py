@@ -14,6 +14,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from email.message import Message
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -93,8 +94,9 @@ def a_registry(compounds: Sequence[str] = ("lvyun-xiaoqu", "xiangyunli")) -> dic
 class Answer:
     """What the API said."""
 
-    def __init__(self, status: int, body: bytes) -> None:
+    def __init__(self, status: int, body: bytes, headers: Message) -> None:
         self.status = status
+        self.headers = headers
         self.text = body.decode("utf-8", "replace")
 
     @property
@@ -210,9 +212,9 @@ class System:
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
-    def ingest(self, *argv: str) -> Running:
+    def ingest(self, *argv: str, **changes: str) -> Running:
         """An ingest process that receives."""
-        running = self.start("ingest", *argv)
+        running = self.start("ingest", *argv, **changes)
         running.await_said("broker_connected")
         running.await_said("ingest_runs")
         return running
@@ -261,10 +263,10 @@ class System:
             request.add_header("Authorization", f"Bearer {token}")
         try:
             with urlopen(request, timeout=10) as answer:
-                return Answer(answer.status, answer.read())
+                return Answer(answer.status, answer.read(), answer.headers)
         except HTTPError as error:
             with error:
-                return Answer(error.code, error.read())
+                return Answer(error.code, error.read(), error.headers)
 
 
 @contextmanager
