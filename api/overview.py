@@ -31,6 +31,7 @@ from devices.store.overview import (
     is_blind,
     read_overview,
 )
+from devices.store.progress import HISTORY, Progress, under_way
 from devices.store.scope import Scope
 from devices.sun import lighting_hours
 
@@ -48,7 +49,8 @@ _RATE_OVER_S = 60.0
 @dataclass(frozen=True, slots=True)
 class Look:
     """A scope at one moment. blind: nobody can be called online. rate: messages a second, if it
-    could be told; read_ms: what the database took for it.
+    could be told; read_ms: what the database took for it; history: how far a history that is being
+    filled in has come, None when there is none or it is complete.
     """
 
     at_ms: int
@@ -59,6 +61,7 @@ class Look:
     head: Head | None
     rate: float | None
     read_ms: float
+    history: Progress | None
 
 
 class OverviewCopy:
@@ -102,10 +105,12 @@ class OverviewCopy:
                 at_ms,
                 blind_after_ms=BLIND_AFTER_MS,
             )
+            history = under_way(connection, HISTORY)
         read_ms = (time.perf_counter() - begun_s) * 1000
         blind = is_blind(overview.judge, at_ms, BLIND_AFTER_MS)
         head = self._head()
-        return Look(at_ms, scope, known, overview, blind, head, self._rate(head, now_s), read_ms)
+        rate = self._rate(head, now_s)
+        return Look(at_ms, scope, known, overview, blind, head, rate, read_ms, history)
 
     def _head(self) -> Head | None:
         if self._deps.journal is None:
@@ -563,6 +568,9 @@ class View:
             behind = max(0, judge.jseq - (forward.jseq if forward is not None else 0))
             value = say_("h_forward", n=grouped(behind))
             links.append(Link(say_("h_store"), value, behind > WAITING_MANY))
+        if look.history is not None:
+            percent = 100 * look.history.done // look.history.total
+            links.append(Link(say_("h_history"), say_("h_filled", percent=percent)))
         return links
 
     def _outage(self) -> str:

@@ -47,6 +47,8 @@ _TEXTS: Mapping[str, tuple[str, str]] = {
     "h_ms": ("{ms} ms", "{ms} ms"),
     "h_store": ("遥测库", "Telemetry"),
     "h_forward": ("待转存 {n}", "{n} to forward"),
+    "h_history": ("历史回填", "History"),
+    "h_filled": ("{percent}%", "{percent} % filled in"),
     "outage": (
         "设备状态未知：本系统判定停滞 {age}",
         "Device states unknown: our judge stands still, {age}",

@@ -41,7 +41,6 @@ from ingest.judge.plan import plans
 from simulators.fleet import Fleet
 from simulators.history import PROBE_MS, write_history
 
-NAME = "history"  # of its row in `progress`
 DAYS = 7
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -101,7 +100,7 @@ def plan_history(connection: Connection, district: District, at_ms: int) -> None
 
 def read_plan(connection: Connection) -> Plan | None:
     """The plan as it stands; None where there is no history to fill in."""
-    row = progress.read(connection, NAME)
+    row = progress.read(connection, progress.HISTORY)
     return None if row is None else msgspec.convert(row.body, Plan)
 
 
@@ -245,4 +244,6 @@ class _UntilStopped:
 
 
 def _report(connection: Connection, plan: Plan) -> None:
-    progress.report(connection, NAME, plan.hours_done, plan.hours, asdict(plan), now_ms())
+    progress.report(
+        connection, progress.HISTORY, plan.hours_done, plan.hours, asdict(plan), now_ms()
+    )

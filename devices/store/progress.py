@@ -8,6 +8,8 @@ from sqlalchemy import Connection, select
 from devices.store.database import conflict_insert
 from devices.store.schema import progress
 
+HISTORY = "history"  # the simulated past of the demo; done and total are hours
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
@@ -37,3 +39,9 @@ def read(connection: Connection, name: str) -> Progress | None:
     """Where the work `name` stands; None when it has never reported."""
     row = connection.execute(select(progress).where(progress.c.name == name)).first()
     return None if row is None else Progress(row.done, row.total, row.body, row.updated_at_ms)
+
+
+def under_way(connection: Connection, name: str) -> Progress | None:
+    """Where the work `name` stands while it is not complete; else None."""
+    standing = read(connection, name)
+    return standing if standing is not None and standing.done < standing.total else None
