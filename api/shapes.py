@@ -316,8 +316,8 @@ class Accounting(BaseModel):
     """received = stored + duplicate + the sum of quarantined + pending + balance.
 
     received is the journal's own count. It and what follows from it are null when the journal
-    cannot be read here. late, partial, retained are among the stored; parts are rejected parts of
-    stored messages.
+    cannot be read here. late, partial, retained, clock are among the stored (clock: the device's
+    time could not be true, ours was taken); parts are rejected parts of stored messages.
     """
 
     received: int | None
@@ -329,6 +329,7 @@ class Accounting(BaseModel):
     late: int
     partial: int
     retained: int
+    clock: int
     parts: dict[str, int]
     telemetry: Forwarding
 

@@ -90,6 +90,8 @@ def test_an_impossible_clock_does_not_cost_the_message(
     seen = eventually(look)
     assert seen["board_temp_c"]["value"] == 21
     assert not seen["board_temp_c"]["at"].startswith("1970")
+    accounts = running_system.get("/v1/accounting", operator, compound="xiangyunli").json
+    assert accounts["clock"] == 1
 
 
 def test_bad_messages_hold_nobody_up_and_everything_is_accounted_for(
