@@ -213,6 +213,7 @@ RULES = (
         party=Party.VENDOR,
         advice_zh="检查驱动与补偿",
         advice_en="Check driver and compensation",
+        signs=(Sign(Equals("power_factor_too_low", (True,), (False,)), Severity.P4, delay_s=7200),),
         clear_delay_s=7200,
     ),
     Rule(
@@ -224,6 +225,7 @@ RULES = (
         party=Party.VENDOR,
         advice_zh="核对灯具功率与负载",
         advice_en="Check wattage and extra load",
+        signs=(Sign(Equals("lamp_power_too_high", (True,), (False,)), Severity.P4, delay_s=7200),),
         clear_delay_s=7200,
     ),
     Rule(
@@ -235,6 +237,7 @@ RULES = (
         party=Party.VENDOR,
         advice_zh="检查灯珠与驱动",
         advice_en="Check LEDs and driver",
+        signs=(Sign(Equals("lamp_power_too_low", (True,), (False,)), Severity.P4, delay_s=7200),),
         clear_delay_s=7200,
     ),
     Rule(
