@@ -304,15 +304,17 @@ class Judgements:
         )
 
     def _write_moves(self, connection: Connection, moves: Iterable[Move], now_ms: int) -> None:
+        known: set[str] = set()
         for move in moves:
             fault, event = move.fault, move.event
             if move.was is None:
                 # The same messages make the same fault: a replay finds it there already.
                 if not _insert_if_new(connection, faults, _fault_row(fault, self._stream)):
-                    known = select(faults.c.id).where(faults.c.id == fault.id)
-                    if connection.execute(known).first() is not None:
-                        continue
-                    raise FaultMoved(f"{fault.subject} has an open {fault.code} already")
+                    there = select(faults.c.id).where(faults.c.id == fault.id)
+                    if connection.execute(there).first() is None:
+                        raise FaultMoved(f"{fault.subject} has an open {fault.code} already")
+                    known.add(fault.id)
+                    continue
             else:
                 moved = connection.execute(
                     update(faults)
@@ -320,6 +322,8 @@ class Judgements:
                     .values(**_judged(fault))
                 )
                 if moved.rowcount != 1:
+                    if fault.id in known:  # it went on long ago, so this is old news as well
+                        continue
                     raise FaultMoved(f"fault {fault.id} is no longer {move.was}")
             connection.execute(
                 insert(fault_events).values(

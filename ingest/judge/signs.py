@@ -282,6 +282,9 @@ class FaultFinder:
             self._record(memory, again, standing.state, event)
         else:
             since_ms = min(seen.since_ms for _, seen in held)
+            if standing is not None and standing.closed_at_ms is not None:
+                # Closed by a person although it held: from then on it is another fault.
+                since_ms = max(since_ms, standing.closed_at_ms)
             fault, event = faults.begin(
                 rule,
                 stream=self._stream,
