@@ -136,10 +136,14 @@ def begin(
 def reopen(
     fault: Fault, severity: Severity, safety: bool, now_ms: int, evidence: Mapping[str, object]
 ) -> Move:
-    """The condition of a cleared, or just closed, fault is back: the same fault, once more."""
+    """The condition of a cleared, or just closed, fault is back: the same fault, once more.
+
+    Also if it was first seen in replayed data: now it is live.
+    """
     again = replace(
         fault,
         state=State.OPEN,
+        late=False,
         severity=severity,
         safety=safety or fault.safety,
         acknowledged_at_ms=None,
@@ -200,6 +204,14 @@ def end(fault: Fault, now_ms: int, evidence: Mapping[str, object] | None = None)
         closed_at_ms=now_ms if becomes is State.CLOSED else None,
     )
     return over, FaultEvent(fault.id, now_ms, fault.state, becomes, Why.OVER, evidence=evidence)
+
+
+def end_history(fault: Fault, now_ms: int) -> Move:
+    """A back-filled history ends, and its faults with it: nobody is asked about the past."""
+    over = replace(
+        fault, state=State.CLOSED, closed_at_ms=now_ms, resolution=Why.HISTORY_ENDS.value
+    )
+    return over, FaultEvent(fault.id, now_ms, fault.state, State.CLOSED, Why.HISTORY_ENDS)
 
 
 def acknowledge(fault: Fault, actor: str, now_ms: int, note: str | None = None) -> Move:

@@ -160,4 +160,6 @@ def _number(figures: Figures, name: str) -> float:
 
 def _counts(figures: Figures, name: str) -> dict[str, int]:
     counts = figures.get(name, {})
-    return {of: int(n) for of, n in counts.items()} if isinstance(counts, Mapping) else {}
+    if not isinstance(counts, Mapping):
+        return {}
+    return {of: int(n) for of, n in counts.items() if n}  # a corrected one may leave a zero
