@@ -119,7 +119,7 @@ class Reading:
 
     Stands for the `Decoded` that `unfold` gives, because nearly all messages are such and making
     four objects of each costs more than decoding it.
-    calm: every value is where no fault rule of the kind raises and all of them clear.
+    calm: it is known that no value of it raises a fault.
     """
 
     device: "Device"

@@ -10,7 +10,7 @@
 import gc
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -20,8 +20,10 @@ from devices.faults import FaultMoved
 from devices.journal import MESSAGES, Head, Record
 from devices.judgement import Cursor
 from devices.messages import Decoded, Reading
+from devices.registry import Registry
 from devices.store.database import DatabaseAway
 from devices.store.journal import JournalError
+from devices.store.schema import LIVE
 from devices.sun import lighting_hours
 from ingest.decode import Decoder
 from ingest.decoding import SharedDecodes
@@ -37,6 +39,7 @@ READ_RECORDS = 16  # of at most 1,000 messages each
 REVISIONS_EVERY_S = 1.0
 FORGET_EVERY_S = 3600.0
 BACK_OFF_S = (0.1, 0.5, 2.0, 5.0)
+MOVED_TRIES = 20  # so often in a row somebody may be faster, before it is no coincidence
 
 
 @dataclass(slots=True)
@@ -56,7 +59,7 @@ class Consumer:
 
     at_once: a fault that moves is committed with its record; a history, of which nobody is told, is
     committed in larger pieces. Raises CursorMoved from `run` and `drain` when another judge works
-    on the same stream.
+    on the same stream, and FaultMoved when a fault cannot be moved however often it is tried.
     """
 
     def __init__(
@@ -70,6 +73,7 @@ class Consumer:
         commit_after_s: float = COMMIT_AFTER_S,
         commit_messages: int = COMMIT_MESSAGES,
         at_once: bool = True,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._plans = plans
@@ -79,16 +83,19 @@ class Consumer:
         self._commit_after_s = commit_after_s
         self._commit_messages = commit_messages
         self._at_once = at_once
+        self._monotonic = monotonic
         self._judge: Judge | None = None
         self._decoder: Decoder | None = None
         self._cursor: Cursor | None = None
+        self._head: Head | None = None
         self._journal_id = ""
         self._position = 0
         self._revision = 0
         self._uncommitted_since: float | None = None
-        self._looked_s = 0.0
-        self._forgot_s = 0.0
+        self._looked_s = -REVISIONS_EVERY_S
+        self._forgot_s = -FORGET_EVERY_S
         self._newest_ms = 0
+        self._moved_tries = 0
         self.progress = Progress()
 
     def run(self, source: JournalSource, bell: Bell, stop: threading.Event) -> None:
@@ -102,13 +109,14 @@ class Consumer:
                 if not self._step(source):
                     heard = bell.wait(heard, self._patience_s())
                 failures = 0
-            except (DatabaseAway, JournalError, FaultMoved) as error:
+            except FaultMoved as error:
+                stop.wait(self._was_moved(error))
+            except (DatabaseAway, JournalError) as error:
                 self._drop()
-                if not isinstance(error, FaultMoved):
-                    if failures == 0:
-                        log.warning("judge_waits", stream=self._stream, error=str(error))
-                    stop.wait(BACK_OFF_S[min(failures, len(BACK_OFF_S) - 1)])
-                    failures += 1
+                if failures == 0:
+                    log.warning("judge_waits", stream=self._stream, error=str(error))
+                stop.wait(BACK_OFF_S[min(failures, len(BACK_OFF_S) - 1)])
+                failures += 1
         if self._judge is not None and self._uncommitted_since is not None:
             try:
                 self._commit()
@@ -125,42 +133,54 @@ class Consumer:
                     pass
                 if self._uncommitted_since is not None:
                     self._commit()
-            except FaultMoved:
-                self._drop()
-                continue
-            return
+            except FaultMoved as error:
+                self._was_moved(error)
+            except BaseException:
+                self._drop()  # it may have judged half of a record
+                raise
+            else:
+                return
 
     def finish(self, now_ms: int) -> None:
-        """End a back-filled history: close what stands open in it."""
-        if self._judge is not None:
-            self._judge.finish(now_ms)
-            self._commit()
+        """End a back-filled history that was drained: close what stands open in it.
+
+        Raises DatabaseAway.
+        """
+        while self._head is not None:
+            try:
+                if self._judge is None:
+                    self._load(self._head)
+                if self._judge is not None:
+                    self._judge.finish(now_ms)
+                self._commit()
+            except FaultMoved as error:
+                self._was_moved(error)
+            except BaseException:
+                self._drop()
+                raise
+            else:
+                return
+
+    def _was_moved(self, error: FaultMoved) -> float:
+        """Drop everything, to judge it again; gives how long to wait before that, in seconds."""
+        self._drop()
+        self._moved_tries += 1
+        if self._moved_tries >= MOVED_TRIES:
+            raise error
+        if self._moved_tries == 1:
+            return 0.0
+        log.warning("fault_moved_again", stream=self._stream, error=str(error))
+        return BACK_OFF_S[min(self._moved_tries, len(BACK_OFF_S)) - 1]
 
     def _load(self, head: Head) -> None:
         """Take everything from committed rows, or go on in a new journal."""
         if self._judge is None:
-            self._revision = self._store.newest_revision()
-            registry = self._store.registry()
-            saved = self._store.load()
-            self._decoder = Decoder(registry, calm=partial(calm_range, self._plans))
-            self._judge = Judge(
-                registry,
-                self._plans,
-                stream=self._stream,
-                seen_before=self._store.knows,
-                lighting=lighting_hours,
-            )
-            self._judge.load(saved)
-            # The district's state lives as long as the process: measured, the collector's walks
-            # over it cost more than judging does (12 µs a message against 5).
-            gc.freeze()
-            self._cursor = saved.cursor
-            self._uncommitted_since = None
-            self.progress.reloads += 1
+            self._load_judge()
         cursor = self._cursor
+        self._head = head
         self._journal_id = head.journal_id
         if self._decodes is not None:
-            self._decodes.clear()
+            self._decodes.begin(head.journal_id)
         if cursor is None:
             self._position = 0
         elif cursor.journal_id == head.journal_id:
@@ -168,17 +188,52 @@ class Consumer:
             if cursor.position > head.id:
                 log.error("cursor_ahead_of_journal", cursor=cursor.position, head=head.id)
         else:
-            if self._stream == "live":
+            if self._stream == LIVE:
                 log.error("journal_replaced", was=cursor.journal_id, now=head.journal_id)
             self._position = 0
         if self._judge is not None:
             self._judge.effects.position = self._position
+        while self._look():
+            pass
+
+    def _load_judge(self) -> None:
+        newest = self._store.newest_revision()
+        registry = self._store.registry()
+        saved = self._store.load()
+        judge = Judge(
+            registry,
+            self._plans,
+            stream=self._stream,
+            seen_before=self._store.knows,
+            lighting=lighting_hours,
+        )
+        judge.load(saved, self._today_ms())
+        # The district's state lives as long as the process: measured, the collector's walks
+        # over it cost more than judging does (12 µs a message against 5). What was there before
+        # and was dropped goes first, or it would stay for ever.
+        gc.unfreeze()
+        gc.collect()
+        gc.freeze()
+        self._judge = judge
+        self._decoder = self._a_decoder(registry)
+        self._cursor = saved.cursor
+        # What people decided since the last commit, and what it means, is looked at again.
+        self._revision = newest if saved.cursor is None else saved.cursor.revision
+        self._uncommitted_since = None
+        self.progress.reloads += 1
+
+    def _a_decoder(self, registry: Registry) -> Decoder:
+        return Decoder(registry, calm=partial(calm_range, self._plans))
+
+    def _today_ms(self) -> int:
+        """The day by which devices are in service; in a history all are that ever were."""
+        return self._clock() if self._stream == LIVE else 0
 
     def _drop(self) -> None:
         self._judge = None
         self._uncommitted_since = None
         if self._decodes is not None:
-            self._decodes.clear()
+            self._decodes.begin("")
 
     def _step(self, source: JournalSource) -> bool:
         """Judge what there is, commit if it is time; whether there was anything."""
@@ -206,21 +261,20 @@ class Consumer:
             self._decodes.put(record, decoded)
         judge.judge(record, decoded)
         self._position = record.id
-        if self._uncommitted_since is None:
-            self._uncommitted_since = time.monotonic()
+        self._note_work()
         has_moved = self._at_once and judge.effects.moves
         if has_moved or judge.effects.messages >= self._commit_messages:
             self._commit()
 
     def _is_due(self) -> bool:
         since = self._uncommitted_since
-        return since is not None and time.monotonic() - since >= self._commit_after_s
+        return since is not None and self._monotonic() - since >= self._commit_after_s
 
     def _patience_s(self) -> float:
         since = self._uncommitted_since
         if since is None:
             return REVISIONS_EVERY_S
-        return max(0.0, self._commit_after_s - (time.monotonic() - since))
+        return max(0.0, self._commit_after_s - (self._monotonic() - since))
 
     def _commit(self) -> None:
         judge = self._judge
@@ -230,6 +284,7 @@ class Consumer:
         effects.revision = self._revision
         self._cursor = self._store.commit(effects, self._journal_id, self._cursor, self._clock())
         self._uncommitted_since = None
+        self._moved_tries = 0
         progress = self.progress
         progress.position, progress.jseq = effects.position, effects.jseq
         progress.messages += effects.messages
@@ -238,22 +293,34 @@ class Consumer:
 
     def _look_around(self) -> None:
         """At a batch border: what did people decide, and what may be forgotten?"""
-        now_s = time.monotonic()
+        now_s = self._monotonic()
         if now_s - self._looked_s < REVISIONS_EVERY_S:
             return
         self._looked_s = now_s
+        self._look()
+        if now_s - self._forgot_s >= FORGET_EVERY_S and not self._store.forget_keys(self._clock()):
+            self._forgot_s = now_s  # a bounded number at a time: until then, again in a second
+
+    def _look(self) -> bool:
+        """Take over what people decided; whether there was anything."""
         judge = self._judge
+        if judge is None:
+            return False
         revisions = self._store.revisions_after(self._revision)
-        if judge is not None and any(revision.what == "registry" for revision in revisions):
+        if any(one.what == "registry" and one.id > judge.registry.revision for one in revisions):
             registry = self._store.registry()
-            self._decoder = Decoder(registry, calm=partial(calm_range, self._plans))
-            judge.registry_changed(registry)
+            self._decoder = self._a_decoder(registry)
+            judge.registry_changed(registry, self._today_ms())
+            self._note_work()
         for revision in revisions:
             fault = self._store.fault(revision.subject) if revision.what == "fault" else None
-            if fault is not None and judge is not None:
+            if fault is not None:
                 judge.person_moved(fault, self._clock())
-                self._uncommitted_since = self._uncommitted_since or now_s
+                self._note_work()
             self._revision = revision.id
-        if now_s - self._forgot_s >= FORGET_EVERY_S:
-            self._forgot_s = now_s
-            self._store.forget_keys(self._clock())
+        return bool(revisions)
+
+    def _note_work(self) -> None:
+        """There is something to commit from now on."""
+        if self._uncommitted_since is None:
+            self._uncommitted_since = self._monotonic()

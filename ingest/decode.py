@@ -50,7 +50,8 @@ class Decoder:
     """Decodes against one registry; a new registry is a new Decoder.
 
     Pure but for its caches, and not to be shared between threads.
-    calm: where no rule of a kind looks at a quantity: a range, some words, or None for anywhere.
+    calm: where a quantity of a kind raises nothing: a range, some words, or None for anywhere.
+    Without it, no reading is told to be calm.
     """
 
     def __init__(
@@ -58,11 +59,12 @@ class Decoder:
         registry: Registry,
         adapters: Mapping[str, Adapter] = ADAPTERS,
         kinds: Mapping[str, Kind] = KINDS,
-        calm: Callable[[str, str], Calm] = lambda _kind, _quantity: None,
+        calm: Callable[[str, str], Calm] | None = None,
     ) -> None:
         self._registry = registry
         self._kinds = kinds
-        self._calm = calm
+        self._calm = calm if calm is not None else lambda _kind, _quantity: None
+        self._knows_rules = calm is not None
         self._calm_checks: dict[str, dict[str, _Check]] = {kind: {} for kind in kinds}
         self._filters = [
             (filter_.split("/"), adapter)
@@ -116,7 +118,7 @@ class Decoder:
                             continue
                         break
                     else:
-                        said.calm = True
+                        said.calm = self._knows_rules
                         return said
                 except KeyError:  # a name that was not compiled yet, or never will be
                     pass

@@ -13,12 +13,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
+from zlib import crc32
 
 import msgspec
 import structlog
 
 from devices.journal import MESSAGES, RETAINED, Raw, Record
-from devices.messages import Decoded, Reading, Value
+from devices.messages import Decoded, Event, Item, Reading, Value
 from devices.registry import Registry
 from devices.store.accounts import Forwarded
 from devices.store.cursors import Position
@@ -26,7 +27,7 @@ from devices.store.database import DatabaseAway
 from devices.store.journal import JournalError
 from devices.telemetry import Point, Retry, TelemetryError, TelemetryWriter, TooLarge
 from ingest.decode import Decoder
-from ingest.decoding import Said, SharedDecodes
+from ingest.decoding import PATIENCE_S, Said, SharedDecodes
 from ingest.judge.timing import event_time
 from ingest.ports import Bell, Clock, JournalSource
 
@@ -66,6 +67,14 @@ class Progress:
     paused: str = ""
 
 
+@dataclass(slots=True)
+class _Done:
+    """Points of one step; they count once its cursor has moved."""
+
+    confirmed: int = 0
+    dead: int = 0
+
+
 class Forwarder:
     """Follows the journal into one telemetry store.
 
@@ -83,6 +92,7 @@ class Forwarder:
         decodes: SharedDecodes | None = None,
         since_ms: int = 0,
         gather_s: float = GATHER_S,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._writer = writer
         self._store = store
@@ -91,6 +101,7 @@ class Forwarder:
         self._decodes = decodes
         self._since_ms = since_ms
         self._gather_s = gather_s
+        self._monotonic = monotonic
         self._decoder: Decoder | None = None
         self._revision = 0
         self._looked_s = 0.0
@@ -107,11 +118,10 @@ class Forwarder:
                 if not self._loaded:
                     self._load(source)
                 written = self.step(source, stop)
-                if written is None:
-                    heard = bell.wait(heard, 1.0)
-                    continue
                 failures = 0
-                if written < REQUEST_POINTS:  # at the head: let some gather
+                if written is None:
+                    heard = self._wait(bell, heard)
+                elif written < REQUEST_POINTS:  # at the head: let some gather
                     stop.wait(self._gather_s)
             except (DatabaseAway, JournalError) as error:
                 self._loaded = False
@@ -142,29 +152,40 @@ class Forwarder:
                         newest_ms = record.messages[-1].received_ms
             if not found:
                 break
-        if position == self.progress.position:
-            return None
-        if points and not self._write(points, stop):
-            return 0  # stopped in the middle: not confirmed, so the cursor stays
         progress = self.progress
+        if position == progress.position:
+            return None
+        done = _Done()
+        for start in range(0, len(points), REQUEST_POINTS):
+            if not self._write(points[start : start + REQUEST_POINTS], stop, done):
+                return 0  # stopped in the middle: not confirmed, so the cursor stays
+        confirmed, dead = progress.confirmed + done.confirmed, progress.dead + done.dead
+        self._save(position, jseq, Forwarded(confirmed, dead, None))
         progress.position, progress.jseq, progress.newest_received_ms = position, jseq, newest_ms
-        self._save(None)
+        progress.confirmed, progress.dead = confirmed, dead
         return len(points)
 
-    def _save(self, paused: Retry | None) -> None:
-        progress = self.progress
-        memory = _pack(Forwarded(progress.confirmed, progress.dead, paused))
-        at = Position(self._journal_id, progress.position, progress.jseq, memory)
+    def _save(self, position: int, jseq: int, state: Forwarded) -> None:
+        at = Position(self._journal_id, position, jseq, _pack(state))
         self._store.move(at, self._clock())
+
+    def _wait(self, bell: Bell, heard: int) -> int:
+        """Until there is something to read: from the judge if it has yet to read it itself."""
+        next_id = self.progress.position + 1
+        shared = self._decodes
+        if shared is not None and shared.will_come(self._journal_id, next_id):
+            shared.wait(self._journal_id, next_id, PATIENCE_S)
+            return heard
+        return bell.wait(heard, 1.0)
 
     def _next(self, source: JournalSource, position: int) -> list[Said]:
         """The records after `position`: from the judge if it has them, else from the journal."""
         shared = self._decodes
         if shared is not None:
-            said = shared.take(position + 1)
+            said = shared.take(self._journal_id, position + 1)
             if said is not None:
                 return [said]
-            if shared.will_come(position + 1):
+            if shared.will_come(self._journal_id, position + 1):
                 return []  # reading and decoding it here as well would cost as much as judging it
         return [(record, self._decode(record)) for record in source.read(position, READ_RECORDS)]
 
@@ -198,7 +219,7 @@ class Forwarder:
     def _decode(self, record: Record) -> Sequence[Decoded | Reading]:
         if not record.messages:
             return ()
-        now_s = time.monotonic()
+        now_s = self._monotonic()
         if self._decoder is None or now_s - self._looked_s >= LOOK_EVERY_S:
             self._looked_s = now_s
             revision = self._store.registry_revision()
@@ -207,7 +228,7 @@ class Forwarder:
                 self._decoder = Decoder(self._registry())
         return [self._decoder.read(raw) for raw in record.messages]
 
-    def _write(self, points: Sequence[Point], stop: threading.Event) -> bool:
+    def _write(self, points: Sequence[Point], stop: threading.Event, done: _Done) -> bool:
         """Write until every point is confirmed or dead; False when stopped before that."""
         failures = 0
         told: Retry | None = None
@@ -217,14 +238,15 @@ class Forwarder:
                 self._writer.write(points)
             except TelemetryError as error:
                 if error.retry is Retry.NEVER:
-                    return self._divide(points, error, stop)
+                    return self._divide(points, error, stop, done)
                 failures += 1
                 if not progress.paused:
                     log.warning("telemetry_store_away", error=str(error))
                 progress.paused = str(error)
                 if error.retry is not told:  # for /readyz, which asks the database
                     told = error.retry
-                    self._save(told)
+                    state = Forwarded(progress.confirmed, progress.dead, told)
+                    self._save(progress.position, progress.jseq, state)
                 if error.retry is Retry.AFTER_REPAIR:
                     stop.wait(PAUSED_S)
                 else:
@@ -235,17 +257,18 @@ class Forwarder:
                     log.info("telemetry_store_back")
                 progress.paused = ""
                 progress.requests += 1
-                progress.confirmed += len(points)
+                done.confirmed += len(points)
                 return True
         return False
 
     def _divide(
-        self, points: Sequence[Point], error: TelemetryError, stop: threading.Event
+        self, points: Sequence[Point], error: TelemetryError, stop: threading.Event, done: _Done
     ) -> bool:
         """Halve until the point that the store refuses stands alone; writes can be repeated."""
         if len(points) > 1:
             middle = len(points) // 2
-            return self._write(points[:middle], stop) and self._write(points[middle:], stop)
+            halves = points[:middle], points[middle:]
+            return all(self._write(half, stop, done) for half in halves)
         point = points[0]
         log.error(
             "point_refused",
@@ -255,7 +278,7 @@ class Forwarder:
             too_large=isinstance(error, TooLarge),
             error=str(error),
         )
-        self.progress.dead += 1
+        done.dead += 1
         return True
 
 
@@ -275,7 +298,20 @@ def _add_points(points: list[Point], raw: Raw, said: Decoded) -> None:
             fields: dict[str, Value] = {"type": event.type, **event.attributes}
             if event.event_id is not None:
                 fields["event_id"] = event.event_id
-            points.append(Point(f"{device.kind}_event", device.compound, device.id, at_ms, fields))
+            at = _apart(at_ms, item, event)
+            points.append(Point(f"{device.kind}_event", device.compound, device.id, at, fields))
+
+
+def _apart(at_ms: int, item: Item, event: Event) -> int:
+    """When an event is put down, so that another of the same second does not overwrite it.
+
+    A device whose clock knows only seconds tells of several things at one time: what it does not
+    say, a number out of the event does, always the same.
+    """
+    if at_ms % 1000:
+        return at_ms
+    what = (item.boot, item.seq, event.event_id, event.type, sorted(event.attributes.items()))
+    return at_ms + crc32(repr(what).encode("utf-8", "surrogatepass")) % 1000
 
 
 def _back_off_s(failures: int) -> float:

@@ -1,8 +1,9 @@
 """Which message came before: by (device, boot, seq), without boot by (device, seq, ts).
 
-Each device's window remembers its highest seq and which of the last WINDOW before it are missing.
-What lies outside the window, and whatever adds up (events), is known by a key that is kept for ten
-days. No number and no device time is no identity: such a message sets levels and never adds up.
+Each device's window remembers its highest seq and which of the last WINDOW before it are missing,
+and the same of the run before. What lies outside, and whatever adds up (events), is known by a key
+that is kept for ten days. No number and no device time is no identity: such a message sets levels
+and never adds up.
 """
 
 from hashlib import blake2b
@@ -16,43 +17,77 @@ KEY_BYTES = 16
 
 
 class SeqWindow(msgspec.Struct, array_like=True):
-    """The sequence numbers of one device since its last boot."""
+    """The sequence numbers of one device since its last boot, and of the run before that.
+
+    newest_ms: event time of the newest message with a number. low: the first number that we saw of
+    this run; of what was sent before it we know nothing. before: the run before, so that a reboot
+    does not make us forget what was sent just ahead of it; it has none before itself.
+    """
 
     boot: int | None = None
     high: int = -1
-    newest_ms: int = 0  # event time of the newest message that carried a number
+    newest_ms: int = 0
     missing: set[int] = set()
+    low: int = 0
+    before: "SeqWindow | None" = None
 
-    def saw(self, boot: int | None, seq: int, at_ms: int) -> bool | None:
-        """Take note of a number. True: seen before. False: new. None: outside what we remember."""
-        if boot == self.boot:
-            if seq == self.high + 1:
-                self.high = seq
-                if at_ms > self.newest_ms:
-                    self.newest_ms = at_ms
-                return False
-            if boot is None and seq <= self.high and at_ms > self.newest_ms:
-                # No boot number, a lower seq, a later time: the counter started again.
-                return self._restart(boot, seq, at_ms)
-            return self._out_of_order(seq, at_ms)
-        if self.boot is None or (boot is not None and boot > self.boot):
-            return self._restart(boot, seq, at_ms)
-        return None  # of an earlier boot
+    def saw(self, boot: int | None, seq: int, at_ms: int | None) -> bool | None:
+        """Take note of a number. True: seen before. False: new. None: outside what we remember.
 
-    def _restart(self, boot: int | None, seq: int, at_ms: int) -> bool:
-        self.boot, self.high, self.newest_ms = boot, seq, at_ms
-        self.missing.clear()
+        at_ms: event time by a clock that can be believed; None without one.
+        """
+        if boot != self.boot:
+            return self._of_another_boot(boot, seq, at_ms)
+        if seq == self.high + 1:
+            self.high = seq
+            if at_ms is not None and at_ms > self.newest_ms:
+                self.newest_ms = at_ms
+            return False
+        run = self.before
+        if run is not None and boot == run.boot and at_ms is not None and at_ms <= run.newest_ms:
+            # Its time says that it is of the run before. Without boot that is no proof, so then
+            # its number is not counted against what we saw.
+            return None if boot is None else run._out_of_order(seq, at_ms)
+        if self._began_again(seq, at_ms):
+            return self._begin(boot, seq, at_ms)
+        return self._out_of_order(seq, at_ms)
+
+    def _of_another_boot(self, boot: int | None, seq: int, at_ms: int | None) -> bool | None:
+        run = self.before
+        if run is not None and boot == run.boot and not run._began_again(seq, at_ms):
+            return run._out_of_order(seq, at_ms)
+        rises = self.boot is None or (boot is not None and boot > self.boot)
+        # A lower boot, or none any more, is an old message, unless its time is that of a new one.
+        if rises or self.high < 0 or (at_ms is not None and at_ms > self.newest_ms):
+            return self._begin(boot, seq, at_ms)
+        return None
+
+    def _began_again(self, seq: int, at_ms: int | None) -> bool:
+        """Whether a number is that of a counter that began, restarted, or wrapped."""
+        if self.high < 0:
+            return True
+        far_below = seq <= self.high - WINDOW
+        if at_ms is None:  # no broker repeats what is so long ago
+            return far_below and self.boot is None
+        return seq <= self.high and at_ms > self.newest_ms and (far_below or self.boot is None)
+
+    def _begin(self, boot: int | None, seq: int, at_ms: int | None) -> bool:
+        if self.high >= 0:
+            self.before = SeqWindow(self.boot, self.high, self.newest_ms, self.missing, self.low)
+        self.boot, self.high, self.low, self.missing = boot, seq, seq, set()
+        self.newest_ms = max(self.newest_ms, at_ms or 0)
         return False
 
-    def _out_of_order(self, seq: int, at_ms: int) -> bool | None:
-        self.newest_ms = max(self.newest_ms, at_ms)
+    def _out_of_order(self, seq: int, at_ms: int | None) -> bool | None:
+        if at_ms is not None and at_ms > self.newest_ms:
+            self.newest_ms = at_ms
         if seq > self.high:
-            start = max(self.high + 1, seq - WINDOW) if self.high >= 0 else seq
-            self.missing = {n for n in self.missing if n > seq - WINDOW}
-            self.missing.update(range(start, seq))
+            oldest = seq - WINDOW
+            self.missing = {n for n in self.missing if n > oldest}
+            self.missing.update(range(max(self.high, oldest) + 1, seq))
             self.high = seq
             return False
-        if seq <= self.high - WINDOW:
+        if seq <= self.high - WINDOW or seq < self.low:
             return None
         if seq in self.missing:
             self.missing.discard(seq)
@@ -72,8 +107,7 @@ def event_key(event: Event, item: Item) -> bytes | None:
     """
     device = event.device.id
     if event.type in ("session_start", "session_end") and "order" in event.attributes:
-        owner = event.device.parent or device
-        return _digest("session", owner, event.attributes["order"], event.type)
+        return _session_key(event, event.type)
     if item.seq is not None:
         number = (item.boot, item.seq) if item.boot is not None else (item.seq, item.at_ms)
         return _digest("event", device, event.type, *number)
@@ -82,6 +116,16 @@ def event_key(event: Event, item: Item) -> bytes | None:
     if item.at_ms is not None:
         return _digest("event", device, event.type, item.at_ms, sorted(event.attributes.items()))
     return None
+
+
+def session_end_key(event: Event) -> bytes:
+    """The key of the end of the session whose start, or end, this is."""
+    return _session_key(event, "session_end")
+
+
+def _session_key(event: Event, what: str) -> bytes:
+    owner = event.device.parent or event.device.id
+    return _digest("session", owner, event.attributes["order"], what)
 
 
 def message_key(device: str, item: Item) -> bytes:

@@ -4,7 +4,7 @@ Memory is a cache of committed rows: after any error it is dropped and loaded ag
 """
 
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 import msgspec
 
@@ -37,12 +37,21 @@ class Why(StrEnum):
     NEVER_SEEN = "never_seen"
 
 
+class Aside(IntEnum):
+    """Why a state that still reads bad does not count."""
+
+    NO = 0
+    EXCUSED = 1  # the device is meant to be so: a door in fire mode
+    ANSWERED = 2  # something else showed that it is over, and the board latches the old word
+
+
 class Seen(msgspec.Struct, array_like=True):
     """A sign, as it is or was seen.
 
     since_ms: event time from which it has been present, or over. base_ms: when we received that,
     from which timers run. sample_ms: event time of the newest sample that says the same; heard_ms:
-    when we received it. quieted: it ended because nothing more came, so no sample is waited for.
+    when we received the newest of any kind. quieted: it ended because nothing more came, so no
+    sample is waited for. aside: while it is set the sign is over, though its value still reads bad.
     """
 
     present: bool
@@ -52,6 +61,25 @@ class Seen(msgspec.Struct, array_like=True):
     heard_ms: int
     evidence: dict[str, Value]
     quieted: bool = False
+    aside: Aside = Aside.NO
+
+
+class Ended(msgspec.Struct, array_like=True):
+    """The last session of a port, for what may still be said of it: its end, or its start.
+
+    metered_kwh: what readings had counted of its energy. inferred: its own end did not come yet.
+    """
+
+    order: str
+    started_ms: int | None
+    ended_ms: int
+    duration_s: int | None
+    energy_kwh: float | None
+    fee_fen: int | None
+    stop_reason: str
+    native_reason: str | None
+    inferred: bool
+    metered_kwh: float
 
 
 class Hour(msgspec.Struct, array_like=True):
@@ -82,8 +110,11 @@ class DeviceMemory:
     hours: dict[int, Hour] = field(default_factory=dict)
     used_to_ms: int | None = None  # usage is accounted up to here (event time)
     energy_kwh: float | None = None  # register reading up to which energy is accounted
+    metered_kwh: float = 0.0  # what readings counted since the port's session began, or the last
     session: Session | None = None
+    ended: Ended | None = None
     saved_use_ms: int = 0  # when usage was last handed over to be saved
+    in_service: bool = True
     dirty: bool = False
 
     def word(self, quantity: str) -> Value | None:
@@ -111,19 +142,26 @@ def pack(memory: DeviceMemory) -> bytes:
             memory.hours,
             memory.used_to_ms,
             memory.energy_kwh,
+            memory.metered_kwh,
+            memory.ended,
         )
     )
 
 
-_Packed = tuple[
-    SeqWindow,
-    int | None,
-    int,
-    list[tuple[SignKey, Seen]],
-    dict[int, Hour],
-    int | None,
-    float | None,
-]
+class _Packed(msgspec.Struct, array_like=True):
+    """What `pack` wrote. Fields are only ever added at the end, with a default."""
+
+    window: SeqWindow
+    will_ms: int | None
+    event_at_ms: int
+    signs: list[tuple[SignKey, Seen]]
+    hours: dict[int, Hour]
+    used_to_ms: int | None
+    energy_kwh: float | None
+    metered_kwh: float = 0.0
+    ended: Ended | None = None
+
+
 _unpack = msgspec.msgpack.Decoder(_Packed).decode
 _unpack_latest = msgspec.msgpack.Decoder(dict[str, tuple[Value, int]]).decode
 _EMPTY = _pack({})
@@ -134,14 +172,16 @@ def unpack(memory: DeviceMemory, latest: bytes, packed: bytes) -> None:
     memory.latest = _unpack_latest(latest)
     if packed == _EMPTY:
         return
-    window, will_ms, event_at_ms, signs, hours, used_to_ms, energy_kwh = _unpack(packed)
-    memory.window = window
-    memory.will_ms = will_ms
-    memory.event_at_ms = event_at_ms
+    kept = _unpack(packed)
+    memory.window = kept.window
+    memory.will_ms = kept.will_ms
+    memory.event_at_ms = kept.event_at_ms
     # a rule may have left the catalogue since
-    memory.signs = {key: seen for key, seen in signs if key[:2] in memory.plan.signs}
-    memory.hours = hours
-    for hour in hours.values():
+    memory.signs = {key: seen for key, seen in kept.signs if key[:2] in memory.plan.signs}
+    memory.hours = kept.hours
+    for hour in kept.hours.values():
         hour.moved = True
-    memory.used_to_ms = used_to_ms
-    memory.energy_kwh = energy_kwh
+    memory.used_to_ms = kept.used_to_ms
+    memory.energy_kwh = kept.energy_kwh
+    memory.metered_kwh = kept.metered_kwh
+    memory.ended = kept.ended

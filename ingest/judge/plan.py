@@ -1,8 +1,8 @@
 """The fault rules of a kind, compiled for the way values come in.
 
-A normal value must cost a few comparisons, so each quantity knows the range or the words in which
-none of its signs raises and all of them clear. Only outside it, or while the device has a sign,
-does the slow path in `signs` look at each rule.
+A normal value must cost a few comparisons, so each quantity knows the range in which, or the words
+of which, none of its signs raises anything. Only outside it, or while the device has a sign (which
+a value may end), does the slow path in `signs` look at each rule.
 """
 
 import math
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from devices.catalogue import rules_for
 from devices.kinds import KINDS, Kind
 from devices.messages import Value
+from devices.quantities import Type
 from devices.rules import (
     Becomes,
     Beyond,
@@ -33,6 +34,15 @@ def _within(text: str) -> Test:
     low, high = band(text)
     # a value that is no number cannot be beyond a level
     return lambda value: not isinstance(value, str) and low <= value <= high
+
+
+def _outside(low: float, high: float) -> tuple[float, float]:
+    """The interval next to [low, high], in which nothing is raised; empty if there are two."""
+    if low == -math.inf:
+        return math.nextafter(high, math.inf), math.inf
+    if high == math.inf:
+        return -math.inf, math.nextafter(low, -math.inf)
+    return math.inf, -math.inf
 
 
 def _among(values: tuple[Value, ...]) -> Test:
@@ -70,16 +80,16 @@ class PlannedSign:
 
 @dataclass(slots=True)
 class QuantityPlan:
-    """What one quantity can show. Within [low, high], or among `words`, everything is well."""
+    """What one quantity can show. Within [low, high], or if it is none of `bad`, nothing."""
 
     low: float = -math.inf
     high: float = math.inf
-    words: frozenset[Value] | None = None
+    bad: frozenset[Value] | None = None
     signs: list[PlannedSign] = field(default_factory=list)
 
     def is_normal(self, value: Value) -> bool:
-        if self.words is not None:
-            return value in self.words
+        if self.bad is not None:
+            return value not in self.bad
         return not isinstance(value, str) and self.low <= value <= self.high
 
 
@@ -136,11 +146,17 @@ def plans(
 def calm_range(
     plans: Mapping[str, KindPlan], kind: str, quantity: str
 ) -> tuple[float, float] | frozenset[Value] | None:
-    """Where no rule of the kind looks at a quantity: a range, some words; None for anywhere."""
+    """Where a quantity raises nothing: a range, some words; None for anywhere."""
     plan = plans[kind].of(quantity)
     if plan is None:
         return None
-    return (plan.low, plan.high) if plan.words is None else plan.words
+    if plan.bad is None:
+        return plan.low, plan.high
+    declared = plans[kind].kind.quantity(quantity)
+    words: Iterable[Value] = (False, True)
+    if declared is not None and declared.type is not Type.BOOL:
+        words = declared.values
+    return frozenset(words) - plan.bad
 
 
 def _planned(rule: Rule, index: int, sign: Sign) -> PlannedSign:
@@ -182,7 +198,7 @@ def _file(made: KindPlan, planned: PlannedSign) -> None:
     match detector:
         case Beyond():
             quantity = made.quantities.setdefault(detector.quantity, QuantityPlan())
-            low, high = band(detector.clears)
+            low, high = _outside(*band(detector.raises))
             quantity.low, quantity.high = max(quantity.low, low), min(quantity.high, high)
             quantity.signs.append(planned)
         case Equals():
@@ -191,8 +207,7 @@ def _file(made: KindPlan, planned: PlannedSign) -> None:
                 if detector.of is None
                 else made.child.setdefault((detector.of, detector.quantity), QuantityPlan())
             )
-            clears = frozenset(detector.clears)
-            quantity.words = clears if quantity.words is None else quantity.words & clears
+            quantity.bad = (quantity.bad or frozenset()) | frozenset(detector.raises)
             quantity.signs.append(planned)
         case Happened():
             made.events.setdefault(detector.event, []).append(planned)

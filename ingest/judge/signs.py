@@ -2,19 +2,22 @@
 
 A sign appears, lasts for its delay, and the fault is raised; it goes, stays away for the clear
 delay, and the fault is over. Timers run on the watermark, so nothing is decided while messages that
-would decide otherwise may still be on their way to us.
+would decide otherwise may still be on their way to us; what we could not hear does not count, and
+neither does what a device was offline.
 """
 
 import heapq
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 
 from devices import faults
 from devices.faults import Fault, State
 from devices.judgement import Move
 from devices.messages import Event, Value
 from devices.rules import Equals, Happened, Rule, Stopped
-from ingest.judge.memory import DeviceMemory, Presence, Seen, SignKey
+from ingest.judge.memory import Aside, DeviceMemory, Presence, Seen, SignKey
 from ingest.judge.plan import PlannedSign, QuantityPlan
+from ingest.judge.timing import Hearing
 
 ACTIVE = (State.OPEN, State.ACKNOWLEDGED)
 LOOK_AGAIN_MS = 30_000
@@ -29,14 +32,18 @@ class FaultFinder:
     def __init__(
         self,
         stream: str,
+        memories: Mapping[str, DeviceMemory],
+        hearing: Hearing,
         touch: Callable[[DeviceMemory], None],
         moved: Callable[[DeviceMemory, Move], None],
     ) -> None:
         self._stream = stream
+        self._memories = memories
+        self._hearing = hearing
         self._touch = touch
         self._moved = moved
-        self._timers: list[tuple[float, int, DeviceMemory, str]] = []
-        self._count = 0
+        self._timers: list[tuple[float, str, str]] = []  # due, device, code
+        self._armed: dict[tuple[str, str], float] = {}  # the timer that counts; others are stale
         self._watermark_ms = 0
 
     # What comes in
@@ -52,40 +59,63 @@ class FaultFinder:
         source: str = "",
     ) -> None:
         """A live value that is not normal, or one of a device that has signs."""
-        touched = set()
+        touched: dict[str, None] = {}  # a set that keeps its order: the same journal, the same rows
         for planned in plan.signs:
             if not _concerns(planned, memory):
                 continue
             key = (planned.rule.code, planned.index, source)
             seen = memory.signs.get(key)
             if planned.raises is not None and planned.raises(value):
+                if seen is not None and seen.aside is Aside.ANSWERED:
+                    continue  # the same word as before: the board latches it
+                evidence = {_name(planned): value}
                 if _excused(planned, memory):
-                    self._over(memory, seen, at_ms, now_ms)
+                    self._excuse(memory, key, at_ms, now_ms, evidence)
                 else:
-                    self._present(memory, key, at_ms, now_ms, {_name(planned): value})
-                touched.add(planned.rule.code)
-            elif planned.clears is not None and planned.clears(value) and seen is not None:
+                    self._present(memory, key, at_ms, now_ms, evidence)
+            elif seen is None:
+                continue
+            elif planned.clears is not None and planned.clears(value):
                 self._over(memory, seen, at_ms, now_ms)
-                touched.add(planned.rule.code)
+            else:  # between the levels: the last verdict stands, but the quantity is sent
+                seen.heard_ms = max(seen.heard_ms, now_ms)
+                if seen.aside is not Aside.NO:
+                    seen.aside = Aside.NO
+                self._touch(memory)
+            touched[planned.rule.code] = None
         for code in touched:
             self.settle(memory, code, now_ms)
 
     def becomes(
         self, memory: DeviceMemory, quantity: str, value: Value, at_ms: int, now_ms: int
     ) -> None:
-        """A live value of a device that has signs: it may end an event's condition."""
+        """A live value of a device that has signs: what it means for signs of other quantities."""
         for key, seen in list(memory.signs.items()):
             planned = memory.plan.signs.get(key[:2])
             if planned is None:
                 continue
-            if seen.present and at_ms >= seen.since_ms:
-                for name, clears in planned.becomes:
-                    if name == quantity and clears(value):
-                        self._over(memory, seen, at_ms, now_ms)
-                        self.settle(memory, key[0], now_ms)
+            if seen.present:
+                # A gauge that still reads bad in the same message is not over.
+                if any(name == quantity and clears(value) for name, clears in planned.becomes) and (
+                    at_ms > seen.sample_ms if planned.gauge else at_ms >= seen.since_ms
+                ):
+                    latches = isinstance(planned.sign.detector, Equals)
+                    aside = Aside.ANSWERED if latches else Aside.NO
+                    self._over(memory, seen, at_ms, now_ms, aside)
+                    self.settle(memory, key[0], now_ms)
+                given = planned.quiet.given if planned.quiet is not None else None
+                if given is not None and given[0] == quantity and value not in given[1]:
+                    seen.heard_ms = max(seen.heard_ms, now_ms)  # its quiet counts from here
+                    self._touch(memory)
             excuse = getattr(planned.sign.detector, "unless", None)
-            if excuse is not None and excuse[0] == quantity and value in excuse[1]:
-                self._over(memory, seen, at_ms, now_ms)
+            if excuse is None or excuse[0] != quantity:
+                continue
+            if value in excuse[1]:
+                if seen.present:
+                    self._over(memory, seen, at_ms, now_ms, Aside.EXCUSED)
+                    self.settle(memory, key[0], now_ms)
+            elif seen.aside is Aside.EXCUSED:
+                self._present(memory, key, at_ms, now_ms, seen.evidence)
                 self.settle(memory, key[0], now_ms)
 
     def event(self, memory: DeviceMemory, event: Event, at_ms: int, now_ms: int) -> None:
@@ -141,14 +171,17 @@ class FaultFinder:
     ) -> None:
         """A safety sign in replayed or late data: its fault is raised, marked late, and is over.
 
-        It then waits, cleared, for a person (design.md §3). One that stands already is enough.
+        It then waits, cleared, for a person (design.md §3). One that stands already is enough, and
+        so is one that was just closed and had told of that time.
         """
         for planned in signs:
             rule = planned.rule
             standing = memory.faults.get(rule.code)
             if not planned.safety or not _concerns(planned, memory):
                 continue
-            if standing is not None and standing.state is not State.CLOSED:
+            if standing is not None and (
+                standing.state is not State.CLOSED or _told_of(standing, at_ms, now_ms)
+            ):
                 continue
             fault, event = faults.begin(
                 rule,
@@ -167,6 +200,8 @@ class FaultFinder:
             over, event = faults.end(fault, now_ms)
             self._record(memory, over, fault.state, event)
 
+    # Who is there
+
     def silent(self, memory: DeviceMemory, since_ms: int, watermark_ms: int) -> None:
         """Nothing was heard of the device for its silence limit, which is the delay itself."""
         planned = memory.plan.silent
@@ -181,14 +216,28 @@ class FaultFinder:
         self.settle(memory, planned.rule.code, watermark_ms)
 
     def heard(self, memory: DeviceMemory, at_ms: int, now_ms: int) -> None:
-        """The device is back."""
+        """The device is back. Timers begin anew: what it was away does not count for anything."""
         planned = memory.plan.silent
-        if planned is None:
-            return
-        seen = memory.signs.get((planned.rule.code, planned.index, ""))
-        if seen is not None and seen.present:
-            self._over(memory, seen, at_ms, now_ms)
-            self.settle(memory, planned.rule.code, now_ms)
+        for key, seen in list(memory.signs.items()):
+            if planned is not None and key[:2] == (planned.rule.code, planned.index):
+                if seen.present:
+                    self._over(memory, seen, at_ms, now_ms)
+            else:
+                seen.base_ms = max(seen.base_ms, now_ms)
+                seen.heard_ms = max(seen.heard_ms, now_ms)
+                self._touch(memory)
+        for code in _codes(memory):
+            self.settle(memory, code, now_ms)
+
+    def retire(self, memory: DeviceMemory, why: str, now_ms: int) -> None:
+        """The device is no longer in service, or no longer here: its faults are over."""
+        if memory.signs:
+            memory.signs.clear()
+            self._touch(memory)
+        for fault in list(memory.faults.values()):
+            if fault.state in ACTIVE:
+                over, event = faults.end(fault, now_ms, {"reason": why})
+                self._record(memory, over, fault.state, event)
 
     # Time
 
@@ -196,7 +245,13 @@ class FaultFinder:
         """Everything sent before `watermark_ms` has been judged: what is due, happens."""
         self._watermark_ms = watermark_ms
         while self._timers and self._timers[0][0] <= watermark_ms:
-            _, _, memory, code = heapq.heappop(self._timers)
+            due, device, code = heapq.heappop(self._timers)
+            if self._armed.get((device, code)) != due:
+                continue
+            del self._armed[device, code]
+            memory = self._memories.get(device)
+            if memory is None:
+                continue
             for key, seen in memory.signs.items():
                 planned = memory.plan.signs.get(key[:2])
                 if (
@@ -212,16 +267,21 @@ class FaultFinder:
     def resume(self, memory: DeviceMemory, watermark_ms: int) -> None:
         """Arm the timers of a device that was just loaded."""
         self._watermark_ms = max(self._watermark_ms, watermark_ms)
-        for code in {key[0] for key in memory.signs}:
+        for code in _codes(memory):
             self._arm(memory, code)
 
     def person_moved(self, memory: DeviceMemory, fault: Fault, now_ms: int) -> None:
-        """A person acknowledged or closed this fault; if it is still bad it is opened again."""
+        """A person acted on this fault; one that was closed and is still bad is opened again."""
+        known = memory.faults.get(fault.code)
+        if fault.state is State.CLOSED and (known is None or known.id != fault.id):
+            return  # an old one: somebody commented on it
         memory.faults[fault.code] = fault
         if fault.state is not State.CLOSED:
             return
-        for key in [key for key in memory.signs if key[0] == fault.code]:
+        for key, seen in list(memory.signs.items()):
             planned = memory.plan.signs.get(key[:2])
+            if key[0] != fault.code or seen.base_ms > (fault.closed_at_ms or now_ms):
+                continue
             if planned is None or isinstance(planned.sign.detector, Happened | Stopped):
                 del memory.signs[key]  # an event does not last: the person has dealt with it
         self._touch(memory)
@@ -235,22 +295,22 @@ class FaultFinder:
         if rule is None:  # the rule is gone from the catalogue
             return
         standing = memory.faults.get(code)
-        active = standing is not None and standing.state in ACTIVE
         signs = [(key, seen) for key, seen in memory.signs.items() if key[0] == code]
         present = [(key, seen) for key, seen in signs if seen.present]
         if present:
             self._raise(memory, rule, standing, present, now_ms)
-        elif active and standing is not None:
-            if signs and not all(self._away(memory, rule, key, seen) for key, seen in signs):
+        else:
+            is_active = standing is not None and standing.state in ACTIVE
+            if is_active and not all(self._away(memory, rule, key, seen) for key, seen in signs):
                 self._arm(memory, code)
                 return
-            for key, _ in signs:
-                del memory.signs[key]
-            over, event = faults.end(standing, now_ms)
-            self._record(memory, over, standing.state, event)
-        else:
-            for key, _ in signs:
-                del memory.signs[key]
+            for key, seen in signs:
+                if seen.aside is Aside.NO:
+                    del memory.signs[key]
+                    self._touch(memory)
+            if is_active and standing is not None:
+                over, event = faults.end(standing, now_ms)
+                self._record(memory, over, standing.state, event)
         self._arm(memory, code)
 
     def _raise(
@@ -273,18 +333,18 @@ class FaultFinder:
         safety = any(planned.safety for planned, _ in held)
         worst = min(held, key=lambda pair: pair[0].sign.severity)[1]
         evidence = dict(worst.evidence)
+        since_ms = min(seen.since_ms for _, seen in held)
         if standing is not None and standing.state in ACTIVE:
             worse = faults.worsen(standing, severity, safety, now_ms, evidence)
             if worse is not None:
                 self._record(memory, worse[0], standing.state, worse[1])
-        elif standing is not None and faults.may_reopen(standing, now_ms):
-            again, event = faults.reopen(standing, severity, safety, now_ms, evidence)
+        elif standing is not None and (
+            faults.may_reopen(standing, now_ms) or _never_ended(standing, since_ms, held)
+        ):
+            here = replace(standing, compound=memory.device.compound)  # it may have been moved
+            again, event = faults.reopen(here, severity, safety, now_ms, evidence)
             self._record(memory, again, standing.state, event)
         else:
-            since_ms = min(seen.since_ms for _, seen in held)
-            if standing is not None and standing.closed_at_ms is not None:
-                # Closed by a person although it held: from then on it is another fault.
-                since_ms = max(since_ms, standing.closed_at_ms)
             fault, event = faults.begin(
                 rule,
                 stream=self._stream,
@@ -311,30 +371,50 @@ class FaultFinder:
         if seen.sample_ms - seen.since_ms >= delay_ms:
             return True
         # A state holds while the device is online; a gauge needs that second sample.
-        return (
-            not planned.gauge
-            and memory.state is not Presence.OFFLINE
-            and self._watermark_ms - seen.base_ms >= delay_ms
-        )
-
-    def _fell_quiet(self, memory: DeviceMemory, planned: PlannedSign, seen: Seen) -> bool:
-        quiet = planned.quiet
-        if quiet is None or not seen.present or memory.state is not Presence.ONLINE:
-            return False
-        if quiet.given is not None and memory.word(quiet.given[0]) not in quiet.given[1]:
-            return False
-        return self._watermark_ms - seen.heard_ms >= quiet.after_s * 1000
+        return not planned.gauge and self._passed(memory, seen.base_ms, delay_ms)
 
     def _away(self, memory: DeviceMemory, rule: Rule, key: SignKey, seen: Seen) -> bool:
         delay_ms = rule.clear_delay_s * 1000
         if delay_ms == 0 or seen.sample_ms - seen.since_ms >= delay_ms:
             return True
-        planned = memory.plan.signs[key[:2]]
+        needs_sample = memory.plan.signs[key[:2]].gauge and not seen.quieted
+        return not needs_sample and self._passed(memory, seen.base_ms, delay_ms)
+
+    def _fell_quiet(self, memory: DeviceMemory, planned: PlannedSign, seen: Seen) -> bool:
+        quiet = planned.quiet
+        if quiet is None or not seen.present:
+            return False
+        if quiet.given is not None and memory.word(quiet.given[0]) not in quiet.given[1]:
+            return False
+        return self._passed(memory, seen.heard_ms, quiet.after_s * 1000)
+
+    def _passed(self, memory: DeviceMemory, since_ms: int, delay_ms: float) -> bool:
+        """Whether so long has passed in which we could have heard the device say otherwise."""
         return (
-            (seen.quieted or not planned.gauge)
-            and memory.state is not Presence.OFFLINE
-            and self._watermark_ms - seen.base_ms >= delay_ms
+            memory.state is Presence.ONLINE
+            and self._due_ms(memory, since_ms, delay_ms) <= self._watermark_ms
         )
+
+    def _due_ms(self, memory: DeviceMemory, since_ms: int, delay_ms: float) -> float:
+        return since_ms + delay_ms + self._hearing.grace_ms(since_ms, memory.device.interval_s)
+
+    def _excuse(
+        self,
+        memory: DeviceMemory,
+        key: SignKey,
+        at_ms: int,
+        now_ms: int,
+        evidence: dict[str, Value],
+    ) -> None:
+        """Remember a value that would be a sign, were the device not meant to be so."""
+        seen = memory.signs.get(key)
+        if seen is None:
+            memory.signs[key] = Seen(
+                False, at_ms, now_ms, at_ms, now_ms, evidence, aside=Aside.EXCUSED
+            )
+            self._touch(memory)
+        else:
+            self._over(memory, seen, at_ms, now_ms, Aside.EXCUSED)
 
     def _present(
         self,
@@ -364,14 +444,19 @@ class FaultFinder:
         self._present(memory, key, at_ms, now_ms, evidence)
         self.settle(memory, planned.rule.code, now_ms)
 
-    def _over(self, memory: DeviceMemory, seen: Seen | None, at_ms: int, now_ms: int) -> None:
-        if seen is None:
-            return
+    def _over(
+        self,
+        memory: DeviceMemory,
+        seen: Seen,
+        at_ms: int,
+        now_ms: int,
+        aside: Aside = Aside.NO,
+    ) -> None:
         self._touch(memory)
         if seen.present:
             seen.present, seen.since_ms, seen.base_ms = False, at_ms, now_ms
             seen.quieted = False
-        seen.sample_ms, seen.heard_ms = at_ms, now_ms
+        seen.sample_ms, seen.heard_ms, seen.aside = at_ms, now_ms, aside
 
     def _arm(self, memory: DeviceMemory, code: str) -> None:
         """Put the next moment at which the passing of time alone can matter on the heap."""
@@ -384,18 +469,22 @@ class FaultFinder:
             if key[0] != code or planned is None:
                 continue
             if not seen.present:
-                due.append(seen.base_ms + rule.clear_delay_s * 1000)
+                due.append(self._due_ms(memory, seen.base_ms, rule.clear_delay_s * 1000))
                 continue
             if not planned.gauge:
-                due.append(seen.base_ms + planned.delay_ms)
+                due.append(self._due_ms(memory, seen.base_ms, planned.delay_ms))
             if planned.quiet is not None:
-                fell_ms = seen.heard_ms + planned.quiet.after_s * 1000
+                fell_ms = self._due_ms(memory, seen.heard_ms, planned.quiet.after_s * 1000)
                 # where it is due but its condition does not hold yet, look again in a while
-                due.append(max(fell_ms, self._watermark_ms + LOOK_AGAIN_MS))
-        ahead = [at for at in due if at > self._watermark_ms]
-        if ahead:
-            self._count += 1
-            heapq.heappush(self._timers, (min(ahead), self._count, memory, code))
+                missed = max(0, (self._watermark_ms - fell_ms) // LOOK_AGAIN_MS + 1)
+                due.append(fell_ms + missed * LOOK_AGAIN_MS)
+        next_ms = min((at for at in due if at > self._watermark_ms), default=None)
+        if next_ms is None:
+            return
+        armed_ms = self._armed.get((memory.device.id, code))
+        if armed_ms is None or next_ms < armed_ms:  # one that comes earlier arms the next itself
+            self._armed[memory.device.id, code] = next_ms
+            heapq.heappush(self._timers, (next_ms, memory.device.id, code))
 
     def _record(
         self, memory: DeviceMemory, fault: Fault, was: State | None, event: faults.FaultEvent
@@ -403,6 +492,23 @@ class FaultFinder:
         memory.faults[fault.code] = fault
         self._touch(memory)
         self._moved(memory, Move(fault, was, event))
+
+
+def _codes(memory: DeviceMemory) -> list[str]:
+    """The faults that have signs, each once, in their order."""
+    return list(dict.fromkeys(key[0] for key in memory.signs))
+
+
+def _never_ended(standing: Fault, since_ms: int, held: list[tuple[PlannedSign, Seen]]) -> bool:
+    """Whether a fault was closed while its condition stood, so that it is still the same one."""
+    closed_ms = standing.closed_at_ms or 0
+    return since_ms == standing.since_ms or any(seen.base_ms <= closed_ms for _, seen in held)
+
+
+def _told_of(closed: Fault, at_ms: int, now_ms: int) -> bool:
+    """Whether a fault that was just closed has already told of what was at `at_ms`."""
+    ended_ms = closed.cleared_at_ms or closed.closed_at_ms or 0
+    return faults.may_reopen(closed, now_ms) and closed.since_ms <= at_ms <= ended_ms
 
 
 def _name(planned: PlannedSign) -> str:

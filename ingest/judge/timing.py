@@ -35,7 +35,7 @@ class Hearing:
 
     def __init__(self, watermark_ms: int | None = None, gaps: list[Gap] | None = None) -> None:
         self.watermark_ms = watermark_ms
-        self.gaps = gaps or []
+        self.gaps = gaps if gaps is not None else []
 
     def heard(self, sent_ms: int) -> Gap | None:
         """A probe sent then has come back; returns the gap it ends, if there was one."""
@@ -55,6 +55,8 @@ class Hearing:
 
     def grace_ms(self, since_ms: int, interval_s: int) -> int:
         """By how much a deadline that counts from `since_ms` moves for what we could not hear."""
+        if not self.gaps or self.gaps[-1].to_ms <= since_ms:
+            return 0
         missed = sum(
             gap.to_ms - max(gap.from_ms, since_ms) for gap in self.gaps if gap.to_ms > since_ms
         )

@@ -9,11 +9,15 @@ from collections.abc import Callable
 from devices import sessions, usage
 from devices.judgement import Effects
 from devices.messages import Event, Value
-from devices.sessions import Session, SessionState
+from devices.sessions import Session
 from devices.usage import HOUR_MS, hour_of
-from ingest.judge.memory import DeviceMemory, Hour
+from ingest.judge.memory import DeviceMemory, Ended, Hour
 
 HOURS_KEPT = 2
+QUARTER_MS = HOUR_MS // 4
+# What a device was silent for longer than this is nobody's usage any more: figures are final then,
+# and a lamp that was away for a year must not write a row for each of its hours.
+LONGEST_MS = 7 * 24 * HOUR_MS
 UNAVAILABLE = frozenset(
     {
         "output_fault", "fuse_blown", "relay_stuck", "disabled", "leakage_fault", "ground_fault",
@@ -65,71 +69,135 @@ class UseMeter:
             self._add(memory, at_ms, "deny_reasons", 1, str(attributes.get("deny_reason", "other")))
 
     def session_start(self, memory: DeviceMemory, event: Event, at_ms: int) -> None:
-        """A session starts; one that is still open on this port ends by inference."""
+        """A session starts, or is told late to have started; one that is still open ends by it."""
         order = str(event.attributes.get("order", ""))
-        known = memory.session
-        if known is not None and known.order != order:
-            self.abandon(memory)
-        session = sessions.begin(
-            memory.device.compound, memory.device.parent or "", memory.device.id, order, at_ms
-        )
+        device = memory.device
+        known, ended = memory.session, memory.ended
+        if ended is not None and ended.order == order:
+            self._started_earlier(memory, ended, at_ms)
+            return
+        if known is not None and known.order == order:
+            return
+        session = sessions.begin(device.compound, device.parent or "", device.id, order, at_ms)
+        if _is_earlier(memory, at_ms):
+            # It did not last until the one that we know of; its own end may still come.
+            self._effects().sessions[session.id] = sessions.infer_end(session, at_ms, None)
+            return
+        self.abandon(memory)
         memory.session = session
-        memory.energy_kwh = 0.0
         self._effects().sessions[session.id] = session
+        if _is_read_after(memory, at_ms):
+            memory.metered_kwh = memory.energy_kwh or 0.0  # readings of it came before its start
+        else:
+            memory.energy_kwh = memory.metered_kwh = 0.0
 
-    def session_end(self, memory: DeviceMemory, event: Event, at_ms: int, *, late: bool) -> None:
-        """A session ends. late: the end of an earlier session, which leaves the port as it is."""
+    def may_start_late(
+        self, memory: DeviceMemory, event: Event, has_ended: Callable[[], bool]
+    ) -> bool:
+        """Whether a start that is told late says anything: not of a session that ended long ago.
+
+        has_ended: whether its end is on record.
+        """
+        ended = memory.ended
+        return (ended is not None and ended.order == event.attributes["order"]) or not has_ended()
+
+    def session_end(self, memory: DeviceMemory, event: Event, at_ms: int, *, late: bool) -> bool:
+        """A session ends; False if it had ended already.
+
+        Boards repeat an end until it is answered, also after the next session began: so only the
+        end of the session that we take to be running leaves the port without one.
+        """
+        device = memory.device
+        shed = device.parent or ""
         order = str(event.attributes.get("order", ""))
         known = memory.session if memory.session and memory.session.order == order else None
+        ended = memory.ended if memory.ended and memory.ended.order == order else None
+        if ended is not None and not ended.inferred:
+            return False
+        begun = known
+        if ended is not None and ended.started_ms is not None:
+            begun = sessions.begin(device.compound, shed, device.id, order, ended.started_ms)
         session = sessions.end(
-            known,
-            memory.device.compound,
-            memory.device.parent or "",
-            memory.device.id,
-            order,
-            at_ms,
-            event.attributes,
+            begun, device.compound, shed, device.id, order, at_ms, event.attributes
         )
-        self._effects().sessions[session.id] = session
-        counted_kwh = (memory.energy_kwh or 0.0) if known is not None else 0.0
-        self._close(memory, session, counted_kwh)
-        if not late:
+        # Readings are of the session that runs, or, if none is known to, of the one that ends now.
+        is_newest = not late or memory.used_to_ms is None or memory.used_to_ms <= at_ms
+        is_read = known is not None or (memory.session is None and ended is None and is_newest)
+        if ended is not None:
+            self._count(memory, _session_of(memory, ended), -1)
+            self._close(memory, session, ended.metered_kwh, ended.ended_ms)
+        elif is_read:
+            is_whole = known is not None and memory.metered_kwh > 0
+            read_to_ms = memory.used_to_ms if is_whole else None
+            self._close(memory, session, memory.metered_kwh, read_to_ms)
+        else:
+            self._close(memory, session, 0.0, None)
+        if is_read:
             memory.session = None
-            memory.energy_kwh = 0.0
+            memory.metered_kwh = 0.0
+            if not _is_read_after(memory, at_ms):
+                # Some boards go on showing the last order's register until the next one.
+                memory.energy_kwh = session.energy_kwh or memory.energy_kwh
+        return True
 
     def abandon(self, memory: DeviceMemory) -> None:
         """Close the port's open session at its last evidence."""
         if memory.session is None:
             return
-        energy_kwh = memory.energy_kwh
-        ended = sessions.infer_end(
-            memory.session, memory.device_at_ms or memory.session.started_at_ms or 0, energy_kwh
-        )
-        self._effects().sessions[ended.id] = ended
-        self._close(memory, ended, energy_kwh or 0.0)
+        last_ms = memory.device_at_ms or memory.session.started_at_ms or 0
+        ended = sessions.infer_end(memory.session, last_ms, memory.energy_kwh or None)
+        self._close(memory, ended, memory.metered_kwh, None)
         memory.session = None
-        memory.energy_kwh = 0.0
+        memory.metered_kwh = 0.0
 
-    def _close(self, memory: DeviceMemory, session: Session, counted_kwh: float) -> None:
-        """Account for what a closed session adds beyond the readings that came before its end."""
-        if session.state is not SessionState.CLOSED or session.ended_at_ms is None:
-            return
-        ended_ms = session.ended_at_ms
-        rest_kwh = (session.energy_kwh or 0.0) - counted_kwh
+    def _started_earlier(self, memory: DeviceMemory, ended: Ended, at_ms: int) -> None:
+        """The start of a session arrives after its end, which had it worked out."""
+        self._count(memory, _session_of(memory, ended), -1)
+        ended.started_ms = at_ms
+        ended.duration_s = max(0, ended.ended_ms - at_ms) // 1000
+        session = _session_of(memory, ended)
+        self._effects().sessions[session.id] = session
+        self._count(memory, session, 1)
+
+    def _close(
+        self, memory: DeviceMemory, session: Session, metered_kwh: float, read_to_ms: int | None
+    ) -> None:
+        """Account for a closed session, and for its energy beyond what readings had counted.
+
+        read_to_ms: they counted all of it up to then; None: it is not known what they missed.
+        """
+        ended_ms = session.ended_at_ms or 0
+        self._effects().sessions[session.id] = session
+        rest_kwh = (session.energy_kwh or 0.0) - metered_kwh
         if rest_kwh > 0:
-            begun_ms = session.started_at_ms or ended_ms
-            # readings came up to used_to_ms; without any, the whole session is the span
-            from_ms = memory.used_to_ms if counted_kwh and memory.used_to_ms else begun_ms
-            for hour, share in usage.spread(rest_kwh, max(from_ms, begun_ms), ended_ms):
+            from_ms = max(session.started_at_ms or ended_ms, read_to_ms or 0)
+            for hour, share in usage.spread(rest_kwh, from_ms, ended_ms):
                 self._add(memory, hour, "energy_kwh", share)
+        self._count(memory, session, 1)
+        memory.ended = Ended(
+            session.order,
+            session.started_at_ms,
+            ended_ms,
+            session.duration_s,
+            session.energy_kwh,
+            session.fee_fen,
+            session.stop_reason or "unknown",
+            session.native_reason,
+            session.ended_by is sessions.EndedBy.PLATFORM,
+            max(metered_kwh, session.energy_kwh or 0.0),
+        )
+
+    def _count(self, memory: DeviceMemory, session: Session, sign: int) -> None:
+        at_ms = session.ended_at_ms or 0
         if session.stop_reason is not None:
-            self._add(memory, ended_ms, "stop_reasons", 1, session.stop_reason)
-        self._add(memory, ended_ms, "fee_fen", session.fee_fen or 0)
+            self._add(memory, at_ms, "stop_reasons", sign, session.stop_reason)
+        self._add(memory, at_ms, "fee_fen", sign * (session.fee_fen or 0))
         if usage.counts_as_session(session.stop_reason, session.energy_kwh):
-            self._add(memory, ended_ms, "sessions", 1)
-            self._add(memory, ended_ms, "session_s", session.duration_s or 0)
+            self._add(memory, at_ms, "sessions", sign)
+            self._add(memory, at_ms, "session_s", sign * (session.duration_s or 0))
 
     def _port(self, memory: DeviceMemory, values: dict[str, Value], at_ms: int) -> None:
+        last_ms = memory.used_to_ms
         from_ms = self._span(memory, at_ms)
         status = memory.word("port_status")
         if from_ms is not None:
@@ -142,35 +210,31 @@ class UseMeter:
             grown = usage.register_delta(memory.energy_kwh, float(energy))
             memory.energy_kwh = float(energy)
             if grown > 0:
-                for hour, share in usage.spread(grown, from_ms or at_ms, at_ms):
+                memory.metered_kwh += grown
+                begun_ms = memory.session.started_at_ms if memory.session is not None else None
+                since_ms = max(last_ms or at_ms, begun_ms or 0, at_ms - LONGEST_MS)
+                for hour, share in usage.spread(grown, since_ms, at_ms):
                     self._add(memory, hour, "energy_kwh", share)
 
     def _lamp(self, memory: DeviceMemory, values: dict[str, Value], at_ms: int) -> None:
         last_ms = memory.used_to_ms
+        if last_ms is not None:
+            last_ms = max(last_ms, at_ms - LONGEST_MS)
         from_ms = self._span(memory, at_ms)
         lamps = int(memory.device.attributes.get("lamp_count", 1))
-        if from_ms is not None:
+        if from_ms is not None and from_ms < at_ms:
             lit = _lit(memory, lamps)
-            commanded = self._commanded(memory, from_ms) or memory.word("switch_state") in (
-                "on",
-                "low",
-            )
-            seconds = (at_ms - from_ms) / 1000
+            switched_on = memory.word("switch_state") in ("on", "low")
             if lit:
                 self._spread(memory, "burn_s", from_ms, at_ms, lit)
-            if commanded and seconds > 0:
+            if switched_on or self._commanded(memory, from_ms):
                 if lit is None:
                     self._spread(memory, "unknown_s", from_ms, at_ms, lamps)
                 else:
                     self._spread(memory, "lit_s", from_ms, at_ms, lit)
                     self._spread(memory, "dark_s", from_ms, at_ms, lamps - lit)
-        elif last_ms is not None and self._commanded(memory, at_ms):
-            # Silent for more than three intervals; unknown from when the lamps were to be on.
-            start = last_ms
-            while start < at_ms and not self._commanded(memory, start):
-                start += HOUR_MS // 4
-            if start < at_ms:
-                self._spread(memory, "unknown_s", start, at_ms, lamps)
+        elif last_ms is not None and last_ms < at_ms:
+            self._unknown(memory, last_ms, at_ms, lamps)
         energy = values.get("energy_kwh")
         if isinstance(energy, int | float):
             grown = usage.register_delta(memory.energy_kwh, float(energy))
@@ -178,6 +242,14 @@ class UseMeter:
             if grown > 0:
                 for hour, share in usage.spread(grown, from_ms or last_ms or at_ms, at_ms):
                     self._add(memory, hour, "energy_kwh", share)
+
+    def _unknown(self, memory: DeviceMemory, from_ms: int, to_ms: int, lamps: int) -> None:
+        """Silent for more than three intervals: unknown while the lamps were to be on."""
+        while from_ms < to_ms:
+            next_ms = min(to_ms, from_ms - from_ms % QUARTER_MS + QUARTER_MS)
+            if self._commanded(memory, (from_ms + next_ms) // 2):
+                self._spread(memory, "unknown_s", from_ms, next_ms, lamps)
+            from_ms = next_ms
 
     def _span(self, memory: DeviceMemory, at_ms: int) -> int | None:
         """From when the last values hold up to `at_ms`; None after more than three intervals."""
@@ -228,6 +300,42 @@ def settled(memory: DeviceMemory) -> list[int]:
         return []
     newest = max(memory.hours)
     return [start for start in memory.hours if start <= newest - HOURS_KEPT * HOUR_MS]
+
+
+def _is_read_after(memory: DeviceMemory, at_ms: int) -> bool:
+    """Whether the port's register was read after that."""
+    read = memory.latest.get("session_energy_kwh")
+    return read is not None and read[1] > at_ms
+
+
+def _is_earlier(memory: DeviceMemory, started_ms: int) -> bool:
+    """Whether a session that began then is not the newest of its port."""
+    known, ended = memory.session, memory.ended
+    return (known is not None and started_ms < (known.started_at_ms or 0)) or (
+        ended is not None and started_ms < ended.ended_ms
+    )
+
+
+def _session_of(memory: DeviceMemory, ended: Ended) -> Session:
+    device = memory.device
+    shed = device.parent or ""
+    return Session(
+        sessions.session_id(shed, ended.order),
+        device.compound,
+        shed,
+        device.id,
+        ended.order,
+        sessions.SessionState.CLOSED,
+        ended.started_ms,
+        ended.ended_ms,
+        ended.duration_s,
+        ended.energy_kwh,
+        ended.fee_fen,
+        ended.stop_reason,
+        ended.native_reason,
+        sessions.EndedBy.PLATFORM if ended.inferred else sessions.EndedBy.DEVICE,
+        provisional=ended.inferred,
+    )
 
 
 def _lit(memory: DeviceMemory, lamps: int) -> int | None:

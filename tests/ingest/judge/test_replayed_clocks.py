@@ -24,7 +24,7 @@ def a_judge() -> Judge:
         seen_before=lambda _key: False,
         lighting=lambda _latitude, _longitude, _at_ms: False,
     )
-    judge.load(Saved(None, [], [], []))
+    judge.load(Saved(None, [], [], []), NOW_MS)
     return judge
 
 

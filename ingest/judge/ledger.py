@@ -1,0 +1,90 @@
+"""What became of every message: accounts by compound and hour, and the quarantine."""
+
+from collections.abc import Callable
+from hashlib import sha256
+
+from devices import journal
+from devices.journal import UNASSIGNED, Raw, Record
+from devices.judgement import Effects, Refused
+from devices.messages import Decoded, Outcome, Reason
+from devices.usage import HOUR_MS
+
+KEPT_PAYLOADS = 100  # whole payloads per origin or device, reason and hour (reliability.md §3.7)
+KEPT_ROWS = 1000  # and rows without one; beyond that a message is only counted
+
+# Marks on stored messages, and a count of the parts of them that were refused.
+LATE, CLOCK, RETAINED, PARTIAL, PART = "late", "clock", "retained", "partial", "part"
+
+
+class Ledger:
+    """Books each message once under stored, duplicate or quarantined, by its hour of receipt."""
+
+    def __init__(self, effects: Callable[[], Effects]) -> None:
+        self._effects = effects
+        self._kept: dict[tuple[str, Reason], int] = {}
+        self._kept_hour = 0
+
+    def stored(self, origin: str, received_ms: int, count: int = 1) -> None:
+        self._count(origin, received_ms, Outcome.STORED, "", count)
+
+    def duplicate(self, raw: Raw) -> None:
+        self._count(raw.origin, raw.received_ms, Outcome.DUPLICATE)
+
+    def mark(self, raw: Raw, mark: str) -> None:
+        """Mark a stored message."""
+        self._count(raw.origin, raw.received_ms, mark)
+
+    def quarantined(self, jseq: int, raw: Raw, said: Decoded, reason: Reason, detail: str) -> None:
+        """Nothing in the message was usable."""
+        self._count(raw.origin, raw.received_ms, Outcome.QUARANTINED, reason)
+        self._keep(jseq, raw, said, reason, detail, partial=False)
+
+    def partial(self, jseq: int, raw: Raw, said: Decoded) -> None:
+        """A stored message of which parts were refused."""
+        self.mark(raw, PARTIAL)
+        for rejected in said.rejected:
+            self._count(raw.origin, raw.received_ms, PART, rejected.reason)
+        first = said.rejected[0]
+        self._keep(jseq, raw, said, first.reason, first.detail, partial=True)
+
+    def corrupt(self, record: Record) -> None:
+        """A record of which only the number of its messages can still be read."""
+        self._count(UNASSIGNED, 0, Outcome.QUARANTINED, Reason.JOURNAL_CORRUPT, record.count)
+
+    def _count(
+        self, origin: str, received_ms: int, outcome: str, reason: str = "", count: int = 1
+    ) -> None:
+        accounts = self._effects().accounts
+        key = (origin, received_ms - received_ms % HOUR_MS, str(outcome), str(reason))
+        accounts[key] = accounts.get(key, 0) + count
+
+    def _keep(
+        self, jseq: int, raw: Raw, said: Decoded, reason: Reason, detail: str, *, partial: bool
+    ) -> None:
+        hour = raw.received_ms // HOUR_MS
+        if hour != self._kept_hour:
+            self._kept_hour = hour
+            self._kept = {}
+        device = said.device.id if said.device is not None else None
+        key = (device or raw.origin, reason)
+        kept = self._kept.get(key, 0)
+        if kept >= KEPT_ROWS:
+            return
+        self._kept[key] = kept + 1
+        sent = journal.true_payload(raw)
+        size_bytes, digest = sent or (len(raw.payload), sha256(raw.payload).hexdigest())
+        self._effects().refused.append(
+            Refused(
+                jseq,
+                raw.received_ms,
+                raw.origin,
+                device,
+                raw.topic.decode("utf-8", "replace")[:512],
+                reason,
+                detail[:500],
+                raw.payload if kept < KEPT_PAYLOADS else None,
+                digest,
+                size_bytes,
+                partial,
+            )
+        )

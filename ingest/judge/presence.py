@@ -1,0 +1,197 @@
+"""Who is there, who has fallen silent, and since when.
+
+Silence is measured from the last live contact to the watermark, never to a wall clock, and what we
+could not hear ourselves does not count.
+"""
+
+import heapq
+from collections.abc import Callable, Mapping
+
+from devices.judgement import Effects
+from devices.liveness import silence_limit_s
+from devices.messages import Decoded
+from devices.registry import Registry
+from devices.rules import Silent
+from ingest.judge.memory import DeviceMemory, Presence, Why
+from ingest.judge.signs import FaultFinder
+from ingest.judge.timing import Hearing
+
+LONGEST_NIGHT_MS = 48 * 3_600_000  # how far back the beginning of the lighting hours is looked for
+_PLACES = {Presence.ONLINE: 0, Presence.OFFLINE: 1, Presence.UNKNOWN: 2, Presence.NEVER_SEEN: 3}
+
+
+class RollCall:
+    """Keeps the deadlines of all devices of one stream, and counts them by state.
+
+    commanded: whether the lamps of a device are to be on at a time, so that they have power.
+    touch: told of each device whose memory changed.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        memories: Mapping[str, DeviceMemory],
+        hearing: Hearing,
+        finder: FaultFinder,
+        effects: Callable[[], Effects],
+        commanded: Callable[[DeviceMemory, int], bool],
+        touch: Callable[[DeviceMemory], None],
+    ) -> None:
+        self._registry = registry
+        self._memories = memories
+        self._hearing = hearing
+        self._finder = finder
+        self._effects = effects
+        self._commanded = commanded
+        self._touch = touch
+        self._counts: dict[tuple[str, str], list[int]] = {}
+        self._deadlines: list[tuple[float, str]] = []
+
+    def registry_changed(self, registry: Registry) -> None:
+        """Count anew, and expect everybody who is online to be heard of."""
+        self._registry = registry
+        self._counts = {}
+        self._deadlines = []
+        for memory in self._memories.values():
+            if memory.in_service:
+                place = (memory.device.compound, memory.device.kind)
+                counts = self._counts.setdefault(place, [0, 0, 0, 0])
+                counts[_PLACES[memory.state]] += 1
+                self._expect(memory)
+
+    def tell_counts(self) -> None:
+        """Hand over all counts, for whoever counted meanwhile did not know what we had not told."""
+        for place, counts in self._counts.items():
+            self._effects().counts[place] = (counts[0], counts[1], counts[2], counts[3])
+
+    def spoke(self, memory: DeviceMemory, said: Decoded, received_ms: int) -> None:
+        """Note that the message proves its sender, and the children it speaks of, to be there."""
+        if any(item.status == "offline" for item in said.items):
+            return  # a last will is the broker speaking
+        self.is_alive(memory, received_ms)
+        if memory.device.kind != "shed":
+            return
+        for item in said.items:
+            speakers = [part.device for part in item.reports]
+            speakers += [event.device for event in item.events]
+            for speaker in speakers:
+                child = self._memories.get(speaker.id)
+                if child is not None and child is not memory:
+                    self.is_alive(child, received_ms)
+
+    def is_alive(self, memory: DeviceMemory, received_ms: int) -> None:
+        """A live contact."""
+        memory.last_seen_ms = received_ms
+        memory.will_ms = None
+        self._touch(memory)
+        if memory.state is not Presence.ONLINE:
+            self._comes_back(memory, received_ms)
+            self._expect(memory)
+            if memory.device.kind == "shed":
+                self._mirror_ports(memory, received_ms)
+
+    def heard_until(self, watermark_ms: int) -> None:
+        """Everything sent before has been judged: silence up to here is silence."""
+        deadlines = self._deadlines
+        while deadlines and deadlines[0][0] <= watermark_ms:
+            _, device = heapq.heappop(deadlines)
+            memory = self._memories.get(device)
+            if memory is None or memory.state is not Presence.ONLINE or not memory.in_service:
+                continue
+            retired_ms = memory.device.decommissioned_at_ms
+            if retired_ms is not None and retired_ms <= watermark_ms:
+                continue  # it was to fall silent
+            due_ms = self._due_ms(memory, watermark_ms)
+            if due_ms > watermark_ms:
+                # Should it speak once more and then be silent, it is due after one limit from now,
+                # however long the grace is that it has until it speaks.
+                limit_ms = silence_limit_s(memory.device) * 1000
+                heapq.heappush(deadlines, (min(due_ms, watermark_ms + limit_ms), device))
+            else:
+                self._goes(memory, watermark_ms)
+
+    def _expect(self, memory: DeviceMemory) -> None:
+        if memory.plan.silent is not None and memory.state is Presence.ONLINE:
+            limit_ms = silence_limit_s(memory.device) * 1000
+            heapq.heappush(
+                self._deadlines, ((memory.last_seen_ms or 0) + limit_ms, memory.device.id)
+            )
+
+    def _deadline_ms(self, memory: DeviceMemory, since_ms: int) -> float:
+        grace_ms = self._hearing.grace_ms(since_ms, memory.device.interval_s)
+        return since_ms + silence_limit_s(memory.device) * 1000 + grace_ms
+
+    def _due_ms(self, memory: DeviceMemory, now_ms: int) -> float:
+        """When its silence becomes a fault, or, with its power off, when to look again."""
+        since_ms = memory.last_seen_ms or 0
+        due_ms = self._deadline_ms(memory, since_ms)
+        if due_ms > now_ms or not _may_sleep(memory):
+            return due_ms
+        if not self._commanded(memory, now_ms):
+            return now_ms + silence_limit_s(memory.device) * 1000
+        return self._deadline_ms(memory, max(since_ms, self._lit_since_ms(memory, now_ms)))
+
+    def _lit_since_ms(self, memory: DeviceMemory, now_ms: int) -> int:
+        """When the lighting hours that now are began, to the second."""
+        step_ms = int(silence_limit_s(memory.device) * 1000)
+        lit_ms = now_ms
+        while self._commanded(memory, lit_ms - step_ms):
+            lit_ms -= step_ms
+            if now_ms - lit_ms > LONGEST_NIGHT_MS:
+                return lit_ms
+        dark_ms = lit_ms - step_ms
+        while lit_ms - dark_ms > 1000:
+            middle_ms = (lit_ms + dark_ms) // 2
+            if self._commanded(memory, middle_ms):
+                lit_ms = middle_ms
+            else:
+                dark_ms = middle_ms
+        return lit_ms
+
+    def _goes(self, memory: DeviceMemory, watermark_ms: int) -> None:
+        reason = Why.LWT if memory.will_ms is not None else Why.HEARTBEAT_MISSED
+        self._set(memory, Presence.OFFLINE, reason, watermark_ms)
+        memory.saved_use_ms = 0  # nothing more may come for long: what it did so far is shown now
+        self._finder.silent(memory, memory.last_seen_ms or 0, watermark_ms)
+        if memory.device.kind == "shed":
+            self._mirror_ports(memory, watermark_ms)
+
+    def _comes_back(self, memory: DeviceMemory, at_ms: int) -> None:
+        self._set(memory, Presence.ONLINE, None, at_ms)
+        if memory.signs:
+            self._finder.heard(memory, at_ms, at_ms)
+
+    def _mirror_ports(self, shed: DeviceMemory, at_ms: int) -> None:
+        """Ports speak through their shed: with it silent, nothing is known of them."""
+        for port in self._registry.children(shed.device.id):
+            memory = self._memories.get(port.id)
+            if memory is None or memory.state is Presence.NEVER_SEEN:
+                continue
+            if shed.state is not Presence.ONLINE:
+                self._set(memory, Presence.UNKNOWN, Why.PARENT_DOWN, at_ms)
+                memory.saved_use_ms = 0
+            elif memory.state is not Presence.ONLINE:
+                self._comes_back(memory, at_ms)
+
+    def _set(self, memory: DeviceMemory, state: Presence, reason: Why | None, at_ms: int) -> None:
+        if memory.in_service and state is not memory.state:
+            place = (memory.device.compound, memory.device.kind)
+            counts = self._counts[place]
+            counts[_PLACES[memory.state]] -= 1
+            counts[_PLACES[state]] += 1
+            self._effects().counts[place] = (counts[0], counts[1], counts[2], counts[3])
+        if memory.state is not state:
+            memory.since_ms = at_ms
+        memory.state, memory.reason = state, reason
+        self._touch(memory)
+
+
+def _may_sleep(memory: DeviceMemory) -> bool:
+    """Whether it has no power outside the lighting hours, so that its silence is normal then."""
+    planned = memory.plan.silent
+    detector = planned.sign.detector if planned is not None else None
+    return (
+        isinstance(detector, Silent)
+        and detector.lighting_hours_only
+        and memory.device.attributes.get("supply") == "switched"
+    )

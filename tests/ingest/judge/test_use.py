@@ -1,0 +1,491 @@
+"""From messages to usage and sessions. START is 21:10; figures are by hours since 21:00."""
+
+from typing import Any
+
+import pytest
+
+from devices.registry import Device
+from devices.sessions import EndedBy, Session, SessionState
+from tests.ingest.judge.district import START_MS, District, a_device, a_gate, a_lamp, a_shed
+
+HOUR_S = 3600
+TO_22_S = 50 * 60  # from START to the next hour
+
+
+def sessions(d: District) -> list[Session]:
+    d.commit()
+    return sorted(d.store.rows.sessions.values(), key=lambda session: session.order)
+
+
+def total(d: District, device: str) -> dict[str, Any]:
+    """All hours of a device together."""
+    sums: dict[str, Any] = {}
+    for figures in d.figures(device).values():
+        for name, amount in figures.items():
+            if isinstance(amount, dict):
+                parts = sums.setdefault(name, {})
+                for of, part in amount.items():
+                    parts[of] = parts.get(of, 0) + part
+                sums[name] = {of: part for of, part in parts.items() if part}
+            else:
+                sums[name] = sums.get(name, 0) + amount
+    return {name: amount for name, amount in sums.items() if amount}
+
+
+# Gates
+
+
+def test_passages_are_counted_by_the_hour_in_which_they_were() -> None:
+    d = District(a_gate())
+    passages: list[tuple[int, dict[str, Any]]] = [
+        (0, {"result": "granted", "method": "face", "direction": "in"}),
+        (TO_22_S - 1, {"result": "granted", "method": "card", "direction": "out"}),
+        (TO_22_S, {"result": "granted", "method": "remote", "direction": "in"}),
+        (TO_22_S + 1, {"result": "denied", "method": "face", "deny_reason": "expired"}),
+        (TO_22_S + 2, {"result": "denied", "method": "qr"}),
+        (TO_22_S + 3, {"result": "granted"}),
+    ]
+    for at_s, fields in passages:
+        d.now_s = at_s
+        d.event("gate", "access", **fields)
+    assert d.figures("gate") == {
+        0: {"granted": 2, "by_method": {"face": 1, "card": 1}, "by_direction": {"in": 1, "out": 1}},
+        1: {
+            "granted": 2,
+            "denied": 2,
+            "remote": 1,
+            "by_method": {"remote": 1, "unknown": 1},
+            "by_direction": {"in": 1, "unknown": 1},
+            "deny_reasons": {"expired": 1, "other": 1},
+        },
+    }
+
+
+def test_a_passage_is_on_the_desk_with_the_next_commit_and_a_heartbeat_within_a_minute() -> None:
+    d = District(a_gate())
+    d.event("gate", "access", result="granted")
+    (row,) = d.commit().hours
+    assert row.figures["granted"] == 1
+    d.now_s = 30
+    d.says("gate", {"csq": 20})
+    assert d.commit().hours == []
+    d.now_s = 60
+    d.says("gate", {"csq": 20})
+    assert [row.received for row in d.commit().hours] == [2]
+
+
+def test_what_a_device_did_last_is_shown_when_it_falls_silent() -> None:
+    d = District(a_gate(), *a_shed())
+    d.says("gate", {"csq": 20})
+    d.commit()
+    d.now_s = 10
+    d.says("gate", {"csq": 20})
+    d.commit()
+    assert list(d.store.rows.received.values()) == [1]
+    d.passes(90)
+    d.commit()
+    assert list(d.store.rows.received.values()) == [2]
+
+
+def test_late_passages_go_to_their_own_hour_however_old() -> None:
+    d = District(a_gate())
+    d.event("gate", "access", result="granted")
+    d.now_s = 5 * HOUR_S
+    d.event("gate", "access", result="granted")
+    d.figures("gate")
+    for at_s in (0, 10, -30 * HOUR_S, 4 * HOUR_S):
+        d.event("gate", "access", at_s=at_s, result="granted", method="face")
+    passages = {hour: figures["granted"] for hour, figures in d.figures("gate").items()}
+    assert passages == {-30: 1, 0: 3, 4: 1, 5: 1}
+
+
+def test_coverage_counts_reports_by_their_own_hour_late_ones_too() -> None:
+    d = District(a_gate())
+    for n in range(20):
+        d.now_s = 30 * n
+        d.says("gate", {"csq": 20})
+    d.now_s = 6 * HOUR_S
+    d.says("gate", {"csq": 20})
+    d.reports("gate")
+    d.replays("gate", [(600 + 30 * n, {"csq": 20}) for n in range(10)])
+    assert d.reports("gate") == {0: 30, 6: 1}
+
+
+def test_a_board_without_clock_and_numbers_is_covered_by_what_it_sends_in_time() -> None:
+    d = District(*a_shed())
+    for n in range(10):
+        d.now_s = 60 * n
+        for _ in range(3):  # the broker sends each again
+            d.now_s += 1
+            d.says("shed", {"csq": 20}, ts=None, seq=None, boot=None)
+    assert d.reports("shed") == {0: 10}
+
+
+def test_hours_that_are_over_leave_the_memory() -> None:
+    d = District(a_gate())
+    for n in range(30):
+        d.now_s = n * HOUR_S / 2
+        d.says("gate", {"csq": 20})
+        d.commit()
+    assert len(d.judge.memories["gate"].hours) <= 3
+    assert sum(d.reports("gate").values()) == 30
+
+
+# Ports
+
+
+def charges(d: District, *, order: str = "1", until_s: float, power_w: float = 600) -> None:
+    """Socket 1 charges from now on: a report a minute, and the end."""
+    begun_s = d.now_s
+    d.starts("shed", 1, order)
+    while d.now_s + 60 <= until_s:
+        d.now_s += 60
+        energy = power_w / 1000 * (d.now_s - begun_s) / 3600
+        d.says(
+            "shed",
+            ports={"1": {"port_status": "in_use", "power_w": power_w,
+                         "session_energy_kwh": round(energy, 5)}},
+        )  # fmt: skip
+    d.now_s = until_s
+    d.ends("shed", 1, order, session_energy_kwh=power_w / 1000 * (until_s - begun_s) / 3600,
+           session_s=int(until_s - begun_s), session_fee_fen=60)  # fmt: skip
+
+
+def test_a_charge_over_the_hour_is_shared_by_time_and_counts_where_it_ended() -> None:
+    """600 W from 21:30 to 22:10: 0.4 kWh, of which 0.3 before ten."""
+    d = District(*a_shed())
+    d.now_s = 20 * 60
+    d.says("shed", ports={"1": {"port_status": "idle"}})
+    charges(d, until_s=60 * 60)
+    figures = d.figures("shed-p01")
+    assert figures[0] == {
+        "in_use_s": pytest.approx(29 * 60),  # known from the first report that said so
+        "energy_kwh": pytest.approx(0.3),
+    }
+    assert figures[1] == {
+        "in_use_s": pytest.approx(10 * 60),
+        "energy_kwh": pytest.approx(0.1),
+        "stop_reasons": {"full": 1},
+        "sessions": 1,
+        "session_s": 2400,
+        "fee_fen": 60,
+    }
+    (session,) = sessions(d)
+    assert (session.started_at_ms, session.ended_at_ms) == (d.at_ms(20 * 60), d.at_ms(60 * 60))
+    assert (session.port, session.duration_s, session.fee_fen) == ("shed-p01", 2400, 60)
+
+
+def test_energy_between_the_last_reading_and_the_end_is_counted_once() -> None:
+    d = District(*a_shed())
+    d.starts("shed", 1, "1")
+    d.now_s = 600
+    d.says("shed", ports={"1": {"port_status": "in_use", "session_energy_kwh": 0.25}})
+    d.now_s = 900
+    d.ends("shed", 1, "1", session_energy_kwh=0.4)
+    assert total(d, "shed-p01")["energy_kwh"] == pytest.approx(0.4)
+    assert d.figures("shed-p01")[0]["energy_kwh"] == pytest.approx(0.4)
+
+
+def test_an_end_without_any_reading_shares_out_the_whole_session() -> None:
+    """Two hours, 0.6 kWh, told at 22:10: from 20:10."""
+    d = District(*a_shed())
+    d.now_s = 60 * 60
+    d.ends("shed", 1, "1", session_energy_kwh=0.6, session_s=2 * HOUR_S)
+    energy = {hour: f["energy_kwh"] for hour, f in d.figures("shed-p01").items()}
+    assert energy == {
+        -1: pytest.approx(0.25),
+        0: pytest.approx(0.3),
+        1: pytest.approx(0.05),
+    }
+    (session,) = sessions(d)
+    assert session.started_at_ms == START_MS - HOUR_S * 1000
+
+
+def test_readings_before_we_knew_the_session_are_not_counted_twice_by_its_end() -> None:
+    d = District(*a_shed())
+    d.says("shed", ports={"1": {"port_status": "in_use", "session_energy_kwh": 0.5}})
+    d.now_s = 600
+    d.says("shed", ports={"1": {"port_status": "in_use", "session_energy_kwh": 0.8}})
+    d.now_s = 1200
+    d.ends("shed", 1, "1", session_energy_kwh=0.9, session_s=3 * HOUR_S)
+    assert total(d, "shed-p01")["energy_kwh"] == pytest.approx(0.9)
+
+
+def test_a_register_that_is_shown_until_the_next_order_is_not_counted_again() -> None:
+    d = District(*a_shed())
+    for order in ("1", "2"):
+        charges(d, order=order, until_s=d.now_s + 600)
+        for _ in range(3):
+            d.now_s += 60
+            d.says("shed", ports={"1": {"port_status": "idle", "session_energy_kwh": 0.1}})
+    assert total(d, "shed-p01")["energy_kwh"] == pytest.approx(0.2)
+    assert total(d, "shed-p01")["sessions"] == 2
+
+
+def test_a_board_that_restarts_within_an_order_gives_no_negative_energy() -> None:
+    d = District(*a_shed())
+    d.starts("shed", 1, "1")
+    for energy in (0.1, 0.2, 0.0, 0.1):
+        d.now_s += 60
+        d.says("shed", ports={"1": {"port_status": "in_use", "session_energy_kwh": energy}})
+    assert total(d, "shed-p01")["energy_kwh"] == pytest.approx(0.3)
+    d.ends("shed", 1, "1", session_energy_kwh=0.3)
+    assert total(d, "shed-p01")["energy_kwh"] == pytest.approx(0.3)
+
+
+def test_nothing_is_known_of_a_port_that_was_silent_for_more_than_three_intervals() -> None:
+    d = District(*a_shed())
+    d.says("shed", ports={"1": {"port_status": "in_use"}})
+    d.now_s = 180
+    d.says("shed", ports={"1": {"port_status": "in_use"}})
+    d.now_s = 180 + 181
+    d.says("shed", ports={"1": {"port_status": "in_use"}})
+    assert d.figures("shed-p01") == {0: {"in_use_s": 180}}
+
+
+def test_energy_of_a_silence_is_spread_over_it() -> None:
+    """Offline from 21:10 to 23:10; the register has grown by 1.2 kWh meanwhile."""
+    d = District(*a_shed())
+    d.says("shed", ports={"1": {"port_status": "in_use", "session_energy_kwh": 0.1}})
+    d.now_s = 2 * HOUR_S
+    d.says("shed", ports={"1": {"port_status": "in_use", "session_energy_kwh": 1.3}})
+    energy = {hour: f["energy_kwh"] for hour, f in d.figures("shed-p01").items()}
+    assert energy == {0: pytest.approx(0.5), 1: pytest.approx(0.6), 2: pytest.approx(0.1)}
+
+
+def test_a_broken_socket_is_not_available() -> None:
+    d = District(*a_shed())
+    for status in ("output_fault", "output_fault", "idle", "idle"):
+        d.says("shed", ports={"1": {"port_status": status}})
+        d.now_s += 60
+    assert d.figures("shed-p01") == {0: {"unavailable_s": 120}}
+
+
+def test_a_plug_without_a_charge_is_a_stop_and_no_session() -> None:
+    d = District(*a_shed())
+    d.ends("shed", 1, "1", "no_load_at_start", session_energy_kwh=0, session_s=10)
+    assert total(d, "shed-p01") == {"stop_reasons": {"no_load_at_start": 1}}
+
+
+# Sessions
+
+
+def test_a_start_without_an_end_stays_open_until_the_next_start() -> None:
+    d = District(*a_shed())
+    d.starts("shed", 1, "1")
+    d.now_s = 600
+    d.says("shed", ports={"1": {"port_status": "in_use", "session_energy_kwh": 0.1}})
+    d.passes(3 * HOUR_S)
+    assert [session.state for session in sessions(d)] == [SessionState.OPEN]
+    d.starts("shed", 1, "2")
+    old, new = sessions(d)
+    assert (old.state, old.ended_by, old.provisional) == (SessionState.CLOSED, EndedBy.PLATFORM,
+                                                          True)  # fmt: skip
+    assert (old.ended_at_ms, old.energy_kwh) == (d.at_ms(600), 0.1)  # its last evidence
+    assert new.state is SessionState.OPEN
+    assert total(d, "shed-p01")["stop_reasons"] == {"unknown": 1}
+
+
+def test_its_own_end_replaces_what_was_inferred_and_nothing_counts_twice() -> None:
+    d = District(*a_shed())
+    d.starts("shed", 1, "1")
+    d.now_s = 600
+    d.says("shed", ports={"1": {"port_status": "in_use", "session_energy_kwh": 0.1}})
+    d.now_s = 1200
+    d.starts("shed", 1, "2")
+    d.restart()
+    d.ends("shed", 1, "1", at_s=900, session_energy_kwh=0.15, session_s=900, session_fee_fen=30)
+    first, second = sessions(d)
+    assert (first.ended_by, first.provisional, first.energy_kwh) == (EndedBy.DEVICE, False, 0.15)
+    assert (first.started_at_ms, first.ended_at_ms) == (START_MS, d.at_ms(900))
+    assert second.state is SessionState.OPEN
+    assert total(d, "shed-p01") == {
+        "energy_kwh": pytest.approx(0.15),
+        "fee_fen": 30,
+        "stop_reasons": {"full": 1},
+        "sessions": 1,
+        "session_s": 900,
+    }
+
+
+def test_a_session_that_ended_while_the_shed_was_away_is_closed_by_the_replay() -> None:
+    """The 4G dropped in mid-charge; the buffer comes with old times."""
+    d = District(*a_shed())
+    d.starts("shed", 1, "1")
+    d.now_s = 600
+    d.says("shed", ports={"1": {"port_status": "in_use", "session_energy_kwh": 0.1}})
+    d.passes(3 * HOUR_S)
+    d.says("shed", ports={"1": {"port_status": "idle"}})
+    d.replays("shed", [(1800, {"event": "session_end", "port_no": 1, "order": "1",
+                               "stop_reason": "full", "session_energy_kwh": 0.3,
+                               "session_s": 1800})])  # fmt: skip
+    (session,) = sessions(d)
+    assert (session.state, session.ended_at_ms) == (SessionState.CLOSED, d.at_ms(1800))
+    assert d.judge.memories["shed-p01"].session is None
+    d.restart()
+    d.now_s += 60
+    d.starts("shed", 1, "2")
+    assert [s.provisional for s in sessions(d)] == [False, False]
+    assert total(d, "shed-p01")["energy_kwh"] == pytest.approx(0.3)
+    assert total(d, "shed-p01")["sessions"] == 1
+
+
+def test_a_session_that_began_while_the_shed_was_away_is_running() -> None:
+    d = District(*a_shed())
+    d.says("shed", ports={"1": {"port_status": "idle"}})
+    d.passes(HOUR_S)
+    d.replays("shed", [(1800, {"event": "session_start", "port_no": 1, "order": "1"})])
+    (session,) = sessions(d)
+    assert (session.state, session.started_at_ms) == (SessionState.OPEN, d.at_ms(1800))
+    d.says("shed", ports={"1": {"port_status": "in_use", "session_energy_kwh": 0.2}})
+    d.now_s += 600
+    d.ends("shed", 1, "1", session_energy_kwh=0.3)
+    (session,) = sessions(d)
+    assert session.duration_s == HOUR_S + 600 - 1800
+    assert total(d, "shed-p01")["energy_kwh"] == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize("reports_first", [True, False])
+def test_a_start_that_is_told_after_its_end_says_when_it_was(reports_first: bool) -> None:
+    d = District(*a_shed())
+    if reports_first:
+        d.says("shed", ports={"1": {"port_status": "in_use"}})
+    d.now_s = 1200
+    d.ends("shed", 1, "1", session_energy_kwh=0.3)
+    (session,) = sessions(d)
+    assert session.started_at_ms is None
+    d.restart()
+    d.now_s = 1210
+    d.starts("shed", 1, "1", at_s=300)
+    (session,) = sessions(d)
+    assert (session.started_at_ms, session.duration_s) == (d.at_ms(300), 900)
+    assert (session.state, session.energy_kwh) == (SessionState.CLOSED, 0.3)
+    assert total(d, "shed-p01")["session_s"] == 900
+    assert total(d, "shed-p01")["sessions"] == 1
+
+
+def test_a_late_start_of_a_session_that_ended_long_ago_changes_nothing() -> None:
+    d = District(*a_shed())
+    for order in ("1", "2", "3"):
+        d.now_s += 600
+        d.ends("shed", 1, order, session_energy_kwh=0.3, session_s=300)
+    before = sessions(d)
+    d.starts("shed", 1, "1", at_s=300)
+    assert sessions(d) == before
+
+
+def test_a_late_start_without_an_end_is_not_taken_for_the_one_that_runs() -> None:
+    d = District(*a_shed())
+    d.now_s = 600
+    d.starts("shed", 1, "2")
+    d.starts("shed", 1, "1", at_s=300)
+    first, second = sessions(d)
+    assert (first.state, first.provisional) == (SessionState.CLOSED, True)
+    assert second.state is SessionState.OPEN
+    d.ends("shed", 1, "1", at_s=500, session_energy_kwh=0.1)
+    first, second = sessions(d)
+    assert (first.provisional, first.energy_kwh) == (False, 0.1)
+    assert second.state is SessionState.OPEN
+
+
+def test_two_sockets_do_not_share_a_session() -> None:
+    d = District(*a_shed())
+    d.starts("shed", 1, "1")
+    d.starts("shed", 2, "2")
+    d.ends("shed", 1, "1", session_energy_kwh=0.2)
+    first, second = sessions(d)
+    assert (first.port, first.state) == ("shed-p01", SessionState.CLOSED)
+    assert (second.port, second.state) == ("shed-p02", SessionState.OPEN)
+
+
+# Lamps
+
+
+def a_circuit(**more: Any) -> Device:
+    attributes = {"lamp_count": 8, "nominal_power_w": 9, "granularity": "circuit"}
+    return a_device("lamp", "lamp", attributes=attributes, **more)
+
+
+def burns(d: District, hours: float, **values: Any) -> None:
+    """The lamp says the same every quarter of an hour."""
+    for _ in range(round(4 * hours)):
+        d.says("lamp", values)
+        d.now_s += 900
+
+
+def test_a_circuit_tells_by_its_power_how_many_lamps_burn() -> None:
+    """21:10 to 23:10 with 7 of 8 lamps: 50 min, an hour, 10 min."""
+    d = District(a_circuit())
+    burns(d, 2.25, switch_state="on", power_w=63)
+    assert {hour: f["burn_s"] for hour, f in d.figures("lamp").items()} == {
+        0: pytest.approx(7 * 3000),
+        1: pytest.approx(7 * 3600),
+        2: pytest.approx(7 * 600),
+    }
+    sums = total(d, "lamp")
+    assert sums["lit_s"] == pytest.approx(7 * 7200)
+    assert sums["dark_s"] == pytest.approx(7200)
+
+
+def test_a_dimmed_circuit_is_measured_against_what_it_should_draw() -> None:
+    d = District(a_circuit())
+    burns(d, 1.25, switch_state="on", power_w=36, dim_level_pct=50)
+    assert total(d, "lamp")["lit_s"] == pytest.approx(8 * 3600)
+
+
+def test_a_lamp_that_is_off_at_night_is_dark() -> None:
+    d = District(a_circuit())
+    burns(d, 1.25, switch_state="off", power_w=0)
+    assert total(d, "lamp") == {"dark_s": pytest.approx(8 * 3600)}
+
+
+def test_a_lamp_that_burns_by_day_has_burn_time() -> None:
+    d = District(a_circuit())
+    d.now_s = 15 * HOUR_S
+    burns(d, 1.25, switch_state="off", power_w=0)
+    burns(d, 1.25, switch_state="on", power_w=72)
+    sums = total(d, "lamp")
+    assert sums["burn_s"] == pytest.approx(8 * 3600)
+    assert "dark_s" not in sums
+
+
+def test_a_lamp_of_which_nothing_is_known_is_unknown_and_not_dark() -> None:
+    d = District(a_lamp())
+    burns(d, 1.25, voltage_v=225)
+    assert total(d, "lamp") == {"unknown_s": pytest.approx(3600)}
+
+
+def test_a_night_of_silence_is_unknown_and_the_day_is_not() -> None:
+    """Silent from 21:10 to 21:10 three days later: three nights of 13 hours and a half."""
+    d = District(a_circuit())
+    d.says("lamp", {"switch_state": "on", "power_w": 72})
+    d.now_s = 72 * HOUR_S
+    d.says("lamp", {"switch_state": "on", "power_w": 72})
+    unknown_h = total(d, "lamp")["unknown_s"] / 3600 / 8
+    assert 3 * 12.9 < unknown_h < 3 * 13.8
+
+
+def test_a_lamp_that_comes_back_by_day_was_unknown_at_night() -> None:
+    d = District(a_circuit())
+    d.says("lamp", {"switch_state": "on", "power_w": 72})
+    d.now_s = 15 * HOUR_S
+    d.says("lamp", {"switch_state": "off", "power_w": 0})
+    unknown_h = total(d, "lamp")["unknown_s"] / 3600 / 8
+    assert 9.2 < unknown_h < 9.8  # until dawn
+
+
+def test_a_lamp_that_was_away_for_a_year_writes_a_week_of_hours() -> None:
+    d = District(a_circuit())
+    d.says("lamp", {"energy_kwh": 10, "power_w": 72})
+    d.now_s = 365 * 24 * HOUR_S
+    d.says("lamp", {"energy_kwh": 100, "power_w": 72})
+    assert len(d.figures("lamp")) <= 7 * 24 + 2
+    assert total(d, "lamp")["energy_kwh"] == pytest.approx(90)
+
+
+def test_lamp_energy_comes_from_the_meter_and_a_reset_is_no_loss() -> None:
+    d = District(a_circuit())
+    for energy in (812.4, 812.5, 812.6, 0.1, 0.2):
+        d.says("lamp", {"energy_kwh": energy})
+        d.now_s += 900
+    assert total(d, "lamp")["energy_kwh"] == pytest.approx(0.4)
