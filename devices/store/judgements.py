@@ -9,7 +9,21 @@ from contextlib import contextmanager
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Engine, Table, and_, delete, insert, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Engine,
+    String,
+    Table,
+    and_,
+    delete,
+    insert,
+    or_,
+    select,
+    update,
+    values,
+)
+from sqlalchemy import column as sql_column
 
 from devices.faults import REOPENS_WITHIN_MS, Fault, FaultMoved, State
 from devices.judgement import (
@@ -46,6 +60,7 @@ from devices.usage import Figures, merge
 
 KEYS_KEPT_MS = 10 * 86_400_000  # the late window (7 days) plus the longest journal (3 days)
 PURGED_AT_ONCE = 20_000
+ADDED_AT_ONCE = 500  # hours; a list of values in a query has its limits
 
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder().decode
@@ -304,15 +319,16 @@ class Judgements:
         )
 
     def _write_moves(self, connection: Connection, moves: Iterable[Move], now_ms: int) -> None:
+        """The steps of faults, in order, each by compare-and-set and with its line in the history.
+
+        The same messages make the same fault, so a replay finds it there already, with all that
+        has become of it since: then what these messages say is known and changes nothing.
+        """
         known: set[str] = set()
         for move in moves:
             fault, event = move.fault, move.event
             if move.was is None:
-                # The same messages make the same fault: a replay finds it there already.
-                if not _insert_if_new(connection, faults, _fault_row(fault, self._stream)):
-                    there = select(faults.c.id).where(faults.c.id == fault.id)
-                    if connection.execute(there).first() is None:
-                        raise FaultMoved(f"{fault.subject} has an open {fault.code} already")
+                if not self._insert_fault(connection, fault):
                     known.add(fault.id)
                     continue
             else:
@@ -322,7 +338,7 @@ class Judgements:
                     .values(**_judged(fault))
                 )
                 if moved.rowcount != 1:
-                    if fault.id in known:  # it went on long ago, so this is old news as well
+                    if fault.id in known:
                         continue
                     raise FaultMoved(f"fault {fault.id} is no longer {move.was}")
             connection.execute(
@@ -338,6 +354,15 @@ class Judgements:
                     routed_at_ms=None if self._stream == LIVE else now_ms,
                 )
             )
+
+    def _insert_fault(self, connection: Connection, fault: Fault) -> bool:
+        """Whether the row is new; False if this very fault is there. Raises FaultMoved."""
+        if _insert_if_new(connection, faults, _fault_row(fault, self._stream)):
+            return True
+        there = select(faults.c.id).where(faults.c.id == fault.id)
+        if connection.execute(there).first() is not None:
+            return False
+        raise FaultMoved(f"{fault.subject} has an open {fault.code} already")
 
     def _write_sessions(self, connection: Connection, rows: Iterable[Session]) -> None:
         values = [_session_row(session, self._stream) for session in rows]
@@ -368,27 +393,50 @@ class Judgements:
         )
 
     def _add_to_hours(self, connection: Connection, effects: Effects) -> None:
-        """Late data of hours that are no longer in memory: read the row, add, write it."""
-        for device, hour_ms in sorted(effects.late_hours.keys() | effects.late_received.keys()):
-            number = self._number(connection, device)
-            compound, kind = connection.execute(
-                select(devices.c.compound, devices.c.kind).where(devices.c.no == number)
-            ).one()
-            key = and_(
-                usage_hours.c.compound == compound,
-                usage_hours.c.hour_ms == hour_ms,
-                usage_hours.c.device_no == number,
+        """Late data of hours that are no longer in memory: read the rows, add, write them."""
+        wanted = sorted(effects.late_hours.keys() | effects.late_received.keys())
+        for start in range(0, len(wanted), ADDED_AT_ONCE):
+            self._add_some(connection, effects, wanted[start : start + ADDED_AT_ONCE])
+
+    def _add_some(
+        self, connection: Connection, effects: Effects, wanted: Sequence[tuple[str, int]]
+    ) -> None:
+        numbers = {device: self._number(connection, device) for device, _ in wanted}
+        of_devices = select(devices.c.no, devices.c.compound, devices.c.kind).where(
+            devices.c.no.in_(set(numbers.values()))
+        )
+        places = {no: (compound, kind) for no, compound, kind in connection.execute(of_devices)}
+        column = usage_hours.c
+        asked = (
+            values(
+                sql_column("compound", String),
+                sql_column("hour_ms", BigInteger),
+                sql_column("device_no", BigInteger),
+                name="asked",
             )
-            row = connection.execute(
-                select(usage_hours.c.received, usage_hours.c.figures).where(key)
-            ).one_or_none()
+            .data([(places[numbers[of]][0], hour_ms, numbers[of]) for of, hour_ms in wanted])
+            .cte()
+        )
+        of_hours = select(column.device_no, column.hour_ms, column.received, column.figures).join(
+            asked,
+            and_(
+                column.compound == asked.c.compound,
+                column.hour_ms == asked.c.hour_ms,
+                column.device_no == asked.c.device_no,
+            ),
+        )
+        there = {(row.device_no, row.hour_ms): row for row in connection.execute(of_hours)}
+        rows = []
+        for device, hour_ms in wanted:
+            number = numbers[device]
+            compound, kind = places[number]
+            row = there.get((number, hour_ms))
             figures: Figures = {} if row is None else _unpack(row.figures)
             merge(figures, effects.late_hours.get((device, hour_ms), {}))
             received = effects.late_received.get((device, hour_ms), 0)
             received += 0 if row is None else row.received
-            self._write_hours(
-                connection, [HourRow(device, compound, kind, hour_ms, received, figures)]
-            )
+            rows.append(HourRow(device, compound, kind, hour_ms, received, figures))
+        self._write_hours(connection, rows)
 
     def _write_accounts(self, connection: Connection, effects: Effects) -> None:
         self._many(
@@ -474,14 +522,12 @@ def _fault_row(fault: Fault, stream: str) -> dict[str, Any]:
         "code": fault.code,
         "kind": fault.kind,
         "device": fault.device,
-        "compound": fault.compound,
         "suspected": fault.suspected,
         "since_ms": fault.since_ms,
         "opened_at_ms": fault.opened_at_ms,
         "suppressed_by": fault.suppressed_by,
         "shelved_until_ms": fault.shelved_until_ms,
         "assignee": fault.assignee,
-        "late": fault.late,
         **_judged(fault),
     }
 
@@ -489,8 +535,10 @@ def _fault_row(fault: Fault, stream: str) -> dict[str, Any]:
 def _judged(fault: Fault) -> dict[str, Any]:
     """The columns that the judge moves; what people wrote (assignee, shelving) stays."""
     return {
+        "compound": fault.compound,
         "severity": fault.severity,
         "safety": fault.safety,
+        "late": fault.late,
         "state": fault.state,
         "acknowledged_at_ms": fault.acknowledged_at_ms,
         "acknowledged_by": fault.acknowledged_by,
