@@ -1,6 +1,6 @@
 """Errors of the parts that a person can do something about, as one text without a traceback."""
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from courtyard.stores import Stopped, short
 from devices.inventory import BadRegistry
@@ -13,6 +13,8 @@ from devices.telemetry import TelemetryError
 def explain(error: Exception) -> str | None:
     """What to tell; None for an error that nobody foresaw, whose traceback is wanted."""
     match error:
+        case OperationalError() | InterfaceError():
+            return f"the database does not answer: {short(error)}"
         case DBAPIError():
             return f"the database does not do what was asked: {short(error)}"
         case DatabaseUnusable() | DatabaseAway() | JournalError() | TelemetryError():

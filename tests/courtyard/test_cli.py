@@ -11,6 +11,7 @@ import typer.main
 from courtyard import cli
 from courtyard.errors import DONE, FAILED, WRONG_USAGE
 from devices.store.journal import JournalReader
+from tests.brokers import HOST, free_port
 
 
 def commands(command: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -116,6 +117,17 @@ def test_what_cannot_be_done_is_exit_code_1_and_one_line(
     assert told.out == ""
     (line,) = told.err.strip().splitlines()
     assert line.startswith("courtyard: ")
+
+
+def test_a_database_that_does_not_answer_is_exit_code_1_and_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nowhere = f"postgresql://courtyard:secret@{HOST}:{free_port()}/courtyard"
+    monkeypatch.setenv("COURTYARD_DATABASE_URL", nowhere)
+    assert run("db", "upgrade") == FAILED
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith("courtyard: the database does not answer: ")
+    assert "secret" not in line
 
 
 def test_a_token_and_nothing_else_is_on_standard_output(
