@@ -51,7 +51,7 @@ class Account:
         return self.stored + self.duplicate + sum(self.quarantined.values())
 
 
-class Forwarded(msgspec.Struct, frozen=True):
+class Forwarded(msgspec.Struct, frozen=True, omit_defaults=True):
     """Points that the telemetry store confirmed, and those that it will never take.
 
     The memory of forward's cursor, as msgpack. paused: why it takes nothing at present; None while
