@@ -228,12 +228,12 @@ class Judgements:
             self._write_counts(connection, effects)
         return cursor
 
-    def forget_keys(self, now_ms: int) -> int:
+    def forget_keys(self, now_ms: int, at_once: int = PURGED_AT_ONCE) -> int:
         """Delete identities that are too old to come again; a bounded number, so call again."""
         old = (
             select(event_keys.c.stream, event_keys.c.key)
             .where(event_keys.c.at_ms < now_ms - KEYS_KEPT_MS)
-            .limit(PURGED_AT_ONCE)
+            .limit(at_once)
         )
         with _writing(self._engine) as connection:
             rows = connection.execute(old).all()

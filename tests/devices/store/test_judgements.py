@@ -1,14 +1,15 @@
 """What the judge commits, on both databases: with its cursor, once, and by one judge."""
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 
 from devices import faults
 from devices.catalogue import RULES
 from devices.faults import Fault, FaultMoved
-from devices.judgement import Cursor, Effects, Move
+from devices.judgement import Cursor, DeviceRow, Effects, Move
 from devices.registry import Compound, Device, Firm, Name, Registry
 from devices.rules import Severity
+from devices.store import schema
 from devices.store.database import reading, writing
 from devices.store.faults import history
 from devices.store.judgements import CursorMoved, Judgements
@@ -113,3 +114,86 @@ def test_of_two_judges_at_the_same_place_one_stops_and_leaves_nothing(
     with pytest.raises(CursorMoved):
         commit(judgements, 2, first, move)
     assert events(any_database, move.fault) == []
+
+
+# Histories
+
+
+def test_a_history_touches_nothing_of_the_present(
+    any_database: Engine, judgements: Judgements
+) -> None:
+    live = commit(judgements, 1, None, a_tampered_gate())
+    with reading(any_database) as connection:
+        counts = connection.execute(select(schema.compound_counts)).all()
+    past = Judgements(any_database, "history-1", "history-1")
+    past.registry()
+    assert past.load().cursor is None
+    assert past.load().faults == []
+    fault, event = faults.begin(
+        RULES["GATE_TAMPER"],
+        stream="history-1",
+        subject="gate-1",
+        device="gate-1",
+        compound="lvyun-xiaoqu",
+        severity=Severity.P2,
+        safety=False,
+        since_ms=NOW_MS - 86_400_000,
+        now_ms=NOW_MS - 86_400_000,
+        evidence={},
+    )
+    effects = Effects(
+        position=5,
+        jseq=50,
+        moves=[Move(fault, None, event)],
+        devices=[DeviceRow("gate-1", "offline", "lwt", 1, 1, 1, b"\x80", b"\x80")],
+        counts={("lvyun-xiaoqu", "gate"): (0, 1, 0, 0)},
+        keys={b"k" * 16: NOW_MS},
+        accounts={("lvyun-xiaoqu", 0, "stored", ""): 3},
+    )
+    past.commit(effects, "ab" * 16, None, NOW_MS)
+    assert judgements.load().cursor == live
+    assert [row.state for row in judgements.load().devices] == ["never_seen"]
+    assert [row.state for row in past.load().devices] == ["offline"]
+    assert [f.id for f in past.load().faults] == [fault.id]
+    assert judgements.fault(fault.id) is None
+    with reading(any_database) as connection:
+        assert connection.execute(select(schema.compound_counts)).all() == counts
+        routed = connection.execute(
+            select(schema.fault_events.c.routed_at_ms).where(
+                schema.fault_events.c.fault == fault.id
+            )
+        ).scalars()
+        assert list(routed) == [NOW_MS]  # nobody is alerted of the past
+        live_ones = connection.execute(
+            select(schema.fault_events.c.routed_at_ms).where(
+                schema.fault_events.c.fault != fault.id
+            )
+        ).scalars()
+        assert list(live_ones) == [None]
+        assert connection.execute(select(schema.event_keys)).all() == []
+    past.forget_stream()
+    assert past.load().devices == []
+    assert [row.state for row in judgements.load().devices] == ["never_seen"]
+
+
+def test_the_present_is_never_forgotten(judgements: Judgements) -> None:
+    with pytest.raises(ValueError, match="live"):
+        judgements.forget_stream()
+
+
+# Identities
+
+
+def test_identities_are_forgotten_after_ten_days(judgements: Judgements) -> None:
+    day_ms = 86_400_000
+    keys = {bytes([n]) * 16: NOW_MS - n * day_ms for n in range(15)}
+    judgements.commit(Effects(position=1, keys=keys), JOURNAL, None, NOW_MS)
+    assert judgements.forget_keys(NOW_MS) == 4
+    assert judgements.forget_keys(NOW_MS) == 0
+    assert [judgements.knows(key) for key in keys] == [True] * 11 + [False] * 4
+
+
+def test_they_are_forgotten_a_bounded_number_at_a_time(judgements: Judgements) -> None:
+    keys = {bytes([n]) * 16: 0 for n in range(7)}
+    judgements.commit(Effects(position=1, keys=keys), JOURNAL, None, NOW_MS)
+    assert [judgements.forget_keys(NOW_MS, 3) for _ in range(4)] == [3, 3, 1, 0]
