@@ -18,6 +18,7 @@ from devices.store.cursors import Position
 from devices.store.judgements import CursorMoved
 from devices.telemetry import Point, TelemetryError
 from devices.usage import Figures, merge
+from ingest.ports import Bell
 
 
 @dataclass
@@ -236,6 +237,7 @@ class FakeForwardStore:
         self.position: Position | None = None
         self.moves: list[Position] = []
         self.fails: list[Exception] = []
+        self.when_moved: Callable[[], None] = lambda: None
         self.revision = 1
 
     def load(self) -> Position | None:
@@ -246,6 +248,7 @@ class FakeForwardStore:
             raise self.fails.pop(0)
         self.position = to
         self.moves.append(to)
+        self.when_moved()
 
     def registry_revision(self) -> int:
         return self.revision
@@ -283,3 +286,25 @@ class FakeStop(threading.Event):
         if self._after is not None and len(self.waits) >= self._after:
             self.set()
         return self.is_set()
+
+
+class FakeBell(Bell):
+    """Nobody rings it. A wait takes its whole time at once, and counts as one of `stop`.
+
+    until: asked after every wait; true sets `stop`.
+    """
+
+    def __init__(
+        self, time: FakeTime, stop: FakeStop, until: Callable[[], bool] = lambda: False
+    ) -> None:
+        super().__init__()
+        self._time = time
+        self._stop = stop
+        self._until = until
+
+    def wait(self, heard: int, timeout_s: float) -> int:
+        self._time.passes(max(timeout_s, 0.001))
+        if self._until():
+            self._stop.set()
+        self._stop.wait(0)
+        return heard

@@ -23,7 +23,7 @@ from ingest.consume import MOVED_TRIES, Consumer
 from ingest.decoding import SharedDecodes
 from ingest.judge.judge import Judge
 from ingest.ports import Bell
-from tests.fakes import FakeJournal, FakeJudgeStore, FakeStop, FakeTime
+from tests.fakes import FakeBell, FakeJournal, FakeJudgeStore, FakeStop, FakeTime
 from tests.ingest.judge.district import PLANS, START_MS, District, a_device, a_gate, a_shed
 
 OPEN, ACKNOWLEDGED, CLEARED, CLOSED = State
@@ -70,7 +70,7 @@ class Bench:
         """Run the real loop, until a condition or for so many waits."""
         self.arrives()
         stop = FakeStop(self.time, after=turns)
-        self.consumer.run(self.journal, WaitingBell(self.time, stop, until), stop)
+        self.consumer.run(self.journal, FakeBell(self.time, stop, until), stop)
         return stop
 
     def commits(self) -> list[int]:
@@ -92,24 +92,6 @@ class Bench:
             and mine.events == theirs.events
             and mine.keys == theirs.keys
         )
-
-
-class WaitingBell(Bell):
-    """Nobody rings it: a wait takes its whole time at once."""
-
-    def __init__(self, time: FakeTime, stop: FakeStop, until: Callable[[], bool]) -> None:
-        super().__init__()
-        self.waits: list[float] = []
-        self._time = time
-        self._stop = stop
-        self._until = until
-
-    def wait(self, heard: int, timeout_s: float) -> int:
-        self._time.passes(max(timeout_s, 0.001))
-        if self._until():
-            self._stop.set()
-        self._stop.wait(0)
-        return heard
 
 
 # When it commits
