@@ -110,12 +110,11 @@ _lamp = msgspec.msgpack.Decoder(_Lamp)
 
 
 class _Known(NamedTuple):
-    """value: 1 for a port in use; lamps that burn. later: what holds after until_ms."""
+    """value: 1 for a port in use; lamps that burn. After until_ms it is unknown."""
 
     latest: bytes
     value: int | None
     until_ms: float = float("inf")
-    later: int | None = None
 
 
 class UseCounter:
@@ -161,7 +160,7 @@ class UseCounter:
                 use.ports_known += 1
                 use.charging += known.value == 1
                 continue
-            lit = known.value if now_ms <= known.until_ms else known.later
+            lit = known.value if now_ms <= known.until_ms else None
             if lit is not None:
                 use.lit += lit
                 use.dark += fixture.lamps - lit
@@ -174,12 +173,15 @@ def _decode(fixture: Fixture, latest: bytes) -> _Known:
         status = _port.decode(latest).port_status
         return _Known(latest, int(status is not None and status[0] == "in_use"))
     lamp = _lamp.decode(latest)
-    switch = lamp.switch_state[0] if lamp.switch_state is not None else None
+    switch, switch_ms = lamp.switch_state or (None, 0)
     if switch == "off":
         return _Known(latest, 0)
+    # What was said more than three intervals ago is unknown: by day a switched supply takes the
+    # controller's power with the lamps', and its last word, "on", would stand until dusk.
+    fresh_ms = FRESH_INTERVALS * fixture.interval_s * 1000
     by_switch = fixture.lamps if switch in ("on", "low") else None
     if fixture.nominal_w is None or lamp.power_w is None:
-        return _Known(latest, by_switch)
+        return _Known(latest, by_switch, switch_ms + fresh_ms)
     power_w, at_ms = lamp.power_w
     dim_pct = lamp.dim_level_pct[0] if lamp.dim_level_pct is not None else 0
     lit = lit_lamps(
@@ -188,7 +190,7 @@ def _decode(fixture: Fixture, latest: bytes) -> _Known:
         dim_pct / 100 if dim_pct > 0 else 1.0,
         fixture.lamps,
     )
-    return _Known(latest, lit, at_ms + FRESH_INTERVALS * fixture.interval_s * 1000, by_switch)
+    return _Known(latest, lit, at_ms + fresh_ms)
 
 
 def read_fixtures(connection: Connection) -> dict[int, Fixture]:

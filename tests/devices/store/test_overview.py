@@ -137,11 +137,12 @@ def test_while_the_judge_stands_still_no_use_is_known(database: Engine) -> None:
     ("latest", "lit"),
     [
         ({"switch_state": ("off", 0), "power_w": (80.0, NOW_MS)}, 0),
-        ({"switch_state": ("on", 0)}, 8),
+        ({"switch_state": ("on", NOW_MS)}, 8),
+        ({"switch_state": ("on", NOW_MS - 45 * MINUTE_MS - 1)}, None),  # its power is gone by day
         ({"power_w": (80.0, NOW_MS)}, 8),
         ({"power_w": (40, NOW_MS), "dim_level_pct": (50, NOW_MS)}, 8),
         ({"power_w": (0.0, NOW_MS), "switch_state": ("on", 0)}, 0),
-        ({"power_w": (80.0, NOW_MS - 45 * MINUTE_MS - 1), "switch_state": ("on", 0)}, 8),
+        ({"power_w": (80.0, NOW_MS - 45 * MINUTE_MS - 1), "switch_state": ("on", 0)}, None),
         ({"power_w": (80.0, NOW_MS - 45 * MINUTE_MS)}, 8),
         ({"power_w": (80.0, NOW_MS - 45 * MINUTE_MS - 1)}, None),  # three intervals: unknown
         ({"voltage_v": (228.0, NOW_MS)}, None),
