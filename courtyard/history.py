@@ -21,6 +21,7 @@ import structlog
 from sqlalchemy import Connection, Engine
 
 from courtyard.clock import now_ms
+from courtyard.collector import let_rest
 from courtyard.errors import DONE
 from courtyard.settings import Settings
 from courtyard.signals import stop_on_signals, stop_with_parent
@@ -107,6 +108,7 @@ def read_plan(connection: Connection) -> Plan | None:
 def run_backfill(settings: Settings, *, with_parent: bool) -> int:
     """Fills in what is missing of the planned history; gives the exit code."""
     os.nice(NICEST)
+    let_rest()
     stop = threading.Event()
     stop_on_signals(stop)
     if with_parent:
