@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from devices.kinds import camera, gate, gateway, lamp, lift, port, shed
-from devices.rules import Party, Rule, Severity
+from devices.rules import Party, Refused, Rule, Severity, Sign
 
 ANY = "any"  # every kind of device
 COMPOUND = "compound"
@@ -38,7 +38,8 @@ _ANY_RULES = (
         advice_en="Wait for replay; check the link",
     ),
     Rule(
-        code="DEV_IMPLAUSIBLE",  # P2 where the quantity is marked `safety`
+        # P4 is for quantities that are not marked `safety`: a number of them in a window of time.
+        code="DEV_IMPLAUSIBLE",
         kind=ANY,
         zh="数据异常",
         en="Implausible data",
@@ -46,6 +47,7 @@ _ANY_RULES = (
         party=Party.VENDOR,
         advice_zh="现场核实并检查传感器",
         advice_en="Verify on site; check the sensor",
+        signs=(Sign(Refused(), Severity.P2, 0),),
         clear_delay_s=600,
     ),
     Rule(

@@ -112,13 +112,14 @@ def begin(
     now_ms: int,
     evidence: Mapping[str, object],
     late: bool = False,
+    kind: str | None = None,
 ) -> Move:
-    """A new fault, open."""
+    """A new fault, open. kind: of the device, where the rule is one for any."""
     fault = Fault(
         id=fault_id(stream, subject, rule.code, since_ms),
         subject=subject,
         code=rule.code,
-        kind=rule.kind,
+        kind=kind or rule.kind,
         device=device,
         compound=compound,
         severity=severity,

@@ -152,7 +152,15 @@ class Silent:
     lighting_hours_only: bool = False
 
 
-Detector = Beyond | Equals | Happened | Stopped | Silent
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A value of a quantity marked `safety` that was refused, live: a real fire looks like that.
+
+    Each quantity is a sign of its own, which is over once a valid value of it comes.
+    """
+
+
+Detector = Beyond | Equals | Happened | Stopped | Silent | Refused
 
 
 @dataclass(frozen=True, slots=True)

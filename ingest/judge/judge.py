@@ -305,14 +305,17 @@ class Judge:
             # Anyone could have sent what carries a false identity.
             if memory is not None and reason is not Reason.IDENTITY and not raw.flags & RETAINED:
                 self._roll.is_alive(memory, raw.received_ms)
+                if not said.array:  # of an element that was refused nothing says when it was made
+                    self._refusals(said, raw.received_ms, raw.received_ms)
             return
         if raw.flags & RETAINED:
             self._ledger.stored(raw.origin, raw.received_ms)
             self._ledger.mark(raw, ledger.RETAINED)
             return
         marks: set[str] = set()
+        live_ms: list[int] = []
         fates = {
-            self._item(memory, item, raw, said, index, marks)
+            self._item(memory, item, raw, said, index, marks, live_ms)
             for index, item in enumerate(said.items)
         }
         if not said.array:
@@ -323,6 +326,8 @@ class Judge:
                 self._ledger.mark(raw, mark)
             if said.rejected:
                 self._ledger.partial(jseq, raw, said)
+                if live_ms:
+                    self._refusals(said, max(live_ms), raw.received_ms)
         elif _Fate.KNOWN in fates:
             self._ledger.duplicate(raw)
         else:
@@ -338,8 +343,12 @@ class Judge:
         said: Decoded,
         index: int,
         marks: set[str],
+        live_ms: list[int],
     ) -> _Fate:
-        """Judge one object of a message. marks: what it adds to those of the message."""
+        """Judge one object of a message.
+
+        marks: what it adds to those of the message. live_ms: gets its time if it is new and live.
+        """
         received_ms = raw.received_ms
         at_ms, plausible = event_time(item.at_ms, received_ms)
         if not plausible and said.array:
@@ -378,6 +387,8 @@ class Judge:
             return _Fate.KNOWN
         if late:
             marks.add(ledger.LATE)
+        else:
+            live_ms.append(order_ms)
         if not plausible:
             marks.add(ledger.CLOCK)
         return _Fate.NEW
@@ -438,6 +449,8 @@ class Judge:
         if memory.device_at_ms is None or at_ms > memory.device_at_ms:
             memory.device_at_ms = at_ms
         self._touch(memory)
+        if memory.signs:
+            self._finder.valid(memory, values, at_ms, received_ms)
         if abnormal:
             self._look(memory, values, at_ms, received_ms)
         if device.kind == "port":
@@ -508,6 +521,13 @@ class Judge:
             if parent is not None and plan is not None and not plan.is_normal(value):
                 signs = [s for s in plan.signs if s.raises is not None and s.raises(value)]
                 self._finder.late(parent, signs, at_ms, received_ms, {name: value})
+
+    def _refusals(self, said: Decoded, at_ms: int, received_ms: int) -> None:
+        """Live values that were refused, of the sender or of its ports: some are faults."""
+        for rejected in said.rejected:
+            memory = self.memories.get(rejected.device)
+            if memory is not None:
+                self._finder.refused(memory, rejected.quantity, rejected.detail, at_ms, received_ms)
 
     def _refuse_clock(
         self, memory: DeviceMemory, item: Item, said: Decoded, received_ms: int

@@ -20,6 +20,7 @@ from devices.rules import (
     Follows,
     Happened,
     Quiet,
+    Refused,
     Rule,
     Sign,
     Silent,
@@ -105,6 +106,7 @@ class KindPlan:
     events: dict[str, list[PlannedSign]] = field(default_factory=dict)
     stops: list[PlannedSign] = field(default_factory=list)
     silent: PlannedSign | None = None
+    refused: PlannedSign | None = None
     child: dict[tuple[str, str], QuantityPlan] = field(default_factory=dict)
     rules: dict[str, Rule] = field(default_factory=dict)
     signs: dict[tuple[str, int], PlannedSign] = field(default_factory=dict)
@@ -161,7 +163,7 @@ def calm_range(
 
 def _planned(rule: Rule, index: int, sign: Sign) -> PlannedSign:
     detector = sign.detector
-    over = () if isinstance(detector, Silent) else detector.over
+    over = () if isinstance(detector, Silent | Refused) else detector.over
     becomes = tuple(
         (
             condition.quantity,
@@ -215,3 +217,5 @@ def _file(made: KindPlan, planned: PlannedSign) -> None:
             made.stops.append(planned)
         case Silent():
             made.silent = planned
+        case Refused():
+            made.refused = planned

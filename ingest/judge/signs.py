@@ -14,7 +14,7 @@ from devices import faults
 from devices.faults import Fault, State
 from devices.judgement import Move
 from devices.messages import Event, Value
-from devices.rules import Equals, Happened, Rule, Stopped
+from devices.rules import Equals, Happened, Refused, Rule, Stopped
 from ingest.judge.memory import Aside, DeviceMemory, Presence, Seen, SignKey
 from ingest.judge.plan import PlannedSign, QuantityPlan
 from ingest.judge.timing import Hearing
@@ -118,6 +118,32 @@ class FaultFinder:
                 self._present(memory, key, at_ms, now_ms, seen.evidence)
                 self.settle(memory, key[0], now_ms)
 
+    def refused(
+        self, memory: DeviceMemory, quantity: str, detail: str, at_ms: int, now_ms: int
+    ) -> None:
+        """A live value that was refused; only those of safety quantities show anything."""
+        planned = memory.plan.refused
+        declared = memory.plan.kind.quantity(quantity)
+        if planned is None or declared is None or not declared.safety:
+            return
+        evidence: dict[str, Value] = {"quantity": quantity, "detail": detail}
+        self._pulse(memory, planned, quantity, at_ms, now_ms, evidence)
+
+    def valid(
+        self, memory: DeviceMemory, quantities: Iterable[str], at_ms: int, now_ms: int
+    ) -> None:
+        """Live values of a device that has signs: what was refused before is valid again."""
+        planned = memory.plan.refused
+        if planned is None:
+            return
+        code = planned.rule.code
+        over = [memory.signs.get((code, planned.index, quantity)) for quantity in quantities]
+        for seen in over:
+            if seen is not None:
+                self._over(memory, seen, at_ms, now_ms)
+        if any(over):
+            self.settle(memory, code, now_ms)
+
     def event(self, memory: DeviceMemory, event: Event, at_ms: int, now_ms: int) -> None:
         """A live event of this device."""
         for planned in self.shown_by(memory, event):
@@ -195,6 +221,7 @@ class FaultFinder:
                 now_ms=now_ms,
                 evidence=evidence,
                 late=True,
+                kind=memory.device.kind,
             )
             self._record(memory, fault, None, event)
             over, event = faults.end(fault, now_ms)
@@ -282,7 +309,7 @@ class FaultFinder:
             planned = memory.plan.signs.get(key[:2])
             if key[0] != fault.code or seen.base_ms > (fault.closed_at_ms or now_ms):
                 continue
-            if planned is None or isinstance(planned.sign.detector, Happened | Stopped):
+            if planned is None or isinstance(planned.sign.detector, Happened | Stopped | Refused):
                 del memory.signs[key]  # an event does not last: the person has dealt with it
         self._touch(memory)
         self.settle(memory, fault.code, now_ms)
@@ -356,6 +383,7 @@ class FaultFinder:
                 since_ms=since_ms,
                 now_ms=now_ms,
                 evidence=evidence,
+                kind=memory.device.kind,
             )
             self._record(memory, fault, None, event)
         for planned, seen in held:

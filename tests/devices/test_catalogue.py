@@ -18,7 +18,9 @@ from devices.rules import (
     Over,
     Party,
     Quiet,
+    Refused,
     Rule,
+    Severity,
     Sign,
     Silent,
     Stopped,
@@ -112,7 +114,6 @@ ROWS = [line.split() for line in TABLE.strip().splitlines()]
 NEEDS_MORE = {
     "DEV_CLOCK_DRIFT",
     "DEV_DATA_GAP",
-    "DEV_IMPLAUSIBLE",
     "DEV_NEVER_SEEN",
     "DEV_VALUE_FROZEN",
     "COMPOUND_POWER_CUT",
@@ -131,6 +132,7 @@ ALL_RULES = [*RULES.values(), *_blueprint.RULES]
 SIGNS = [
     pytest.param(rule, sign, id=f"{rule.code}-{number}")
     for rule in ALL_RULES
+    if rule.kind != "any"  # these name nothing of a kind
     for number, sign in enumerate(rule.signs)
 ]
 BEYONDS = [
@@ -189,7 +191,16 @@ def test_whatever_is_safety_waits_for_a_person(rule: Rule) -> None:
     assert rule.acknowledge or not rule.safety
 
 
-@pytest.mark.parametrize("rule", [r for r in ALL_RULES if r.signs], ids=lambda rule: rule.code)
+def test_only_a_refused_value_that_may_be_a_fire_is_a_sign_for_any_kind_of_device() -> None:
+    signs = [(rule.code, sign) for rule in rules_for("any") for sign in rule.signs]
+    assert signs == [("DEV_IMPLAUSIBLE", Sign(Refused(), Severity.P2, 0))]
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [r for r in ALL_RULES if r.signs and r.code != "DEV_IMPLAUSIBLE"],  # only its worst is seen
+    ids=lambda rule: rule.code,
+)
 def test_the_mildest_sign_has_the_severity_of_the_rule(rule: Rule) -> None:
     assert max(sign.severity for sign in rule.signs) == rule.severity
 

@@ -464,3 +464,111 @@ def test_one_lamp_in_a_district_of_others_is_timed_for_itself() -> None:
     assert d.standing() == {"a LAMP_RELAY": OPEN, "b LAMP_RELAY": OPEN}
     opened = [d.fault(lamp, "LAMP_RELAY") for lamp in ("a", "b")]
     assert [fault.opened_at_ms for fault in opened if fault] == [d.at_ms(300), d.at_ms(400)]
+
+
+# Refused values: a real fire looks implausible too
+
+
+def refused(district: District, device: str = "shed") -> faults.Fault | None:
+    return district.fault(device, "DEV_IMPLAUSIBLE")
+
+
+def test_a_refused_safety_value_is_a_fault_at_once_and_says_what_was_refused() -> None:
+    d = a_gate_and_shed()
+    d.says("shed", {"board_temp_c": 300, "csq": 20})
+    fault = refused(d)
+    assert fault is not None
+    assert (fault.severity, fault.kind, fault.safety) == ("P2", "shed", False)
+    assert (fault.since_ms, fault.opened_at_ms) == (d.now_ms, d.now_ms)
+    assert fault.evidence["quantity"] == "board_temp_c"
+    assert "300" in str(fault.evidence["detail"])
+    assert d.account() == {"stored": 1, "partial": 1, "part out_of_range": 1}
+
+
+@pytest.mark.parametrize(
+    ("sent", "subject"),
+    [
+        ({"values": {"smoke": "yes"}}, "shed"),
+        ({"values": {"leakage_ma": -1}}, "shed"),
+        ({"ports": {"2": {"port_temp_c": 999}}}, "shed-p02"),
+    ],
+)
+def test_it_is_a_fault_also_when_nothing_else_was_in_the_message(
+    sent: dict[str, object], subject: str
+) -> None:
+    d = a_gate_and_shed()
+    d.arrives("shed", {"ts": d.now_ms, "boot": 1, "seq": 0, **sent})
+    assert sum(count for name, count in d.account().items() if "quarantined" in name) == 1
+    assert d.all_faults() == [f"{subject} DEV_IMPLAUSIBLE"]
+
+
+@pytest.mark.parametrize("values", [{"voltage_v": 900}, {"csq": "x"}, {"made_up": 1}])
+def test_a_refused_value_that_is_no_safety_value_is_none(values: dict[str, object]) -> None:
+    d = a_gate_and_shed()
+    d.says("shed", values)
+    assert d.all_faults() == []
+
+
+def test_refused_values_of_the_past_are_none() -> None:
+    d = a_gate_and_shed()
+    hot = {"board_temp_c": 300}
+    d.says("shed", {"csq": 20})
+    d.now_s = 600
+    d.says("shed", {"csq": 20})
+    d.retained(d.messages()[0]._replace(payload=b'{"values": {"board_temp_c": 300}}'))
+    d.replays("shed", [(60, {**hot, "csq": 19}), (90, {"csq": 20})])
+    d.replays("shed", [(120, hot)])
+    d.says("shed", {**hot, "csq": 20}, at_s=300)  # late
+    assert d.all_faults() == []
+    d.replays("shed", [(590, {"csq": 20}), (600, {**hot, "csq": 20})])  # it sends in batches
+    assert d.all_faults() == ["shed DEV_IMPLAUSIBLE"]
+
+
+def test_a_refused_value_is_over_when_valid_ones_came_for_ten_minutes() -> None:
+    d = a_gate_and_shed()
+    d.says("shed", {"board_temp_c": 300, "leakage_ma": 5})
+    d.passes(900, ["shed"])
+    assert refused(d).state is OPEN  # type: ignore[union-attr]  # nothing valid came
+    d.says("shed", {"leakage_ma": 5})  # of another quantity
+    d.passes(900, ["shed"])
+    assert refused(d).state is OPEN  # type: ignore[union-attr]
+    d.says("shed", {"board_temp_c": 30})
+    d.passes(300, ["shed"])
+    d.says("shed", {"board_temp_c": 300})  # no: again
+    d.says("shed", {"board_temp_c": 30})
+    d.passes(599, ["shed"])
+    assert refused(d).state is OPEN  # type: ignore[union-attr]
+    d.restart()
+    d.passes(1, ["shed"])
+    assert moves(d, "DEV_IMPLAUSIBLE") == ["raised", "over"]
+    assert refused(d).state is CLOSED  # type: ignore[union-attr]
+
+
+def test_each_refused_quantity_must_be_valid_again() -> None:
+    d = a_gate_and_shed()
+    d.says("shed", {"board_temp_c": 300, "leakage_ma": -5, "csq": 20})
+    d.says("shed", {"board_temp_c": 30})
+    d.passes(900, ["shed"])
+    assert refused(d).state is OPEN  # type: ignore[union-attr]
+    d.says("shed", {"leakage_ma": 5})
+    d.passes(600, ["shed"])
+    assert refused(d).state is CLOSED  # type: ignore[union-attr]
+
+
+def test_a_person_may_close_a_refused_value_and_the_next_one_opens_it_again() -> None:
+    d = a_gate_and_shed()
+    d.says("shed", {"board_temp_c": 300, "csq": 20})
+    d.closes("shed", "DEV_IMPLAUSIBLE")
+    d.passes(60, ["shed"])
+    assert refused(d).state is CLOSED  # type: ignore[union-attr]
+    d.says("shed", {"board_temp_c": 300, "csq": 20})
+    assert refused(d).state is OPEN  # type: ignore[union-attr]
+
+
+def test_a_repeated_message_does_not_refuse_again_what_became_valid() -> None:
+    d = a_gate_and_shed()
+    raw = d.says("shed", {"board_temp_c": 300, "csq": 20})
+    d.says("shed", {"board_temp_c": 30})
+    d.again(raw)
+    d.passes(600, ["shed"])
+    assert refused(d).state is CLOSED  # type: ignore[union-attr]
