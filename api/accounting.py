@@ -96,6 +96,7 @@ def get_accounting(
         partial=account.marks.get("partial", 0),
         retained=account.marks.get("retained", 0),
         clock=account.marks.get("clock", 0),
+        unknown=account.marks.get("unknown", 0),
         parts=dict(account.parts),
         telemetry=shapes.Forwarding(
             confirmed=answered.confirmed if answered is not None and whole else None,

@@ -316,8 +316,9 @@ class Accounting(BaseModel):
     """received = stored + duplicate + the sum of quarantined + pending + balance.
 
     received is the journal's own count. It and what follows from it are null when the journal
-    cannot be read here. late, partial, retained, clock are among the stored (clock: the device's
-    time could not be true, ours was taken); parts are rejected parts of stored messages.
+    cannot be read here. late, partial, retained, clock, unknown are among the stored (clock: the
+    device's time could not be true, ours was taken; unknown: quantities that its kind does not have
+    were left out); parts are rejected parts of stored messages.
     """
 
     received: int | None
@@ -330,6 +331,7 @@ class Accounting(BaseModel):
     partial: int
     retained: int
     clock: int
+    unknown: int
     parts: dict[str, int]
     telemetry: Forwarding
 

@@ -34,7 +34,7 @@ class Follower:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Messages by what became of them. marks: late, partial, retained ones among the stored.
+    """Messages by what became of them. marks: on the stored, as `ingest.judge.ledger` has them.
 
     parts: rejected parts of stored messages, by reason.
     """

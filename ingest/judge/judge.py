@@ -324,6 +324,8 @@ class Judge:
             self._ledger.stored(raw.origin, raw.received_ms)
             for mark in marks:
                 self._ledger.mark(raw, mark)
+            if said.unknown:
+                self._ledger.unknown(jseq, raw, said)
             if said.rejected:
                 self._ledger.partial(jseq, raw, said)
                 if live_ms:

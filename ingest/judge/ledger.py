@@ -12,8 +12,11 @@ from devices.usage import HOUR_MS
 KEPT_PAYLOADS = 100  # whole payloads per origin or device, reason and hour (reliability.md §3.7)
 KEPT_ROWS = 1000  # and rows without one; beyond that a message is only counted
 
+KEPT_UNKNOWN = 3  # messages with unknown names, per device and hour: the names tend to repeat
+
 # Marks on stored messages, and a count of the parts of them that were refused.
 LATE, CLOCK, RETAINED, PARTIAL, PART = "late", "clock", "retained", "partial", "part"
+UNKNOWN = "unknown"
 
 
 class Ledger:
@@ -21,7 +24,7 @@ class Ledger:
 
     def __init__(self, effects: Callable[[], Effects]) -> None:
         self._effects = effects
-        self._kept: dict[tuple[str, Reason], int] = {}
+        self._kept: dict[tuple[str, str], int] = {}
         self._kept_hour = 0
 
     def stored(self, origin: str, received_ms: int, count: int = 1) -> None:
@@ -45,7 +48,25 @@ class Ledger:
         for rejected in said.rejected:
             self._count(raw.origin, raw.received_ms, PART, rejected.reason)
         first = said.rejected[0]
-        self._keep(jseq, raw, said, first.reason, first.detail, partial=True)
+        detail = first.detail
+        if said.unknown:  # a message has one row
+            detail = f"{detail[:300]}; {_unknown_in(said)}"
+        self._keep(jseq, raw, said, first.reason, detail, partial=True)
+
+    def unknown(self, jseq: int, raw: Raw, said: Decoded) -> None:
+        """A stored message with names that its kind does not have: these are not stored."""
+        self.mark(raw, UNKNOWN)
+        if not said.rejected:
+            self._keep(
+                jseq,
+                raw,
+                said,
+                Reason.UNSUPPORTED,
+                _unknown_in(said),
+                partial=True,
+                budget=UNKNOWN,
+                most=KEPT_UNKNOWN,
+            )
 
     def corrupt(self, record: Record) -> None:
         """A record of which only the number of its messages can still be read."""
@@ -59,16 +80,26 @@ class Ledger:
         accounts[key] = accounts.get(key, 0) + count
 
     def _keep(
-        self, jseq: int, raw: Raw, said: Decoded, reason: Reason, detail: str, *, partial: bool
+        self,
+        jseq: int,
+        raw: Raw,
+        said: Decoded,
+        reason: Reason,
+        detail: str,
+        *,
+        partial: bool,
+        budget: str = "",
+        most: int = KEPT_ROWS,
     ) -> None:
+        """Keep the message itself, up to `most` of a device and hour on this budget, or reason."""
         hour = raw.received_ms // HOUR_MS
         if hour != self._kept_hour:
             self._kept_hour = hour
             self._kept = {}
         device = said.device.id if said.device is not None else None
-        key = (device or raw.origin, reason)
+        key = (device or raw.origin, budget or reason)
         kept = self._kept.get(key, 0)
-        if kept >= KEPT_ROWS:
+        if kept >= most:
             return
         self._kept[key] = kept + 1
         sent = journal.true_payload(raw)
@@ -88,3 +119,7 @@ class Ledger:
                 partial,
             )
         )
+
+
+def _unknown_in(said: Decoded) -> str:
+    return f"unknown: {', '.join(dict.fromkeys(said.unknown))}"

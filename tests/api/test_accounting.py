@@ -59,6 +59,7 @@ def with_accounts(cast: Cast) -> None:
             late=4,
             partial=3,
             clock=2,
+            unknown=6,
             part__bad_number=3,
         )
         account(connection, XIANGYUNLI, HOUR - DAY_MS, stored=10)
@@ -93,6 +94,7 @@ def test_the_whole_adds_up_to_what_the_journal_counted(cast: Cast) -> None:
         "partial": 3,
         "retained": 0,
         "clock": 2,
+        "unknown": 6,
         "parts": {"bad_number": 3},
         "telemetry": {"confirmed": None, "dead": None, "pending": 130},
     }

@@ -242,7 +242,7 @@ def test_every_kind_but_the_socket_which_speaks_through_its_shed_can_be_silent()
 
 
 def overs(sign: Sign) -> tuple[Over, ...]:
-    return () if isinstance(sign.detector, Silent) else sign.detector.over
+    return () if isinstance(sign.detector, Silent | Refused) else sign.detector.over
 
 
 def words_fit(quantity: Quantity | None, words: tuple[object, ...]) -> None:

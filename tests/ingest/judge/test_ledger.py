@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from devices.journal import MESSAGES, OVERSIZE, RETAINED, Record
+from devices.judgement import Refused
 from devices.messages import Reason
 from tests.ingest.judge.district import START_MS, District, a_gate, a_shed
 
@@ -83,6 +84,47 @@ def test_a_nan_beside_a_smoke_flag_does_not_lose_the_smoke() -> None:
     (refused,) = d.store.rows.refused.values()
     assert refused.partial
     assert refused.payload is not None
+
+
+def unknown_rows(d: District) -> list[Refused]:
+    d.commit()
+    rows = d.store.rows.refused.values()
+    return [row for row in rows if "unknown" in row.detail]
+
+
+def test_unknown_quantities_are_counted_and_shown_and_the_others_stored() -> None:
+    d = a_district()
+    d.says("gate", {"csq": 20, "colour": "red", "mood_c": 3})
+    d.says("gate", {"csq": 21})
+    assert d.account() == {"stored": 2, "unknown": 1}
+    assert d.judge.memories["gate"].latest.keys() == {"csq"}
+    (row,) = unknown_rows(d)
+    assert (row.device, row.reason, row.partial) == ("gate", Reason.UNSUPPORTED, True)
+    assert row.detail == "unknown: colour, mood_c"
+    assert row.payload is not None
+
+
+def test_three_messages_with_unknown_quantities_are_kept_per_device_and_hour() -> None:
+    d = a_district()
+    for _ in range(5):
+        d.says("gate", {"csq": 20, "colour": "red"})
+        d.says("shed", {"colour": "red"})
+    d.restart()
+    assert d.account() == {"stored": 10, "unknown": 10}
+    assert [row.device for row in unknown_rows(d)] == ["gate", "shed"] * 3
+    d.now_s = 3600
+    d.says("gate", {"csq": 20, "colour": "red"})
+    assert len(unknown_rows(d)) == 7
+
+
+def test_a_message_with_refused_and_unknown_quantities_is_kept_once_with_both() -> None:
+    d = a_district()
+    d.says("gate", {"csq": "x", "uptime_s": 1, "colour": "red"})
+    assert d.account() == {"stored": 1, "partial": 1, "part bad_type": 1, "unknown": 1}
+    (row,) = unknown_rows(d)
+    assert row.reason is Reason.BAD_TYPE
+    assert "csq" in row.detail
+    assert row.detail.endswith("; unknown: colour")
 
 
 def test_a_repeated_message_is_a_duplicate_whatever_was_wrong_in_it() -> None:
@@ -218,5 +260,5 @@ def test_whatever_comes_every_message_is_booked_exactly_once(
     assert cursor is not None
     assert cursor.jseq == count
     account = d.account()
-    for mark in ("late", "clock", "retained", "partial"):
+    for mark in ("late", "clock", "retained", "partial", "unknown"):
         assert account.get(mark, 0) <= account.get("stored", 0)
