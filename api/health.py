@@ -16,6 +16,7 @@ from api.parts import PartsOf
 from devices.store.accounts import FORWARD, JUDGE, Follower, Forwarded, follower, forwarded
 from devices.store.database import reading
 from devices.store.faults import open_by_severity
+from devices.store.progress import HISTORY, under_way
 from devices.store.scope import DISTRICT
 from devices.telemetry import Retry
 
@@ -55,7 +56,8 @@ def live() -> Response:
 def ready(parts: PartsOf) -> Response:
     """200 while a probe of our own came back lately and the judge keeps up; else 503.
 
-    The body names every check. What stands under `degraded` does not make it 503.
+    The body names every check. What stands under `degraded` does not make it 503. `history` is
+    there while a simulated past is being filled in.
     """
     now_ms = parts.now_ms()
     try:
@@ -63,9 +65,11 @@ def ready(parts: PartsOf) -> Response:
             judge = follower(connection, JUDGE)
             forward = follower(connection, FORWARD)
             answered = forwarded(connection)
+            history = under_way(connection, HISTORY)
     except SQLAlchemyError as error:
         log.warning("database_away", error=type(error).__name__)
         checks = [Check("database", False, "does not answer")]
+        history = None
     else:
         checks = [
             Check("database", True, "answers"),
@@ -75,11 +79,13 @@ def ready(parts: PartsOf) -> Response:
         ]
     is_ready = all(check.ok for check in checks if not check.degrades)
     degraded = [check.name for check in checks if check.degrades and not check.ok]
-    body = {
+    body: dict[str, object] = {
         "status": ("degraded" if degraded else "ready") if is_ready else "not_ready",
         "checks": {check.name: {"ok": check.ok, "detail": check.detail} for check in checks},
         "degraded": degraded,
     }
+    if history is not None:
+        body["history"] = {"done": history.done, "total": history.total, "unit": "hours"}
     return _json(body, 200 if is_ready else 503)
 
 

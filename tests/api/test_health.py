@@ -4,6 +4,7 @@ import msgspec
 import pytest
 from sqlalchemy import delete
 
+from devices.store import progress
 from devices.store.accounts import Forwarded
 from devices.store.schema import cursors
 from devices.telemetry import Retry
@@ -79,6 +80,19 @@ def test_a_telemetry_store_that_is_catching_up_is_fine(cast: Cast) -> None:
         a_judge(connection, position=900)
         a_judge(connection, name="forward", position=100, updated_at_ms=NOW_MS - 1000)
     assert cast.client(None).get("/readyz").json()["status"] == "ready"
+
+
+@pytest.mark.parametrize(("done", "seen"), [(42, True), (168, False)])
+def test_the_body_says_how_far_a_history_has_come_until_it_is_complete(
+    demo: Cast, done: int, seen: bool
+) -> None:
+    with demo.write() as connection:
+        a_judge(connection)
+        progress.report(connection, progress.HISTORY, done, 168, {}, NOW_MS)
+    body = demo.client(None).get("/readyz").json()
+    assert body.get("history") == ({"done": 42, "total": 168, "unit": "hours"} if seen else None)
+    strip = demo.neighbour().get("/", headers={"Accept-Language": "en"}).text
+    assert ("25 % filled in" in strip) is seen
 
 
 def test_not_ready_while_the_database_is_away_and_says_so(cast: Cast) -> None:
