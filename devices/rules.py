@@ -94,12 +94,16 @@ class Beyond:
 
     A second sample, taken after the delay, must still show it; a delay of 0 needs no second one.
     over: further ways to end, for boards that stop sending the quantity by design.
+    given: it is judged only while (quantity, values) of the same device holds, and raises only if
+    the device said so again between two samples that show it: a state may be told long after it
+    changed. A sample of a charging session, up to its stop, is no evidence of what came after.
     """
 
     quantity: str
     raises: str
     clears: str
     over: tuple[Over, ...] = ()
+    given: tuple[str, tuple[Value, ...]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

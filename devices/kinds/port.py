@@ -89,6 +89,10 @@ PORT = Kind(
 
 # An idle board sends no temperature (JUY): half an hour without one on an idle socket is cold.
 _COOLED = Quiet(1800, given=("port_status", ("idle",)))
+# A board that sends no power while idle (JUY) cannot say that it draws none.
+_NO_POWER_SENT = Quiet(600, given=("port_status", ("idle",)))
+# Where the relay is meant to be open. Not when full or paused: some boards go on with a trickle.
+_SWITCHED_OFF = ("idle", "connected", "reserved", "disabled", "paused_high_temp", "paused_smoke")
 _COOL_AGAIN = (Becomes("port_temp_c", "<60"), _COOLED)
 
 _FUSE_WHOLE = tuple(s for s in STATUSES if s not in ("fuse_blown", "offline", "unknown"))
@@ -239,7 +243,20 @@ RULES = (
         advice_zh="断开总闸，停用端口",
         advice_en="Open the breaker; take the port out",
         # Taken out of use it stays stuck: only idle says that the relay has opened.
-        signs=(Sign(Equals("port_status", ("relay_stuck",), ("idle",)), Severity.P1, delay_s=0),),
+        signs=(
+            Sign(Equals("port_status", ("relay_stuck",), ("idle",)), Severity.P1, delay_s=0),
+            Sign(
+                Beyond(
+                    "power_w",
+                    ">20",
+                    "<5",
+                    over=(_NO_POWER_SENT,),
+                    given=("port_status", _SWITCHED_OFF),
+                ),
+                Severity.P1,
+                delay_s=60,
+            ),
+        ),
         clear_delay_s=300,
         acknowledge=True,
         safety=True,

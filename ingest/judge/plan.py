@@ -74,6 +74,12 @@ class PlannedSign:
         return self.sign.delay_s * 1000
 
     @property
+    def given(self) -> tuple[str, tuple[Value, ...]] | None:
+        """What must hold for a gauge to be judged at all."""
+        detector = self.sign.detector
+        return detector.given if isinstance(detector, Beyond) else None
+
+    @property
     def safety(self) -> bool:
         """Whether a fault that this sign shows is of the safety tier."""
         return self.rule.safety or self.sign.safety

@@ -65,7 +65,14 @@ class FaultFinder:
                 continue
             key = (planned.rule.code, planned.index, source)
             seen = memory.signs.get(key)
+            if planned.given is not None and not _is_given(planned, memory, at_ms):
+                if seen is not None:
+                    self._not_judged(memory, key, seen, at_ms, now_ms)
+                    touched[planned.rule.code] = None
+                continue
             if planned.raises is not None and planned.raises(value):
+                if planned.given is not None and seen is not None:
+                    self._forget_session(memory, key, seen)
                 if seen is not None and seen.aside is Aside.ANSWERED:
                     continue  # the same word as before: the board latches it
                 evidence = {_name(planned): value}
@@ -102,6 +109,10 @@ class FaultFinder:
                     latches = isinstance(planned.sign.detector, Equals)
                     aside = Aside.ANSWERED if latches else Aside.NO
                     self._over(memory, seen, at_ms, now_ms, aside)
+                    self.settle(memory, key[0], now_ms)
+                wanted = planned.given
+                if wanted is not None and wanted[0] == quantity and value not in wanted[1]:
+                    self._not_judged(memory, key, seen, at_ms, now_ms)
                     self.settle(memory, key[0], now_ms)
                 given = planned.quiet.given if planned.quiet is not None else None
                 if given is not None and given[0] == quantity and value not in given[1]:
@@ -205,6 +216,8 @@ class FaultFinder:
             standing = memory.faults.get(rule.code)
             if not planned.safety or not _concerns(planned, memory):
                 continue
+            if planned.given is not None:
+                continue  # one value of the past does not show that the rest held too
             if standing is not None and (
                 standing.state is not State.CLOSED or _told_of(standing, at_ms, now_ms)
             ):
@@ -396,6 +409,10 @@ class FaultFinder:
         delay_ms = planned.delay_ms
         if delay_ms == 0 or planned is memory.plan.silent:
             return True
+        if planned.given is not None:
+            told = memory.latest.get(planned.given[0])
+            if told is None or not seen.since_ms < told[1] <= seen.sample_ms:
+                return False
         if seen.sample_ms - seen.since_ms >= delay_ms:
             return True
         # A state holds while the device is online; a gauge needs that second sample.
@@ -443,6 +460,26 @@ class FaultFinder:
             self._touch(memory)
         else:
             self._over(memory, seen, at_ms, now_ms, Aside.EXCUSED)
+
+    def _not_judged(
+        self, memory: DeviceMemory, key: SignKey, seen: Seen, at_ms: int, now_ms: int
+    ) -> None:
+        """Its gauge says nothing now. A fault stands; what would raise or end it begins anew."""
+        self._touch(memory)
+        if not seen.present:
+            seen.since_ms = seen.sample_ms = at_ms
+            seen.base_ms = seen.heard_ms = now_ms
+        elif not _is_active(memory, key[0]):
+            del memory.signs[key]
+
+    def _forget_session(self, memory: DeviceMemory, key: SignKey, seen: Seen) -> None:
+        """Drop what was seen of a session that has since begun or ended, unless it is a fault."""
+        began_ms = (memory.session.started_at_ms or 0) if memory.session is not None else 0
+        ended_ms = memory.ended.ended_ms if memory.ended is not None else 0
+        is_of_session = seen.present and seen.since_ms <= max(began_ms, ended_ms)
+        if is_of_session and not _is_active(memory, key[0]):
+            del memory.signs[key]
+            self._touch(memory)
 
     def _present(
         self,
@@ -546,6 +583,21 @@ def _name(planned: PlannedSign) -> str:
 def _concerns(planned: PlannedSign, memory: DeviceMemory) -> bool:
     attributes = memory.device.attributes
     return all(attributes.get(name) == value for name, value in planned.sign.only.items())
+
+
+def _is_given(planned: PlannedSign, memory: DeviceMemory, at_ms: int) -> bool:
+    """Whether a gauge's condition holds for a sample of that time, taken after the last stop."""
+    if planned.given is None:
+        return True
+    quantity, values = planned.given
+    told = memory.latest.get(quantity)
+    ended_ms = memory.ended.ended_ms if memory.ended is not None else 0
+    return told is not None and told[0] in values and at_ms >= told[1] and at_ms > ended_ms
+
+
+def _is_active(memory: DeviceMemory, code: str) -> bool:
+    standing = memory.faults.get(code)
+    return standing is not None and standing.state in ACTIVE
 
 
 def _excused(planned: PlannedSign, memory: DeviceMemory) -> bool:

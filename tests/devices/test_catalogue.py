@@ -272,8 +272,10 @@ def event_fits(kind: Kind, name: str, where: dict[str, object]) -> None:
 def test_a_sign_names_what_its_kind_can_report(rule: Rule, sign: Sign) -> None:
     kind = kind_of(rule)
     match sign.detector:
-        case Beyond(quantity, raises, clears):
+        case Beyond(quantity, raises, clears, _, given):
             band_fits(kind.quantity(quantity), raises)
+            if given is not None:
+                words_fit(kind.quantity(given[0]), given[1])
             if clears != "<0":  # on purpose: no reading clears it
                 band_fits(kind.quantity(quantity), clears)
         case Equals(quantity, raises, clears, of, unless):

@@ -182,6 +182,8 @@ TABLE = (
         300),
     Row("PORT_RELAY_STUCK", 0, "shed-p01", port(port_status="relay_stuck"), "P1", 0, GOOD_PORT,
         300, safety=True),
+    Row("PORT_RELAY_STUCK", 1, "shed-p01", port(port_status="idle", power_w=21), "P1", 60,
+        port(port_status="idle", power_w=4), 300, safety=True, gauge=True),
     Row("CABINET_DOOR", 0, "lamp", values("lamp", cabinet_door_open=True), "P3", 60,
         values("lamp", cabinet_door_open=False), 60),
     Row("CABINET_LEAKAGE", 0, "lamp", values("lamp", leakage_detected=True), "P1", 0,

@@ -572,3 +572,120 @@ def test_a_repeated_message_does_not_refuse_again_what_became_valid() -> None:
     d.again(raw)
     d.passes(600, ["shed"])
     assert refused(d).state is CLOSED  # type: ignore[union-attr]
+
+
+# Power at a socket that is switched off
+
+
+def a_socket(d: District, **values: object) -> None:
+    d.says("shed", ports={"1": values})
+
+
+def stuck(d: District) -> State | None:
+    return d.state("shed-p01", "PORT_RELAY_STUCK")
+
+
+def test_power_at_a_socket_in_use_is_no_stuck_relay() -> None:
+    d = a_gate_and_shed()
+    for _ in d.moments(300):
+        a_socket(d, port_status="in_use", power_w=180)
+    for status in ("full", "paused", "unknown"):
+        for _ in d.moments(120):
+            a_socket(d, port_status=status, power_w=30)
+    assert d.all_faults() == []
+
+
+def test_a_charge_that_began_before_the_board_said_so_is_no_stuck_relay() -> None:
+    """JUY: a heartbeat every 250 s has the state, a power frame every 15 s the power."""
+    d = a_gate_and_shed()
+    for _ in range(3):
+        a_socket(d, port_status="idle")
+        for _ in range(15):
+            d.passes(15)
+            a_socket(d, power_w=180)
+        a_socket(d, port_status="in_use")
+        d.passes(15)
+        a_socket(d, power_w=180)
+        d.passes(15)
+    assert d.all_faults() == []
+
+
+def test_short_charges_around_a_word_that_all_is_idle_are_no_stuck_relay() -> None:
+    d = a_gate_and_shed()
+    a_socket(d, port_status="idle")
+    for order in ("1", "2", "3"):
+        for _ in range(8):
+            d.passes(15)
+            a_socket(d, power_w=180)
+        d.ends("shed", 1, order)
+        a_socket(d, port_status="idle")
+    d.passes(60)
+    assert d.all_faults() == []
+
+
+def test_the_last_sample_of_a_charge_is_no_evidence_after_its_stop() -> None:
+    d = a_gate_and_shed()
+    d.starts("shed", 1, "7")
+    a_socket(d, port_status="in_use", power_w=180)
+    d.now_s = 60
+    d.ends("shed", 1, "7")
+    a_socket(d, port_status="idle", power_w=180)  # of the same moment
+    d.now_s = 120
+    a_socket(d, port_status="idle", power_w=0)
+    d.passes(120)
+    assert d.all_faults() == []
+
+
+def test_power_that_goes_on_after_the_stop_is_a_stuck_relay() -> None:
+    d = a_gate_and_shed()
+    d.starts("shed", 1, "7")
+    a_socket(d, port_status="in_use", power_w=180)
+    d.passes(60)
+    d.ends("shed", 1, "7")
+    d.passes(1)
+    a_socket(d, port_status="idle", power_w=180)
+    d.passes(59)
+    a_socket(d, port_status="idle", power_w=180)
+    assert stuck(d) is None
+    d.passes(1)
+    a_socket(d, port_status="idle", power_w=180)
+    assert stuck(d) is OPEN
+
+
+def test_a_stuck_relay_is_over_only_by_five_minutes_without_power_while_idle() -> None:
+    d = a_gate_and_shed()
+    for _ in d.moments(70):
+        a_socket(d, port_status="idle", power_w=180)
+    assert stuck(d) is OPEN
+    for status, power_w in [("idle", 4), ("in_use", 180), ("full", 0), ("idle", 4), ("idle", 10)]:
+        for _ in d.moments(290):
+            a_socket(d, port_status=status, power_w=power_w)
+        assert stuck(d) is OPEN, (status, power_w)
+        d.restart()
+    for _ in d.moments(15):
+        a_socket(d, port_status="idle", power_w=4)
+    assert stuck(d) is CLEARED
+
+
+def test_a_stuck_relay_is_over_when_an_idle_board_sends_no_power_any_more() -> None:
+    d = a_gate_and_shed()
+    for _ in d.moments(70):
+        a_socket(d, port_status="idle", power_w=180)
+    for _ in d.moments(300):
+        a_socket(d, port_status="in_use")
+    for _ in d.moments(595):
+        a_socket(d, port_status="idle")
+    assert stuck(d) is OPEN
+    for _ in d.moments(320):
+        a_socket(d, port_status="idle")
+    assert stuck(d) is CLEARED
+
+
+def test_replayed_power_alone_is_no_stuck_relay() -> None:
+    d = a_gate_and_shed()
+    a_socket(d, port_status="idle")
+    d.now_s = 900
+    a_socket(d, port_status="idle")
+    past = [(float(s), {"ports": {"1": {"power_w": 180}}}) for s in range(60, 300, 30)]
+    d.replays("shed", past)
+    assert d.all_faults() == []
