@@ -12,7 +12,8 @@ from starlette.responses import Response
 
 from api.identity import EVERYONE
 from api.instants import print_known
-from api.parts import PartsOf
+from api.parts import JournalAway, JournalView, PartsOf
+from devices.journal import PROBE
 from devices.store.accounts import FORWARD, JUDGE, Follower, Forwarded, follower, forwarded
 from devices.store.database import reading
 from devices.store.faults import open_by_severity
@@ -25,6 +26,8 @@ log = structlog.get_logger()
 PROBE_WITHIN_MS = 15_000
 LAG_BELOW_MS = 60_000
 STORE_LAG_BELOW_MS = 60_000
+PAGE = 64  # records
+PAGES = 8  # so far we look back for a probe: at 100 records a second there is one in the last 500
 SEVERITIES = ("P1", "P2", "P3", "P4")
 
 _PAUSED = {
@@ -73,7 +76,7 @@ def ready(parts: PartsOf) -> Response:
     else:
         checks = [
             Check("database", True, "answers"),
-            _probe(judge, now_ms),
+            _probe(_returned_ms(parts.deps.journal), judge, now_ms),
             _lag(judge, now_ms),
             _store(judge, forward, answered, now_ms),
         ]
@@ -113,7 +116,39 @@ def lag_ms(judge: Follower | None, now_ms: int) -> int | None:
     return max(0, now_ms - judge.watermark_ms)
 
 
-def _probe(judge: Follower | None, now_ms: int) -> Check:
+def _returned_ms(journal: JournalView | None) -> int | None:
+    """When the newest probe came back, as the journal says; None if it is not among its newest."""
+    if journal is None:
+        return None
+    try:
+        end = journal.head().id
+        for _ in range(PAGES):
+            after = begin = max(0, end - PAGE)
+            newest: int | None = None
+            while after < end:
+                records = journal.read(after, end - after)
+                if not records:
+                    break
+                for record in records:
+                    if record.kind == PROBE and record.control is not None:
+                        newest = int(record.control["at_ms"])
+                after = records[-1].id
+            if newest is not None or begin == 0:
+                return newest
+            end = begin
+    except JournalAway:
+        pass
+    return None
+
+
+def _probe(returned_ms: int | None, judge: Follower | None, now_ms: int) -> Check:
+    """By the journal, so that a judge that is behind is not taken for a broker that is away.
+
+    Where the journal cannot tell, by the newest probe that the judge has seen.
+    """
+    if returned_ms is not None:
+        ok = now_ms - returned_ms <= PROBE_WITHIN_MS
+        return Check("probe", ok, f"the newest came back at {print_known(returned_ms)}")
     lag = lag_ms(judge, now_ms)
     if lag is None:
         return Check("probe", False, "no probe has come back through broker, journal and judge yet")

@@ -4,6 +4,7 @@ import msgspec
 import pytest
 from sqlalchemy import delete
 
+from devices.journal import PROBE, TICK, Record
 from devices.store import progress
 from devices.store.accounts import Forwarded
 from devices.store.schema import cursors
@@ -37,6 +38,50 @@ def test_ready_while_a_probe_came_back_within_15_seconds(
     assert answer.status_code == status
     checks = answer.json()["checks"]
     assert (checks["probe"]["ok"], checks["judge"]["ok"]) == (probe, judge)
+
+
+def a_probe(record: int, age_ms: int) -> Record:
+    control = {"n": 1, "sent_ms": NOW_MS - age_ms - 40, "at_ms": NOW_MS - age_ms}
+    return Record(record, PROBE, 1, 0, 1, control=control)
+
+
+def ticks(first: int, last: int) -> list[Record]:
+    return [Record(n, TICK, 1, 0, 1, control={"at_ms": NOW_MS}) for n in range(first, last + 1)]
+
+
+@pytest.mark.parametrize(
+    ("probe_age_ms", "judge_age_ms", "status", "probe", "judge"),
+    [
+        (15_000, 59_999, 200, True, True),  # the judge is behind, the broker is well
+        (15_001, 2_000, 503, False, True),
+        (1_000, 60_000, 503, True, False),
+    ],
+)
+def test_whether_a_probe_came_back_is_told_by_the_journal_not_by_the_judge(
+    cast: Cast, probe_age_ms: int, judge_age_ms: int, status: int, probe: bool, judge: bool
+) -> None:
+    with cast.write() as connection:
+        a_judge(connection, watermark_ms=NOW_MS - judge_age_ms)
+    cast.journal.records = [
+        a_probe(1, 90_000),
+        a_probe(2, probe_age_ms),
+        *ticks(3, 200),
+    ]
+    answer = cast.client(None).get("/readyz")
+    assert answer.status_code == status
+    checks = answer.json()["checks"]
+    assert (checks["probe"]["ok"], checks["judge"]["ok"]) == (probe, judge)
+
+
+@pytest.mark.parametrize("away", [True, False])
+def test_where_the_journal_cannot_tell_the_judge_does(cast: Cast, away: bool) -> None:
+    with cast.write() as connection:
+        a_judge(connection, watermark_ms=NOW_MS - 2000)
+    # one that lies further back than we look; or no journal on this machine
+    cast.journal.records = [a_probe(1, 90_000), *ticks(2, 2000)]
+    cast.journal.away = away
+    answer = cast.client(None).get("/readyz")
+    assert (answer.status_code, answer.json()["checks"]["probe"]["ok"]) == (200, True)
 
 
 def test_not_ready_before_anything_was_judged(cast: Cast) -> None:
