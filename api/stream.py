@@ -11,14 +11,14 @@ is in another state), `platform` (whether we can say who is online), `reset`.
 import asyncio
 import secrets
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import islice
-from typing import Annotated, NamedTuple
+from typing import Annotated, NamedTuple, TypeVar
 
 import msgspec
 import structlog
-from anyio import to_thread
 from fastapi import APIRouter, Header
 from fastapi.sse import KEEPALIVE_COMMENT, ServerSentEvent, format_sse_event
 from sqlalchemy.exc import SQLAlchemyError
@@ -37,6 +37,7 @@ from devices.store.devices import shown_state
 from devices.store.scope import Scope
 from devices.store.stream import FaultNews, StateNews, Watcher
 
+T = TypeVar("T")
 log = structlog.get_logger()
 
 RING = 2048  # events kept; a listener that is further behind gets `reset`
@@ -77,7 +78,7 @@ class Stream:
         """Look for news for ever; a database that is away is looked at again."""
         while True:
             try:
-                await self.publish(await to_thread.run_sync(self._look))
+                await self.publish(await to_its_end(self._look))
                 if self._failing:
                     self._failing = False
                     log.info("stream_goes_on")
@@ -209,11 +210,22 @@ async def _told(
         if clock() - asked_s >= ask_again_s:
             asked_s = clock()
             try:
-                again = await to_thread.run_sync(identify, request, parts)
+                again = await to_its_end(partial(identify, request, parts))
             except Unauthenticated:
                 return  # the token was revoked, or the login is over
             if again != who:
                 return
+
+
+async def to_its_end(work: Callable[[], T]) -> T:
+    """`work` in a thread. Whoever is cancelled meanwhile still waits for it: nothing of ours reads
+    the database after we are gone, when its connections are being closed."""
+    running = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait([running])
+        raise
 
 
 def _encode(event: ServerSentEvent) -> bytes:
