@@ -245,7 +245,7 @@ def _fault_page(
         found=found,
         advice=advice,
         evidence=[
-            (_quantity(page.language, found.kind, name), _value(page.language, value))
+            _evidence(page.language, found.kind, name, value)
             for name, value in found.evidence.items()
         ],
         events=[_event(page.language, event) for event in events],
@@ -337,6 +337,12 @@ def _device(language: Language, standing: Standing, now_ms: int) -> DeviceLine:
 def _quantity(language: Language, kind: str, name: str) -> str:
     quantity = KINDS[kind].quantity(name) if kind in KINDS else None
     return name if quantity is None else named(language, Name(quantity.zh, quantity.en))
+
+
+def _evidence(language: Language, kind: str, name: str, value: object) -> tuple[str, str]:
+    if name == "last_seen_ms" and isinstance(value, int):
+        return say(language, "last_seen"), _when(value, None)
+    return _quantity(language, kind, name), _value(language, value)
 
 
 def _unit(kind: str, name: str) -> str:

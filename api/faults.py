@@ -1,6 +1,6 @@
 """Faults, what happened to them, and what people do about them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import tzinfo
 from typing import Annotated
@@ -163,7 +163,7 @@ def _members(fault: Fault) -> dict[str, object]:
         "late": fault.late,
         "responsible": rule.party if rule else None,
         "advice": {"zh": rule.advice_zh, "en": rule.advice_en} if rule else None,
-        "evidence": dict(fault.evidence),
+        "evidence": _evidence(fault.evidence),
     }
 
 
@@ -175,8 +175,18 @@ def _event(event: FaultEvent) -> dict[str, object]:
         "reason": event.reason,
         "actor": event.actor,
         "note": event.note,
-        "evidence": None if event.evidence is None else dict(event.evidence),
+        "evidence": None if event.evidence is None else _evidence(event.evidence),
     }
+
+
+def _evidence(kept: Mapping[str, object]) -> dict[str, object]:
+    """Evidence as it is shown: `last_seen_ms` (UTC epoch ms) becomes `last_seen_at`, an instant."""
+    return dict(
+        (f"{name.removesuffix('_ms').removesuffix('_at')}_at", print_instant(value))
+        if name.endswith("_ms") and isinstance(value, int)
+        else (name, value)
+        for name, value in kept.items()
+    )
 
 
 def _with_events(connection: Connection, who: Identity, fault: str) -> shapes.FaultWithEvents:

@@ -84,12 +84,12 @@ class Device(BaseModel):
     parent: str | None
     circuit: str | None
     name: str
-    building: str
-    unit: str
+    building: str | None
+    unit: str | None
     protocol: str
-    external_id: str
-    vendor: str
-    model: str
+    external_id: str | None
+    vendor: str | None
+    model: str | None
     interval_s: int
     attributes: dict[str, Value]
     commissioned_at: Instant | None

@@ -275,6 +275,14 @@ class Links(HTMLParser):
         self.inline += [name for name in found if name == "style" or name.startswith("on")]
 
 
+def test_the_page_of_an_offline_fault_says_when_the_device_was_last_heard_of(cast: Cast) -> None:
+    with cast.write() as connection:
+        a_fault(connection, "f", evidence={"last_seen_ms": NOW_MS})
+    text = words(cast.client("operator").get("/faults/f", headers=EN).text)
+    assert "Last seen 11-23 19:42:10" in text
+    assert str(NOW_MS) not in text
+
+
 @pytest.mark.parametrize(
     "path", ["/", "/?firm=yaxin", "/faults?show=all", "/faults/hot", f"/compounds/{XIANGYUNLI}"]
 )

@@ -30,7 +30,7 @@ def test_a_fault_has_its_names_its_evidence_and_what_happened_to_it(cast: Cast) 
             state="acknowledged",
             acknowledged_at_ms=NOW_MS - MINUTE_MS,
             acknowledged_by="li-min",
-            evidence={"port_temp_c": 91.5},
+            evidence={"port_temp_c": 91.5, "last_seen_ms": NOW_MS},
             occurrences=2,
             late=True,
         )
@@ -70,8 +70,9 @@ def test_a_fault_has_its_names_its_evidence_and_what_happened_to_it(cast: Cast) 
         "late": True,
         "responsible": "property",
         "advice": {"zh": "断电并到场检查插座", "en": "Cut power; inspect the socket"},
-        "evidence": {"port_temp_c": 91.5},
+        "evidence": {"port_temp_c": 91.5, "last_seen_at": "2026-11-23T11:42:10.000Z"},
     }
+    assert events[0]["evidence"] == body["evidence"]
     assert [(e["from"], e["to"], e["reason"], e["actor"], e["note"]) for e in events] == [
         (None, "acknowledged", "raised", "system", None),
         ("open", "acknowledged", "acknowledged", "li-min", "on my way"),
