@@ -214,8 +214,10 @@ sessions = Table(
     Index("ix_sessions_port_started", "port", "started_at_ms"),
 )
 
-# Usage of one device in one hour: absolute figures, never added to. `figures` is msgpack of what
-# `devices.usage` defines for the kind.
+# Usage of one device in one hour. `figures` is msgpack of what `devices.usage` defines for the
+# kind. The judge writes the newest hours of a device as absolute figures; what comes late, for an
+# hour that it no longer has in memory, is added to the row, in the transaction that moves its
+# cursor.
 usage_hours = Table(
     "usage_hours",
     metadata,
@@ -230,8 +232,8 @@ usage_hours = Table(
 )
 
 # What became of the messages of an hour (of receive time). outcome: stored, duplicate, quarantined
-# add up to what was received; late, partial, retained are marks on stored ones; part counts the
-# rejected parts of stored messages by reason.
+# add up to what was received; late, clock, retained, partial, unknown are marks on stored ones;
+# part counts the rejected parts of stored messages by reason.
 accounts = Table(
     "accounts",
     metadata,
