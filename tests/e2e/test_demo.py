@@ -17,11 +17,13 @@ from tests.brokers import free_port
 from tests.e2e.system import BROKER, DATABASE, Running, System
 from tests.eventually import eventually
 
-pytestmark = [pytest.mark.broker]
-
-if BROKER != "mosquitto" or DATABASE != "sqlite":
-    # the demo has parts of its own; another combination would run the same again
-    __test__ = False
+pytestmark = [
+    pytest.mark.broker,
+    pytest.mark.skipif(
+        BROKER != "mosquitto" or DATABASE != "sqlite",
+        reason="the demo has parts of its own: another combination would run the same again",
+    ),
+]
 
 ON_SCREEN_S = 10.0  # on an idle machine; two cores full of other tests get three times as long
 
