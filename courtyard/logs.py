@@ -2,11 +2,27 @@
 
 import logging
 import sys
+from typing import TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from courtyard.settings import Settings
+
+
+class _StandardError(logging.StreamHandler[TextIO]):
+    """Writes to what standard error is now, which may be another than when it was set up."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, _: TextIO) -> None:
+        raise AttributeError("it follows sys.stderr")
 
 
 def set_up(settings: Settings, part: str) -> None:
@@ -43,7 +59,7 @@ def set_up(settings: Settings, part: str) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _StandardError()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
