@@ -46,6 +46,7 @@ from devices.store import cursors
 from devices.store.cursors import ForwardCursor
 from devices.store.database import DatabaseAway, answering, reading
 from devices.store.journal import JournalError, JournalWriter
+from devices.store.judgements import CursorMoved
 from devices.store.registry import load, newest_revision
 from devices.store.schema import LIVE
 from ingest.adapters import ADAPTERS
@@ -92,6 +93,9 @@ class _Workers:
         def run() -> None:
             try:
                 work()
+            except CursorMoved as error:
+                log.error("part_stops", name=name, reason=str(error))  # noqa: TRY400 - it says all
+                self.failed()
             except Exception as error:
                 log.exception("part_died", name=name, error=str(error))
                 self.failed()

@@ -1,0 +1,82 @@
+"""What the doctor finds out about a broker and a data directory."""
+
+import socket
+import threading
+from pathlib import Path
+
+import pytest
+
+from courtyard.doctor import data_directory, journal, lock_holder, sqlite_libraries, try_broker
+from courtyard.settings import load_settings
+from devices.store.journal import JournalWriter
+from ingest.receive import BrokerAddress
+from tests.brokers import HOST, SERVERS, free_port
+
+
+@pytest.mark.broker
+@pytest.mark.parametrize("name", SERVERS)
+def test_a_broker_that_lets_us_in(tmp_path: Path, name: str) -> None:
+    with SERVERS[name](tmp_path) as server:
+        assert try_broker(BrokerAddress(HOST, server.port)) is None
+
+
+def test_nothing_listens() -> None:
+    trouble = try_broker(BrokerAddress(HOST, free_port()))
+    assert trouble is not None
+    assert trouble.startswith("nothing listens there")
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (b"\x20\x02\x00\x05", "may not connect"),
+        (b"\x20\x02\x00\x04", "password"),
+        (b"HTTP/1.1 400 Bad Request\r\n", "no MQTT broker"),
+        (b"", "no MQTT broker"),
+    ],
+)
+def test_what_a_broker_says_is_passed_on(answer: bytes, says: str) -> None:
+    with socket.create_server((HOST, 0)) as server:
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(1024)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        trouble = try_broker(BrokerAddress(HOST, server.getsockname()[1], "ingest", "secret"))
+        thread.join(10)
+    assert trouble is not None
+    assert says in trouble
+    assert "secret" not in trouble
+
+
+def test_a_data_directory_that_others_can_read(tmp_path: Path) -> None:
+    settings = load_settings({"COURTYARD_DATA_DIR": str(tmp_path)})
+    tmp_path.chmod(0o755)
+    (finding,) = data_directory(settings)
+    assert finding.good is False
+    assert "chmod 700" in finding.text
+    tmp_path.chmod(0o700)
+    (finding,) = data_directory(settings)
+    assert finding.good is True
+
+
+def test_who_writes_the_journal_is_named(tmp_path: Path) -> None:
+    settings = load_settings({"COURTYARD_DATA_DIR": str(tmp_path)})
+    assert lock_holder(settings.journal_path) is None
+    with JournalWriter(settings.journal_path, lambda: 1):
+        found = {finding.subject: finding for finding in journal(settings)}
+        assert "is running" in found["ingest"].text
+        assert lock_holder(settings.journal_path)
+    found = {finding.subject: finding for finding in journal(settings)}
+    assert "is not running" in found["ingest"].text
+
+
+def test_the_sqlite_libraries_are_named_with_what_they_are_for(tmp_path: Path) -> None:
+    settings = load_settings({"COURTYARD_DATA_DIR": str(tmp_path)})
+    texts = [finding.text for finding in sqlite_libraries(settings)]
+    assert any("journal" in text for text in texts)
+    assert any("operational database" in text for text in texts)

@@ -1,0 +1,66 @@
+"""A journal that another process makes, replaces or takes away, as those see it who follow it."""
+
+from pathlib import Path
+
+import pytest
+
+from api.parts import JournalAway
+from courtyard.journals import FollowedJournal
+from courtyard.web import JournalForApi
+from devices.journal import MESSAGES, Raw
+from devices.store.journal import Draft, JournalMissing, JournalReplaced, JournalWriter
+
+NOW_MS = 1_795_399_200_000
+
+
+def a_journal(path: Path, messages: int) -> None:
+    raw = Raw(b"courtyard/v1/a/gate/b/telemetry", b"{}", 0, NOW_MS, "a")
+    with JournalWriter(path, lambda: NOW_MS) as writer:
+        writer.commit([Draft(MESSAGES, 1, [raw] * messages)])
+
+
+def remove(path: Path) -> None:
+    for file in path.parent.glob(f"{path.name}*"):
+        file.unlink()
+
+
+def test_it_may_be_followed_before_it_is_there(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    followed = FollowedJournal(path)
+    with pytest.raises(JournalMissing):
+        followed.head()
+    a_journal(path, 3)
+    assert followed.head().jseq == 3
+    assert len(followed.read(0, 10)[0].messages) == 3
+    assert followed.received_total() == {"a": 3}
+    assert followed.size_bytes() > 0
+    followed.close()
+
+
+def test_another_file_in_its_place_is_said_once_and_then_followed(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    a_journal(path, 3)
+    followed = FollowedJournal(path)
+    first = followed.head()
+    remove(path)
+    a_journal(path, 5)
+    with pytest.raises(JournalReplaced):
+        followed.head()
+    second = followed.head()
+    assert second.jseq == 5
+    assert second.journal_id != first.journal_id
+    followed.close()
+
+
+def test_the_api_is_told_in_its_own_words(tmp_path: Path) -> None:
+    followed = FollowedJournal(tmp_path / "journal.db")
+    journal = JournalForApi(followed)
+    with pytest.raises(JournalAway, match="courtyard ingest"):
+        journal.head()
+    a_journal(tmp_path / "journal.db", 2)
+    assert journal.head().jseq == 2
+    hour_ms = NOW_MS - NOW_MS % 3_600_000
+    assert journal.received(hour_ms, hour_ms + 1) == {("a", hour_ms): 2}
+    assert journal.received_total() == {"a": 2}
+    assert len(journal.read(0, 1)) == 1
+    followed.close()
