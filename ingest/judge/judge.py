@@ -443,11 +443,16 @@ class Judge:
         latest = memory.latest
         of = memory.plan.of
         abnormal = bool(memory.signs)
+        given = None  # a condition that may stand behind the value in the same message
         for name, value in values.items():
             latest[name] = (value, at_ms)
             plan = of(name)
             if plan is not None and not plan.is_normal(value):
-                abnormal = True
+                if plan.given is None or given not in (None, plan.given):
+                    abnormal = True
+                given = plan.given
+        if given is not None and memory.word(given[0]) in given[1]:
+            abnormal = True
         if memory.device_at_ms is None or at_ms > memory.device_at_ms:
             memory.device_at_ms = at_ms
         self._touch(memory)

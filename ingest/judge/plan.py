@@ -87,12 +87,16 @@ class PlannedSign:
 
 @dataclass(slots=True)
 class QuantityPlan:
-    """What one quantity can show. Within [low, high], or if it is none of `bad`, nothing."""
+    """What one quantity can show. Within [low, high], or if it is none of `bad`, nothing.
+
+    given: nor while this does not hold, if all of its signs are under the same condition.
+    """
 
     low: float = -math.inf
     high: float = math.inf
     bad: frozenset[Value] | None = None
     signs: list[PlannedSign] = field(default_factory=list)
+    given: tuple[str, tuple[Value, ...]] | None = None
 
     def is_normal(self, value: Value) -> bool:
         if self.bad is not None:
@@ -209,6 +213,8 @@ def _file(made: KindPlan, planned: PlannedSign) -> None:
             low, high = _outside(*band(detector.raises))
             quantity.low, quantity.high = max(quantity.low, low), min(quantity.high, high)
             quantity.signs.append(planned)
+            conditions = {sign.given for sign in quantity.signs}
+            quantity.given = conditions.pop() if len(conditions) == 1 else None
         case Equals():
             quantity = (
                 made.quantities.setdefault(detector.quantity, QuantityPlan())

@@ -652,6 +652,14 @@ def test_power_that_goes_on_after_the_stop_is_a_stuck_relay() -> None:
     assert stuck(d) is OPEN
 
 
+def test_a_board_may_tell_the_power_before_the_state() -> None:
+    d = a_gate_and_shed()
+    a_socket(d, power_w=180, port_status="in_use")
+    for _ in d.moments(65):
+        a_socket(d, power_w=180, port_status="idle")
+    assert stuck(d) is OPEN
+
+
 def test_a_stuck_relay_is_over_only_by_five_minutes_without_power_while_idle() -> None:
     d = a_gate_and_shed()
     for _ in d.moments(70):
