@@ -268,7 +268,6 @@ class Judge:
                 and memory.will_ms is None
                 and memory.device_at_ms is not None
                 and memory.device_at_ms <= at_ms <= received_ms
-                and memory.window.newest_ms <= at_ms
                 and received_ms - at_ms <= PROMPT_MS
                 and device.kind not in METERED
             ):

@@ -12,7 +12,7 @@ import pytest
 
 from devices import faults
 from devices.faults import State
-from devices.journal import MESSAGES, Record
+from devices.journal import MESSAGES, RETAINED, Record
 from devices.messages import Reading
 from devices.sessions import EndedBy, SessionState
 from tests.fakes import Rows
@@ -274,11 +274,16 @@ def test_the_short_path_and_the_long_path_agree(seed: int) -> None:
         short.now_s += rng.choice((0, 0.05, 5, 30, 30, 70))
         device = rng.choice(names)
         chance = rng.random()
+        at_s = short.now_s - rng.choice((0, 0, 0, 0, 1, 4, 20, 100, 4000, -20))
+        head: dict[str, Any] = {
+            "boot": rng.choice((1,) * 30 + (2, None)),
+            "flags": RETAINED if rng.random() < 0.02 else 0,
+        }
         if chance < 0.7:
-            short.says(device, {"csq": rng.choice((14, 20, 25)), "rssi_dbm": -70.5})
+            values = {"csq": rng.choice((14, 20, 25)), "rssi_dbm": -70.5}
+            short.says(device, values, at_s=at_s, **head)
         elif chance < 0.9:
-            values = some_values(rng, device.split("-")[0])
-            short.says(device, values, at_s=short.now_s - rng.choice((0, 0, 1, 100, 4000)))
+            short.says(device, some_values(rng, device.split("-")[0]), at_s=at_s)
         elif chance < 0.95:
             sent = short.messages()
             if sent:
@@ -299,6 +304,15 @@ def test_the_short_path_and_the_long_path_agree(seed: int) -> None:
     for name in names:
         assert long.judge.memories[name].window == short.judge.memories[name].window
         assert long.judge.memories[name].latest == short.judge.memories[name].latest
+
+
+def test_the_short_path_is_not_for_a_message_that_was_on_its_way_for_eight_days() -> None:
+    d = District(a_gate())
+    d.says("gate", {"csq": 20})
+    d.deaf(8 * 86_400)
+    d.says("gate", {"csq": 20}, at_s=10)
+    assert d.account() == {"stored": 2, "clock": 1}
+    assert d.judge.memories["gate"].latest["csq"] == (20, d.now_ms)
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -412,7 +412,8 @@ def test_many_outages_are_remembered_as_few_and_never_give_less_grace() -> None:
     assert d.standing() == {}
 
 
-def test_without_probes_the_newest_message_is_as_far_as_we_can_hear() -> None:
+@pytest.mark.parametrize("restarts", [False, True])
+def test_without_probes_the_newest_message_is_as_far_as_we_can_hear(restarts: bool) -> None:
     """The broker forbids our probe from the start: only ticks come."""
     d = a_district()
     d.says("gate", {})
@@ -421,7 +422,11 @@ def test_without_probes_the_newest_message_is_as_far_as_we_can_hear() -> None:
         d.now_s = 5 * n
         if n % 2:
             d.says("shed", {})
+        if restarts:
+            d.restart()
         d.tick()
+        if restarts:
+            d.restart()
     assert d.standing() == {"gate GATE_OFFLINE": OPEN}
     assert d.judge.hearing.watermark_ms == d.at_ms(295)
 
