@@ -26,7 +26,7 @@ check: $(INSTALLED) ## format, lint, types, layers
 	$(BIN)/lint-imports
 
 test: $(INSTALLED) ## all tests but those of the other combinations (ARGS="-k shed")
-	$(PYTEST) -n 2 --dist loadgroup --ignore tests/integration $(ARGS)
+	$(PYTEST) -n 2 --dist loadfile --ignore tests/integration $(ARGS)
 
 integration: $(INSTALLED) ## tests/integration, then end to end over the other brokers and databases
 	$(PYTEST) tests/integration $(ARGS)

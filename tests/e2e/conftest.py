@@ -1,4 +1,5 @@
-"""Systems to test end to end. Tests of one file share a worker, and with it the running system."""
+"""Systems to test end to end. Tests of one file share a worker (`--dist loadfile`), and with
+it the running system."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -7,7 +7,7 @@ import pytest
 from tests.e2e.system import SHED_IMEI, System
 from tests.eventually import eventually
 
-pytestmark = [pytest.mark.broker, pytest.mark.xdist_group("e2e-bad-input")]
+pytestmark = [pytest.mark.broker]
 
 GATE = "courtyard/v1/lvyun-xiaoqu/gate/lvyun-xiaoqu-gate-1/telemetry"
 BOARD = f"JUY/D2S/{SHED_IMEI[:-1]}0/82/DEV"

@@ -11,7 +11,7 @@ from courtyard.clock import now_ms
 from tests.e2e.system import LAMP_TOPIC, SHED_IMEI, System
 from tests.eventually import eventually
 
-pytestmark = [pytest.mark.broker, pytest.mark.xdist_group("e2e-by-hand")]
+pytestmark = [pytest.mark.broker]
 
 # Computed frames of the board's document (domain.md §5.2).
 HEARTBEAT = bytes.fromhex("5AA5100082001B1E0A00010000030000000000D9")
