@@ -116,6 +116,9 @@ class Decoder:
                             continue
                         if expected is _Word and type(value) is str and value in low:
                             continue
+                        if expected is float and type(value) is int and low <= value <= high:
+                            values[name] = float(value)  # JSON has 20 for 20.0
+                            continue
                         break
                     else:
                         said.calm = self._knows_rules

@@ -440,12 +440,12 @@ class Judge:
         if device.kind in METERED:
             self._use.values(memory, values, at_ms)
         latest = memory.latest
-        of = memory.plan.of
+        found = memory.plan.found
         abnormal = bool(memory.signs)
         given = None  # a condition that may stand behind the value in the same message
         for name, value in values.items():
             latest[name] = (value, at_ms)
-            plan = of(name)
+            plan = found[name] if name in found else memory.plan.of(name)
             if plan is not None and not plan.is_normal(value):
                 if plan.given is None or given not in (None, plan.given):
                     abnormal = True
@@ -480,11 +480,11 @@ class Judge:
     ) -> None:
         """What a port says of its shed: a status that is smoke or leakage."""
         parent = self.memories.get(memory.device.parent or "")
-        if parent is None or not parent.plan.child:
+        if parent is None:
             return
-        for name, value in values.items():
-            plan = parent.plan.child.get((memory.device.kind, name))
-            if plan is not None and (parent.signs or not plan.is_normal(value)):
+        for name, plan in parent.plan.child.get(memory.device.kind, {}).items():
+            value = values.get(name)
+            if value is not None and (parent.signs or not plan.is_normal(value)):
                 self._finder.value(parent, plan, value, at_ms, received_ms, source=memory.device.id)
 
     def _late_values(
@@ -518,15 +518,12 @@ class Judge:
     ) -> None:
         """Safety signs in values of the past: of the device, and of the shed that it is part of."""
         parent = self.memories.get(memory.device.parent or "")
+        of_parent = parent.plan.child.get(memory.device.kind, {}) if parent is not None else {}
         for name, value in values.items():
-            plan = memory.plan.of(name)
-            if plan is not None and not plan.is_normal(value):
-                signs = [s for s in plan.signs if s.raises is not None and s.raises(value)]
-                self._finder.late(memory, signs, at_ms, received_ms, {name: value})
-            plan = parent.plan.child.get((memory.device.kind, name)) if parent is not None else None
-            if parent is not None and plan is not None and not plan.is_normal(value):
-                signs = [s for s in plan.signs if s.raises is not None and s.raises(value)]
-                self._finder.late(parent, signs, at_ms, received_ms, {name: value})
+            for whose, plan in ((memory, memory.plan.of(name)), (parent, of_parent.get(name))):
+                if whose is not None and plan is not None and not plan.is_normal(value):
+                    signs = [s for s in plan.signs if s.raises is not None and s.raises(value)]
+                    self._finder.late(whose, signs, at_ms, received_ms, {name: value})
 
     def _refusals(self, said: Decoded, at_ms: int, received_ms: int) -> None:
         """Live values that were refused, of the sender or of its ports: some are faults."""

@@ -108,7 +108,7 @@ class QuantityPlan:
 class KindPlan:
     """All that can be seen of one kind of device, by the way it comes in.
 
-    child: quantities of children that show a fault of the parent, by (child kind, quantity).
+    child: quantities of children that show a fault of the parent, by the children's kind.
     """
 
     kind: Kind
@@ -117,7 +117,7 @@ class KindPlan:
     stops: list[PlannedSign] = field(default_factory=list)
     silent: PlannedSign | None = None
     refused: PlannedSign | None = None
-    child: dict[tuple[str, str], QuantityPlan] = field(default_factory=dict)
+    child: dict[str, dict[str, QuantityPlan]] = field(default_factory=dict)
     rules: dict[str, Rule] = field(default_factory=dict)
     signs: dict[tuple[str, int], PlannedSign] = field(default_factory=dict)
     found: dict[str, QuantityPlan | None] = field(default_factory=dict)  # what `of` has answered
@@ -216,11 +216,10 @@ def _file(made: KindPlan, planned: PlannedSign) -> None:
             conditions = {sign.given for sign in quantity.signs}
             quantity.given = conditions.pop() if len(conditions) == 1 else None
         case Equals():
-            quantity = (
-                made.quantities.setdefault(detector.quantity, QuantityPlan())
-                if detector.of is None
-                else made.child.setdefault((detector.of, detector.quantity), QuantityPlan())
+            quantities = (
+                made.quantities if detector.of is None else made.child.setdefault(detector.of, {})
             )
+            quantity = quantities.setdefault(detector.quantity, QuantityPlan())
             quantity.bad = (quantity.bad or frozenset()) | frozenset(detector.raises)
             quantity.signs.append(planned)
         case Happened():

@@ -263,6 +263,9 @@ class UseMeter:
     ) -> None:
         if not times or to_ms <= from_ms:
             return
+        if to_ms <= hour_of(from_ms) + HOUR_MS:  # the usual span is within one hour
+            self._add(memory, from_ms, name, (to_ms - from_ms) / 1000 * times)
+            return
         for hour, seconds in usage.spread((to_ms - from_ms) / 1000, from_ms, to_ms):
             self._add(memory, hour, name, seconds * times)
 
