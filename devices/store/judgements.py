@@ -6,6 +6,7 @@ cursor moves in the same transaction: nothing is ever added twice.
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -304,17 +305,10 @@ class Judgements:
             " latest = excluded.latest, memory = excluded.memory",
             sorted(
                 (
-                    self._stream,
-                    self._number(connection, row.device),
-                    row.state,
-                    row.reason,
-                    row.since_ms,
-                    row.last_seen_ms,
-                    row.device_at_ms,
-                    row.latest,
-                    row.memory,
-                )
-                for row in rows
+                    (self._stream, self._number(connection, row[0]), *row[1:])  # in field order
+                    for row in rows
+                ),
+                key=itemgetter(1),
             ),
         )
 

@@ -196,8 +196,8 @@ class Judge:
             effects.devices.append(
                 DeviceRow(
                     memory.device.id,
-                    memory.state,
-                    memory.reason,
+                    memory.state.value,  # a plain str: SQLite's driver looks at others for 1 µs
+                    None if memory.reason is None else memory.reason.value,
                     memory.since_ms,
                     memory.last_seen_ms,
                     memory.device_at_ms,
