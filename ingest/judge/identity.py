@@ -6,6 +6,7 @@ that is kept for ten days. No number and no device time is no identity: such a m
 and never adds up.
 """
 
+from enum import Enum
 from hashlib import blake2b
 
 import msgspec
@@ -14,6 +15,15 @@ from devices.messages import Event, Item
 
 WINDOW = 1000
 KEY_BYTES = 16
+
+
+class Sight(Enum):
+    """What a number says of its message."""
+
+    NEW = "new"
+    SEEN = "seen"
+    REUSED = "reused"  # seen, but of a time when nothing was yet: another message has this number
+    OUTSIDE = "outside"  # of what we remember
 
 
 class SeqWindow(msgspec.Struct, array_like=True):
@@ -31,28 +41,25 @@ class SeqWindow(msgspec.Struct, array_like=True):
     low: int = 0
     before: "SeqWindow | None" = None
 
-    def saw(self, boot: int | None, seq: int, at_ms: int | None) -> bool | None:
-        """Take note of a number. True: seen before. False: new. None: outside what we remember.
-
-        at_ms: event time by a clock that can be believed; None without one.
-        """
+    def saw(self, boot: int | None, seq: int, at_ms: int | None) -> Sight:
+        """Take note of a number. at_ms: event time by a clock that can be believed, if any."""
         if boot != self.boot:
             return self._of_another_boot(boot, seq, at_ms)
         if seq == self.high + 1:
             self.high = seq
             if at_ms is not None and at_ms > self.newest_ms:
                 self.newest_ms = at_ms
-            return False
+            return Sight.NEW
         run = self.before
         if run is not None and boot == run.boot and at_ms is not None and at_ms <= run.newest_ms:
             # Its time says that it is of the run before. Without boot that is no proof, so then
             # its number is not counted against what we saw.
-            return None if boot is None else run._out_of_order(seq, at_ms)
+            return Sight.OUTSIDE if boot is None else run._out_of_order(seq, at_ms)
         if self._began_again(seq, at_ms):
             return self._begin(boot, seq, at_ms)
         return self._out_of_order(seq, at_ms)
 
-    def _of_another_boot(self, boot: int | None, seq: int, at_ms: int | None) -> bool | None:
+    def _of_another_boot(self, boot: int | None, seq: int, at_ms: int | None) -> Sight:
         run = self.before
         if run is not None and boot == run.boot and not run._began_again(seq, at_ms):
             return run._out_of_order(seq, at_ms)
@@ -60,7 +67,7 @@ class SeqWindow(msgspec.Struct, array_like=True):
         # A lower boot, or none any more, is an old message, unless its time is that of a new one.
         if rises or self.high < 0 or (at_ms is not None and at_ms > self.newest_ms):
             return self._begin(boot, seq, at_ms)
-        return None
+        return Sight.OUTSIDE
 
     def _began_again(self, seq: int, at_ms: int | None) -> bool:
         """Whether a number is that of a counter that began, restarted, or wrapped."""
@@ -71,28 +78,28 @@ class SeqWindow(msgspec.Struct, array_like=True):
             return far_below and self.boot is None
         return seq <= self.high and at_ms > self.newest_ms and (far_below or self.boot is None)
 
-    def _begin(self, boot: int | None, seq: int, at_ms: int | None) -> bool:
+    def _begin(self, boot: int | None, seq: int, at_ms: int | None) -> Sight:
         if self.high >= 0:
             self.before = SeqWindow(self.boot, self.high, self.newest_ms, self.missing, self.low)
         self.boot, self.high, self.low, self.missing = boot, seq, seq, set()
         self.newest_ms = max(self.newest_ms, at_ms or 0)
-        return False
+        return Sight.NEW
 
-    def _out_of_order(self, seq: int, at_ms: int | None) -> bool | None:
-        if at_ms is not None and at_ms > self.newest_ms:
-            self.newest_ms = at_ms
+    def _out_of_order(self, seq: int, at_ms: int | None) -> Sight:
         if seq > self.high:
             oldest = seq - WINDOW
             self.missing = {n for n in self.missing if n > oldest}
             self.missing.update(range(max(self.high, oldest) + 1, seq))
             self.high = seq
-            return False
-        if seq <= self.high - WINDOW or seq < self.low:
-            return None
-        if seq in self.missing:
+        elif seq <= self.high - WINDOW or seq < self.low:
+            return Sight.OUTSIDE
+        elif seq in self.missing:
             self.missing.discard(seq)
-            return False
-        return True
+        else:
+            is_newer = at_ms is not None and at_ms > self.newest_ms
+            return Sight.REUSED if is_newer else Sight.SEEN
+        self.newest_ms = max(self.newest_ms, at_ms or 0)
+        return Sight.NEW
 
 
 def _digest(*parts: object) -> bytes:

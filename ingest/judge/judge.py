@@ -15,7 +15,13 @@ from devices.messages import Decoded, Event, Item, Reading, Reason, Rejected, Va
 from devices.registry import Registry
 from devices.usage import HOUR_MS
 from ingest.judge import ledger, use
-from ingest.judge.identity import content_key, event_key, message_key, session_end_key
+from ingest.judge.identity import (
+    Sight,
+    content_key,
+    event_key,
+    message_key,
+    session_end_key,
+)
 from ingest.judge.ledger import Ledger
 from ingest.judge.memory import DeviceMemory, Presence, Why, pack, pack_latest, unpack
 from ingest.judge.plan import KindPlan
@@ -275,7 +281,9 @@ class Judge:
                 if hour is not None:
                     window = memory.window
                     window.high = said.seq
-                    window.newest_ms = memory.device_at_ms = at_ms
+                    if at_ms > window.newest_ms:
+                        window.newest_ms = at_ms
+                    memory.device_at_ms = at_ms
                     latest = memory.latest
                     for name, value in said.values.items():
                         latest[name] = (value, at_ms)
@@ -353,12 +361,15 @@ class Judge:
         received_ms = raw.received_ms
         at_ms, plausible = event_time(item.at_ms, received_ms)
         if not plausible and said.array:
-            self._refuse_clock(memory, item, said, received_ms)
-            return _Fate.REFUSED
+            detail = f"implausible time {item.at_ms}"
+            return self._refuse(memory, item, said, Reason.CLOCK, detail, received_ms)
         order_ms = min(at_ms, received_ms)
-        known, surely = self._is_known(memory, item, order_ms, plausible, raw.payload, index)
-        if known:
+        sight = self._sight(memory, item, order_ms, plausible, raw.payload, index)
+        if sight is Sight.SEEN:
             return _Fate.KNOWN
+        if sight is Sight.REUSED:
+            detail = f"boot {item.boot}, seq {item.seq} was another message's"
+            return self._refuse(memory, item, said, Reason.CONFLICT, detail, received_ms)
         self._touch(memory)
         has_identity = item.seq is not None or item.at_ms is not None
         replayed = said.array and received_ms - order_ms > silence_limit_s(memory.device) * 1000
@@ -379,6 +390,7 @@ class Judge:
                 self._values(reporter, report.values, order_ms, received_ms)
         new = bool(item.reports) or item.status is not None or not item.events
         for event in item.events:
+            surely = sight is Sight.NEW
             new = self._event(event, item, order_ms, received_ms, replayed, surely) or new
         if item.status == "offline" and not replayed:
             memory.will_ms = received_ms
@@ -396,7 +408,7 @@ class Judge:
 
     # Whether it came before
 
-    def _is_known(
+    def _sight(
         self,
         memory: DeviceMemory,
         item: Item,
@@ -404,21 +416,22 @@ class Judge:
         plausible: bool,
         payload: bytes,
         index: int,
-    ) -> tuple[bool, bool]:
-        """Whether the object came before; and whether its number alone proves that it did not."""
+    ) -> Sight:
+        """Whether the object came before. OUTSIDE: not on record, but its number proves nothing."""
+        if item.seq is not None and (item.boot is not None or plausible):
+            # The device's own time: repeated, a message of a clock that runs ahead has it again.
+            sight = memory.window.saw(item.boot, item.seq, item.at_ms if plausible else None)
+            if sight is not Sight.OUTSIDE:
+                return sight
         if item.seq is not None:
-            # Without boot, and with a clock that cannot be believed, it is known by both together.
-            if item.boot is not None or plausible:
-                timed = item.at_ms is not None and plausible
-                seen = memory.window.saw(item.boot, item.seq, order_ms if timed else None)
-                if seen is not None:
-                    return seen, not seen
-            return not self._first(message_key(memory.device.id, item), order_ms), False
-        if item.at_ms is not None and (item.reports or not item.events):
+            # Also without boot by a clock that cannot be believed: known by number and time.
+            key = message_key(memory.device.id, item)
+        elif item.at_ms is not None and (item.reports or not item.events):
             # Two readings of one array may be alike in time, so their place tells them apart.
             key = content_key(f"{memory.device.id}|{index}", item.at_ms, payload)
-            return not self._first(key, order_ms), False
-        return False, False
+        else:
+            return Sight.OUTSIDE
+        return Sight.OUTSIDE if self._first(key, order_ms) else Sight.SEEN
 
     def _first(self, key: bytes, at_ms: int, *, surely: bool = False) -> bool:
         """Take note of an identity; False if it was known. surely: its number proved it new."""
@@ -532,13 +545,17 @@ class Judge:
             if memory is not None:
                 self._finder.refused(memory, rejected.quantity, rejected.detail, at_ms, received_ms)
 
-    def _refuse_clock(
-        self, memory: DeviceMemory, item: Item, said: Decoded, received_ms: int
-    ) -> None:
-        """An element of a replay whose time cannot be known; a safety sign in it still raises."""
-        said.rejected.append(
-            Rejected(Reason.CLOCK, memory.device.id, "", f"implausible time {item.at_ms}")
-        )
+    def _refuse(
+        self,
+        memory: DeviceMemory,
+        item: Item,
+        said: Decoded,
+        reason: Reason,
+        detail: str,
+        received_ms: int,
+    ) -> _Fate:
+        """An object that cannot be taken for what it says; a safety sign in it still raises."""
+        said.rejected.append(Rejected(reason, memory.device.id, "", detail))
         for report in item.reports:
             reporter = self.memories.get(report.device.id)
             if reporter is not None:
@@ -547,6 +564,7 @@ class Judge:
             sender = self.memories.get(event.device.id)
             if sender is not None:
                 self._event_signs(sender, event, received_ms, received_ms, late=True)
+        return _Fate.REFUSED
 
     # Events
 

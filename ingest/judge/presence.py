@@ -61,8 +61,10 @@ class RollCall:
 
     def tell_counts(self) -> None:
         """Hand over all counts, for whoever counted meanwhile did not know what we had not told."""
+        told = self._effects().counts
+        told.clear()  # of a place that has none of its kind any more, too
         for place, counts in self._counts.items():
-            self._effects().counts[place] = (counts[0], counts[1], counts[2], counts[3])
+            told[place] = (counts[0], counts[1], counts[2], counts[3])
 
     def spoke(self, memory: DeviceMemory, said: Decoded, received_ms: int) -> None:
         """Note that the message proves its sender, and the children it speaks of, to be there."""

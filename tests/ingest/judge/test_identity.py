@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.judge.identity import WINDOW, SeqWindow
+from ingest.judge.identity import WINDOW, SeqWindow, Sight
 from tests.ingest.judge.district import START_MS, District, a_gate, a_shed
 
-NEW, SEEN, OUTSIDE = False, True, None
+NEW, SEEN, REUSED, OUTSIDE = Sight
 T = START_MS
 
 
-def saw(window: SeqWindow, *steps: tuple[int | None, int, int | None]) -> list[bool | None]:
+def saw(window: SeqWindow, *steps: tuple[int | None, int, int | None]) -> list[Sight]:
     """What the window says of (boot, seq, seconds) one after the other; None: no time."""
     return [
         window.saw(boot, seq, None if at_s is None else T + at_s * 1000)
@@ -57,11 +57,13 @@ def saw(window: SeqWindow, *steps: tuple[int | None, int, int | None]) -> list[b
          (None, 1, None)], [NEW, NEW, NEW]),
         ("from boot to none", [(3, 10, 0), (None, 0, 1), (None, 1, 2)], [NEW, NEW, NEW]),
         ("from none to boot", [(None, 10, 0), (3, 0, 1), (3, 1, 2)], [NEW, NEW, NEW]),
+        ("a number of a time when nothing was yet", [(1, 0, 0), (1, 1, 1), (1, 1, 9), (1, 2, 2),
+         (1, 0, 10), (1, 1, 1)], [NEW, NEW, REUSED, NEW, REUSED, SEEN]),
         ("the same number for ever", [(None, 0, 0), (None, 0, 1), (None, 0, 2)], [NEW] * 3),
     ],
 )  # fmt: skip
 def test_a_number_is_new_seen_or_outside_of_what_we_remember(
-    name: str, steps: list[tuple[int | None, int, int | None]], answers: list[bool | None]
+    name: str, steps: list[tuple[int | None, int, int | None]], answers: list[Sight]
 ) -> None:
     assert saw(SeqWindow(), *steps) == answers, name
 
@@ -223,6 +225,47 @@ def test_what_lies_outside_the_window_is_still_known() -> None:
     d.commit()
     d.again(old)
     assert d.account() == {"stored": 2, "late": 1, "duplicate": 1}
+
+
+def test_a_number_that_is_used_again_is_another_message_and_refused() -> None:
+    d = district()
+    d.says("gate", {"csq": 20}, seq=7)
+    d.now_s = 30
+    raw = d.says("gate", {"csq": 3, "door_state": "open"}, seq=7)
+    assert d.account() == {"stored": 1, "quarantined conflict": 1}
+    assert d.judge.memories["gate"].latest.keys() == {"csq"}
+    (refused,) = d.store.rows.refused.values()
+    assert (refused.reason, refused.payload) == ("conflict", raw.payload)
+    assert d.judge.memories["gate"].last_seen_ms == d.now_ms  # somebody sent it
+
+
+def test_smoke_under_a_number_that_was_used_still_raises() -> None:
+    d = district()
+    d.says("shed", {"smoke": False}, seq=7)
+    d.now_s = 30
+    d.says("shed", {"smoke": True}, seq=7)
+    assert d.standing() == {"shed SHED_SMOKE": "cleared"}
+    assert d.fault("shed", "SHED_SMOKE").late  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("boot", [1, None])
+def test_a_repeated_message_of_a_clock_that_runs_ahead_is_a_duplicate(boot: int | None) -> None:
+    d = district()
+    for n in range(5):
+        d.now_s = 10 * n
+        raw = d.says("gate", {"csq": 20}, at_s=d.now_s + 200, boot=boot)
+        d.now_s += 3
+        d.again(raw._replace(received_ms=d.now_ms))
+    assert d.account() == {"stored": 5, "duplicate": 5}
+
+
+def test_an_old_message_under_a_used_number_is_a_duplicate() -> None:
+    d = district()
+    for n in range(3):
+        d.now_s = 10 * n
+        d.says("gate", {"csq": 20}, seq=n)
+    d.says("gate", {"csq": 3}, seq=1, at_s=5)
+    assert d.account() == {"stored": 3, "duplicate": 1}
 
 
 def test_two_readings_of_one_array_may_be_alike_in_time() -> None:
