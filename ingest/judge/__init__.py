@@ -7,8 +7,11 @@ cursor.
     plan      the rules of a kind, compiled for the way values come in
     memory    what is remembered of each device
     identity  which message is a duplicate
-    timing    which clock counts
-    signs     from values and events to faults
+    timing    which clock counts, and how long we could hear
+    values    which values are of now, and which can mean a fault
+    signs     from values, events and silence to faults
+    presence  who is there, and who has fallen silent
     use       from values and events to sessions and usage
+    ledger    what became of every message
     judge     all of it, in order
 """

@@ -6,11 +6,13 @@ that is kept for ten days. No number and no device time is no identity: such a m
 and never adds up.
 """
 
+from collections.abc import Callable
 from enum import Enum
 from hashlib import blake2b
 
 import msgspec
 
+from devices.judgement import Effects
 from devices.messages import Event, Item
 
 WINDOW = 1000
@@ -145,3 +147,54 @@ def message_key(device: str, item: Item) -> bytes:
 def content_key(device: str, at_ms: int, payload: bytes) -> bytes:
     """The key of a message with a time and no number."""
     return _digest("content", device, at_ms, blake2b(payload, digest_size=KEY_BYTES).hexdigest())
+
+
+class Identities:
+    """Which objects came before: by the window of their device, else by what is on record.
+
+    is_recorded: whether a key is in the database.
+    """
+
+    def __init__(
+        self, effects: Callable[[], Effects], is_recorded: Callable[[bytes], bool]
+    ) -> None:
+        self._effects = effects
+        self._is_recorded = is_recorded
+
+    def sight(
+        self,
+        device: str,
+        window: SeqWindow,
+        item: Item,
+        order_ms: int,
+        plausible: bool,
+        payload: bytes,
+        index: int,
+    ) -> Sight:
+        """Whether the object came before. OUTSIDE: not on record, but its number proves nothing.
+
+        index: its place in the message, for two readings of one array may be alike in time.
+        """
+        if item.seq is not None and (item.boot is not None or plausible):
+            # The device's own time: repeated, a message of a clock that runs ahead has it again.
+            sight = window.saw(item.boot, item.seq, item.at_ms if plausible else None)
+            if sight is not Sight.OUTSIDE:
+                return sight
+        if item.seq is not None:
+            # Also without boot by a clock that cannot be believed: known by number and time.
+            key = message_key(device, item)
+        elif item.at_ms is not None and (item.reports or not item.events):
+            key = content_key(f"{device}|{index}", item.at_ms, payload)
+        else:
+            return Sight.OUTSIDE
+        return Sight.OUTSIDE if self.is_first(key, order_ms) else Sight.SEEN
+
+    def is_first(self, key: bytes, at_ms: int, *, surely: bool = False) -> bool:
+        """Take note of a key; False if it was known. surely: a number proved that it is new."""
+        if not surely and self.is_known(key):
+            return False
+        self._effects().keys[key] = at_ms
+        return True
+
+    def is_known(self, key: bytes) -> bool:
+        return key in self._effects().keys or self._is_recorded(key)

@@ -15,22 +15,17 @@ from devices.messages import Decoded, Event, Item, Reading, Reason, Rejected, Va
 from devices.registry import Registry
 from devices.usage import HOUR_MS
 from ingest.judge import ledger, use
-from ingest.judge.identity import (
-    Sight,
-    content_key,
-    event_key,
-    message_key,
-    session_end_key,
-)
+from ingest.judge.identity import Identities, Sight, event_key, session_end_key
 from ingest.judge.ledger import Ledger
 from ingest.judge.memory import DeviceMemory, Presence, Why, pack, pack_latest, unpack
 from ingest.judge.plan import KindPlan
 from ingest.judge.presence import RollCall
 from ingest.judge.signs import FaultFinder
 from ingest.judge.timing import Gap, Hearing, event_time
+from ingest.judge.use import METERED
+from ingest.judge.values import ValueJudge
 
 USE_SAVED_EVERY_MS = 60_000  # coverage and burn time may be so old in the database; events may not
-METERED = frozenset({"port", "lamp"})  # kinds whose values add up to usage
 PROMPT_MS = 60_000  # older than this, a message is not of the usual kind
 TICKS_WITHOUT_PROBE = 6  # after so many the broker is taken to forbid our probe
 
@@ -70,7 +65,6 @@ class Judge:
         self.memories: dict[str, DeviceMemory] = {}
         self._touched: list[DeviceMemory] = []
         self._plans = plans
-        self._seen_before = seen_before
         self._lighting = lighting
         self._probed = False
         self._ticks = 0
@@ -88,6 +82,8 @@ class Judge:
             self._touch,
         )
         self._use = use.UseMeter(self._gathering, self._commanded)
+        self._values = ValueJudge(self.memories, self._finder, self._use, self._touch)
+        self._identities = Identities(self._gathering, seen_before)
         self._ledger = Ledger(self._gathering)
 
     # What was there before
@@ -313,7 +309,7 @@ class Judge:
             if memory is not None and reason is not Reason.IDENTITY and not raw.flags & RETAINED:
                 self._roll.is_alive(memory, raw.received_ms)
                 if not said.array:  # of an element that was refused nothing says when it was made
-                    self._refusals(said, raw.received_ms, raw.received_ms)
+                    self._values.refused(said, raw.received_ms, raw.received_ms)
             return
         if raw.flags & RETAINED:
             self._ledger.stored(raw.origin, raw.received_ms)
@@ -336,7 +332,7 @@ class Judge:
             if said.rejected:
                 self._ledger.partial(jseq, raw, said)
                 if live_ms:
-                    self._refusals(said, max(live_ms), raw.received_ms)
+                    self._values.refused(said, max(live_ms), raw.received_ms)
         elif _Fate.KNOWN in fates:
             self._ledger.duplicate(raw)
         else:
@@ -364,7 +360,9 @@ class Judge:
             detail = f"implausible time {item.at_ms}"
             return self._refuse(memory, item, said, Reason.CLOCK, detail, received_ms)
         order_ms = min(at_ms, received_ms)
-        sight = self._sight(memory, item, order_ms, plausible, raw.payload, index)
+        sight = self._identities.sight(
+            memory.device.id, memory.window, item, order_ms, plausible, raw.payload, index
+        )
         if sight is Sight.SEEN:
             return _Fate.KNOWN
         if sight is Sight.REUSED:
@@ -385,9 +383,9 @@ class Judge:
             if has_identity or _is_next(reporter, order_ms):
                 self._use.report(reporter, order_ms)
             if late:
-                self._late_values(reporter, report.values, order_ms, received_ms, replayed)
+                self._values.late(reporter, report.values, order_ms, received_ms, replayed)
             else:
-                self._values(reporter, report.values, order_ms, received_ms)
+                self._values.live(reporter, report.values, order_ms, received_ms)
         new = bool(item.reports) or item.status is not None or not item.events
         for event in item.events:
             surely = sight is Sight.NEW
@@ -406,145 +404,6 @@ class Judge:
             marks.add(ledger.CLOCK)
         return _Fate.NEW
 
-    # Whether it came before
-
-    def _sight(
-        self,
-        memory: DeviceMemory,
-        item: Item,
-        order_ms: int,
-        plausible: bool,
-        payload: bytes,
-        index: int,
-    ) -> Sight:
-        """Whether the object came before. OUTSIDE: not on record, but its number proves nothing."""
-        if item.seq is not None and (item.boot is not None or plausible):
-            # The device's own time: repeated, a message of a clock that runs ahead has it again.
-            sight = memory.window.saw(item.boot, item.seq, item.at_ms if plausible else None)
-            if sight is not Sight.OUTSIDE:
-                return sight
-        if item.seq is not None:
-            # Also without boot by a clock that cannot be believed: known by number and time.
-            key = message_key(memory.device.id, item)
-        elif item.at_ms is not None and (item.reports or not item.events):
-            # Two readings of one array may be alike in time, so their place tells them apart.
-            key = content_key(f"{memory.device.id}|{index}", item.at_ms, payload)
-        else:
-            return Sight.OUTSIDE
-        return Sight.OUTSIDE if self._first(key, order_ms) else Sight.SEEN
-
-    def _first(self, key: bytes, at_ms: int, *, surely: bool = False) -> bool:
-        """Take note of an identity; False if it was known. surely: its number proved it new."""
-        if not surely and self._is_on_record(key):
-            return False
-        self.effects.keys[key] = at_ms
-        return True
-
-    def _is_on_record(self, key: bytes) -> bool:
-        return key in self.effects.keys or self._seen_before(key)
-
-    # Values
-
-    def _values(
-        self, memory: DeviceMemory, values: dict[str, Value], at_ms: int, received_ms: int
-    ) -> None:
-        """Live values. A normal one costs two look-ups and a comparison."""
-        device = memory.device
-        if device.kind in METERED:
-            self._use.values(memory, values, at_ms)
-        latest = memory.latest
-        found = memory.plan.found
-        abnormal = bool(memory.signs)
-        given = None  # a condition that may stand behind the value in the same message
-        for name, value in values.items():
-            latest[name] = (value, at_ms)
-            plan = found[name] if name in found else memory.plan.of(name)
-            if plan is not None and not plan.is_normal(value):
-                if plan.given is None or given not in (None, plan.given):
-                    abnormal = True
-                given = plan.given
-        if given is not None and memory.word(given[0]) in given[1]:
-            abnormal = True
-        if memory.device_at_ms is None or at_ms > memory.device_at_ms:
-            memory.device_at_ms = at_ms
-        self._touch(memory)
-        if memory.signs:
-            self._finder.valid(memory, values, at_ms, received_ms)
-        if abnormal:
-            self._look(memory, values, at_ms, received_ms)
-        if device.kind == "port":
-            self._child_values(memory, values, at_ms, received_ms)
-
-    def _look(
-        self, memory: DeviceMemory, values: dict[str, Value], at_ms: int, received_ms: int
-    ) -> None:
-        # First all that appears, then what it means for other signs: names come in any order.
-        for name, value in values.items():
-            plan = memory.plan.of(name)
-            if plan is not None:
-                source = "" if name in memory.plan.quantities else name
-                self._finder.value(memory, plan, value, at_ms, received_ms, source=source)
-        if memory.signs:
-            for name, value in values.items():
-                self._finder.becomes(memory, name, value, at_ms, received_ms)
-
-    def _child_values(
-        self, memory: DeviceMemory, values: dict[str, Value], at_ms: int, received_ms: int
-    ) -> None:
-        """What a port says of its shed: a status that is smoke or leakage."""
-        parent = self.memories.get(memory.device.parent or "")
-        if parent is None:
-            return
-        for name, plan in parent.plan.child.get(memory.device.kind, {}).items():
-            value = values.get(name)
-            if value is not None and (parent.signs or not plan.is_normal(value)):
-                self._finder.value(parent, plan, value, at_ms, received_ms, source=memory.device.id)
-
-    def _late_values(
-        self,
-        memory: DeviceMemory,
-        values: dict[str, Value],
-        at_ms: int,
-        received_ms: int,
-        replayed: bool,
-    ) -> None:
-        """Values older than the newest: history, but for quantities not seen since, and safety."""
-        fresh: dict[str, Value] = {}
-        past: dict[str, Value] = {}
-        for name, value in values.items():
-            known = memory.latest.get(name)
-            if not replayed and (known is None or at_ms > known[1]):
-                fresh[name] = value
-            else:
-                past[name] = value
-        self._alarms(memory, past, at_ms, received_ms)
-        if fresh:
-            for name, value in fresh.items():
-                memory.latest[name] = (value, at_ms)
-            self._look(memory, fresh, at_ms, received_ms)
-            if memory.device.kind == "port":
-                self._child_values(memory, fresh, at_ms, received_ms)
-        self._touch(memory)
-
-    def _alarms(
-        self, memory: DeviceMemory, values: dict[str, Value], at_ms: int, received_ms: int
-    ) -> None:
-        """Safety signs in values of the past: of the device, and of the shed that it is part of."""
-        parent = self.memories.get(memory.device.parent or "")
-        of_parent = parent.plan.child.get(memory.device.kind, {}) if parent is not None else {}
-        for name, value in values.items():
-            for whose, plan in ((memory, memory.plan.of(name)), (parent, of_parent.get(name))):
-                if whose is not None and plan is not None and not plan.is_normal(value):
-                    signs = [s for s in plan.signs if s.raises is not None and s.raises(value)]
-                    self._finder.late(whose, signs, at_ms, received_ms, {name: value})
-
-    def _refusals(self, said: Decoded, at_ms: int, received_ms: int) -> None:
-        """Live values that were refused, of the sender or of its ports: some are faults."""
-        for rejected in said.rejected:
-            memory = self.memories.get(rejected.device)
-            if memory is not None:
-                self._finder.refused(memory, rejected.quantity, rejected.detail, at_ms, received_ms)
-
     def _refuse(
         self,
         memory: DeviceMemory,
@@ -559,7 +418,7 @@ class Judge:
         for report in item.reports:
             reporter = self.memories.get(report.device.id)
             if reporter is not None:
-                self._alarms(reporter, report.values, received_ms, received_ms)
+                self._values.past(reporter, report.values, received_ms, received_ms)
         for event in item.events:
             sender = self.memories.get(event.device.id)
             if sender is not None:
@@ -588,14 +447,16 @@ class Judge:
             self._event_signs(memory, event, at_ms, received_ms, late)
             return True
         # A session's start and end are repeated under new numbers: their order is what counts.
-        if not self._first(key, at_ms, surely=surely and "order" not in event.attributes):
+        if not self._identities.is_first(
+            key, at_ms, surely=surely and "order" not in event.attributes
+        ):
             return False
         match event.type:
             case "access":
                 self._use.access(memory, event, at_ms)
             case "session_start":
                 if not late or self._use.may_start_late(
-                    memory, event, lambda: self._is_on_record(session_end_key(event))
+                    memory, event, lambda: self._identities.is_known(session_end_key(event))
                 ):
                     self._use.session_start(memory, event, at_ms)
             case "session_end":

@@ -13,6 +13,7 @@ from devices.sessions import Session
 from devices.usage import HOUR_MS, hour_of
 from ingest.judge.memory import DeviceMemory, Ended, Hour
 
+METERED = frozenset({"port", "lamp"})  # kinds whose values add up to usage
 HOURS_KEPT = 2
 QUARTER_MS = HOUR_MS // 4
 # What a device was silent for longer than this is nobody's usage any more: figures are final then,

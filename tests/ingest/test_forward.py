@@ -22,6 +22,7 @@ from devices.telemetry import (
     TelemetryRefused,
     TooLarge,
 )
+from ingest.consume import Consumer
 from ingest.decode import Decoder
 from ingest.decoding import SharedDecodes
 from ingest.forward import BACK_OFF_CAP_S, PAUSED_S, REQUEST_POINTS, Forwarder
@@ -30,11 +31,12 @@ from tests.fakes import (
     FakeBell,
     FakeForwardStore,
     FakeJournal,
+    FakeJudgeStore,
     FakeStop,
     FakeTelemetry,
     FakeTime,
 )
-from tests.ingest.judge.district import START_MS, District, a_device, a_gate, a_shed
+from tests.ingest.judge.district import PLANS, START_MS, District, a_device, a_gate, a_shed
 
 AWAY, REFUSED = TelemetryAway("timeout"), TelemetryRefused("401")
 WAIT_S = 10.0  # at most, for what takes a moment
@@ -475,6 +477,43 @@ def test_the_loop_writes_what_comes_and_ends_when_it_is_told_to() -> None:
         thread.join(WAIT_S)
     assert not thread.is_alive()
     assert len(bench.points()) == 3
+
+
+def test_a_store_that_does_not_answer_holds_nobody_up() -> None:
+    """The judge goes on, and what is kept for forward meanwhile is bounded."""
+    bench = Bench()
+    shared = SharedDecodes()
+    asked, answer, stop = threading.Event(), threading.Event(), threading.Event()
+
+    def hangs(_: Sequence[Point]) -> None:
+        asked.set()
+        answer.wait(WAIT_S)
+
+    bench.telemetry.refuses = hangs
+    forwarder = bench.a_forwarder(shared, gather_s=0.0)
+    judge_store = FakeJudgeStore(bench.district.registry)
+    consumer = Consumer(judge_store, PLANS, bench.time.clock, stream="live", decodes=shared)
+    bench.district.says("gate", {"csq": 20})
+    bench.arrives()
+    consumer.drain(bench.journal)
+    thread = threading.Thread(target=forwarder.run, args=(bench.journal, Bell(), stop))
+    thread.start()
+    try:
+        assert asked.wait(WAIT_S)
+        for n in range(1, 300):
+            bench.district.now_s = n
+            bench.district.says("gate", {"tamper": n % 2 == 0})
+            bench.district.probe()
+        bench.arrives()
+        consumer.drain(bench.journal)
+        assert consumer.progress.jseq == 300
+        assert judge_store.rows.faults
+        assert bench.store.position is None
+    finally:
+        stop.set()
+        answer.set()
+        thread.join(WAIT_S)
+    assert not thread.is_alive()
 
 
 def test_a_journal_or_database_that_is_away_is_waited_for() -> None:

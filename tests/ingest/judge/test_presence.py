@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from devices.faults import State
+from devices.journal import MESSAGES, Record
+from devices.messages import Decoded, Reason
 from devices.registry import Device
 from ingest.judge.memory import Presence, Why
 from tests.ingest.judge.district import (
@@ -226,6 +228,24 @@ def test_a_message_under_a_foreign_name_proves_nothing_of_anybody() -> None:
     d.arrives("gate", b"{}", topic="courtyard/v1/jiaogong-xiaoqu/gate/gate-99/telemetry")
     d.passes(60)
     assert presence(d, "gate") == (Presence.OFFLINE, Why.HEARTBEAT_MISSED)
+
+
+def test_a_false_identity_is_no_sign_of_life() -> None:
+    """Anyone could have sent it. No decoder of ours finds one yet, so it is put in by hand."""
+    d = a_district()
+    d.says("gate", {})
+    d.passes(60)
+    gate = d.registry.devices["gate"]
+    raw = d.messages()[0]._replace(received_ms=d.now_ms)
+    for reason, is_life in ((Reason.IDENTITY, False), (Reason.WRONG_PLACE, True)):
+        said = Decoded(gate, [], reason=reason, detail="somebody else")
+        d.judge.judge(Record(99, MESSAGES, 99, 1, 1, (raw,)), [said])
+        assert (d.judge.memories["gate"].last_seen_ms == d.now_ms) is is_life
+    assert d.account() == {
+        "stored": 1,
+        "quarantined identity": 1,
+        "quarantined wrong_place": 1,
+    }
 
 
 # Lamps

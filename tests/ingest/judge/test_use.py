@@ -326,6 +326,7 @@ def test_a_session_that_ended_while_the_shed_was_away_is_closed_by_the_replay() 
     d.now_s += 60
     d.starts("shed", 1, "2")
     assert [s.provisional for s in sessions(d)] == [False, False]
+    assert d.figures("shed-p01")[0]["sessions"] == 1  # in the hour in which it ended
     assert total(d, "shed-p01")["energy_kwh"] == pytest.approx(0.3)
     assert total(d, "shed-p01")["sessions"] == 1
 
