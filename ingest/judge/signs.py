@@ -505,9 +505,16 @@ class FaultFinder:
         now_ms: int,
         evidence: dict[str, Value],
     ) -> None:
-        key = (planned.rule.code, planned.index, source)
-        self._present(memory, key, at_ms, now_ms, evidence)
-        self.settle(memory, planned.rule.code, now_ms)
+        code = planned.rule.code
+        standing = memory.faults.get(code)
+        is_answered = standing is not None and standing.state is State.ACKNOWLEDGED
+        if is_answered and standing is not None and _only_a_person_ends(planned):
+            # Somebody has seen to the one before; nobody knows of this one.
+            severity, safety = planned.sign.severity, planned.safety
+            again, step = faults.reopen(standing, severity, safety, now_ms, evidence)
+            self._record(memory, again, standing.state, step)
+        self._present(memory, (code, planned.index, source), at_ms, now_ms, evidence)
+        self.settle(memory, code, now_ms)
 
     def _over(
         self,
@@ -574,6 +581,11 @@ def _told_of(closed: Fault, at_ms: int, now_ms: int) -> bool:
     """Whether a fault that was just closed has already told of what was at `at_ms`."""
     ended_ms = closed.cleared_at_ms or closed.closed_at_ms or 0
     return faults.may_reopen(closed, now_ms) and closed.since_ms <= at_ms <= ended_ms
+
+
+def _only_a_person_ends(planned: PlannedSign) -> bool:
+    """Whether it is an event of which no device ever says that it is over, like duress."""
+    return isinstance(planned.sign.detector, Happened | Stopped) and not planned.sign.detector.over
 
 
 def _name(planned: PlannedSign) -> str:

@@ -405,6 +405,41 @@ def test_an_event_that_a_person_closed_stays_closed_and_the_next_one_is_told() -
     assert len(d.store.rows.faults) == 2
 
 
+@pytest.mark.parametrize(
+    ("device", "code"), [("gate", "GATE_DURESS"), ("shed-p01", "PORT_BATTERY_ABNORMAL")]
+)
+def test_what_only_a_person_ends_is_told_again_though_the_last_one_was_answered(
+    device: str, code: str
+) -> None:
+    d = a_gate_and_shed()
+
+    def happens(order: str) -> None:
+        if device == "gate":
+            d.event("gate", "duress")
+        else:
+            d.ends("shed", 1, order, "battery_abnormal")
+
+    happens("1")
+    happens("2")  # nobody has answered yet: told once
+    d.acknowledges(device, code)
+    d.passes(3600)
+    happens("3")
+    fault = d.fault(device, code)
+    assert fault is not None
+    assert (fault.state, fault.occurrences, fault.acknowledged_by) == (OPEN, 2, None)
+    assert moves(d, code) == ["raised", "acknowledged", "reopened"]
+    d.acknowledges(device, code)
+    assert d.state(device, code) is ACKNOWLEDGED
+
+
+def test_smoke_that_goes_on_is_not_told_again_once_it_was_answered() -> None:
+    d = a_gate_and_shed()
+    d.ends("shed", 1, "1", "smoke")
+    d.acknowledges("shed", "SHED_SMOKE")
+    d.ends("shed", 2, "2", "smoke")
+    assert d.state("shed", "SHED_SMOKE") is ACKNOWLEDGED
+
+
 def test_a_comment_on_an_old_fault_does_not_touch_the_one_that_stands() -> None:
     d = a_gate_and_shed()
     d.says("gate", {"tamper": True})
