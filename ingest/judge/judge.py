@@ -13,7 +13,7 @@ from devices.judgement import DeviceRow, Effects, HourRow, Move, Saved
 from devices.liveness import silence_limit_s
 from devices.messages import Decoded, Event, Item, Reading, Reason, Rejected, Value
 from devices.registry import Registry
-from devices.usage import HOUR_MS
+from devices.usage import HOUR_MS, hour_of
 from ingest.judge import ledger, use
 from ingest.judge.identity import Identities, Sight, event_key, session_end_key
 from ingest.judge.ledger import Ledger
@@ -237,10 +237,16 @@ class Judge:
 
     def _heard_until(self, watermark_ms: int) -> None:
         """Everything sent before has been judged: timers run, silence is silence."""
+        before_ms = self.hearing.watermark_ms
         self.hearing.heard(watermark_ms)
         watermark_ms = self.hearing.watermark_ms or watermark_ms
         self._finder.tick(watermark_ms)
         self._roll.heard_until(watermark_ms)
+        if before_ms is not None and hour_of(before_ms) < hour_of(watermark_ms):
+            for memory in self.memories.values():
+                if memory.device.kind == "lamp" and memory.state is Presence.OFFLINE:
+                    self._use.silent(memory, watermark_ms)
+                    self._touch(memory)
 
     def _messages(self, record: Record, decoded: Sequence[Decoded | Reading]) -> None:
         """Judge a batch. The usual message is judged here, all others by `_message`.

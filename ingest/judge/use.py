@@ -11,7 +11,7 @@ from devices.judgement import Effects
 from devices.messages import Event, Value
 from devices.sessions import Session
 from devices.usage import HOUR_MS, hour_of
-from ingest.judge.memory import DeviceMemory, Ended, Hour
+from ingest.judge.memory import DeviceMemory, Ended, Hour, Presence
 
 METERED = frozenset({"port", "lamp"})  # kinds whose values add up to usage
 HOURS_KEPT = 2
@@ -54,6 +54,15 @@ class UseMeter:
             self._port(memory, values, at_ms)
         elif kind == "lamp":
             self._lamp(memory, values, at_ms)
+
+    def silent(self, memory: DeviceMemory, to_ms: int) -> None:
+        """An hour has passed in which a lamp was offline: nothing is known of it."""
+        last_ms = memory.used_to_ms
+        if last_ms is None or last_ms >= to_ms:
+            return
+        memory.used_to_ms = to_ms
+        memory.saved_use_ms = 0
+        self._unknown(memory, max(last_ms, to_ms - LONGEST_MS), to_ms, _lamps(memory))
 
     def access(self, memory: DeviceMemory, event: Event, at_ms: int) -> None:
         """Somebody passed, or was refused, at a gate."""
@@ -198,7 +207,6 @@ class UseMeter:
             self._add(memory, at_ms, "session_s", sign * (session.duration_s or 0))
 
     def _port(self, memory: DeviceMemory, values: dict[str, Value], at_ms: int) -> None:
-        last_ms = memory.used_to_ms
         from_ms = self._span(memory, at_ms)
         status = memory.word("port_status")
         if from_ms is not None:
@@ -213,7 +221,7 @@ class UseMeter:
             if grown > 0:
                 memory.metered_kwh += grown
                 begun_ms = memory.session.started_at_ms if memory.session is not None else None
-                since_ms = max(last_ms or at_ms, begun_ms or 0, at_ms - LONGEST_MS)
+                since_ms = max(_read_ms(memory, "session_energy_kwh", at_ms), begun_ms or 0)
                 for hour, share in usage.spread(grown, since_ms, at_ms):
                     self._add(memory, hour, "energy_kwh", share)
 
@@ -222,7 +230,9 @@ class UseMeter:
         if last_ms is not None:
             last_ms = max(last_ms, at_ms - LONGEST_MS)
         from_ms = self._span(memory, at_ms)
-        lamps = int(memory.device.attributes.get("lamp_count", 1))
+        lamps = _lamps(memory)
+        if memory.state is Presence.OFFLINE:
+            from_ms = None  # what it said last held no longer
         if from_ms is not None and from_ms < at_ms:
             lit = _lit(memory, lamps)
             switched_on = memory.word("switch_state") in ("on", "low")
@@ -241,7 +251,8 @@ class UseMeter:
             grown = usage.register_delta(memory.energy_kwh, float(energy))
             memory.energy_kwh = float(energy)
             if grown > 0:
-                for hour, share in usage.spread(grown, from_ms or last_ms or at_ms, at_ms):
+                since_ms = _read_ms(memory, "energy_kwh", at_ms)
+                for hour, share in usage.spread(grown, since_ms, at_ms):
                     self._add(memory, hour, "energy_kwh", share)
 
     def _unknown(self, memory: DeviceMemory, from_ms: int, to_ms: int, lamps: int) -> None:
@@ -306,6 +317,12 @@ def settled(memory: DeviceMemory) -> list[int]:
     return [start for start in memory.hours if start <= newest - HOURS_KEPT * HOUR_MS]
 
 
+def _read_ms(memory: DeviceMemory, register: str, at_ms: int) -> int:
+    """When a register was read last, before `at_ms`: what it grew by belongs to the time since."""
+    read = memory.latest.get(register)
+    return at_ms if read is None else max(read[1], at_ms - LONGEST_MS)
+
+
 def _is_read_after(memory: DeviceMemory, at_ms: int) -> bool:
     """Whether the port's register was read after that."""
     read = memory.latest.get("session_energy_kwh")
@@ -340,6 +357,10 @@ def _session_of(memory: DeviceMemory, ended: Ended) -> Session:
         sessions.EndedBy.PLATFORM if ended.inferred else sessions.EndedBy.DEVICE,
         provisional=ended.inferred,
     )
+
+
+def _lamps(memory: DeviceMemory) -> int:
+    return int(memory.device.attributes.get("lamp_count", 1))
 
 
 def _lit(memory: DeviceMemory, lamps: int) -> int | None:

@@ -466,6 +466,28 @@ def test_a_night_of_silence_is_unknown_and_the_day_is_not() -> None:
     assert 3 * 12.9 < unknown_h < 3 * 13.8
 
 
+def test_a_lamp_that_stays_silent_is_unknown_hour_by_hour() -> None:
+    d = District(a_circuit())
+    d.says("lamp", {"switch_state": "on", "power_w": 72})
+    d.passes(3 * HOUR_S - 600)  # until midnight
+    d.commit()
+    unknown = {hour: f["unknown_s"] for hour, f in d.figures("lamp").items()}
+    assert unknown == {
+        0: pytest.approx(8 * 3000),
+        1: pytest.approx(8 * 3600),
+        2: pytest.approx(8 * 3600),
+    }
+    d.passes(1800)
+    d.says("lamp", {"switch_state": "on", "power_w": 72})
+    d.now_s += 900
+    d.says("lamp", {"switch_state": "on", "power_w": 72})
+    assert d.figures("lamp")[3] == {
+        "unknown_s": pytest.approx(8 * 1800),  # not lit, as it had said three hours ago
+        "burn_s": pytest.approx(8 * 900),
+        "lit_s": pytest.approx(8 * 900),
+    }
+
+
 def test_a_lamp_that_comes_back_by_day_was_unknown_at_night() -> None:
     d = District(a_circuit())
     d.says("lamp", {"switch_state": "on", "power_w": 72})
@@ -482,6 +504,21 @@ def test_a_lamp_that_was_away_for_a_year_writes_a_week_of_hours() -> None:
     d.says("lamp", {"energy_kwh": 100, "power_w": 72})
     assert len(d.figures("lamp")) <= 7 * 24 + 2
     assert total(d, "lamp")["energy_kwh"] == pytest.approx(90)
+
+
+def test_lamp_energy_of_a_silence_is_spread_over_it() -> None:
+    """Offline from 21:10 to 00:10; 0.3 kWh meanwhile, 0.1 an hour."""
+    d = District(a_circuit())
+    d.says("lamp", {"energy_kwh": 10.0})
+    d.passes(3 * HOUR_S)
+    d.says("lamp", {"energy_kwh": 10.3})
+    energy = {hour: f["energy_kwh"] for hour, f in d.figures("lamp").items()}
+    assert energy == {
+        0: pytest.approx(0.1 * 50 / 60),
+        1: pytest.approx(0.1),
+        2: pytest.approx(0.1),
+        3: pytest.approx(0.1 * 10 / 60),
+    }
 
 
 def test_lamp_energy_comes_from_the_meter_and_a_reset_is_no_loss() -> None:
