@@ -190,8 +190,10 @@ def test_doctor_finds_everything_in_order(running_system: System) -> None:
     done = running_system.run("doctor")
     assert done.returncode == 0, done.stdout
     assert "BAD" not in done.stdout
-    for subject in ("data", "sqlite", "database", "journal", "ingest", "telemetry", "broker"):
+    for subject in ("data", "sqlite", "database", "journal", "ingest", "broker"):
         assert f"ok    {subject}" in done.stdout, done.stdout
+    # the embedded store's file is made with the first reading, which may not have come yet
+    assert "ok    telemetry" in done.stdout or "note  telemetry" in done.stdout, done.stdout
 
 
 def test_ingest_tells_prometheus_what_it_does(running_system: System) -> None:
