@@ -2,7 +2,8 @@
 
 1. load what was committed: registry, device states, standing faults, cursor
 2. read records after the cursor, decode them, judge them
-3. commit at once when a fault moved, else at most COMMIT_AFTER_S after the first message
+3. commit at once when a fault moved, else COMMIT_AFTER_S after the first message, or somewhat later
+   where a commit takes long: the more there is to write, the more messages share a device's row
 4. at the borders, read what people decided meanwhile: registry, actions on faults
 5. whenever the store was away, or somebody was faster, drop everything and begin at 1
 """
@@ -34,7 +35,9 @@ from ingest.ports import Bell, Clock, JournalSource, JudgeStore
 log = structlog.get_logger()
 
 COMMIT_AFTER_S = 0.2
-COMMIT_MESSAGES = 10_000  # a commit stays short, also when a backlog is read
+COMMIT_AFTER_AT_MOST_S = 0.5
+COMMIT_SHARE = 0.1  # of the time may go into commits, before they are made less often
+COMMIT_MESSAGES = 20_000  # a commit stays short, also when a backlog is read
 READ_RECORDS = 16  # of at most 1,000 messages each
 REVISIONS_EVERY_S = 1.0
 FORGET_EVERY_S = 3600.0
@@ -81,6 +84,7 @@ class Consumer:
         self._stream = stream
         self._decodes = decodes
         self._commit_after_s = commit_after_s
+        self._due_after_s = commit_after_s
         self._commit_messages = commit_messages
         self._at_once = at_once
         self._monotonic = monotonic
@@ -268,21 +272,25 @@ class Consumer:
 
     def _is_due(self) -> bool:
         since = self._uncommitted_since
-        return since is not None and self._monotonic() - since >= self._commit_after_s
+        return since is not None and self._monotonic() - since >= self._due_after_s
 
     def _patience_s(self) -> float:
         since = self._uncommitted_since
         if since is None:
             return REVISIONS_EVERY_S
-        return max(0.0, self._commit_after_s - (self._monotonic() - since))
+        return max(0.0, self._due_after_s - (self._monotonic() - since))
 
     def _commit(self) -> None:
         judge = self._judge
         if judge is None:
             return
+        started_s = self._monotonic()
         effects = judge.take_effects()
         effects.revision = self._revision
         self._cursor = self._store.commit(effects, self._journal_id, self._cursor, self._clock())
+        took_s = self._monotonic() - started_s
+        pace_s = min(took_s / COMMIT_SHARE, COMMIT_AFTER_AT_MOST_S)
+        self._due_after_s = max(self._commit_after_s, pace_s)
         self._uncommitted_since = None
         self._moved_tries = 0
         progress = self.progress

@@ -33,7 +33,7 @@ from ingest.ports import Bell, Clock, JournalSource
 
 log = structlog.get_logger()
 
-REQUEST_POINTS = 5000
+REQUEST_POINTS = 10_000  # about 1.5 MB of line protocol
 GATHER_S = 0.3  # a larger request is cheaper a point, and this is soon enough to be seen
 READ_RECORDS = 4
 BACK_OFF_CAP_S = 60.0

@@ -121,6 +121,27 @@ def test_other_messages_wait_for_200_ms_after_the_first_of_them() -> None:
     assert bench.consumer.progress.jseq == 2
 
 
+@pytest.mark.parametrize(("commit_s", "waits_s"), [(0.01, 0.2), (0.03, 0.3), (4.0, 0.5)])
+def test_where_a_commit_takes_long_the_next_one_waits_somewhat_longer(
+    commit_s: float, waits_s: float
+) -> None:
+    bench = Bench()
+    bench.store.when_committed = lambda: bench.time.passes(commit_s)
+    bench.district.says("gate", {"csq": 20})
+    bench.step()
+    bench.time.passes(0.2)
+    bench.step()
+    assert bench.commits() == [1]
+    bench.district.says("gate", {"csq": 21})
+    bench.step()
+    bench.time.passes(waits_s - 0.01)
+    bench.step()
+    assert bench.commits() == [1]
+    bench.time.passes(0.011)
+    bench.step()
+    assert bench.commits() == [1, 2]
+
+
 def test_a_large_backlog_is_committed_in_pieces() -> None:
     bench = Bench(commit_messages=10)
     for n in range(25):
