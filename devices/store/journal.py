@@ -597,9 +597,12 @@ def _hold(path: Path) -> int:
 
 def _is_journal(db: apsw.Connection, path: Path) -> bool:
     """Whether the file is a journal of ours; False for an empty one. Raises JournalForeign."""
+    # The tables first: the writer makes them and the numbers in one transaction, so that numbers
+    # that are read after its tables were seen are its numbers.
+    is_empty = db.execute("SELECT count(*) FROM sqlite_master").get == 0
     application_id = _pragma(db, "application_id")
     version = _pragma(db, "user_version")
-    if application_id == 0 and db.execute("SELECT count(*) FROM sqlite_master").get == 0:
+    if is_empty and application_id in (0, APPLICATION_ID):
         return False
     if application_id != APPLICATION_ID:
         raise JournalForeign(

@@ -562,9 +562,12 @@ def _bucket(at_ms: int, values: list[Value]) -> Bucket:
 
 def _is_ours(db: apsw.Connection, path: Path) -> bool:
     """Whether the file is a telemetry store; False for an empty one. Raises TelemetryRefused."""
+    # The tables first: another process makes them and the numbers in one transaction, so that
+    # numbers that are read after its tables were seen are its numbers.
+    is_empty = db.execute("SELECT count(*) FROM sqlite_master").get == 0
     application_id = db.execute("PRAGMA application_id").get
     version = db.execute("PRAGMA user_version").get
-    if application_id == 0 and db.execute("SELECT count(*) FROM sqlite_master").get == 0:
+    if is_empty and application_id in (0, APPLICATION_ID):
         return False
     if application_id != APPLICATION_ID:
         raise TelemetryRefused(
