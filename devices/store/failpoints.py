@@ -1,4 +1,4 @@
-"""Places at which a test can make a process die, fail or wait: the crash points of docs/reliability.md.
+"""Places at which a test can make a process die, fail or wait: crash points of docs/reliability.md.
 
 `COURTYARD_FAILPOINTS=R6:kill@17,F2:sleep(2.5),J2:raise@3` is read once, when a process starts:
 `kill` is SIGKILL, `raise` raises Injected, `sleep` waits so many seconds; `@n` means at the n-th
