@@ -342,6 +342,64 @@ class PlainClient(paho.Client):
 AnyClient = BatchClient | PlainClient
 
 
+@dataclass(slots=True)
+class _Link:
+    """The connection and what came through it: written by the network thread, looked at by all.
+
+    Times are of time.monotonic.
+    """
+
+    epoch: int = 0
+    open: bool = False  # there is a socket; it may still wait for its CONNACK
+    connected_at: float | None = None
+    subscribed: bool = False
+    session_present: bool = False
+    refused: tuple[str, ...] = ()
+    attempting: bool = False
+    attempted_at: float = 0.0
+    next_attempt_at: float = 0.0
+    backoff_s: float = 0.0
+    trouble: str | None = None  # what the log said last about a link that is down
+    reconnect_asked: threading.Event = field(default_factory=threading.Event)  # by the watch
+    round_at: float = 0.0
+    rest_until: float = 0.0
+    moved_at: float = 0.0
+    taken: int = 0  # messages and probes that the network thread ever took
+    message_seen: bool = False
+
+
+@dataclass(slots=True)
+class _Probing:
+    """Our own probe: when it is sent, and how far it came."""
+
+    next_at: float = 0.0
+    first_at: float | None = None
+    denied: bool = False
+    sent_ms: int | None = None  # of the newest one in the journal
+    committed_ms: int | None = None
+
+
+class _Waker:
+    """Ends the network thread's wait from any thread: one end of a pair of sockets is polled."""
+
+    def __init__(self) -> None:
+        self.end, self._far_end = socket.socketpair()
+        self.end.setblocking(False)
+        self._far_end.setblocking(False)
+
+    def wake(self) -> None:
+        with suppress(OSError):  # full: it wakes up anyway; closed: there is nobody left to wake
+            self._far_end.send(b"\0")
+
+    def quiet(self) -> None:
+        with suppress(BlockingIOError):
+            self.end.recv(4096)
+
+    def close(self) -> None:
+        self.end.close()
+        self._far_end.close()
+
+
 class Receiver:
     """Takes messages from a broker into a journal until it is stopped.
 
@@ -389,54 +447,25 @@ class Receiver:
             retry_max_s=self._timers.commit_retry_max_s,
         )
         self._mqtt_chosen: Protocol = mqtt
-        self._protocol = (
-            MQTTProtocolVersion.MQTTv311 if mqtt == "3.1.1" else MQTTProtocolVersion.MQTTv5
-        )
+        self._protocol = _first_tried(mqtt)
         self._batched = batched
         self._client: AnyClient | None = None
-
         self._acks: deque[tuple[int, list[bytes]]] = deque()
-        self._wake_r, self._wake_w = socket.socketpair()
-        self._wake_r.setblocking(False)
-        self._wake_w.setblocking(False)
-        self._started = False
+        self._waker = _Waker()
         self._stopping = threading.Event()
         self._stop_by: float | None = None
         self._ended = threading.Event()
         self._commit_over = threading.Event()
-        self._reconnect_asked = threading.Event()
         self._threads: dict[str, threading.Thread] = {}
-
-        # the connection: written by the network thread, looked at by all
-        self._epoch = 0
-        self._linked = False  # there is a socket; it may still wait for its CONNACK
-        self._connected_at: float | None = None
-        self._attempted_at = 0.0
-        self._subscribed = False
-        self._session_present = False
-        self._refused: tuple[str, ...] = ()
-        self._attempting = False
-        self._backoff_s = 0.0
-        self._next_attempt_at = 0.0
-        self._next_probe_at = 0.0
-        self._rest_until = 0.0
-        self._taken = 0  # messages and probes that the network thread ever took
-        self._moved_at = 0.0
-        self._round_at = 0.0
-        self._trouble: str | None = None  # what the log said last about a link that is down
-        self._message_seen = False
-        self._probe_denied = False
-        self._first_probe_at: float | None = None
-        self._probe_sent_ms: int | None = None
-        self._probe_committed_ms: int | None = None
+        self._link = _Link()
+        self._probing = _Probing()
 
     # -- from outside -----------------------------------------------------------------------
 
     def start(self) -> None:
         """Connects in the background and goes on trying; starting twice is an error."""
-        if self._started:
+        if self._threads:
             raise RuntimeError("a receiver starts once: make a new one")
-        self._started = True
         if self._batched is None:
             self._batched = fingerprint() == PAHO_FINGERPRINT
             if not self._batched:
@@ -445,7 +474,7 @@ class Receiver:
                     version=version("paho-mqtt"),
                     consequence="messages are read one by one, at several times the cost",
                 )
-        self._moved_at = self._round_at = time.monotonic()
+        self._link.moved_at = self._link.round_at = time.monotonic()
         self._put_control(START, {"at_ms": self._clock()})
         for name, work in (
             ("commit", self._run_commit),
@@ -461,13 +490,13 @@ class Receiver:
 
         What could not be committed in time stays unacknowledged: the broker has it still.
         """
-        if not self._started or self._ended.is_set():
-            self._close_wake()
+        if not self._threads or self._ended.is_set():
+            self._waker.close()
             return
         deadline = time.monotonic() + timeout_s
         self._stop_by = deadline - min(1.0, timeout_s / 4)
         self._stopping.set()
-        self._wake()
+        self._waker.wake()
         self._threads["network"].join(max(0.0, deadline - time.monotonic()))
         self._commit.abandon()
         self._ended.set()
@@ -478,26 +507,22 @@ class Receiver:
             if thread.is_alive():
                 log.error("receive_thread_did_not_end", thread=name)
         if not self._threads["network"].is_alive():
-            self._close_wake()
-
-    def _close_wake(self) -> None:
-        self._wake_r.close()
-        self._wake_w.close()
+            self._waker.close()
 
     def status(self) -> Status:
         return Status(
-            connected=self._connected_at is not None,
-            subscribed=self._subscribed,
-            session_present=self._session_present,
-            epoch=self._epoch,
+            connected=self._link.connected_at is not None,
+            subscribed=self._link.subscribed,
+            session_present=self._link.session_present,
+            epoch=self._link.epoch,
             mqtt="5" if self._protocol == MQTTProtocolVersion.MQTTv5 else "3.1.1",
             batched=bool(self._batched),
             waiting_messages=self._intake.waiting_messages,
             commit_failing=self._commit.failing_since is not None,
-            probe_sent_ms=self._probe_sent_ms,
-            probe_committed_ms=self._probe_committed_ms,
+            probe_sent_ms=self._probing.sent_ms,
+            probe_committed_ms=self._probing.committed_ms,
             probe_forbidden=self._is_probe_forbidden(),
-            refused=self._refused,
+            refused=self._link.refused,
             counters=replace(self.counters),
         )
 
@@ -513,17 +538,17 @@ class Receiver:
             self._on_stuck()
         finally:
             self._commit_over.set()
-            self._wake()
+            self._waker.wake()
 
     def _queue_acks(self, epoch: int, mids: list[bytes]) -> None:
         if mids:
             self._acks.append((epoch, mids))
-        self._wake()
+        self._waker.wake()
 
     def _probe_is_in(self, record: Draft) -> None:
         if record.control is not None:
-            self._probe_sent_ms = int(record.control["sent_ms"])
-            self._probe_committed_ms = self._clock()
+            self._probing.sent_ms = int(record.control["sent_ms"])
+            self._probing.committed_ms = self._clock()
             self.counters.probes_returned += 1
 
     # -- watch thread -----------------------------------------------------------------------
@@ -551,10 +576,10 @@ class Receiver:
 
     def _seen(self) -> Seen:
         return Seen(
-            moved_at=self._moved_at,
-            connected_at=self._connected_at,
-            round_at=self._round_at,
-            round_limit_s=self._timers.wedged_s + (LOOKUP_S if self._attempting else 0.0),
+            moved_at=self._link.moved_at,
+            connected_at=self._link.connected_at,
+            round_at=self._link.round_at,
+            round_limit_s=self._timers.wedged_s + (LOOKUP_S if self._link.attempting else 0.0),
             excused=self._is_silence_expected(),
         )
 
@@ -563,14 +588,14 @@ class Receiver:
         log.error(
             "receive_stalled",
             then=str(verdict),
-            silent_s=round(time.monotonic() - self._moved_at, 1),
-            network_thread_silent_s=round(time.monotonic() - self._round_at, 1),
+            silent_s=round(time.monotonic() - self._link.moved_at, 1),
+            network_thread_silent_s=round(time.monotonic() - self._link.round_at, 1),
         )
         if verdict is Verdict.STUCK:
             self._on_stuck()
         else:
-            self._reconnect_asked.set()
-            self._wake()
+            self._link.reconnect_asked.set()
+            self._waker.wake()
 
     def _is_silence_expected(self) -> bool:
         """Acknowledgements are withheld, so the broker stops; or it forbids our probe."""
@@ -579,14 +604,14 @@ class Receiver:
         return withheld or self._commit.failing_since is not None or self._is_probe_forbidden()
 
     def _is_probe_forbidden(self) -> bool:
-        if self._probe_denied:
+        if self._probing.denied:
             return True
-        first = self._first_probe_at
-        if first is None or self.counters.probes_returned or not self._message_seen:
+        first = self._probing.first_at
+        if first is None or self.counters.probes_returned or not self._link.message_seen:
             return False
         return time.monotonic() - first > self._timers.stall_s * 0.9
 
-    # -- network thread: nothing below runs on another one, but _put_control and _wake ------------
+    # -- network thread: nothing below runs on another one, but _put_control ---------------------
 
     def _run_network(self) -> None:
         while not self._ended.is_set():
@@ -606,32 +631,32 @@ class Receiver:
 
     def _round(self, *, taking: bool) -> None:
         """Waits until there is something to do, at most a second, and does it."""
-        now = self._round_at = time.monotonic()
+        now = self._link.round_at = time.monotonic()
         self._send_acks()
         client = self._client
-        sock = client.socket() if client is not None and self._linked else None
+        sock = client.socket() if client is not None and self._link.open else None
         if client is None or sock is None:
-            if self._linked:
+            if self._link.open:
                 self._drop_link("connection closed")
             # full: nothing could be read from it; the broker keeps what comes
             if not taking or self._intake.is_full:
                 self._poll(None, 0, 0.5)
-            elif now < self._next_attempt_at:
-                self._poll(None, 0, min(self._next_attempt_at - now, 0.5))
+            elif now < self._link.next_attempt_at:
+                self._poll(None, 0, min(self._link.next_attempt_at - now, 0.5))
             else:
                 self._attempt()
             return
-        if self._reconnect_asked.is_set():
+        if self._link.reconnect_asked.is_set():
             self._drop_link("nothing came through it")
             return
-        if self._connected_at is None and now - self._attempted_at > CONNACK_TIMEOUT_S:
+        if self._link.connected_at is None and now - self._link.attempted_at > CONNACK_TIMEOUT_S:
             self._drop_link("the broker does not answer CONNECT")
             return
 
         hold_s = self._reading_held_s(now) if taking else 1.0
         timeout_s = hold_s or 1.0
-        if self._connected_at is not None:
-            timeout_s = min(timeout_s, max(0.0, self._next_probe_at - now))
+        if self._link.connected_at is not None:
+            timeout_s = min(timeout_s, max(0.0, self._probing.next_at - now))
         wanted = select.POLLOUT if client.want_write() else 0
         is_pending = False
         if not hold_s:
@@ -651,7 +676,7 @@ class Receiver:
             if hold_s >= 0.5:
                 client.excuse_silence()
             client.loop_misc()
-            if self._connected_at is not None and time.monotonic() >= self._next_probe_at:
+            if self._link.connected_at is not None and time.monotonic() >= self._probing.next_at:
                 self._send_probe(client)
 
     def _reading_held_s(self, now: float) -> float:
@@ -660,18 +685,18 @@ class Receiver:
         While a batch is being committed the next one gathers in the socket: read in one piece it
         costs a fraction of what many small reads do. A commit that takes long holds up nothing.
         """
-        if self._connected_at is None:
+        if self._link.connected_at is None:
             return 0.0
         if self._intake.is_full:
             return 0.5
         busy_since = self._intake.busy_since
         busy_s = 0.0 if busy_since is None else busy_since + GATHER_MAX_S - now
-        return max(0.0, busy_s, self._rest_until - now)
+        return max(0.0, busy_s, self._link.rest_until - now)
 
     def _poll(self, sock: object, wanted: int, timeout_s: float) -> int:
         """Events of the socket, and whatever woke us; both are served by the round after."""
         poll = select.poll()
-        poll.register(self._wake_r, select.POLLIN)
+        poll.register(self._waker.end, select.POLLIN)
         fd = -1
         if isinstance(sock, socket.socket):
             fd = sock.fileno()
@@ -681,16 +706,11 @@ class Receiver:
             if some_fd == fd:
                 ready = events
             else:
-                with suppress(BlockingIOError):
-                    self._wake_r.recv(4096)
+                self._waker.quiet()
         return ready
 
-    def _wake(self) -> None:
-        with suppress(OSError):  # full: it wakes up anyway; closed: there is nobody left to wake
-            self._wake_w.send(b"\0")
-
     def _read(self, client: AnyClient) -> None:
-        before = self._taken
+        before = self._link.taken
         if isinstance(client, BatchClient):
             client.loop_read()
         else:
@@ -702,31 +722,31 @@ class Receiver:
             client.flush()
         if (
             self._protocol == MQTTProtocolVersion.MQTTv5
-            and 0 < self._taken - before < REST_BELOW_MESSAGES
+            and 0 < self._link.taken - before < REST_BELOW_MESSAGES
         ):
-            self._rest_until = time.monotonic() + REST_S
+            self._link.rest_until = time.monotonic() + REST_S
 
     def _send_acks(self) -> None:
         while self._acks:
             epoch, mids = self._acks.popleft()
             client = self._client
-            if client is None or self._connected_at is None or epoch != self._epoch:
+            if client is None or self._link.connected_at is None or epoch != self._link.epoch:
                 self.counters.acks_dropped += len(mids)
                 continue
             client.acknowledge(mids)
             self.counters.acks += len(mids)
 
     def _deliver(self, run: Run) -> None:
-        run.epoch = self._epoch
+        run.epoch = self._link.epoch
         counters = self.counters
         counters.oversize += run.oversize
         counters.origin_failures += run.origin_failures
-        self._moved_at = time.monotonic()
-        self._taken += len(run.messages)
+        self._link.moved_at = time.monotonic()
+        self._link.taken += len(run.messages)
         if run.probes:
             self._deliver_around_probes(run)
         else:
-            self._message_seen = True
+            self._link.message_seen = True
             self._intake.put(run)
 
     def _deliver_around_probes(self, run: Run) -> None:
@@ -749,13 +769,13 @@ class Receiver:
     def _put_messages(self, run: Run, start: int, stop: int, mids: Sequence[bytes] = ()) -> None:
         messages = run.messages[start:stop]
         if messages:
-            self._message_seen = True
+            self._link.message_seen = True
         if messages or mids:
             size_bytes = run.size_bytes * len(messages) // len(run.messages)
             self._intake.put(Run(run.epoch, messages, list(mids), size_bytes=size_bytes))
 
     def _put_control(self, kind: str, control: Mapping[str, int | bool | str]) -> None:
-        self._intake.put_control(Draft(kind, self._epoch, control=control))
+        self._intake.put_control(Draft(kind, self._link.epoch, control=control))
 
     # -- the connection ---------------------------------------------------------------------
 
@@ -792,31 +812,31 @@ class Receiver:
         return client
 
     def _attempt(self) -> None:
-        self._attempting = True
+        self._link.attempting = True
         try:
             if self._client is None:
                 self._client = self._make_client()
-            self._linked = True
+            self._link.open = True
             self._client.reconnect()
         except (OSError, ValueError) as error:  # refused, unreachable, unknown name, certificate
-            self._linked = False
+            self._link.open = False
             self.counters.connection_attempts_failed += 1
-            self._moved_at = time.monotonic()
+            self._link.moved_at = time.monotonic()
             self._back_off(_reason(error))
         finally:
-            self._attempting = False
-            self._attempted_at = self._round_at = time.monotonic()
+            self._link.attempting = False
+            self._link.attempted_at = self._link.round_at = time.monotonic()
 
     def _back_off(self, trouble: str) -> None:
         """Sets when to try again; one line in the log for a state, not for each try."""
         timers = self._timers
-        self._backoff_s = min(
-            max(self._backoff_s * 2, timers.reconnect_first_s), timers.reconnect_max_s
+        self._link.backoff_s = min(
+            max(self._link.backoff_s * 2, timers.reconnect_first_s), timers.reconnect_max_s
         )
         jitter = random.uniform(0.5, 1.0)  # noqa: S311 - so that ingesters do not come in step
-        self._next_attempt_at = time.monotonic() + self._backoff_s * jitter
-        if trouble != self._trouble:
-            self._trouble = trouble
+        self._link.next_attempt_at = time.monotonic() + self._link.backoff_s * jitter
+        if trouble != self._link.trouble:
+            self._link.trouble = trouble
             log.warning(
                 "broker_away",
                 broker=f"{self._broker.host}:{self._broker.port}",
@@ -826,10 +846,10 @@ class Receiver:
 
     def _drop_link(self, why: str) -> None:
         """The connection is over, whoever ended it: nothing of its epoch is acknowledged now."""
-        was_connected_at, self._connected_at = self._connected_at, None
-        was_linked, self._linked = self._linked, False
-        self._subscribed = False
-        self._reconnect_asked.clear()
+        was_connected_at, self._link.connected_at = self._link.connected_at, None
+        was_linked, self._link.open = self._link.open, False
+        self._link.subscribed = False
+        self._link.reconnect_asked.clear()
         sock = self._client.socket() if self._client is not None else None
         if isinstance(sock, socket.socket):
             with suppress(OSError):
@@ -837,13 +857,13 @@ class Receiver:
         now = time.monotonic()
         if was_connected_at is not None:
             if now - was_connected_at >= STEADY_S:
-                self._backoff_s = 0.0
+                self._link.backoff_s = 0.0
             down = {"up": False, "session_present": False, "at_ms": self._clock()}
             self._put_control(LINK, down)
         if was_linked and not self._stopping.is_set():
             if was_connected_at is None:
                 self.counters.connection_attempts_failed += 1
-                self._moved_at = now
+                self._link.moved_at = now
             self._back_off(why)
 
     def _on_connect(
@@ -858,11 +878,11 @@ class Receiver:
             self._refuse(str(reason))
             return
         now = time.monotonic()
-        self._epoch += 1
-        self._connected_at = now
-        self._session_present = flags.session_present
-        self._next_probe_at = now + self._timers.probe_s
-        self._trouble = None
+        self._link.epoch += 1
+        self._link.connected_at = now
+        self._link.session_present = flags.session_present
+        self._probing.next_at = now + self._timers.probe_s
+        self._link.trouble = None
         self.counters.connections += 1
         client.drop_out_messages()  # probes of the connection before
         self._put_control(
@@ -881,13 +901,13 @@ class Receiver:
             broker=f"{self._broker.host}:{self._broker.port}",
             mqtt="5" if self._protocol == MQTTProtocolVersion.MQTTv5 else "3.1.1",
             session_present=flags.session_present,
-            epoch=self._epoch,
+            epoch=self._link.epoch,
         )
 
     def _refuse(self, reason: str) -> None:
         """The broker said no. MQTT 5 where only 3.1.1 is spoken: the next attempt speaks that."""
         self.counters.connection_attempts_failed += 1
-        self._moved_at = time.monotonic()
+        self._link.moved_at = time.monotonic()
         is_version = reason == "Unsupported protocol version"
         if (
             is_version
@@ -896,11 +916,11 @@ class Receiver:
         ):
             log.info("broker_speaks_mqtt_3_1_1_only", broker=self._broker.host)
             self._protocol = MQTTProtocolVersion.MQTTv311
-            self._linked = False
+            self._link.open = False
             self._client = None
-            self._next_attempt_at = 0.0
+            self._link.next_attempt_at = 0.0
             return
-        self._linked = False
+        self._link.open = False
         self._back_off(f"it refused us: {reason}")
 
     def _on_disconnect(
@@ -930,15 +950,15 @@ class Receiver:
         refused = tuple(
             name for name, reason in zip(wanted, reasons, strict=False) if reason.is_failure
         )
-        if refused and refused != self._refused:
+        if refused and refused != self._link.refused:
             log.error(
                 "subscription_refused",
                 filters=refused,
                 then="allow this client to read them in the broker's access rules",
             )
-        self._refused = refused
-        self._subscribed = any(name not in refused for name in self._filters)
-        self._next_probe_at = time.monotonic()  # what was sent before it has arrived when it has
+        self._link.refused = refused
+        self._link.subscribed = any(name not in refused for name in self._filters)
+        self._probing.next_at = time.monotonic()  # what was sent before it has arrived when it has
 
     def _on_publish(
         self,
@@ -948,20 +968,20 @@ class Receiver:
         reason: ReasonCode,
         _properties: Properties | None,
     ) -> None:
-        if reason.is_failure and not self._probe_denied:
+        if reason.is_failure and not self._probing.denied:
             log.error(
                 "probe_forbidden",
                 topic=self._probes.topic,
                 reason=str(reason),
                 then="allow this client to publish there: silence is judged by it",
             )
-        self._probe_denied = reason.is_failure
+        self._probing.denied = reason.is_failure
 
     def _send_probe(self, client: AnyClient) -> None:
         now = time.monotonic()
-        if self._first_probe_at is None:
-            self._first_probe_at = now
-        self._next_probe_at = max(self._next_probe_at + self._timers.probe_s, now)
+        if self._probing.first_at is None:
+            self._probing.first_at = now
+        self._probing.next_at = max(self._probing.next_at + self._timers.probe_s, now)
         client.publish(self._probes.topic, self._probes.next(self._clock()), qos=1)
         self.counters.probes_sent += 1
 
@@ -976,7 +996,7 @@ class Receiver:
         self._commit.abandon()
         self._send_acks()
         client = self._client
-        if client is None or self._connected_at is None:
+        if client is None or self._link.connected_at is None:
             return
         while client.want_write() and client.socket() and time.monotonic() < deadline:
             self._poll(client.socket(), select.POLLOUT, 0.1)
@@ -995,6 +1015,10 @@ class Receiver:
                 rest.settimeout(0.2)
                 while time.monotonic() < end and rest.recv(READ_BYTES):
                     pass
+
+
+def _first_tried(mqtt: Protocol) -> MQTTProtocolVersion:
+    return MQTTProtocolVersion.MQTTv311 if mqtt == "3.1.1" else MQTTProtocolVersion.MQTTv5
 
 
 def _send_without_delay(_client: paho.Client, _data: object, sock: object) -> None:
