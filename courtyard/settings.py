@@ -31,7 +31,7 @@ from courtyard.errors import UsageError
 PREFIX = "COURTYARD_"
 CONFIG = f"{PREFIX}CONFIG"
 # Set by the test suites for themselves; a part that a test starts inherits them.
-FOREIGN_PREFIXES = (f"{PREFIX}TEST_",)
+FOREIGN_PREFIXES = (f"{PREFIX}TEST_", f"{PREFIX}FAILPOINTS")
 
 SHORTEST_KEY_BYTES = 16
 

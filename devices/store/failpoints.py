@@ -1,9 +1,9 @@
 """Places at which a test can make a process die, fail or wait: crash points of docs/reliability.md.
 
 `COURTYARD_FAILPOINTS=R6:kill@17,F2:sleep(2.5),J2:raise@3` is read once, when a process starts:
-`kill` is SIGKILL, `raise` raises Injected, `sleep` waits so many seconds; `@n` means at the n-th
-time that the point is passed, the first where it is left out. Without it a point is an empty
-function.
+`kill` is SIGKILL, `raise` raises what would go wrong at that place for real, `sleep` waits so many
+seconds; `@n` means at the n-th time that the point is passed, the first where it is left out.
+Without it a point is an empty function.
 """
 
 import os
@@ -11,8 +11,9 @@ import re
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 VARIABLE = "COURTYARD_FAILPOINTS"
 
@@ -22,7 +23,13 @@ _ARMED = re.compile(
 
 
 class Injected(Exception):
-    """What an armed point raises."""
+    """What an armed point raises where the place names no error of its own."""
+
+
+class Failpoint(Protocol):
+    """error: what it raises when armed to `raise`; called with the text."""
+
+    def __call__(self, name: str, error: type[Exception] = Injected, /) -> None: ...
 
 
 class BadFailpoints(ValueError):
@@ -53,12 +60,12 @@ def read(text: str) -> dict[str, Armed]:
     return armed
 
 
-def arm(armed: Mapping[str, Armed]) -> Callable[[str], None]:
+def arm(armed: Mapping[str, Armed]) -> Failpoint:
     """A `failpoint` that does what is armed, each point once."""
     passed = dict.fromkeys(armed, 0)
     lock = threading.Lock()
 
-    def failpoint(name: str) -> None:
+    def failpoint(name: str, error: type[Exception] = Injected, /) -> None:
         what = armed.get(name)
         if what is None:
             return
@@ -71,16 +78,16 @@ def arm(armed: Mapping[str, Armed]) -> Callable[[str], None]:
         elif what.action == "sleep":
             time.sleep(what.sleep_s)
         else:
-            raise Injected(f"failpoint {name}")
+            raise error(f"failpoint {name}")
 
     return failpoint
 
 
-def _nothing(_name: str) -> None:
+def _nothing(_name: str, _error: type[Exception] = Injected, /) -> None:
     """No point is armed."""
 
 
-def _from_environment() -> Callable[[str], None]:
+def _from_environment() -> Failpoint:
     text = os.environ.get(VARIABLE, "")
     return arm(read(text)) if text else _nothing
 

@@ -85,6 +85,7 @@ def test_an_empty_variable_means_not_set() -> None:
 
 def test_the_test_suites_own_variables_are_none_of_ours() -> None:
     load_settings({"COURTYARD_TEST_INFLUXDB_URL": "http://127.0.0.1:8086"})
+    load_settings({"COURTYARD_FAILPOINTS": "R6:kill"})
 
 
 def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:

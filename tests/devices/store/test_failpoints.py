@@ -33,6 +33,12 @@ def test_a_point_acts_once_at_its_pass_and_the_others_never() -> None:
     failpoint("J2")
 
 
+def test_a_point_raises_the_error_that_its_place_names() -> None:
+    failpoint = arm(read("J3:raise"))
+    with pytest.raises(TimeoutError, match="J3"):
+        failpoint("J3", TimeoutError)
+
+
 def test_a_point_that_is_armed_by_the_environment_kills_the_process() -> None:
     program = (
         "from devices.store.failpoints import failpoint\n"
