@@ -21,6 +21,7 @@ from devices.catalogue import RULES
 from devices.faults import Fault, FaultEvent, FaultMoved, Move
 from devices.store.database import reading, writing
 from devices.store.devices import find_device
+from devices.store.failpoints import failpoint
 from devices.store.faults import Filter, UnknownFault, find_fault, history, list_faults, move_fault
 
 router = APIRouter(prefix="/v1", tags=["faults"], responses=shapes.PROBLEMS)
@@ -205,7 +206,7 @@ def _act(
     try:
         with writing(engine) as connection:
             move_fault(connection, who.scope, fault, move)
-            return _with_events(connection, who, fault)
+            answer = _with_events(connection, who, fault)
     except UnknownFault as error:
         raise NotFound from error
     except FaultMoved as error:
@@ -213,6 +214,8 @@ def _act(
             present = _with_events(connection, who, fault)
         more = {"fault": present.model_dump(mode="json")}
         raise Moved(f"{error}; nothing was done. `fault` is as it is now.", more) from error
+    failpoint("O1")
+    return answer
 
 
 def _list(

@@ -23,6 +23,7 @@ from devices.judgement import Cursor
 from devices.messages import Decoded, Reading
 from devices.registry import Registry
 from devices.store.database import DatabaseAway
+from devices.store.failpoints import failpoint
 from devices.store.journal import JournalError
 from devices.store.schema import LIVE
 from devices.sun import lighting_hours
@@ -263,6 +264,7 @@ class Consumer:
                 self._newest_ms = record.messages[-1].received_ms
         if self._decodes is not None:
             self._decodes.put(record, decoded)
+        failpoint("J7")
         judge.judge(record, decoded)
         self._position = record.id
         self._note_work()
@@ -287,7 +289,9 @@ class Consumer:
         started_s = self._monotonic()
         effects = judge.take_effects()
         effects.revision = self._revision
+        failpoint("J1", DatabaseAway)
         self._cursor = self._store.commit(effects, self._journal_id, self._cursor, self._clock())
+        failpoint("J4", DatabaseAway)
         took_s = self._monotonic() - started_s
         pace_s = min(took_s / COMMIT_SHARE, COMMIT_AFTER_AT_MOST_S)
         self._due_after_s = max(self._commit_after_s, pace_s)

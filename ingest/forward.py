@@ -24,6 +24,7 @@ from devices.registry import Registry
 from devices.store.accounts import Forwarded
 from devices.store.cursors import Position
 from devices.store.database import DatabaseAway
+from devices.store.failpoints import failpoint
 from devices.store.journal import JournalError
 from devices.telemetry import Point, Retry, TelemetryError, TelemetryWriter, TooLarge
 from ingest.decode import Decoder
@@ -156,9 +157,11 @@ class Forwarder:
         if position == progress.position:
             return None
         done = _Done()
+        failpoint("F1", DatabaseAway)
         for start in range(0, len(points), REQUEST_POINTS):
             if not self._write(points[start : start + REQUEST_POINTS], stop, done):
                 return 0  # stopped in the middle: not confirmed, so the cursor stays
+        failpoint("F4", DatabaseAway)
         confirmed, dead = progress.confirmed + done.confirmed, progress.dead + done.dead
         self._save(position, jseq, Forwarded(confirmed, dead, None))
         progress.position, progress.jseq, progress.newest_received_ms = position, jseq, newest_ms
@@ -267,8 +270,11 @@ class Forwarder:
         """Halve until the point that the store refuses stands alone; writes can be repeated."""
         if len(points) > 1:
             middle = len(points) // 2
-            halves = points[:middle], points[middle:]
-            return all(self._write(half, stop, done) for half in halves)
+            for half in points[:middle], points[middle:]:
+                if not self._write(half, stop, done):
+                    return False
+                failpoint("F5")
+            return True
         point = points[0]
         log.error(
             "point_refused",

@@ -14,6 +14,7 @@ from typing import Protocol
 import structlog
 
 from devices.journal import MESSAGES, PROBE, TICK, Raw
+from devices.store.failpoints import failpoint
 from devices.store.journal import Draft
 from ingest.publish_packets import MAX_RUN_MESSAGES, Run
 
@@ -179,8 +180,10 @@ class GroupCommit:
         """Returns when the intake is closed and empty, or after `abandon`."""
         while batch := self._intake.take():
             drafts = to_drafts(batch)
+            failpoint("R3")
             if drafts and not self._commit(drafts):
                 return
+            failpoint("R6")
             self._finish(batch, drafts)
 
     def abandon(self) -> None:

@@ -40,6 +40,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from devices.journal import CLOCK, DUP, LINK, PROBE, RETAINED, START, STOP, TICK, UNASSIGNED, Raw
+from devices.store.failpoints import failpoint
 from devices.store.journal import Draft
 from ingest.intake import Counters, GroupCommit, Intake, JournalPort
 from ingest.probe import Probes
@@ -541,6 +542,7 @@ class Receiver:
             self._waker.wake()
 
     def _queue_acks(self, epoch: int, mids: list[bytes]) -> None:
+        failpoint("R8")
         if mids:
             self._acks.append((epoch, mids))
         self._waker.wake()
@@ -711,6 +713,7 @@ class Receiver:
 
     def _read(self, client: AnyClient) -> None:
         before = self._link.taken
+        failpoint("R2")
         if isinstance(client, BatchClient):
             client.loop_read()
         else:
@@ -734,6 +737,7 @@ class Receiver:
                 self.counters.acks_dropped += len(mids)
                 continue
             client.acknowledge(mids)
+            failpoint("R7")
             self.counters.acks += len(mids)
 
     def _deliver(self, run: Run) -> None:
@@ -761,6 +765,7 @@ class Receiver:
                 self.counters.probes_foreign += 1
             self._put_messages(run, start, at)
             if record is not None:
+                failpoint("R14")
                 self._intake.put_control(Draft(PROBE, run.epoch, control=record))
             start = at + 1
         # the last part has all packet ids: they are acknowledged when everything before is in

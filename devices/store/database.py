@@ -23,6 +23,8 @@ from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from devices.store.failpoints import failpoint
+
 WAIT_S = 30  # for a lock, and for one statement on PostgreSQL
 MIGRATION_WAIT_S = 600  # a starter waits so long for another one that migrates
 
@@ -142,6 +144,7 @@ def upgrade(engine: Engine) -> None:
                 broken = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
                 if broken is not None:
                     raise DatabaseUnusable(f"migration left {broken[0]} without its {broken[2]}")
+            failpoint("O3")
 
 
 def check(engine: Engine) -> None:

@@ -30,6 +30,7 @@ import apsw
 import msgspec
 
 from devices.journal import MESSAGES, Head, Raw, Record
+from devices.store.failpoints import failpoint
 
 Clock = Callable[[], int]  # UTC epoch ms
 
@@ -235,10 +236,12 @@ class JournalWriter:
                     crc = zlib.crc32(body)
                     rows.append((draft.kind, jseq + 1, count, draft.epoch, at_ms, crc, body))
                     jseq += count
+                failpoint("R11", JournalFull)
                 db.executemany(_INSERT, rows)
                 newest = db.last_insert_rowid()
                 for hour_ms, counts in received.items():
                     self._count(db, hour_ms, counts)
+                failpoint("R4", JournalError)
             self._head = Head(self._head.journal_id, newest, jseq)
             self._checkpoint()
         return list(range(newest - len(rows) + 1, newest + 1))
@@ -305,6 +308,8 @@ class JournalWriter:
                     "DELETE FROM received WHERE hour_ms < ? AND hour_ms < ?",
                     (before_ms - RECEIVED_KEPT_MS, self._totals_before_ms),
                 )
+                if trimmed:
+                    failpoint("R13", JournalError)
             if trimmed:
                 self._shrink()
                 self._checkpoint()
@@ -347,6 +352,7 @@ class JournalWriter:
         if self._wal_pages < CHECKPOINT_PAGES:
             return
         try:
+            failpoint("R12", apsw.IOError)
             if self._wal_pages < WAL_LIMIT_PAGES:
                 self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
                 return
@@ -359,6 +365,7 @@ class JournalWriter:
             self._db.set_busy_timeout(BUSY_MS)
 
     def _note_wal(self, _db: apsw.Connection, _name: str, pages: int) -> int:
+        failpoint("R5", JournalError)  # SQLite calls from within COMMIT: it is in the WAL
         self._wal_pages = pages  # since the WAL began anew, not the length of its file
         return apsw.SQLITE_OK
 

@@ -40,7 +40,8 @@ from devices.judgement import (
 from devices.registry import Registry
 from devices.sessions import Session, SessionState
 from devices.store import registry as registry_rows
-from devices.store.database import answering, conflict_insert, reading, writing
+from devices.store.database import DatabaseAway, answering, conflict_insert, reading, writing
+from devices.store.failpoints import failpoint
 from devices.store.faults import fault_of
 from devices.store.schema import (
     LIVE,
@@ -227,6 +228,8 @@ class Judgements:
             self._write_refused(connection, effects.refused, journal_id)
             self._write_keys(connection, effects)
             self._write_counts(connection, effects)
+            failpoint("J2", DatabaseAway)
+        failpoint("J3", DatabaseAway)
         return cursor
 
     def forget_keys(self, now_ms: int, at_once: int = PURGED_AT_ONCE) -> int:

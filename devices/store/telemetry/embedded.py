@@ -29,6 +29,7 @@ import msgspec
 
 from devices.messages import Value
 from devices.quantities import MAX_EXACT
+from devices.store.failpoints import failpoint
 from devices.store.telemetry.limits import (
     EARLIEST_MS,
     LATEST_MS,
@@ -144,6 +145,7 @@ class EmbeddedTelemetry:
                     db.execute("DELETE FROM position")
                     db.execute("INSERT INTO position VALUES (?)", (position,))
                 due = [day for day in days if db.execute(_DUE, (day, self._fan)).get is not None]
+                failpoint("F6", TelemetryAway)
             for day in due:
                 self._merge(day)
 

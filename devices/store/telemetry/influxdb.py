@@ -27,6 +27,7 @@ from urllib3.exceptions import HTTPError
 
 from devices.messages import Value
 from devices.quantities import Type
+from devices.store.failpoints import failpoint
 from devices.store.telemetry.declared import declared_type
 from devices.store.telemetry.limits import EARLIEST_MS, LATEST_MS, is_name
 from devices.store.telemetry.line_protocol import LineEncoder
@@ -42,6 +43,7 @@ from devices.telemetry import (
     TooLarge,
 )
 
+READ_TIMEOUT_S = 3.0  # a series is there within 0.1 s, and a person waits for it
 SHOWN = 300  # characters of an answer that an error repeats: the server quotes whole lines
 
 _DROPPED = re.compile(r"dropped=(\d+)")
@@ -72,7 +74,7 @@ _decode = msgspec.json.Decoder(_Answer).decode
 class InfluxTelemetry:
     """Points in one bucket of an InfluxDB. Any thread may call; nothing is retried in here.
 
-    timeout_s: for each request. type_of: the declared type of a measurement's field, because
+    timeout_s: for each request; read_timeout_s: for a series, where it is less. type_of: the declared type of a measurement's field, because
     InfluxDB gives 5.0 and 5 back as the same number.
     """
 
@@ -83,12 +85,15 @@ class InfluxTelemetry:
         org: str,
         bucket: str,
         timeout_s: float = 10.0,
+        read_timeout_s: float = READ_TIMEOUT_S,
         type_of: Callable[[str, str], Type | None] = declared_type,
     ) -> None:
         self._where = f"InfluxDB at {url}, bucket {bucket}"
         self._org = org
         self._bucket = bucket
         self._type_of = type_of
+        self._timeout_s = timeout_s
+        self._read_timeout_s = min(read_timeout_s, timeout_s)
         self._client = InfluxDBClient(url, token, org=org, timeout=int(timeout_s * 1000))
         self._write_api = self._client.write_api(write_options=SYNCHRONOUS)
         self._encoder = LineEncoder()
@@ -126,7 +131,7 @@ class InfluxTelemetry:
     def ready(self) -> bool:
         """True if token, organisation and bucket are good for writing and reading; else raises."""
         self._send(b"", 0)
-        self._query("SHOW MEASUREMENTS LIMIT 1", {})
+        self._query("SHOW MEASUREMENTS LIMIT 1", {}, self._timeout_s)
         return True
 
     def delete_before(self, at_ms: int) -> None:
@@ -146,6 +151,7 @@ class InfluxTelemetry:
         self._client.close()  # type: ignore[no-untyped-call]
 
     def _send(self, lines: bytes, count: int) -> None:
+        failpoint("F2", TelemetryAway)
         try:
             self._write_api.write(
                 self._bucket,
@@ -163,6 +169,7 @@ class InfluxTelemetry:
             self._fail(error, f"writing {count} points")
         except (HTTPError, UnicodeDecodeError) as error:
             self._fail(error, f"writing {count} points")
+        failpoint("F3", TelemetryAway)
 
     def _select(self, query: SeriesQuery, columns: str, order: str) -> list[list[Any]]:
         """Rows [at_ms, column, …], at most the query's limit."""
@@ -178,9 +185,12 @@ class InfluxTelemetry:
             f' WHERE "device"::tag = $device AND time >= {from_ms}ms AND time < {to_ms}ms'
             f" {order} LIMIT {query.limit}",
             {"device": query.device},
+            self._read_timeout_s,
         )
 
-    def _query(self, statement: str, values: dict[str, str]) -> list[list[Any]]:
+    def _query(
+        self, statement: str, values: dict[str, str], timeout_s: float
+    ) -> list[list[Any]]:
         """Rows of the one series that a statement of ours gives."""
         try:
             answer = self._client.api_client.call_api(  # type: ignore[no-untyped-call]
@@ -195,6 +205,7 @@ class InfluxTelemetry:
                 header_params={"Accept": "application/json"},  # the CSV form leaves errors out
                 _preload_content=False,
                 _return_http_data_only=True,
+                _request_timeout=int(timeout_s * 1000),
             )
             decoded = _decode(answer.data)
         except (ApiException, HTTPError) as error:
