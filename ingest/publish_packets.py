@@ -109,7 +109,7 @@ class Cutter:
         self._passing: _Passing | None = None
 
     def feed(self, chunk: bytes, received_ms: int) -> Iterator[Run | OtherPacket]:
-        """Runs and other packets in the order they were sent. Raises MalformedPacket.
+        """Runs and other packets in the order they were sent; raises MalformedPacket in its place.
 
         Read the iterator to its end: what an unfinished one leaves behind is lost.
         """
@@ -132,7 +132,14 @@ class Cutter:
                 self._passing = None
                 yield run
             run = Run()
-            start, at = at, self._cut(data, at, run, received_ms)
+            start = at
+            try:
+                at = self._cut(data, at, run, received_ms)
+            except MalformedPacket:
+                if run.messages:  # whole ones before it, which would be lost at every reconnect
+                    run.size_bytes += sum(len(raw.topic) + len(raw.payload) for raw in run.messages)
+                    yield run
+                raise
             if run.messages:
                 run.size_bytes += at - start
                 yield run
@@ -196,13 +203,14 @@ class Cutter:
                 raise MalformedPacket("a PUBLISH ends inside its topic")
             topic = data[body + 2 : topic_end]
             start = topic_end
+            mid_at = 0
             if command & 0x06:
                 if command & 0x04:
                     raise MalformedPacket("a PUBLISH of QoS 2 or 3: we subscribed with 1")
+                mid_at = topic_end
                 start += 2
                 if start > stop:
                     raise MalformedPacket("a PUBLISH ends inside its packet id")
-                put_mid(data[topic_end:start])
             if mqtt5:
                 if start >= stop:
                     raise MalformedPacket("a PUBLISH without properties")
@@ -228,15 +236,16 @@ class Cutter:
             if topic.startswith(_PROBE_PREFIX):
                 run.probes.append(len(messages))
             put(raw)
+            if mid_at:
+                put_mid(data[mid_at : mid_at + 2])
             room -= 1
             at = stop
         return at
 
     def _begin_passing(self, data: bytes, at: int, body: int, stop: int) -> int:
-        """Starts to let a PUBLISH beyond MAX_PACKET_BYTES pass; returns where its payload starts.
+        """Starts to let a PUBLISH beyond MAX_PACKET_BYTES pass; returns where that begins.
 
-        Properties that have not all arrived count as payload: refusing the packet would only make
-        the broker send it again for ever.
+        Topic, packet id and the length of the properties are all there: _HEADER_BYTES.
         """
         topic_end = start = body + 2 + (data[body] << 8 | data[body + 1])
         mid = None
@@ -245,39 +254,50 @@ class Cutter:
         if data[at] & 0x02:
             start += 2
             mid = data[topic_end:start]
+        properties_bytes = 0
         if self._mqtt5:
-            after, properties_bytes = _varint(data, start, stop)
-            if after + properties_bytes <= len(data):
-                start = after + properties_bytes
+            start, properties_bytes = _varint(data, start, stop)
+            if start + properties_bytes > stop:
+                raise MalformedPacket("a PUBLISH ends inside its properties")
         flags = _FLAGS[data[at] & 15]
-        self._passing = _Passing(data[body + 2 : topic_end], mid, flags, stop - start)
+        size_bytes = stop - start - properties_bytes
+        topic = data[body + 2 : topic_end]
+        self._passing = _Passing(topic, mid, flags, properties_bytes, size_bytes)
         return start
 
 
 class _Passing:
-    """A PUBLISH that is too large to hold: hashed as it goes by."""
+    """A PUBLISH that is too large to hold: its properties skipped, its payload hashed on its way.
 
-    def __init__(self, topic: bytes, mid: bytes | None, flags: int, size_bytes: int) -> None:
+    Both may come in any number of pieces.
+    """
+
+    def __init__(
+        self, topic: bytes, mid: bytes | None, flags: int, properties_bytes: int, size_bytes: int
+    ) -> None:
         self.mid = mid
         self._topic = topic
         self._flags = flags
         self._size_bytes = size_bytes
         self._head = b""
         self._hash = hashlib.sha256()
+        self._skip_bytes = properties_bytes
         self._left_bytes = size_bytes
 
     @property
     def is_over(self) -> bool:
-        return self._left_bytes == 0
+        return self._left_bytes == 0 and self._skip_bytes == 0
 
     def feed(self, piece: memoryview) -> int:
         """Takes what belongs to it; returns how many bytes that were."""
-        piece = piece[: self._left_bytes]
+        skipped = min(self._skip_bytes, len(piece))
+        self._skip_bytes -= skipped
+        payload = piece[skipped : skipped + self._left_bytes]
         if len(self._head) < OVERSIZE_HEAD_BYTES:
-            self._head += bytes(piece[: OVERSIZE_HEAD_BYTES - len(self._head)])
-        self._hash.update(piece)
-        self._left_bytes -= len(piece)
-        return len(piece)
+            self._head += bytes(payload[: OVERSIZE_HEAD_BYTES - len(self._head)])
+        self._hash.update(payload)
+        self._left_bytes -= len(payload)
+        return skipped + len(payload)
 
     def finish(self, received_ms: int, origin: Origin) -> Raw:
         try:
