@@ -31,8 +31,16 @@ from api import (
 )
 from api.metrics import Measured, Metrics
 from api.overview import OverviewCopy
-from api.parts import Dependencies, Parts, RegistryCopy
+from api.parts import (
+    SERIES_AT_ONCE,
+    SERIES_WAIT_S,
+    SERIES_WAITING,
+    Dependencies,
+    Parts,
+    RegistryCopy,
+)
 from api.protection import Protected
+from api.turns import Turns
 from devices.telemetry import TelemetryError
 
 __all__ = ["Dependencies", "create_app"]
@@ -84,7 +92,12 @@ def create_app(deps: Dependencies) -> FastAPI:
         redoc_url=None,
         lifespan=lifespan,
     )
-    app.state.parts = Parts(deps, registry, metrics)
+    app.state.parts = Parts(
+        deps,
+        registry,
+        metrics,
+        Turns("the telemetry store", SERIES_AT_ONCE, SERIES_WAITING, SERIES_WAIT_S),
+    )
     app.state.overview = OverviewCopy(deps, registry)
     app.state.stream = news
     for router in ROUTERS:

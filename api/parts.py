@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine
 from starlette.requests import HTTPConnection
 
 from api.metrics import Metrics
+from api.turns import Turns
 from devices.journal import Head, Record
 from devices.store.compounds import Directory, read_directory
 from devices.store.overview import Fixture, read_fixtures
@@ -20,6 +21,9 @@ from devices.telemetry import TelemetryReader
 Clock = Callable[[], int]  # UTC epoch ms
 
 LOOK_AGAIN_S = 1.0  # how long a copy of prepared rows may be used
+# A telemetry store that hangs holds a read for 3 s, so at most 12 of the 40 threads on which
+# the routes run; the store has a limit of its own for what it serves at once.
+SERIES_AT_ONCE, SERIES_WAITING, SERIES_WAIT_S = 4, 8, 1.0
 
 
 class JournalAway(Exception):
@@ -113,6 +117,7 @@ class Parts:
     deps: Dependencies
     registry: RegistryCopy
     metrics: Metrics
+    series_turns: Turns
 
     def now_ms(self) -> int:
         return self.deps.clock()

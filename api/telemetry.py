@@ -9,12 +9,12 @@ from api import shapes
 from api.errors import BadParameter, NotFound
 from api.identity import Reader
 from api.instants import DAY_MS, parse_range, print_instant, zone_of
-from api.paging import PageOf
+from api.paging import Page, PageOf
 from api.parts import PartsOf
 from devices.kinds import KINDS
 from devices.store.database import reading
 from devices.store.devices import find_device
-from devices.telemetry import Bucket, Sample, SeriesQuery
+from devices.telemetry import Bucket, Sample, SeriesQuery, TelemetryReader
 
 router = APIRouter(prefix="/v1", tags=["telemetry"], responses=shapes.PROBLEMS)
 
@@ -23,6 +23,20 @@ _EVERY = re.compile(r"([1-9]\d{0,4})(s|m|h)", re.ASCII)
 _UNIT_S = {"s": 1, "m": 60, "h": 3600}
 _MOST_EVERY_S = 24 * 3600
 
+Quantity = Annotated[str, Query(description="What it measures, like `power_w`.")]
+From = Annotated[
+    str | None,
+    Query(
+        alias="from",
+        description="RFC 3339; without zone the compound's time. Else 24 h before `to`.",
+    ),
+]
+To = Annotated[str | None, Query(alias="to", description="Now unless given.")]
+Every = Annotated[
+    str | None,
+    Query(description="Width of a bucket, 1s to 24h, like 5m; buckets begin at whole UTC ones."),
+]
+
 
 @router.get("/devices/{device}/telemetry")
 def get_series(
@@ -30,21 +44,10 @@ def get_series(
     who: Reader,
     page: PageOf,
     device: str,
-    quantity: Annotated[str, Query(description="What it measures, like `power_w`.")],
-    start: Annotated[
-        str | None,
-        Query(
-            alias="from",
-            description="RFC 3339; without zone the compound's time. Else 24 h before `to`.",
-        ),
-    ] = None,
-    end: Annotated[str | None, Query(alias="to", description="Now unless given.")] = None,
-    every: Annotated[
-        str | None,
-        Query(
-            description="Width of a bucket, 1s to 24h, like 5m; buckets begin at whole UTC ones."
-        ),
-    ] = None,
+    quantity: Quantity,
+    start: From = None,
+    end: To = None,
+    every: Every = None,
 ) -> shapes.Telemetry:
     """One quantity of one device over [from, to), oldest first."""
     with reading(parts.deps.engine) as connection:
@@ -67,19 +70,9 @@ def get_series(
     if page.position:
         from_ms = max(from_ms, page.position[0])
     query = SeriesQuery(found.kind, found.id, quantity, from_ms, to_ms, page.limit + 1)
-    points: list[shapes.Sample] | list[shapes.Aggregate]
-    if every is None:
-        samples, cursor = page.split(
-            parts.deps.telemetry.samples(query), lambda sample: [sample.at_ms + 1]
-        )
-        points = [_sample(sample) for sample in samples]
-    else:
-        every_s = _seconds(every)
-        buckets, cursor = page.split(
-            parts.deps.telemetry.buckets(query, every_s),
-            lambda bucket: [bucket.at_ms + every_s * 1000],
-        )
-        points = [_aggregate(bucket) for bucket in buckets]
+    every_s = None if every is None else _seconds(every)
+    with parts.series_turns.turn():
+        points, cursor = _read(parts.deps.telemetry, page, query, every_s)
     return shapes.Telemetry(
         device=found.id,
         quantity=quantity,
@@ -88,6 +81,19 @@ def get_series(
         points=points,
         next_cursor=cursor,
     )
+
+
+def _read(
+    store: TelemetryReader, page: Page, query: SeriesQuery, every_s: int | None
+) -> tuple[list[shapes.Sample] | list[shapes.Aggregate], str | None]:
+    """The points of this page, and the cursor of the next."""
+    if every_s is None:
+        samples, cursor = page.split(store.samples(query), lambda sample: [sample.at_ms + 1])
+        return [_sample(sample) for sample in samples], cursor
+    buckets, cursor = page.split(
+        store.buckets(query, every_s), lambda bucket: [bucket.at_ms + every_s * 1000]
+    )
+    return [_aggregate(bucket) for bucket in buckets], cursor
 
 
 def _seconds(every: str) -> int:

@@ -2,15 +2,12 @@
 
 import asyncio
 import json
-import socket
-import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 
 import httpx2
 import pytest
-import uvicorn
 from fastapi.sse import ServerSentEvent
 from structlog.testing import capture_logs
 
@@ -32,6 +29,7 @@ from tests.api.cast import (
     a_judge,
     a_state,
 )
+from tests.api.served import served
 
 WAIT_S = 10
 
@@ -215,25 +213,6 @@ def test_who_listens_is_counted_and_forgotten(cast: Cast) -> None:
 # Over a real socket
 
 
-@contextmanager
-def served(cast: Cast) -> Iterator[str]:
-    """The application on a free port of this machine."""
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(
-        uvicorn.Config(cast.app, log_config=None, timeout_graceful_shutdown=1, lifespan="on")
-    )
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join(WAIT_S)
-        listener.close()
-        assert not thread.is_alive()
-
-
 class Console:
     """Listens as a browser does."""
 
@@ -269,7 +248,7 @@ def connected(cast: Cast, at: str, name: str, **headers: str) -> Iterator[Consol
 
 
 def test_what_happens_to_faults_and_devices_reaches_a_console(cast: Cast) -> None:
-    with served(cast) as at, connected(cast, at, "operator") as console:
+    with served(cast.app) as at, connected(cast, at, "operator") as console:
         assert console.next() == ("ready", {})
         first_look(cast)
         with cast.write() as connection:
@@ -319,7 +298,7 @@ def first_look(cast: Cast) -> None:
 def test_a_person_s_action_is_news_too(cast: Cast) -> None:
     with cast.write() as connection:
         a_fault(connection, "f")
-    with served(cast) as at, connected(cast, at, "yaxin") as console:
+    with served(cast.app) as at, connected(cast, at, "yaxin") as console:
         console.next()
         first_look(cast)
         cast.client("operator").post("/v1/faults/f/acknowledge", json={"note": "on my way"})
@@ -333,7 +312,7 @@ def test_a_person_s_action_is_news_too(cast: Cast) -> None:
 
 
 def test_a_console_that_was_away_hears_what_it_missed(cast: Cast) -> None:
-    with served(cast) as at:
+    with served(cast.app) as at:
         with connected(cast, at, "operator") as console:
             console.next()
             last_id = console.last_id
@@ -346,7 +325,7 @@ def test_a_console_that_was_away_hears_what_it_missed(cast: Cast) -> None:
 
 
 def test_a_stranger_hears_nothing_of_it(cast: Cast) -> None:
-    with served(cast) as at, connected(cast, at, "kangqiao") as console:
+    with served(cast.app) as at, connected(cast, at, "kangqiao") as console:
         console.next()
         first_look(cast)
         with cast.write() as connection:
@@ -357,7 +336,7 @@ def test_a_stranger_hears_nothing_of_it(cast: Cast) -> None:
 
 
 def test_when_the_judge_stands_still_every_console_is_told(cast: Cast) -> None:
-    with served(cast) as at, connected(cast, at, "yaxin") as console:
+    with served(cast.app) as at, connected(cast, at, "yaxin") as console:
         console.next()
         first_look(cast)
         with cast.write() as connection:
@@ -369,7 +348,7 @@ def test_when_the_judge_stands_still_every_console_is_told(cast: Cast) -> None:
 
 
 def test_a_back_filled_history_is_no_news(cast: Cast) -> None:
-    with served(cast) as at, connected(cast, at, "operator") as console:
+    with served(cast.app) as at, connected(cast, at, "operator") as console:
         console.next()
         first_look(cast)
         with cast.write() as connection:
@@ -381,7 +360,7 @@ def test_a_back_filled_history_is_no_news(cast: Cast) -> None:
 
 def test_a_console_that_leaves_while_news_come_leaves_no_trace(cast: Cast) -> None:
     stream: Stream = cast.app.state.stream
-    with served(cast) as at, capture_logs() as logs:
+    with served(cast.app) as at, capture_logs() as logs:
         with connected(cast, at, "operator") as console:
             console.next()
             first_look(cast)
@@ -397,7 +376,7 @@ def test_a_console_that_leaves_while_news_come_leaves_no_trace(cast: Cast) -> No
 
 
 def test_a_listener_whose_token_is_revoked_is_cut_off(cast: Cast) -> None:
-    with served(cast) as at, connected(cast, at, "kangqiao") as console:
+    with served(cast.app) as at, connected(cast, at, "kangqiao") as console:
         console.next()
         with cast.write() as connection:
             who = tokens.identify(connection, cast.tokens["kangqiao"], NOW_MS)

@@ -74,8 +74,8 @@ _decode = msgspec.json.Decoder(_Answer).decode
 class InfluxTelemetry:
     """Points in one bucket of an InfluxDB. Any thread may call; nothing is retried in here.
 
-    timeout_s: for each request; read_timeout_s: for a series, where it is less. type_of: the declared type of a measurement's field, because
-    InfluxDB gives 5.0 and 5 back as the same number.
+    timeout_s: for each request; read_timeout_s: for a series, where it is less. type_of: the
+    declared type of a measurement's field, because InfluxDB gives 5.0 and 5 back as the same number.
     """
 
     def __init__(
@@ -85,8 +85,8 @@ class InfluxTelemetry:
         org: str,
         bucket: str,
         timeout_s: float = 10.0,
-        read_timeout_s: float = READ_TIMEOUT_S,
         type_of: Callable[[str, str], Type | None] = declared_type,
+        read_timeout_s: float = READ_TIMEOUT_S,
     ) -> None:
         self._where = f"InfluxDB at {url}, bucket {bucket}"
         self._org = org
@@ -188,9 +188,7 @@ class InfluxTelemetry:
             self._read_timeout_s,
         )
 
-    def _query(
-        self, statement: str, values: dict[str, str], timeout_s: float
-    ) -> list[list[Any]]:
+    def _query(self, statement: str, values: dict[str, str], timeout_s: float) -> list[list[Any]]:
         """Rows of the one series that a statement of ours gives."""
         try:
             answer = self._client.api_client.call_api(  # type: ignore[no-untyped-call]

@@ -1,6 +1,7 @@
 """What an answer of InfluxDB means to a caller, on the fake server; what the real one answers."""
 
 import socket
+import time
 import uuid
 
 import pytest
@@ -114,6 +115,19 @@ class TestAnswersToAWrite:
         store.write(POINTS)
         store.close()
         assert fake_server.count_points() == 3
+
+    def test_a_read_has_less_time_than_a_write_and_not_more(
+        self, fake_server: FakeInfluxDB
+    ) -> None:
+        patient = InfluxTelemetry(fake_server.url, TOKEN, ORG, BUCKET, 20.0, read_timeout_s=0.2)
+        hasty = InfluxTelemetry(fake_server.url, TOKEN, ORG, BUCKET, 0.2, read_timeout_s=20.0)
+        for store in (patient, hasty):
+            fake_server.troubles.append(Trouble(hang=True))
+            begun_s = time.monotonic()
+            with pytest.raises(TelemetryAway):
+                store.samples(QUERY)
+            assert time.monotonic() - begun_s < 10
+            store.close()
 
     def test_a_write_whose_reply_was_lost_can_be_sent_again_and_adds_nothing(
         self, on_fake_influxdb: InfluxTelemetry, fake_server: FakeInfluxDB
