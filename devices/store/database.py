@@ -19,6 +19,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -32,6 +33,7 @@ MIGRATION_WAIT_S = 600  # a starter waits so long for another one that migrates
 _POOL = {"pool_size": 5, "max_overflow": 10, "pool_timeout": 10}
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK = 0x636F7572  # "cour"; PostgreSQL's advisory locks are numbers
+_DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _SQLITE = "courtyard_sqlite"  # execution option: the _Begin of the next transaction
 
 
@@ -53,6 +55,10 @@ class DatabaseBehind(DatabaseUnusable):
 
 class DatabaseAhead(DatabaseUnusable):
     """A newer version of courtyard has migrated this database."""
+
+
+class DatabaseDamaged(DatabaseUnusable):
+    """The file is not what SQLite wrote there: a bad disk, or somebody wrote into it."""
 
 
 def open_database(url: str) -> Engine:
@@ -137,14 +143,19 @@ def upgrade(engine: Engine) -> None:
             if engine.dialect.name == "postgresql":
                 connection.execute(text(f"SET LOCAL statement_timeout = '{MIGRATION_WAIT_S}s'"))
                 connection.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})"))
-            config = _config()
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            migrate(connection)
             if engine.dialect.name == "sqlite":
                 broken = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
                 if broken is not None:
                     raise DatabaseUnusable(f"migration left {broken[0]} without its {broken[2]}")
             failpoint("O3")
+
+
+def migrate(connection: Connection) -> None:
+    """Run the missing migrations in the transaction of the caller, who is alone here."""
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
 
 
 def check(engine: Engine) -> None:
@@ -155,6 +166,38 @@ def check(engine: Engine) -> None:
             f"{_shown(engine)} is {'empty' if standing is None else f'at revision {standing}'}, "
             f"and this version needs {_head()}: run `courtyard db upgrade`"
         )
+
+
+def look_for_damage(engine: Engine, limit_s: float) -> bool:
+    """Read the pages of an embedded database for `limit_s` at most; whether that was all of them.
+
+    A table at a time, so that a writer does not wait for all. Raises DatabaseDamaged. PostgreSQL
+    checks its pages itself.
+    """
+    if engine.dialect.name != "sqlite":
+        return True
+    deadline = time.monotonic() + limit_s
+    with engine.connect() as connection:
+        db = connection.connection.driver_connection
+        assert db is not None
+        names = [
+            name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        ]
+        db.set_progress_handler(lambda: int(time.monotonic() > deadline), 10_000)
+        try:
+            for name in names:
+                (verdict,) = db.execute(f"PRAGMA quick_check('{name}')").fetchone()
+                if verdict != "ok":
+                    raise DatabaseDamaged(_damaged(engine, verdict))
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
+                return False
+            if error.sqlite_errorcode & 0xFF in _DAMAGE:
+                raise DatabaseDamaged(_damaged(engine, str(error))) from error
+            raise
+        finally:
+            db.set_progress_handler(None, 0)
+    return True
 
 
 def wal_is_safe(version: tuple[int, int, int]) -> bool:
@@ -175,7 +218,23 @@ def _open_sqlite(url: URL) -> Engine:
     engine = create_engine(url, **_POOL, **_JSON, connect_args={"timeout": WAIT_S})
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
+    event.listen(engine, "handle_error", _name_damage)
     return engine
+
+
+def _name_damage(context: ExceptionContext) -> None:
+    """Whoever meets a bad page, and wherever: it is no outage, and waiting does not help."""
+    error = context.original_exception
+    if isinstance(error, sqlite3.Error) and error.sqlite_errorcode & 0xFF in _DAMAGE:
+        engine = context.engine
+        raise DatabaseDamaged(_damaged(engine, str(error))) from error
+
+
+def _damaged(engine: Engine | None, what: str) -> str:
+    return (
+        f"{'the database' if engine is None else _shown(engine)} is damaged ({what}): stop"
+        " courtyard, keep the file, and restore a backup (`courtyard restore`; docs/operations.md)"
+    )
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
