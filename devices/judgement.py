@@ -9,6 +9,8 @@ from devices.messages import Reason
 from devices.sessions import Session
 from devices.usage import Figures
 
+LIVE = "live"  # the stream of what the broker delivers; others are back-filled histories
+
 # compound, hour (UTC epoch ms), outcome or mark, reason or ""
 AccountKey = tuple[str, int, str, str]
 

@@ -23,7 +23,7 @@ from sqlalchemy import (
     text,
 )
 
-LIVE = "live"
+from devices.judgement import LIVE as LIVE
 
 metadata = MetaData(
     naming_convention={

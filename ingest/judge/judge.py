@@ -9,7 +9,7 @@ import msgspec
 from devices import faults, journal
 from devices.faults import Fault, State
 from devices.journal import RETAINED, Raw, Record
-from devices.judgement import DeviceRow, Effects, HourRow, Move, Saved
+from devices.judgement import LIVE, DeviceRow, Effects, HourRow, Move, Saved
 from devices.liveness import silence_limit_s
 from devices.messages import Decoded, Event, Item, Reading, Reason, Rejected, Value
 from devices.registry import Registry
@@ -19,6 +19,7 @@ from ingest.judge.identity import Identities, Sight, event_key, session_end_key
 from ingest.judge.ledger import Ledger
 from ingest.judge.memory import DeviceMemory, Presence, Why, pack, pack_latest, unpack
 from ingest.judge.plan import KindPlan
+from ingest.judge.platform import PlatformWatch
 from ingest.judge.presence import RollCall
 from ingest.judge.signs import FaultFinder
 from ingest.judge.timing import Gap, Hearing, event_time
@@ -85,6 +86,8 @@ class Judge:
         self._values = ValueJudge(self.memories, self._finder, self._use, self._touch)
         self._identities = Identities(self._gathering, seen_before)
         self._ledger = Ledger(self._gathering)
+        # A back-filled history has no troubles of ours: nobody received it.
+        self._platform = PlatformWatch(stream, self._platform_moved) if stream == LIVE else None
 
     # What was there before
 
@@ -101,6 +104,8 @@ class Judge:
             self._probed = state.get("probed", False)
             self._ticks = state.get("ticks", 0)
             self._newest_ms = state.get("newest_ms", 0)
+            if self._platform is not None:
+                self._platform.load(saved.faults, state.get("platform"))
             self.effects.position, self.effects.jseq = cursor.position, cursor.jseq
         for row in saved.devices:
             device = self.registry.devices.get(row.device)
@@ -137,6 +142,8 @@ class Judge:
         memory = self.memories.get(fault.device or "")
         if memory is not None:
             self._finder.person_moved(memory, fault, now_ms)
+        elif fault.device is None and self._platform is not None:
+            self._platform.person_moved(fault)
 
     def _take_registry(self, registry: Registry, now_ms: int) -> None:
         self.registry = registry
@@ -190,6 +197,7 @@ class Judge:
                 "probed": self._probed,
                 "ticks": self._ticks,
                 "newest_ms": self._newest_ms,
+                "platform": None if self._platform is None else self._platform.kept,
             }
         )
         for memory in self._touched:
@@ -226,19 +234,30 @@ class Judge:
                 self._touch(memory)
 
     def _control(self, kind: str, control: Mapping[str, int | bool | str]) -> None:
+        gap: Gap | None = None
         if kind == journal.PROBE:
             self._probed = True
-            self._heard_until(int(control["sent_ms"]))
+            # sent before the clock was set back, it came before it was sent
+            gap = self._heard_until(min(int(control["sent_ms"]), int(control["at_ms"])))
         elif kind == journal.TICK and not self._probed:
             # The broker may forbid our probe. Then the newest message is the best we know.
             self._ticks += 1
             if self._ticks >= TICKS_WITHOUT_PROBE and self._newest_ms:
                 self._heard_until(self._newest_ms)
+        elif kind == journal.CLOCK and int(control["step_s"]) < 0:
+            # Else everybody seen by the clock as it is now would look silent for the whole step.
+            self._newest_ms = min(self._newest_ms, int(control["at_ms"]))
+            self._roll.clock_went_back(int(control["at_ms"]))
+        if self._platform is not None:
+            self._platform.control(kind, control, gap)
 
-    def _heard_until(self, watermark_ms: int) -> None:
-        """Everything sent before has been judged: timers run, silence is silence."""
+    def _heard_until(self, watermark_ms: int) -> Gap | None:
+        """Everything sent before has been judged: timers run, silence is silence.
+
+        Gives the time before it in which we could not hear, if there was one.
+        """
         before_ms = self.hearing.watermark_ms
-        self.hearing.heard(watermark_ms)
+        gap = self.hearing.heard(watermark_ms)
         watermark_ms = self.hearing.watermark_ms or watermark_ms
         self._finder.tick(watermark_ms)
         self._roll.heard_until(watermark_ms)
@@ -247,6 +266,7 @@ class Judge:
                 if memory.device.kind == "lamp" and memory.state is Presence.OFFLINE:
                     self._use.silent(memory, watermark_ms)
                     self._touch(memory)
+        return gap
 
     def _messages(self, record: Record, decoded: Sequence[Decoded | Reading]) -> None:
         """Judge a batch. The usual message is judged here, all others by `_message`.
@@ -301,6 +321,8 @@ class Judge:
             self._message(jseq, raw, said.unfold())
         if record.messages:
             self._newest_ms = max(self._newest_ms, record.messages[-1].received_ms)
+            if self._platform is not None:
+                self._platform.messages_came()
         for (origin, hour_ms), count in stored.items():
             self._ledger.stored(origin, hour_ms, count)
 
@@ -513,6 +535,9 @@ class Judge:
     def _fault_moved(self, memory: DeviceMemory, move: Move) -> None:
         self.effects.moves.append(move)
         self._touch(memory)
+
+    def _platform_moved(self, move: Move) -> None:
+        self.effects.moves.append(move)
 
     def _save_use(self, memory: DeviceMemory, effects: Effects) -> None:
         """Hand over the hours of a device when something happened, or once a minute."""

@@ -112,6 +112,17 @@ class RollCall:
             else:
                 self._goes(memory, watermark_ms)
 
+    def clock_went_back(self, now_ms: int) -> None:
+        """The host's clock was set back: nobody was seen later than now, and all wait anew."""
+        self._hearing.clock_went_back(now_ms)
+        self._deadlines = []
+        for memory in self._memories.values():
+            if memory.last_seen_ms is not None and memory.last_seen_ms > now_ms:
+                memory.last_seen_ms = now_ms
+                self._touch(memory)
+            if memory.in_service:
+                self._expect(memory)
+
     def _expect(self, memory: DeviceMemory) -> None:
         if memory.plan.silent is not None and memory.state is Presence.ONLINE:
             limit_ms = silence_limit_s(memory.device) * 1000

@@ -53,6 +53,14 @@ class Hearing:
             self.gaps[:2] = [Gap(first.from_ms, second.to_ms)]
         return gap
 
+    def clock_went_back(self, now_ms: int) -> None:
+        """The host's clock was set back to `now_ms`: nothing was heard later than that."""
+        if self.watermark_ms is not None:
+            self.watermark_ms = min(self.watermark_ms, now_ms)
+        self.gaps[:] = [
+            Gap(gap.from_ms, min(gap.to_ms, now_ms)) for gap in self.gaps if gap.from_ms < now_ms
+        ]
+
     def grace_ms(self, since_ms: int, interval_s: int) -> int:
         """By how much a deadline that counts from `since_ms` moves for what we could not hear."""
         if not self.gaps or self.gaps[-1].to_ms <= since_ms:
