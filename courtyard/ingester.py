@@ -44,8 +44,14 @@ from devices.kinds import KINDS
 from devices.registry import Registry
 from devices.store import cursors
 from devices.store.cursors import ForwardCursor
-from devices.store.database import DatabaseAway, answering, reading
-from devices.store.journal import JournalError, JournalWriter
+from devices.store.database import (
+    DatabaseAway,
+    DatabaseUnusable,
+    answering,
+    look_for_damage,
+    reading,
+)
+from devices.store.journal import JournalDamaged, JournalError, JournalWriter
 from devices.store.judgements import CursorMoved
 from devices.store.registry import load, newest_revision
 from devices.store.schema import LIVE
@@ -62,6 +68,7 @@ RECEIVE_STOP_S = 5.0
 FOLLOWERS_STOP_S = 4.0
 REGISTRY_EVERY_S = 2.0
 TRIM_EVERY_S = 60.0
+LOOK_S = 2.0  # for bad pages of the database, at the start; who reads them later says so then
 LISTEN_EVERY_S = 0.1  # to a journal that another process writes
 
 log = structlog.get_logger()
@@ -93,7 +100,7 @@ class _Workers:
         def run() -> None:
             try:
                 work()
-            except CursorMoved as error:
+            except (CursorMoved, DatabaseUnusable, JournalDamaged) as error:
                 log.error("part_stops", name=name, reason=str(error))  # noqa: TRY400 - it says all
                 self.failed()
             except Exception as error:
@@ -149,6 +156,7 @@ class Ingester:
             if engine is None:
                 engine = until_there(lambda: open_operational(settings), stop, "database_away")
             stack.callback(engine.dispose)
+            look_for_damage(engine, LOOK_S)
             followers_stop = threading.Event()
             workers = _Workers(followers_stop, self._fail)
             self._start_followers(engine, workers, stack)

@@ -24,7 +24,7 @@ from devices.messages import Decoded, Reading
 from devices.registry import Registry
 from devices.store.database import DatabaseAway
 from devices.store.failpoints import failpoint
-from devices.store.journal import JournalError
+from devices.store.journal import JournalDamaged, JournalError
 from devices.store.schema import LIVE
 from devices.sun import lighting_hours
 from ingest.decode import Decoder
@@ -116,6 +116,8 @@ class Consumer:
                 failures = 0
             except FaultMoved as error:
                 stop.wait(self._was_moved(error))
+            except JournalDamaged:
+                raise  # waiting does not mend it
             except (DatabaseAway, JournalError) as error:
                 self._drop()
                 if failures == 0:

@@ -25,7 +25,7 @@ from devices.store.accounts import Forwarded
 from devices.store.cursors import Position
 from devices.store.database import DatabaseAway
 from devices.store.failpoints import failpoint
-from devices.store.journal import JournalError
+from devices.store.journal import JournalDamaged, JournalError
 from devices.telemetry import Point, Retry, TelemetryError, TelemetryWriter, TooLarge
 from ingest.decode import Decoder
 from ingest.decoding import PATIENCE_S, Said, SharedDecodes
@@ -124,6 +124,8 @@ class Forwarder:
                     heard = self._wait(bell, heard)
                 elif written < REQUEST_POINTS:  # at the head: let some gather
                     stop.wait(self._gather_s)
+            except JournalDamaged:
+                raise  # waiting does not mend it
             except (DatabaseAway, JournalError) as error:
                 self._loaded = False
                 if failures == 0:

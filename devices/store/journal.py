@@ -15,6 +15,7 @@ import fcntl
 import os
 import secrets
 import threading
+import time
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -48,6 +49,7 @@ TRIM_RECORDS = 10_000  # deleted by one trim at most, so that acknowledgements d
 READ_BYTES = 8 << 20  # a read stops after the record that passes this
 RECEIVED_KEPT_MS = 400 * 24 * HOUR_MS  # hours older than this are kept in the totals only
 BUSY_MS = 5_000
+LOOK_S = 1.0  # for bad pages, when a writer opens the file; readers meet the rest
 
 _Control = Mapping[str, int | bool | str]
 
@@ -122,6 +124,10 @@ class JournalFull(JournalError):
     """No room on the disk. Rolled back; the same commit succeeds once there is room again."""
 
 
+class JournalDamaged(JournalError):
+    """A page of the file is not what was written there. Waiting does not mend it."""
+
+
 class JournalReplaced(JournalError):
     """Another file lies at the path than the one that was opened: close this reader, open anew."""
 
@@ -157,7 +163,7 @@ class JournalWriter:
         self._wal = path.with_name(path.name + "-wal")
         self._wal_pages = 0
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock_fd = _hold(path)
+        self._lock_fd = hold(path)
         try:
             self._db = self._open()
         except BaseException:
@@ -177,6 +183,7 @@ class JournalWriter:
             db.set_wal_hook(self._note_wal)  # instead of checkpoints inside COMMIT
             _pragma(db, f"journal_size_limit={4 * CHECKPOINT_PAGES * PAGE_BYTES}")
             self._load(db)
+            _look_for_damage(db, LOOK_S)
         except apsw.Error as error:
             db.close()
             _fail(error, f"cannot open the journal {self.path}")
@@ -577,8 +584,12 @@ def _record(row: tuple[Any, ...]) -> Record:
     return Record(record_id, kind, first_jseq, count, epoch, corrupt=True)
 
 
-def _hold(path: Path) -> int:
-    """Take the kernel's lock for `path`; it ends with the process, however that ends."""
+def hold(path: Path) -> int:
+    """Take the kernel's lock for the journal at `path`, which need not be there.
+
+    Gives the descriptor to close; the lock ends with the process, however that ends. Raises
+    JournalHeld.
+    """
     fd = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -624,6 +635,20 @@ def _is_journal(db: apsw.Connection, path: Path) -> bool:
     return True
 
 
+def _look_for_damage(db: apsw.Connection, limit_s: float) -> None:
+    """Read pages of the file for `limit_s` at most. Raises apsw.CorruptError."""
+    deadline = time.monotonic() + limit_s
+    db.set_progress_handler(lambda: time.monotonic() > deadline, 10_000)
+    try:
+        verdict = db.execute("PRAGMA quick_check(1)").get
+    except apsw.InterruptError:
+        return
+    finally:
+        db.set_progress_handler(None)
+    if verdict != "ok":
+        raise apsw.CorruptError(str(verdict))
+
+
 def _pragma(db: apsw.Connection, text: str) -> object:
     return db.execute(f"PRAGMA {text}").get
 
@@ -636,6 +661,12 @@ def _size(path: Path) -> int:
 
 
 def _fail(error: apsw.Error, what: str, system_errno: int = 0) -> NoReturn:
+    if isinstance(error, apsw.CorruptError):
+        raise JournalDamaged(
+            f"{what}: the file is damaged ({error}): stop ingest, move it and the files beside it"
+            " (-wal, -shm) away and start again with a new journal; docs/operations.md says what"
+            " is lost then"
+        ) from error
     if isinstance(error, apsw.NotADBError):
         raise JournalForeign(f"{what}: the file is no SQLite database") from error
     no_room = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

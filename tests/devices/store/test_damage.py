@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, select
 
+from devices.journal import MESSAGES, Raw
 from devices.store import schema
 from devices.store.database import (
     DatabaseDamaged,
@@ -16,6 +17,8 @@ from devices.store.database import (
     reading,
     writing,
 )
+from devices.store.journal import PAGE_BYTES as JOURNAL_PAGE_BYTES
+from devices.store.journal import Draft, JournalDamaged, JournalReader, JournalWriter
 
 PAGE_BYTES = 4096
 A_REVISION = {"at_ms": 1, "what": "registry", "subject": "", "body": {"text": "x" * 200}}
@@ -77,3 +80,34 @@ def test_looking_ends_when_its_time_is_over(tmp_path: Path, sqlite_database: Eng
     with writing(sqlite_database) as connection:  # nothing stays behind on the connection
         connection.execute(schema.revisions.insert(), A_REVISION)
     again.dispose()
+
+
+def a_journal(path: Path) -> None:
+    raw = Raw(b"courtyard/v1/a/gate/b/telemetry", b'{"values": {}}', 0, 1_795_399_200_000, "a")
+    with JournalWriter(path, lambda: 1_795_399_200_000) as writer:
+        for _ in range(40):
+            writer.commit([Draft(MESSAGES, 1, [raw] * 500)])
+
+
+def test_a_journal_with_a_bad_page_does_not_open_for_writing(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    a_journal(path)
+    damage(path, path.stat().st_size // PAGE_BYTES // 2, 8)
+    with pytest.raises(JournalDamaged, match=r"docs/operations\.md"):
+        JournalWriter(path, lambda: 0)
+    with pytest.raises(JournalDamaged):  # the lock was let go: somebody else may try
+        JournalWriter(path, lambda: 0)
+
+
+def test_whoever_reads_a_bad_page_of_a_journal_is_told_of_damage(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    a_journal(path)
+    with path.open("r+b") as file:
+        raw = file.read()
+        root = raw.index(b"CREATE TABLE records")  # the schema's page stays, the table's goes
+        assert root < 2 * PAGE_BYTES
+        for page in range(2, len(raw) // JOURNAL_PAGE_BYTES):
+            file.seek(page * JOURNAL_PAGE_BYTES)
+            file.write(b"\xff" * 64)
+    with JournalReader(path) as reader, pytest.raises(JournalDamaged):
+        reader.read(0, 1000)
