@@ -30,7 +30,11 @@ def run_live(
     *,
     with_parent: bool,
 ) -> int:
-    """Plays the district until SIGTERM, SIGINT or the end of `lasts`; gives the exit code."""
+    """Plays the district until SIGTERM, SIGINT or the end of `lasts`; gives the exit code.
+
+    A broker that is away is asked again until the end. Raises CommandError where none could be used
+    in all that time.
+    """
     stop = threading.Event()
     stop_on_signals(stop)
     if with_parent:
@@ -52,7 +56,20 @@ def run_live(
             return FAILED
     counters = live.counters
     log.info("fleet_ends", published=counters.published, acknowledged=counters.acknowledged)
-    return FAILED if crashed else DONE
+    if crashed:
+        return FAILED
+    if lasts is not None and not stop.is_set() and not counters.acknowledged:
+        raise CommandError(_silence(live, lasts))
+    return DONE
+
+
+def _silence(live: LiveFleet, lasts: timedelta) -> str:
+    """Why nothing was published in all the time there was."""
+    where = f"{live.broker.host}:{live.broker.port}"
+    return (
+        f"nothing was published in {lasts.total_seconds():g} s: no broker could be used at {where}"
+        f" ({live.error or 'it has not answered yet'}); start it, or set COURTYARD_BROKER_URL"
+    )
 
 
 def _play(live: LiveFleet, stop: threading.Event, lasts_s: float | None) -> bool:
