@@ -293,6 +293,8 @@ revisions = Table(
     Column("what", String(24), nullable=False),  # registry, fault, replay
     Column("subject", String(63), nullable=False),
     Column("body", JSON, nullable=False),
+    # the newest of one kind, asked every second: behind 100,000 others it took 12 ms without
+    Index("ix_revisions_what", "what", "id"),
 )
 
 # Identities of events, and of messages without a sequence number; kept for ten days.

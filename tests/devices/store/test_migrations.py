@@ -14,6 +14,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
 
 from devices.store import schema
@@ -162,14 +163,32 @@ def test_the_way_down_ends_in_an_empty_database(any_database: Engine) -> None:
         assert shape(connection) == {}
 
 
-def test_a_draft_of_the_first_migration_says_the_same_as_the_one_in_use(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def copied_migrations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of versions that a draft writes into."""
     copy = tmp_path / "migrations"
-    shutil.copytree(draft.MIGRATIONS, copy)
-    (used,) = (copy / "versions").glob("*.py")
-    body = used.read_text().partition("def upgrade")[2]
+    shutil.copytree(draft.MIGRATIONS, copy, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(draft, "MIGRATIONS", copy)
+    return copy / "versions"
+
+
+def test_a_draft_where_nothing_is_missing_follows_the_newest_and_does_nothing(
+    copied_migrations: Path,
+) -> None:
+    before = set(copied_migrations.glob("*.py"))
+    newest = ScriptDirectory(str(copied_migrations.parent)).get_current_head()
+    written = draft.draft("nothing at all")
+    assert set(copied_migrations.glob("*.py")) == before | {written}
+    text = written.read_text()
+    assert f"down_revision = '{newest}'" in text
+    assert "op." not in text
+
+
+def test_a_first_migration_drafted_anew_makes_everything_alone(copied_migrations: Path) -> None:
     written = draft.draft("first tables", initial=True)
-    assert list((copy / "versions").glob("*.py")) == [written]
-    assert written.read_text().partition("def upgrade")[2] == body
+    assert list(copied_migrations.glob("*.py")) == [written]
+    text = written.read_text().partition("def upgrade")[2].partition("def downgrade")[0]
+    made = re.findall(r"create_table\('(\w+)'", text)
+    assert set(made) == set(schema.metadata.tables)
+    indexes = {index.name for table in schema.metadata.tables.values() for index in table.indexes}
+    assert set(re.findall(r"create_index\('(\w+)'", text)) == indexes

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import Engine, select, text, update
+from sqlalchemy import Engine, event, select, text, update
 
 from devices.inventory import BadRegistry
 from devices.registry import Compound, Contact, Device, Firm, Name, Registry
@@ -266,6 +266,24 @@ def test_the_log_numbers_all_decisions_and_the_registry_asks_for_its_own(
         assert second > first
         assert newest_revision(connection) == first
         assert newest_revision(connection, "fault") == second
+
+
+def test_the_newest_change_of_the_registry_is_found_without_reading_what_came_after_it(
+    sqlite_database: Engine,
+) -> None:
+    asked: list[str] = []
+
+    @event.listens_for(sqlite_database, "before_cursor_execute")
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        asked.append(statement)
+
+    with reading(sqlite_database) as connection:
+        newest_revision(connection)
+        (query,) = [statement for statement in asked if "FROM revisions" in statement]
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", ("registry",)).all()
+    assert [row.detail for row in plan] == [
+        "SEARCH revisions USING COVERING INDEX ix_revisions_what (what=?)"
+    ]
 
 
 def test_numbers_of_the_log_become_visible_in_their_order(database_url: str) -> None:
