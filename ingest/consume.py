@@ -6,27 +6,32 @@
    where a commit takes long: the more there is to write, the more messages share a device's row
 4. at the borders, read what people decided meanwhile: registry, actions on faults
 5. whenever the store was away, or somebody was faster, drop everything and begin at 1
+
+A message that kills the process is given up by `ingest.blame`. A commit that the database refuses
+is made again record by record, and of the record that is refused the messages that it is refused
+for are put into quarantine; where it takes nothing at all, no message is at fault, and it waits.
 """
 
 import gc
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import structlog
 
 from devices.faults import FaultMoved
-from devices.journal import MESSAGES, Head, Record
+from devices.journal import Head, Record
 from devices.judgement import Cursor
-from devices.messages import Decoded, Reading
+from devices.messages import Decoded, Reading, Reason
 from devices.registry import Registry
-from devices.store.database import DatabaseAway
+from devices.store.database import DatabaseAway, DatabaseRefused
 from devices.store.failpoints import failpoint
 from devices.store.journal import JournalDamaged, JournalError
 from devices.store.schema import LIVE
 from devices.sun import lighting_hours
+from ingest.blame import Blame
 from ingest.decode import Decoder
 from ingest.decoding import SharedDecodes
 from ingest.judge.judge import Judge
@@ -43,7 +48,24 @@ READ_RECORDS = 16  # of at most 1,000 messages each
 REVISIONS_EVERY_S = 1.0
 FORGET_EVERY_S = 3600.0
 BACK_OFF_S = (0.1, 0.5, 2.0, 5.0)
+CRASHED = "the process died three times in a row while it decoded this message"
 MOVED_TRIES = 20  # so often in a row somebody may be faster, before it is no coincidence
+
+
+class RefusesAll(DatabaseAway):
+    """The database answers and takes nothing: a table or a right is missing. Repair it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """A commit that was refused: why, up to which record, and what was in it.
+
+    records: those in it; of more than two, two of them.
+    """
+
+    why: str
+    position: int
+    records: Sequence[Record]
 
 
 @dataclass(slots=True)
@@ -62,8 +84,9 @@ class Consumer:
     """Follows one journal for one stream.
 
     at_once: a fault that moves is committed with its record; a history, of which nobody is told, is
-    committed in larger pieces. Raises CursorMoved from `run` and `drain` when another judge works
-    on the same stream, and FaultMoved when a fault cannot be moved however often it is tried.
+    committed in larger pieces. blame: notes what is in hand, for the next start. Raises CursorMoved
+    from `run` and `drain` when another judge works on the same stream, and FaultMoved when a fault
+    cannot be moved however often it is tried.
     """
 
     def __init__(
@@ -77,6 +100,7 @@ class Consumer:
         commit_after_s: float = COMMIT_AFTER_S,
         commit_messages: int = COMMIT_MESSAGES,
         at_once: bool = True,
+        blame: Blame | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
@@ -88,6 +112,7 @@ class Consumer:
         self._due_after_s = commit_after_s
         self._commit_messages = commit_messages
         self._at_once = at_once
+        self._blame = blame if blame is not None else Blame()
         self._monotonic = monotonic
         self._judge: Judge | None = None
         self._decoder: Decoder | None = None
@@ -101,6 +126,10 @@ class Consumer:
         self._forgot_s = -FORGET_EVERY_S
         self._newest_ms = 0
         self._moved_tries = 0
+        self._taken: list[Record] = []  # at most two, of those not committed: is it one, or more?
+        self._refused: _Refused | None = None
+        self._singly_to = 0  # up to this record each one is committed by itself
+        self._unwanted: dict[int, str] = {}  # messages that the database refuses, and why
         self.progress = Progress()
 
     def run(self, source: JournalSource, bell: Bell, stop: threading.Event) -> None:
@@ -109,6 +138,7 @@ class Consumer:
         failures = 0
         while not stop.is_set():
             try:
+                self._mend()
                 if self._judge is None:
                     self._load(source.head())
                 if not self._step(source):
@@ -116,24 +146,27 @@ class Consumer:
                 failures = 0
             except FaultMoved as error:
                 stop.wait(self._was_moved(error))
+            except DatabaseRefused as error:
+                self._was_refused(error)
             except JournalDamaged:
                 raise  # waiting does not mend it
             except (DatabaseAway, JournalError) as error:
                 self._drop()
                 if failures == 0:
-                    log.warning("judge_waits", stream=self._stream, error=str(error))
+                    _tell(self._stream, error)
                 stop.wait(BACK_OFF_S[min(failures, len(BACK_OFF_S) - 1)])
                 failures += 1
         if self._judge is not None and self._uncommitted_since is not None:
             try:
                 self._commit()
-            except (DatabaseAway, FaultMoved):
+            except (DatabaseAway, DatabaseRefused, FaultMoved):
                 self._drop()  # uncommitted: the next start judges it again
 
     def drain(self, source: JournalSource) -> None:
         """Judge all that `source` has and commit it. Raises DatabaseAway, JournalError."""
         while True:
             try:
+                self._mend()
                 if self._judge is None or self._journal_id != source.head().journal_id:
                     self._load(source.head())
                 while self._step(source):
@@ -142,6 +175,8 @@ class Consumer:
                     self._commit()
             except FaultMoved as error:
                 self._was_moved(error)
+            except DatabaseRefused as error:
+                self._was_refused(error)
             except BaseException:
                 self._drop()  # it may have judged half of a record
                 raise
@@ -179,6 +214,71 @@ class Consumer:
         log.warning("fault_moved_again", stream=self._stream, error=str(error))
         return BACK_OFF_S[min(self._moved_tries, len(BACK_OFF_S)) - 1]
 
+    # What the database refuses
+
+    def _was_refused(self, error: DatabaseRefused) -> None:
+        """Drop everything, and note what was tried: `_mend` sees to it at the next turn."""
+        self._refused = _Refused(str(error), self._position, list(self._taken))
+        log.warning("commit_refused", stream=self._stream, position=self._position, why=str(error))
+        self._drop()
+
+    def _mend(self) -> None:
+        """Find a way past a commit that was refused. Raises RefusesAll while there is none."""
+        refused = self._refused
+        if refused is None:
+            return
+        if not self._store.is_sound(self._clock()):
+            raise RefusesAll(f"the database takes nothing: {refused.why}")
+        match refused.records:
+            case [record]:
+                self._sift(record)
+            case [_, _]:
+                self._singly_to = max(self._singly_to, refused.position)
+            case _:
+                self._refused = None
+                raise RefusesAll(f"what people decided is refused: {refused.why}")
+        self._refused = None
+
+    def _sift(self, record: Record) -> None:
+        """Find the messages of a record without which the database takes it.
+
+        By halves: the message that turns a beginning that it takes into one that it refuses. A
+        message that is quarantined for it changes what the rest leads to, so then all anew.
+        """
+        why = self._refusal(record, 0)
+        if why is not None:
+            raise RefusesAll(f"record {record.id} is refused for none of its messages: {why}")
+        while (why := self._refusal(record, len(record.messages))) is not None:
+            low, high = 0, len(record.messages)
+            while high - low > 1:
+                middle = (low + high) // 2
+                found = self._refusal(record, middle)
+                if found is None:
+                    low = middle
+                else:
+                    high, why = middle, found
+            jseq = record.first_jseq + high - 1
+            if jseq in self._unwanted:
+                raise RefusesAll(f"message {jseq} is refused even as a row of quarantine: {why}")
+            log.error("message_refused_by_database", jseq=jseq, record=record.id, why=why)
+            self._unwanted[jseq] = why
+        self._drop()
+
+    def _refusal(self, record: Record, count: int) -> str | None:
+        """Why the database would refuse the record with its first `count` messages; else None."""
+        self._drop()
+        if self._head is None:
+            raise RuntimeError("nothing was loaded")
+        self._load(self._head)
+        judge, decoder = self._judge, self._decoder
+        if judge is None or decoder is None:
+            raise RuntimeError("nothing was loaded")
+        beginning = replace(record, count=count, messages=record.messages[:count])
+        self._judge_record(judge, decoder, beginning, None)
+        effects = judge.take_effects()
+        effects.revision = self._revision
+        return self._store.refusal(effects, self._journal_id, self._cursor, self._clock())
+
     def _load(self, head: Head) -> None:
         """Take everything from committed rows, or go on in a new journal."""
         if self._judge is None:
@@ -198,6 +298,7 @@ class Consumer:
             if self._stream == LIVE:
                 log.error("journal_replaced", was=cursor.journal_id, now=head.journal_id)
             self._position = 0
+        self._blame.stands(self._journal_id, self._position)
         if self._judge is not None:
             self._judge.effects.position = self._position
         while self._look():
@@ -238,6 +339,8 @@ class Consumer:
 
     def _drop(self) -> None:
         self._judge = None
+        self._taken.clear()
+        self._blame.put_back()
         self._uncommitted_since = None
         if self._decodes is not None:
             self._decodes.begin("")
@@ -258,21 +361,60 @@ class Consumer:
         judge, decoder = self._judge, self._decoder
         if judge is None or decoder is None:
             raise RuntimeError("nothing was loaded")
-        decoded: Sequence[Decoded | Reading] = ()
-        if record.kind == MESSAGES:
-            read = decoder.read
-            decoded = [read(raw) for raw in record.messages]
-            if record.messages:
-                self._newest_ms = record.messages[-1].received_ms
-        if self._decodes is not None:
-            self._decodes.put(record, decoded)
-        failpoint("J7")
-        judge.judge(record, decoded)
+        if record.messages:
+            self._newest_ms = record.messages[-1].received_ms
+        if len(self._taken) < 2:
+            self._taken.append(record)
+        self._judge_record(judge, decoder, record, self._decodes)
         self._position = record.id
         self._note_work()
+        alone = self._blame.is_hasty or record.id <= self._singly_to
         has_moved = self._at_once and judge.effects.moves
-        if has_moved or judge.effects.messages >= self._commit_messages:
+        if alone or has_moved or judge.effects.messages >= self._commit_messages:
             self._commit()
+
+    def _judge_record(
+        self, judge: Judge, decoder: Decoder, record: Record, decodes: SharedDecodes | None
+    ) -> None:
+        """Decode and judge; decodes: who is told what it says."""
+        if self._blame.take(self._journal_id, record.id) and record.messages:
+            decoded = self._judge_one_by_one(judge, decoder, record)
+            if decodes is not None:
+                decodes.put(record, decoded)
+            return
+        decoded = self._decode(decoder, record)
+        if decodes is not None:
+            decodes.put(record, decoded)
+        failpoint("J7")
+        judge.judge(record, decoded)
+
+    def _judge_one_by_one(
+        self, judge: Judge, decoder: Decoder, record: Record
+    ) -> list[Decoded | Reading]:
+        """Judge each message by itself, so that the one that kills the process is known."""
+        said: list[Decoded | Reading] = []
+        for n, raw in enumerate(record.messages):
+            jseq = record.first_jseq + n
+            message = replace(record, first_jseq=jseq, count=1, messages=(raw,))
+            if self._blame.take_message(jseq):
+                decoded = self._decode(decoder, message)
+                failpoint("J7")
+            else:
+                log.error("message_given_up", jseq=jseq, record=record.id)
+                decoded = [Decoded(None, [], reason=Reason.CRASHED_DECODER, detail=CRASHED)]
+            judge.judge(message, decoded)
+            self._blame.put_message()
+            said += decoded
+        return said
+
+    def _decode(self, decoder: Decoder, record: Record) -> list[Decoded | Reading]:
+        read = decoder.read
+        decoded = [read(raw) for raw in record.messages]
+        for jseq, why in self._unwanted.items():
+            n = jseq - record.first_jseq
+            if 0 <= n < len(decoded):
+                decoded[n] = _refused(decoded[n], why)
+        return decoded
 
     def _is_due(self) -> bool:
         since = self._uncommitted_since
@@ -294,6 +436,9 @@ class Consumer:
         failpoint("J1", DatabaseAway)
         self._cursor = self._store.commit(effects, self._journal_id, self._cursor, self._clock())
         failpoint("J4", DatabaseAway)
+        self._blame.committed()
+        self._taken.clear()
+        self._unwanted = {jseq: w for jseq, w in self._unwanted.items() if jseq > effects.jseq}
         took_s = self._monotonic() - started_s
         pace_s = min(took_s / COMMIT_SHARE, COMMIT_AFTER_AT_MOST_S)
         self._due_after_s = max(self._commit_after_s, pace_s)
@@ -338,3 +483,14 @@ class Consumer:
         """There is something to commit from now on."""
         if self._uncommitted_since is None:
             self._uncommitted_since = self._monotonic()
+
+
+def _tell(stream: str, error: Exception) -> None:
+    if isinstance(error, RefusesAll):
+        log.error("database_takes_nothing", stream=stream, error=str(error))
+    else:
+        log.warning("judge_waits", stream=stream, error=str(error))
+
+
+def _refused(said: Decoded | Reading, why: str) -> Decoded:
+    return Decoded(said.device, [], reason=Reason.REFUSED_BY_DATABASE, detail=why)

@@ -21,7 +21,11 @@ class JournalSource(Protocol):
 
 
 class JudgeStore(Protocol):
-    """Where effects go, with the cursor. Raises DatabaseAway, CursorMoved, FaultMoved."""
+    """Where effects go, with the cursor. Raises DatabaseAway, CursorMoved, FaultMoved.
+
+    `commit` also raises DatabaseRefused; `refusal` tells beforehand whether it would, and why.
+    is_sound: whether the database takes anything at all.
+    """
 
     def registry(self) -> Registry: ...
 
@@ -38,6 +42,12 @@ class JudgeStore(Protocol):
     def commit(
         self, effects: Effects, journal_id: str, was: Cursor | None, now_ms: int
     ) -> Cursor: ...
+
+    def refusal(
+        self, effects: Effects, journal_id: str, was: Cursor | None, now_ms: int
+    ) -> str | None: ...
+
+    def is_sound(self, now_ms: int) -> bool: ...
 
     def forget_keys(self, now_ms: int) -> int: ...
 

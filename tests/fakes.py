@@ -15,6 +15,7 @@ from devices.judgement import AccountKey, Cursor, DeviceRow, Effects, Refused, R
 from devices.registry import Registry
 from devices.sessions import Session, SessionState
 from devices.store.cursors import Position
+from devices.store.database import DatabaseRefused
 from devices.store.judgements import CursorMoved
 from devices.telemetry import Point, TelemetryError
 from devices.usage import Figures, merge
@@ -42,7 +43,8 @@ class FakeJudgeStore:
     """A judge's store in memory.
 
     Every call first raises the next of `fails`, if any is left; None there lets one call pass.
-    fails_to_commit: raised by every commit while it is set.
+    fails_to_commit: raised by every commit while it is set. refuses: what it has against effects,
+    or None; a commit of such effects raises DatabaseRefused. takes_nothing: whatever it is.
     """
 
     def __init__(self, registry: Registry) -> None:
@@ -50,6 +52,8 @@ class FakeJudgeStore:
         self.decisions: list[Revision] = []
         self.fails: list[Exception | None] = []
         self.fails_to_commit: Exception | None = None
+        self.refuses: Callable[[Effects], str | None] = lambda _: None
+        self.takes_nothing = False
         self.when_committed: Callable[[], None] = lambda: None
         self.commits: list[Effects] = []
         self._registry = registry
@@ -94,6 +98,9 @@ class FakeJudgeStore:
             raise CursorMoved(f"not at {was}")
         if self.fails_to_commit is not None:
             raise self.fails_to_commit
+        why = "nothing is taken" if self.takes_nothing else self.refuses(effects)
+        if why is not None:
+            raise DatabaseRefused(why)
         self._move_faults(effects)  # the only part that can fail, and all of it does
         self._write(effects, journal_id)
         self.rows.cursor = Cursor(
@@ -107,6 +114,16 @@ class FakeJudgeStore:
         self.commits.append(effects)
         self.when_committed()
         return self.rows.cursor
+
+    def refusal(
+        self, effects: Effects, journal_id: str, was: Cursor | None, now_ms: int
+    ) -> str | None:
+        self._fail()
+        return "nothing is taken" if self.takes_nothing else self.refuses(effects)
+
+    def is_sound(self, now_ms: int) -> bool:
+        self._fail()
+        return not self.takes_nothing
 
     def forget_keys(self, now_ms: int) -> int:
         self._fail()
@@ -252,6 +269,24 @@ class FakeForwardStore:
 
     def registry_revision(self) -> int:
         return self.revision
+
+
+class FakeNote:
+    """A note in memory, there for the next start. Each write first raises the next of `fails`."""
+
+    def __init__(self) -> None:
+        self.data = b""
+        self.written = 0
+        self.fails: list[OSError] = []
+
+    def read(self) -> bytes:
+        return self.data
+
+    def write(self, data: bytes) -> None:
+        if self.fails:
+            raise self.fails.pop(0)
+        self.data = data
+        self.written += 1
 
 
 class FakeTime:

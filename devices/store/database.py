@@ -20,7 +20,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -94,6 +94,22 @@ def answering() -> Iterator[None]:
         yield
     except (OperationalError, InterfaceError, PoolTimeout) as error:
         raise DatabaseAway(f"the database does not answer: {error.args[0]}") from error
+
+
+class DatabaseRefused(Exception):
+    """The database answered and does not take this: a value, a row, a statement. Nothing is in."""
+
+
+@contextmanager
+def accepting() -> Iterator[None]:
+    """As `answering`; what the database or its driver does not take becomes DatabaseRefused."""
+    try:
+        with answering():
+            yield
+    except (StatementError, OverflowError, UnicodeError) as error:
+        said = getattr(error, "orig", None) or error
+        text = " ".join(str(said).split())[:300]
+        raise DatabaseRefused(f"{type(said).__name__}: {text}") from error
 
 
 @contextmanager

@@ -26,7 +26,9 @@ from sqlalchemy import (
 )
 from sqlalchemy import column as sql_column
 
+from devices.catalogue import RULES
 from devices.faults import REOPENS_WITHIN_MS, Fault, FaultMoved, State
+from devices.faults import begin as begin_fault
 from devices.judgement import (
     Cursor,
     DeviceRow,
@@ -37,10 +39,20 @@ from devices.judgement import (
     Revision,
     Saved,
 )
+from devices.messages import Outcome, Reason
 from devices.registry import Registry
+from devices.rules import Severity
 from devices.sessions import Session, SessionState
+from devices.sessions import begin as begin_session
 from devices.store import registry as registry_rows
-from devices.store.database import DatabaseAway, answering, conflict_insert, reading, writing
+from devices.store.database import (
+    DatabaseAway,
+    DatabaseRefused,
+    accepting,
+    conflict_insert,
+    reading,
+    writing,
+)
 from devices.store.failpoints import failpoint
 from devices.store.faults import fault_of
 from devices.store.schema import (
@@ -62,6 +74,7 @@ from devices.usage import Figures, merge
 
 KEYS_KEPT_MS = 10 * 86_400_000  # the late window (7 days) plus the longest journal (3 days)
 PURGED_AT_ONCE = 20_000
+_TRIAL = "trial"
 ADDED_AT_ONCE = 500  # hours; a list of values in a query has its limits
 
 _pack = msgspec.msgpack.Encoder().encode
@@ -74,14 +87,28 @@ class CursorMoved(Exception):
 
 @contextmanager
 def _reading(engine: Engine) -> Iterator[Connection]:
-    with answering(), reading(engine) as connection:
-        yield connection
+    try:
+        with accepting(), reading(engine) as connection:
+            yield connection
+    except DatabaseRefused as error:  # no message is asked about: a table or a right is missing
+        raise DatabaseAway(f"the database cannot be read: {error}") from error
 
 
 @contextmanager
 def _writing(engine: Engine) -> Iterator[Connection]:
-    with answering(), writing(engine) as connection:
+    with accepting(), writing(engine) as connection:
         yield connection
+
+
+@contextmanager
+def _trying(engine: Engine) -> Iterator[Connection]:
+    """A transaction that is rolled back, whatever it did."""
+    with accepting(), engine.connect() as connection:
+        trial = connection.begin()
+        try:
+            yield connection
+        finally:
+            trial.rollback()
 
 
 class Judgements:
@@ -208,29 +235,90 @@ class Judgements:
 
         was: the cursor that we left, None for the first commit. Raises CursorMoved, FaultMoved,
         DatabaseAway: then drop what the judge has in memory and load again (it is in or not).
+        DatabaseRefused: nothing is in, and the same again will not be either.
         """
-        cursor = Cursor(
-            journal_id,
-            effects.position,
-            effects.jseq,
-            effects.revision,
-            effects.watermark_ms,
-            effects.memory,
-        )
+        cursor = _cursor_after(effects, journal_id)
         with _writing(self._engine) as connection:
             self._move_cursor(connection, cursor, was, now_ms)
-            self._write_devices(connection, effects.devices)
-            self._write_moves(connection, effects.moves, now_ms)
-            self._write_sessions(connection, effects.sessions.values())
-            self._write_hours(connection, effects.hours)
-            self._add_to_hours(connection, effects)
-            self._write_accounts(connection, effects)
-            self._write_refused(connection, effects.refused, journal_id)
-            self._write_keys(connection, effects)
-            self._write_counts(connection, effects)
+            self._write(connection, effects, journal_id, now_ms)
             failpoint("J2", DatabaseAway)
         failpoint("J3", DatabaseAway)
         return cursor
+
+    def refusal(
+        self, effects: Effects, journal_id: str, was: Cursor | None, now_ms: int
+    ) -> str | None:
+        """What the database has against this commit, None for nothing. It is not made either way.
+
+        Raises as `commit` does, but for DatabaseRefused.
+        """
+        try:
+            with _trying(self._engine) as connection:
+                self._move_cursor(connection, _cursor_after(effects, journal_id), was, now_ms)
+                self._write(connection, effects, journal_id, now_ms)
+        except DatabaseRefused as error:
+            return str(error)
+        return None
+
+    def is_sound(self, now_ms: int) -> bool:
+        """Whether the database takes a commit that is nobody's: a harmless row for every table.
+
+        Nothing of it stays. If it is refused, so is everything, and no message is to blame.
+        """
+        try:
+            with _trying(self._engine) as connection:
+                row = {"name": _TRIAL, "journal_id": _TRIAL, "position": 0, "jseq": 0}
+                row |= {"revision": 0, "updated_at_ms": now_ms, "memory": b""}
+                connection.execute(insert(cursors).values(row))
+                self._write(connection, self._harmless(connection, now_ms), _TRIAL, now_ms)
+        except DatabaseRefused:
+            return False
+        return True
+
+    def _harmless(self, connection: Connection, now_ms: int) -> Effects:
+        effects = Effects(
+            accounts={(_TRIAL, 0, Outcome.STORED.value, ""): 0},
+            refused=[
+                Refused(0, 0, _TRIAL, None, "", Reason.NOT_JSON, "", b"", "", 0, partial=False)
+            ],
+            keys={bytes(16): 0},
+            counts={(_TRIAL, ""): (0, 0, 0, 0)},
+        )
+        self._numbers = registry_rows.device_numbers(connection)
+        device = next(iter(self._numbers), None)
+        if device is not None:
+            session = begin_session(_TRIAL, _TRIAL, device, _TRIAL, now_ms)
+            effects.devices.append(DeviceRow(device, "", None, None, None, None, b"", b""))
+            effects.sessions[session.id] = session
+            effects.late_hours[device, 0] = {}
+            fault, event = begin_fault(
+                next(iter(RULES.values())),
+                stream=self._stream,
+                subject=_TRIAL,
+                device=device,
+                compound=_TRIAL,
+                severity=Severity.P4,
+                safety=False,
+                since_ms=now_ms,
+                now_ms=now_ms,
+                evidence={},
+            )
+            effects.moves.append(Move(fault, None, event))
+        return effects
+
+    def _write(
+        self, connection: Connection, effects: Effects, journal_id: str, now_ms: int
+    ) -> None:
+        """All but the cursor."""
+        self._write_devices(connection, effects.devices)
+        self._write_moves(connection, effects.moves, now_ms)
+        self._write_sessions(connection, effects.sessions.values())
+        self._write_hours(connection, effects.hours)
+        self._add_to_hours(connection, effects)
+        self._write_accounts(connection, effects)
+        self._write_refused(connection, effects.refused, journal_id)
+        self._write_keys(connection, effects)
+        self._write_counts(connection, effects)
 
     def forget_keys(self, now_ms: int, at_once: int = PURGED_AT_ONCE) -> int:
         """Delete identities that are too old to come again; a bounded number, so call again."""
@@ -278,12 +366,15 @@ class Judgements:
                     cursors.c.name == self._cursor,
                     cursors.c.journal_id == was.journal_id,
                     cursors.c.position == was.position,
+                    cursors.c.revision == was.revision,  # of decisions alone it does not move on
                 )
                 .values(**values)
             )
             has_moved = moved.rowcount == 1
         if not has_moved:
-            place = "nowhere" if was is None else f"{was.journal_id} at {was.position}"
+            place = "nowhere"
+            if was is not None:
+                place = f"{was.journal_id} at {was.position}, revision {was.revision}"
             raise CursorMoved(
                 f"the cursor {self._cursor!r} no longer stands {place}: another judge is at work "
                 "on this database; stop one of them"
@@ -500,6 +591,17 @@ class Judgements:
         if connection.dialect.name == "postgresql":
             sql = sql.replace("?", "%s")
         connection.exec_driver_sql(sql, rows)
+
+
+def _cursor_after(effects: Effects, journal_id: str) -> Cursor:
+    return Cursor(
+        journal_id,
+        effects.position,
+        effects.jseq,
+        effects.revision,
+        effects.watermark_ms,
+        effects.memory,
+    )
 
 
 def _insert_if_new(connection: Connection, table: Table, row: dict[str, Any]) -> bool:
