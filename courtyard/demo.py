@@ -12,6 +12,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import URLError
+from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 import structlog
@@ -51,6 +52,15 @@ class Prepared:
     has_history: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where the demo is found: URLs without a path."""
+
+    console: str
+    ingest: str
+    broker: str
+
+
 def run_demo(settings: Settings, compounds: int | None) -> int:
     """Runs until Ctrl-C; gives the exit code. Raises CommandError if it cannot begin."""
     stop = threading.Event()
@@ -71,17 +81,23 @@ def run_demo(settings: Settings, compounds: int | None) -> int:
     except BrokerUnavailable as error:
         raise CommandError(str(error)) from None
     try:
+        metrics_port = _free(settings.metrics_host, settings.metrics_port)
+        places = Places(
+            console=_url("http", settings.api_host, settings.api_port),
+            ingest=_url("http", settings.metrics_host, metrics_port),
+            broker=_url("mqtt", running.host, running.port),
+        )
         environ = {
             **os.environ,
             "COURTYARD_DATA_DIR": str(settings.data_dir),
             "COURTYARD_API_PORT": str(settings.api_port),
-            "COURTYARD_METRICS_PORT": str(_free(settings.metrics_host, settings.metrics_port)),
-            "COURTYARD_BROKER_URL": f"mqtt://{running.host}:{running.port}",
+            "COURTYARD_METRICS_PORT": str(metrics_port),
+            "COURTYARD_BROKER_URL": places.broker,
         }
         supervisor = Supervisor(programs(compounds, prepared), environ, stop)
         greeter = threading.Thread(
             target=_greet,
-            args=(settings, prepared, f"{running.host}:{running.port}", stop),
+            args=(settings, prepared, places, stop),
             name="greeter",
             daemon=True,
         )
@@ -158,8 +174,9 @@ def _token(connection: Connection, file: Path, role: str, firm: str | None) -> s
 
 def _free(host: str, port: int) -> int:
     """`port` if nobody listens there, else a free one."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for wanted in (port, 0):
-        with socket.socket() as probe:
+        with socket.socket(family) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((host, wanted))
@@ -169,9 +186,13 @@ def _free(host: str, port: int) -> int:
     raise CommandError(f"COURTYARD_METRICS_HOST: cannot listen on {host}")
 
 
-def _greet(settings: Settings, prepared: Prepared, broker: str, stop: threading.Event) -> None:
+def _url(scheme: str, host: str, port: int) -> str:
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+
+def _greet(settings: Settings, prepared: Prepared, places: Places, stop: threading.Event) -> None:
     """Says what to open as soon as it can be opened."""
-    url = f"http://{settings.api_host}:{settings.api_port}"
+    url = places.console
     waited_s = 0.0
     while not _answers(f"{url}/livez"):
         if stop.wait(LOOK_EVERY_S):
@@ -180,7 +201,7 @@ def _greet(settings: Settings, prepared: Prepared, broker: str, stop: threading.
         if waited_s >= READY_WITHIN_S:
             log.error("console_does_not_answer", url=url, within_s=READY_WITHIN_S)
             return
-    typer.echo(greeting(settings, prepared, url, broker))
+    typer.echo(greeting(settings, prepared, places))
 
 
 def _answers(url: str) -> bool:
@@ -191,12 +212,12 @@ def _answers(url: str) -> bool:
         return False
 
 
-def greeting(settings: Settings, prepared: Prepared, url: str, broker: str) -> str:
+def greeting(settings: Settings, prepared: Prepared, places: Places) -> str:
     """What the demo prints once it runs."""
     registry = prepared.registry
     gate = next(device for device in registry.devices.values() if device.kind == "gate")
     topic = f"courtyard/v1/{gate.compound}/gate/{gate.id}/telemetry"
-    host, port = broker.split(":")
+    url, broker = places.console, urlsplit(places.broker)
     lines = [
         "",
         f"  Courtyard 楼院: {len(registry.compounds)} compounds, {len(registry.devices)} devices,"
@@ -204,7 +225,8 @@ def greeting(settings: Settings, prepared: Prepared, url: str, broker: str) -> s
         "",
         f"  console   {url}/",
         f"  API       {url}/docs",
-        f"  broker    mqtt://{broker}",
+        f"  broker    {places.broker}",
+        f"  metrics   {url}/metrics of the API, {places.ingest}/metrics of ingest",
         "",
         "  From this machine everything can be looked at without logging in. To act, log in at",
         f"  {url}/login with a token, or send it as `Authorization: Bearer …`:",
@@ -214,7 +236,7 @@ def greeting(settings: Settings, prepared: Prepared, url: str, broker: str) -> s
         "",
         "  Force a gate by hand, and see the fault:",
         "",
-        f"    mosquitto_pub -h {host} -p {port} -q 1 -t {topic} \\",
+        f"    mosquitto_pub -h {broker.hostname} -p {broker.port} -q 1 -t {topic} \\",
         '      -m \'{"values": {"tamper": true}}\'',
         f"    curl '{url}/v1/faults?device={gate.id}'",
         "",
