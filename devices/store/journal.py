@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NoReturn, Self
+from typing import Any, NamedTuple, NoReturn, Self
 from urllib.parse import quote
 
 import apsw
@@ -130,6 +130,17 @@ class JournalDamaged(JournalError):
 
 class JournalReplaced(JournalError):
     """Another file lies at the path than the one that was opened: close this reader, open anew."""
+
+
+class Counted(NamedTuple):
+    """What a journal received, by (origin, hour_ms); hour 0 stands for all hours.
+
+    waiting: what of it stands behind a position; None where that cannot be told by origin.
+    """
+
+    head: Head
+    received: dict[tuple[str, int], int]
+    waiting: dict[tuple[str, int], int] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,6 +333,20 @@ class JournalWriter:
                 self._checkpoint()
         return trimmed
 
+    def give_back(self) -> int:
+        """Give pages that trims freed to the disk, and the WAL's; how many bytes that was.
+
+        For a disk that runs full: trims alone keep SPARE_BYTES for reuse. A slice of the file at a
+        time, so call again while it gives any. Raises JournalError, JournalFull.
+        """
+        with self._lock:
+            before = self.size_bytes()
+            with self._transaction(f"nothing of {self.path} was given back") as db:
+                db.execute(f"PRAGMA incremental_vacuum({SHRINK_PAGES})").fetchall()
+            self._wal_pages = WAL_LIMIT_PAGES  # so that it is copied whole, and begins anew
+            self._checkpoint()
+            return max(0, before - self.size_bytes())
+
     @contextmanager
     def _transaction(self, what: str) -> Iterator[apsw.Connection]:
         """All of the block or nothing; after an error memory is taken from the rows again."""
@@ -509,6 +534,29 @@ class JournalReader:
             _add(totals, _decode_counts(counts))
         return totals
 
+    def count(self, position: int, hours: tuple[int, int] | None, most: int) -> Counted:
+        """What was received, and what of it stands behind record `position`: in one look.
+
+        hours: [from_ms, to_ms) of hours that are asked for; None for all there ever were. Of more
+        than `most` messages behind `position`, or damaged ones, it cannot be told whose they are.
+        """
+        with self._lock:
+            self._check_place()
+            db = self._db
+            try:
+                db.execute("BEGIN")
+                head = Head(*db.execute(_HEAD).get)
+                if hours is None:
+                    received = {(origin, 0): n for origin, n in _totals(db).items()}
+                else:
+                    received = _by_hour(db, *hours)
+                return Counted(head, received, _waiting(db, position, hours, most))
+            except apsw.Error as error:
+                _fail(error, f"cannot count {self.path} up to record {position}")
+            finally:
+                if db.in_transaction:
+                    db.execute("COMMIT")
+
     def size_bytes(self) -> int:
         """What the journal takes on the disk, WAL included."""
         return _size(self.path) + _size(self.path.with_name(self.path.name + "-wal"))
@@ -561,6 +609,49 @@ def _count_received(messages: Sequence[Raw], received: dict[int, Counter[str]]) 
             hour_ms = message.received_ms - message.received_ms % HOUR_MS
             received.setdefault(hour_ms, Counter())[message.origin] += 1
     return newest
+
+
+def _totals(db: apsw.Connection) -> dict[str, int]:
+    """Messages ever received, by origin."""
+    totals: dict[str, int] = {}
+    for (counts,) in db.execute(
+        "SELECT totals FROM journal UNION ALL SELECT counts FROM received"
+        " WHERE hour_ms >= (SELECT totals_before_ms FROM journal)"
+    ):
+        _add(totals, _decode_counts(counts))
+    return totals
+
+
+def _by_hour(db: apsw.Connection, from_ms: int, to_ms: int) -> dict[tuple[str, int], int]:
+    return {
+        (origin, hour_ms): count
+        for hour_ms, counts in db.execute(
+            "SELECT hour_ms, counts FROM received WHERE hour_ms >= ? AND hour_ms < ?",
+            (from_ms, to_ms),
+        )
+        for origin, count in _decode_counts(counts).items()
+    }
+
+
+def _waiting(
+    db: apsw.Connection, position: int, hours: tuple[int, int] | None, most: int
+) -> dict[tuple[str, int], int] | None:
+    """Messages in records behind `position`; None for more than `most` of them, or damaged ones."""
+    waiting: Counter[tuple[str, int]] = Counter()
+    seen = 0
+    for row in db.execute(f"{_SELECT} WHERE id > ? AND count > 0 ORDER BY id", (position,)):
+        seen += row[3]
+        if seen > most:
+            return None
+        record = _record(row)
+        if record.corrupt:
+            return None
+        for message in record.messages:
+            if hours is None:
+                waiting[message.origin, 0] += 1
+            elif hours[0] <= message.received_ms < hours[1]:
+                waiting[message.origin, message.received_ms - message.received_ms % HOUR_MS] += 1
+    return dict(waiting)
 
 
 def _add(totals: dict[str, int], counts: Mapping[str, int]) -> None:

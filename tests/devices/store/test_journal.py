@@ -385,6 +385,29 @@ class TestCounting:
         writer.commit([a_batch(4, at_ms=later), a_batch(5)])  # and a clock that is a year behind
         assert reader.received_total() == {"yaxin": 5}
 
+    def test_what_stands_behind_a_position_is_counted_in_the_same_look(
+        self, writer: JournalWriter, reader: JournalReader
+    ) -> None:
+        (first,) = writer.commit([a_batch(1, 2)])
+        writer.commit([a_tick(), a_batch(3, origin="kangqiao"), a_batch(4, at_ms=NOON + HOUR_MS)])
+        counted = reader.count(first, None, 10)
+        assert counted.head == reader.head()
+        assert counted.received == {("yaxin", 0): 3, ("kangqiao", 0): 1}
+        assert counted.waiting == {("yaxin", 0): 1, ("kangqiao", 0): 1}
+        of_noon = reader.count(first, (NOON, NOON + HOUR_MS), 10)
+        assert of_noon.received == {("yaxin", NOON): 2, ("kangqiao", NOON): 1}
+        assert of_noon.waiting == {("kangqiao", NOON): 1}
+        assert reader.count(first, None, 1).waiting is None, "more than may be told apart"
+        assert reader.count(counted.head.id, None, 0).waiting == {}
+
+    def test_whose_a_damaged_message_is_cannot_be_told(
+        self, writer: JournalWriter, reader: JournalReader, path: Path
+    ) -> None:
+        first, second = writer.commit([a_batch(1), a_batch(2)])
+        damage(path, second)
+        assert reader.count(first, None, 10).waiting is None
+        assert reader.count(second, None, 10).waiting == {}
+
 
 class TestTrimming:
     def test_old_records_that_were_passed_go(
@@ -445,6 +468,20 @@ class TestTrimming:
                 writer.commit([a_tick()])
         assert full > big
         assert path.stat().st_size < full - journal_module.SPARE_BYTES // 2
+
+    def test_on_a_disk_that_runs_full_all_space_goes_back(self, path: Path) -> None:
+        with JournalWriter(path, lambda: NOON) as writer:
+            for n in range(300):
+                writer.commit([Draft(MESSAGES, 1, [a_message(n, size=40_000)])])
+            full = writer.size_bytes()
+            assert writer.trim(NOON + 1, 299) == 299
+            assert writer.size_bytes() > full / 2, "a trim alone keeps it for reuse"
+            while writer.give_back():
+                pass
+            assert writer.size_bytes() < full / 10
+            assert writer.commit([a_batch(1)]) == [301]
+            with JournalReader(path) as reader:
+                assert [record.id for record in reader.read(0, 10)] == [300, 301]
 
 
 class TestOwning:
