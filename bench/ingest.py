@@ -75,18 +75,7 @@ def main() -> None:
                 file=sys.stderr,
             )
     table = [_median(of) for of in rounds.values()]
-    base = table[0].cpu_us
-    cores = os.cpu_count()
-    print(
-        f"\n{asked.messages:,} messages, median of {asked.rounds} rounds; "
-        f"{platform.machine()}, {cores} cores, Python {platform.python_version()}\n"
-    )
-    print(f"{'case':34} {'msg/s':>9} {'CPU µs/msg':>11} {'ratio':>7} {'peak MB':>8}")
-    for row in table:
-        print(
-            f"{row.name:34} {row.per_second:9,.0f} {row.cpu_us:11.1f} "
-            f"{row.cpu_us / base:7.2f} {row.peak_mb:8.0f}"
-        )
+    _show(table, asked.messages, asked.rounds)
     if left_out:
         print(f"\n{left_out}")
     if asked.json is not None:
@@ -103,6 +92,21 @@ def main() -> None:
                 ],
                 indent=2,
             )
+        )
+
+
+def _show(table: list[Measured], messages: int, rounds: int) -> None:
+    base = table[0].cpu_us
+    cores = os.cpu_count()
+    print(
+        f"\n{messages:,} messages, median of {rounds} rounds; "
+        f"{platform.machine()}, {cores} cores, Python {platform.python_version()}\n"
+    )
+    print(f"{'case':34} {'msg/s':>9} {'CPU µs/msg':>11} {'ratio':>7} {'peak MB':>8}")
+    for row in table:
+        print(
+            f"{row.name:34} {row.per_second:9,.0f} {row.cpu_us:11.1f} "
+            f"{row.cpu_us / base:7.2f} {row.peak_mb:8.0f}"
         )
 
 

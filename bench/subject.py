@@ -10,6 +10,8 @@ import sys
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 
 
 def main() -> None:
@@ -28,7 +30,7 @@ def main() -> None:
     client = mqtt.Client(CallbackAPIVersion.VERSION2, "bench-yardstick", protocol=mqtt.MQTTv5)
     client.on_message = count
     client.on_subscribe = subscribed
-    properties = mqtt.Properties(mqtt.PacketTypes.CONNECT)
+    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
     properties.ReceiveMaximum = 1000
     client.connect("127.0.0.1", asked.port, properties=properties)
     client.subscribe("courtyard/v1/+/+/+/+", qos=1)

@@ -92,6 +92,11 @@ def test_the_wheel_has_every_package_and_no_other() -> None:
     assert found - {"bench"} == set(WHEEL_PACKAGES)
 
 
+def test_types_are_checked_in_every_package_and_in_the_bench() -> None:
+    checked = set(PROJECT["tool"]["mypy"]["packages"])
+    assert checked >= {*WHEEL_PACKAGES, "bench"}
+
+
 def test_the_tests_have_no_init_files_they_would_shadow_the_packages() -> None:
     assert list((ROOT / "tests").rglob("__init__.py")) == []
 
