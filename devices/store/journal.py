@@ -44,6 +44,7 @@ CHECKPOINT_PAGES = 512  # 4 MiB; a WAL beyond this is copied into the file, read
 WAL_LIMIT_PAGES = 8192  # 64 MiB; beyond this the writer waits WAL_WAIT_MS for readers to let go
 WAL_WAIT_MS = 200
 SPARE_BYTES = 64 << 20  # pages that a trim freed: so many stay for reuse, the rest goes to the disk
+SLICE_PAGES = 128  # 1 MiB, given back at a time where the disk runs full
 SHRINK_PAGES = 4096  # given back to the disk by one trim at most, so that it stays short
 TRIM_RECORDS = 10_000  # deleted by one trim at most, so that acknowledgements do not wait long
 READ_BYTES = 8 << 20  # a read stops after the record that passes this
@@ -336,15 +337,17 @@ class JournalWriter:
     def give_back(self) -> int:
         """Give pages that trims freed to the disk, and the WAL's; how many bytes that was.
 
-        For a disk that runs full: trims alone keep SPARE_BYTES for reuse. A slice of the file at a
-        time, so call again while it gives any. Raises JournalError, JournalFull.
+        For a disk that runs full: trims alone keep SPARE_BYTES for reuse. A small slice at a time,
+        because it takes as much room before it gives any: call again while it gives something.
+        Raises JournalError, JournalFull.
         """
         with self._lock:
             before = self.size_bytes()
+            if self._lock_fd >= 0:
+                self._checkpoint(whole=True)  # its room is what the next step needs
             with self._transaction(f"nothing of {self.path} was given back") as db:
-                db.execute(f"PRAGMA incremental_vacuum({SHRINK_PAGES})").fetchall()
-            self._wal_pages = WAL_LIMIT_PAGES  # so that it is copied whole, and begins anew
-            self._checkpoint()
+                db.execute(f"PRAGMA incremental_vacuum({SLICE_PAGES})").fetchall()
+            self._checkpoint(whole=True)
             return max(0, before - self.size_bytes())
 
     @contextmanager
@@ -379,13 +382,16 @@ class JournalWriter:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
 
-    def _checkpoint(self) -> None:
-        """Copy a long WAL into the file. A failure loses nothing: the WAL has every commit."""
-        if self._wal_pages < CHECKPOINT_PAGES:
+    def _checkpoint(self, *, whole: bool = False) -> None:
+        """Copy a long WAL into the file. A failure loses nothing: the WAL has every commit.
+
+        whole: however long it is, and leave nothing of its file.
+        """
+        if self._wal_pages < CHECKPOINT_PAGES and not whole:
             return
         try:
             failpoint("R12", apsw.IOError)
-            if self._wal_pages < WAL_LIMIT_PAGES:
+            if self._wal_pages < WAL_LIMIT_PAGES and not whole:
                 self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
                 return
             # readers that overlap without a break kept the WAL from starting over
