@@ -26,9 +26,9 @@ class Topic:
     def __post_init__(self) -> None:
         for level in (self.compound, self.kind, self.device):
             if not ID.fullmatch(level):
-                raise BadTopic(f"topic level {level!r} is not {ID.pattern}")
+                raise BadTopic(f"topic level {level[:80]!r} is not {ID.pattern}")
         if self.channel not in CHANNELS:
-            raise BadTopic(f"topic ends in {self.channel!r}, not one of {', '.join(CHANNELS)}")
+            raise BadTopic(f"topic ends in {self.channel[:80]!r}, not one of {', '.join(CHANNELS)}")
 
     def __str__(self) -> str:
         return f"{PREFIX}/{self.compound}/{self.kind}/{self.device}/{self.channel}"

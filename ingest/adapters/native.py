@@ -279,7 +279,7 @@ def _text(value: Any) -> str | Refused:
 
 def _event_id(value: Any) -> str | Refused:
     whole = isinstance(value, int) and not isinstance(value, bool)
-    return _text(str(value) if whole else value)
+    return _text(str(value) if whole and abs(value) < 2**63 else value)
 
 
 def _state(value: Any) -> str | Refused:

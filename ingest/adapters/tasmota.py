@@ -116,9 +116,11 @@ def _joined(value: Any, join: Any) -> Any:
     if not 1 <= len(value) <= _MAX_CHANNELS:
         return Refused(Reason.BAD_TYPE, f"{len(value)} channels")
     for channel in value:
+        why = flaw(channel)  # also of a number: NaN is neither the lowest nor the highest
+        if why is not None:
+            return why
         if isinstance(channel, bool) or not isinstance(channel, int | float):
-            why = flaw(channel)
-            return why or Refused(Reason.BAD_TYPE, f"channel with {channel!r:.80} for a number")
+            return Refused(Reason.BAD_TYPE, f"channel with {channel!r:.80} for a number")
     return join(value)
 
 

@@ -48,6 +48,14 @@ class TestTopics:
         decoded = DECODER.decode(a_publish(topic, {"values": {"power_w": 1}}))
         assert (decoded.reason, decoded.items) == (reason, [])
 
+    @pytest.mark.parametrize("level", range(2, 6))
+    def test_a_long_topic_does_not_make_a_long_reason(self, level: int) -> None:
+        levels = native("lamp-1").split("/")
+        levels[level] = "x" * 60_000
+        decoded = DECODER.decode(a_publish("/".join(levels), {"values": {"power_w": 1}}))
+        assert decoded.reason is Reason.BAD_TOPIC
+        assert len(decoded.detail) < 200
+
     def test_a_known_device_in_the_wrong_place_is_named(self) -> None:
         topic = "courtyard/v1/xiangyunli/lamp/lamp-1/telemetry"
         decoded = DECODER.decode(a_publish(topic, "{}"))
@@ -117,6 +125,17 @@ class TestContent:
         sent = {"event": "access", "result": "granted", "event_id": 77}
         (item,) = decode("gate-1", sent, "event").items
         assert [event.event_id for event in item.events] == ["77"]
+
+    @pytest.mark.parametrize("digits", [19, 20, 21, 300, 4_000, 5_000])
+    @pytest.mark.parametrize("more", ["", ',"x":"\\u0041"'])
+    def test_an_event_id_beyond_64_bits_is_no_number_of_a_device(
+        self, digits: int, more: str
+    ) -> None:
+        """The fast form and the careful one differed in how many digits are too many."""
+        sent = f'"event":"access","result":"granted","event_id":{"9" * digits}{more}'
+        decoded = decode("gate-1", f'{{"ts":{NOW_MS},"seq":1,{sent}}}', "event")
+        assert [event.event_id for item in decoded.items for event in item.events] == [None]
+        assert refusals(decoded) == [(Reason.BAD_NUMBER, "")]
 
     @pytest.mark.parametrize("state", ["on", 1, True, {}])
     def test_a_status_is_online_or_offline(self, state: Any) -> None:

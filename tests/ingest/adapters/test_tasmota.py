@@ -55,6 +55,17 @@ def test_a_nan_costs_its_own_quantity_only() -> None:
     assert [(r.reason, r.quantity) for r in decoded.rejected] == [(Reason.BAD_NUMBER, "power_w")]
 
 
+@pytest.mark.parametrize("place", [0, 1, 2])
+@pytest.mark.parametrize("bad", ["NaN", "Infinity", "-Infinity", "1e999", "9007199254740993"])
+def test_an_unusable_phase_is_not_hidden_behind_the_others(bad: str, place: int) -> None:
+    """The lowest of 220 and NaN was 220, or NaN, as they happened to come."""
+    phases = ["220", "221"]
+    phases.insert(place, bad)
+    decoded = decode("SENSOR", f'{{"ENERGY":{{"Voltage":[{",".join(phases)}],"Power":[1,2,3]}}}}')
+    assert values(decoded) == [{"power_w": 6.0}]
+    assert [(r.reason, r.quantity) for r in decoded.rejected] == [(Reason.BAD_NUMBER, "voltage_v")]
+
+
 @pytest.mark.parametrize(
     ("sent", "state"),
     [
