@@ -78,45 +78,56 @@ def write_history(
     if opens:
         writer.control(START, {"at_ms": start_ms})
         writer.control(LINK, {"up": True, "session_present": False, "at_ms": start_ms})
-    origins = {link.id: link.node.device.compound for link in fleet.links.values()}
-    delays = Random(start_ms)  # noqa: S311 - latencies
-    shortest, longest = LATENCY_MS
-    spread = longest - shortest
-    received_ms = start_ms
+    wire = _Wire(fleet, start_ms)
     number = first_probe
     probe_at_ms = start_ms - start_ms % probe_ms + probe_ms
-    while True:
-        upto_ms = min(probe_at_ms, end_ms)
-        for message in fleet.messages(upto_ms):
-            # a connection delivers in order, and so does the broker to us
-            received_ms = max(received_ms, message.at_ms + shortest + int(spread * delays.random()))
-            writer.message(
-                Raw(
-                    message.topic.encode(),
-                    message.payload,
-                    0,
-                    received_ms,
-                    origins[message.connection],
-                )
-            )
-        if upto_ms >= end_ms:
-            break
-        # sent now, it comes back behind everything that was under way
-        received_ms = max(received_ms, probe_at_ms + PROBE_ROUND_TRIP_MS)
-        writer.control(PROBE, {"n": number, "sent_ms": probe_at_ms, "at_ms": received_ms})
-        writer.control(TICK, {"at_ms": received_ms})
+    while probe_at_ms < end_ms:
+        wire.carry(probe_at_ms, writer)
+        at_ms = wire.round_trip(probe_at_ms)
+        writer.control(PROBE, {"n": number, "sent_ms": probe_at_ms, "at_ms": at_ms})
+        writer.control(TICK, {"at_ms": at_ms})
         number += 1
-        probe_at_ms += probe_ms
         if writer.is_full:
             writer.commit()
-            progress(upto_ms)
+            progress(probe_at_ms)
             if stop():
-                return Written(writer.messages, writer.records, upto_ms, number)
+                return Written(writer.messages, writer.records, probe_at_ms, number)
+        probe_at_ms += probe_ms
+    wire.carry(end_ms, writer)
     if closes:
-        writer.control(STOP, {"at_ms": max(received_ms, end_ms)})
+        writer.control(STOP, {"at_ms": max(wire.received_ms, end_ms)})
     writer.commit()
     progress(end_ms)
     return Written(writer.messages, writer.records, end_ms, number)
+
+
+class _Wire:
+    """The way from the devices to our journal: it takes its time, and nothing overtakes."""
+
+    def __init__(self, fleet: Fleet, start_ms: int) -> None:
+        self.received_ms = start_ms
+        self._fleet = fleet
+        self._origins = {link.id: link.node.device.compound for link in fleet.links.values()}
+        self._delays = Random(start_ms)  # noqa: S311 - latencies
+
+    def carry(self, upto_ms: int, writer: "_Writer") -> None:
+        """What the fleet sends before `upto_ms`."""
+        shortest, longest = LATENCY_MS
+        spread = longest - shortest
+        delay = self._delays.random
+        origins = self._origins
+        received_ms = self.received_ms
+        for message in self._fleet.messages(upto_ms):
+            # a connection delivers in order, and so does the broker to us
+            received_ms = max(received_ms, message.at_ms + shortest + int(spread * delay()))
+            topic, origin = message.topic.encode(), origins[message.connection]
+            writer.message(Raw(topic, message.payload, 0, received_ms, origin))
+        self.received_ms = received_ms
+
+    def round_trip(self, sent_ms: int) -> int:
+        """When a probe sent now comes back: behind everything that was under way."""
+        self.received_ms = max(self.received_ms, sent_ms + PROBE_ROUND_TRIP_MS)
+        return self.received_ms
 
 
 class _Writer:
