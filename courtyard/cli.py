@@ -269,6 +269,71 @@ def doctor() -> None:
     _end(examine(settings, typer.echo))
 
 
+@app.command(
+    epilog="Examples: courtyard backup backups/2026-11-23;  courtyard backup --with-secrets"
+    " night.tar.gz"
+)
+def backup(
+    target: Annotated[
+        Path, typer.Argument(help="A new directory; or a new file, .tar, .tar.gz or .tgz.")
+    ],
+    with_secrets: Annotated[
+        bool,
+        typer.Option(
+            "--with-secrets",
+            help="The secret key too: hashed card numbers and ingest's place at the broker depend"
+            " on it. Who has it and the database can find card numbers by trying.",
+        ),
+    ] = False,
+) -> None:
+    """Copy the database and the embedded telemetry store while everything runs.
+
+    Never the journal: it may hold personal data, and it is kept until a backup covers it.
+    """
+    settings = _start("backup")
+    from courtyard.backup import run_backup
+
+    told = run_backup(settings, target, with_secrets=with_secrets, tell=_tell)
+    typer.echo(told)
+
+
+class Only(StrEnum):
+    TELEMETRY = "telemetry"
+
+
+@app.command(
+    epilog="Examples: courtyard restore backups/2026-11-23;  courtyard restore --replace"
+    " --only telemetry night.tar.gz"
+)
+def restore(
+    source: Annotated[Path, typer.Argument(metavar="BACKUP", help="What `backup` made.")],
+    replace: Annotated[
+        bool,
+        typer.Option("--replace", help="Move what is there aside, under a name with the time."),
+    ] = False,
+    only: Annotated[
+        Only | None,
+        typer.Option(help="telemetry: the readings alone; forward goes back to where they end."),
+    ] = None,
+) -> None:
+    """Bring a backup back, into an empty data directory and database; nothing may run.
+
+    The journal is not touched: if it survived, judging goes on in it where the backup ends. What
+    cannot be brought back is said.
+    """
+    settings = _start("restore")
+    from courtyard.restore import run_restore
+
+    for line in run_restore(
+        settings, source, replace=replace, only_telemetry=only is not None, tell=_tell
+    ):
+        typer.echo(line)
+
+
+def _tell(text: str) -> None:
+    typer.echo(text, err=True)
+
+
 def _start(part: str, **changes: object) -> Settings:
     """The settings, and logs under the name of the part. Raises UsageError."""
     environ = dict(os.environ)

@@ -36,6 +36,7 @@ from courtyard.metrics import (
     write_seconds,
 )
 from courtyard.origin import Origins
+from courtyard.retention import may_go
 from courtyard.settings import Settings, secret_key
 from courtyard.signals import stop_on_signals, stop_with_parent
 from courtyard.stores import Stopped, make_data_dir, open_operational, open_telemetry, until_there
@@ -43,6 +44,7 @@ from devices.catalogue import rules_for
 from devices.kinds import KINDS
 from devices.registry import Registry
 from devices.store import cursors
+from devices.store.backup import last_finished
 from devices.store.cursors import ForwardCursor
 from devices.store.database import (
     DatabaseAway,
@@ -268,14 +270,10 @@ class Ingester:
             away = False
 
     def _trim(self, engine: Engine, writer: JournalWriter, stop: threading.Event) -> None:
-        retention_ms = self._settings.journal_retention.total_seconds() * 1000
+        retention_ms = int(self._settings.journal_retention.total_seconds() * 1000)
         while not stop.wait(TRIM_EVERY_S):
             try:
-                passed_id = _passed_by_all(engine, writer.head().journal_id)
-                if passed_id is not None:
-                    before_ms = int(now_ms() - retention_ms)
-                    while writer.trim(before_ms, passed_id) and not stop.is_set():
-                        pass
+                trim(engine, writer, retention_ms, now_ms(), stop)
             except (DatabaseAway, JournalError) as error:
                 log.warning("journal_not_trimmed", reason=str(error))
 
@@ -328,6 +326,21 @@ class Ingester:
 def _load_registry(engine: Engine) -> Registry:
     with answering(), reading(engine) as connection:
         return load(connection)
+
+
+def trim(
+    engine: Engine, writer: JournalWriter, retention_ms: int, at_ms: int, stop: threading.Event
+) -> None:
+    """Let the journal forget what nobody needs. Raises DatabaseAway, JournalError: it stays."""
+    journal_id = writer.head().journal_id
+    passed_id = _passed_by_all(engine, journal_id)
+    if passed_id is None:
+        return
+    with answering(), reading(engine) as connection:
+        covered = last_finished(connection)
+    for before_ms, up_to in may_go(passed_id, journal_id, covered, retention_ms, at_ms):
+        while writer.trim(before_ms, up_to) and not stop.is_set():
+            pass
 
 
 def _passed_by_all(engine: Engine, journal_id: str) -> int | None:
