@@ -147,7 +147,7 @@ class Forwarder:
         while len(points) < REQUEST_POINTS:
             found = self._next(source, position)
             for record, decoded in found:
-                self._add_points(points, record, decoded)
+                add_points(points, record, decoded, self._since_ms)
                 position = record.id
                 if record.kind == MESSAGES:
                     jseq = record.first_jseq + record.count - 1
@@ -206,20 +206,6 @@ class Forwarder:
             if known.journal_id == head.journal_id:
                 progress.position, progress.jseq = known.position, known.jseq
         self._loaded = True
-
-    def _add_points(
-        self, points: list[Point], record: Record, decoded: Sequence[Decoded | Reading]
-    ) -> None:
-        add = points.append
-        for raw, said in zip(record.messages, decoded, strict=True):
-            if raw.received_ms < self._since_ms:
-                continue
-            if type(said) is Reading:
-                device = said.device
-                at_ms, _ = event_time(said.at_ms, raw.received_ms)
-                add(Point(device.kind, device.compound, device.id, at_ms, said.values))
-            elif said.reason is None:
-                _add_points(points, raw, said)
 
     def _decode(self, record: Record) -> Sequence[Decoded | Reading]:
         if not record.messages:
@@ -288,6 +274,25 @@ class Forwarder:
         )
         done.dead += 1
         return True
+
+
+def add_points(
+    points: list[Point],
+    record: Record,
+    decoded: Sequence[Decoded | Reading],
+    since_ms: int = 0,
+) -> None:
+    """What of a record goes to the telemetry store: of messages received at `since_ms` or later."""
+    add = points.append
+    for raw, said in zip(record.messages, decoded, strict=True):
+        if raw.received_ms < since_ms:
+            continue
+        if type(said) is Reading:
+            device = said.device
+            at_ms, _ = event_time(said.at_ms, raw.received_ms)
+            add(Point(device.kind, device.compound, device.id, at_ms, said.values))
+        elif said.reason is None:
+            _add_points(points, raw, said)
 
 
 def _add_points(points: list[Point], raw: Raw, said: Decoded) -> None:
