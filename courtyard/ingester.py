@@ -270,8 +270,9 @@ class Ingester:
             away = False
 
     def _trim(self, engine: Engine, writer: JournalWriter, stop: threading.Event) -> None:
-        retention_ms = int(self._settings.journal_retention.total_seconds() * 1000)
-        while not stop.wait(TRIM_EVERY_S):
+        retention_s = self._settings.journal_retention.total_seconds()
+        retention_ms = int(retention_s * 1000)
+        while not stop.wait(min(TRIM_EVERY_S, retention_s)):
             try:
                 trim(engine, writer, retention_ms, now_ms(), stop)
             except (DatabaseAway, JournalError) as error:
