@@ -9,7 +9,7 @@ PYTEST := $(BIN)/pytest
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test integration bench lock wheel
+.PHONY: help setup demo check test integration bench chaos lock wheel
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ integration: $(INSTALLED) ## tests/integration, then end to end over the other b
 
 bench: $(INSTALLED) ## messages a second and CPU a message, beside a stock client
 	$(BIN)/python -m bench $(ARGS)
+
+chaos: $(INSTALLED) ## kills and outages against the real processes, hours (ARGS="kills --kills 20")
+	$(BIN)/python -m chaos $(ARGS)
 
 lock: $(INSTALLED) ## resolve the requirements again and write both lock files
 	$(BIN)/python -m pip install --quiet "uv==0.13.9"
