@@ -84,7 +84,17 @@ def get_accounting(
         )
     origins = _origins(who, compound, [entry.id for entry in known.directory.visible(who.scope)])
     counted = _count(parts.deps.journal, judge, origins, hours, account)
-    whole = origins is None and hours is None
+    forwarding = shapes.Forwarding(confirmed=None, dead=None, pending=None)
+    if origins is None and hours is None:  # the forwarder counts neither by compound nor by hour
+        forwarding = shapes.Forwarding(
+            confirmed=answered.confirmed if answered is not None else None,
+            dead=answered.dead if answered is not None else None,
+            pending=_behind(counted.head_jseq, forward),
+        )
+    return _shape(account, counted, forwarding)
+
+
+def _shape(account: Account, counted: Counted, forwarding: shapes.Forwarding) -> shapes.Accounting:
     return shapes.Accounting(
         received=counted.received,
         stored=account.stored,
@@ -98,11 +108,7 @@ def get_accounting(
         clock=account.marks.get("clock", 0),
         unknown=account.marks.get("unknown", 0),
         parts=dict(account.parts),
-        telemetry=shapes.Forwarding(
-            confirmed=answered.confirmed if answered is not None and whole else None,
-            dead=answered.dead if answered is not None and whole else None,
-            pending=_behind(counted.head_jseq, forward) if whole else None,
-        ),
+        telemetry=forwarding,
     )
 
 

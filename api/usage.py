@@ -34,21 +34,24 @@ QUARTERS = 4  # an hour's share of lighting is looked up in so many places
 
 KINDS = ("gate", "port", "lamp")
 
+From = Annotated[
+    str | None,
+    Query(
+        alias="from",
+        description="RFC 3339 or a date; without zone the compound's time. "
+        "The local day so far unless given.",
+    ),
+]
+To = Annotated[str | None, Query(alias="to", description="Now unless given.")]
+
 
 @router.get("/compounds/{compound}/usage")
 def get_usage(
     parts: PartsOf,
     who: Reader,
     compound: str,
-    start: Annotated[
-        str | None,
-        Query(
-            alias="from",
-            description="RFC 3339 or a date; without zone the compound's time. "
-            "The local day so far unless given.",
-        ),
-    ] = None,
-    end: Annotated[str | None, Query(alias="to", description="Now unless given.")] = None,
+    start: From = None,
+    end: To = None,
     bucket: Annotated[Bucket, Query(description="In the compound's local time.")] = "hour",
 ) -> shapes.Usage:
     """Usage over the whole hours of [from, to), in all and by bucket."""
