@@ -7,6 +7,7 @@ whose sequence Python guarantees; shuffles and normal deviates are our own.
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from random import Random
 from typing import TypeVar
 
@@ -169,26 +170,13 @@ def _devices(compounds: Sequence[Compound], vendors: float) -> Iterator[Device]:
         place = _Place(compound, units[n])
         yield place.device("gateway", "gateway", "网关", GATEWAY_S, parent=None)
         sides = _shuffled(SIDES, rng)
-        for k in range(gates[n]):
-            form = "barrier" if k >= gates[n] - barriers[n] else "pedestrian"
-            name = f"车辆道闸 {sides[k]}" if form == "barrier" else f"门禁 {sides[k]}"
-            yield place.device("gate", f"gate-{k + 1}", name, GATE_S, form=form)
+        yield from _gates(place, sides, gates[n], barriers[n])
         for k, ports in enumerate(sheds[n]):
             yield from _shed(place, k + 1, ports, shed_no, juy=shed_no in wants_juy)
             shed_no += 1
         wattage = (30, 40, 50, 60)[int(rng.random() * 4)]
         for k in range(street[n]):
-            yield place.device(
-                "lamp",
-                f"lamp-{k + 1:03d}",
-                f"路灯{k + 1:03d}",
-                LAMP_S,
-                circuit=f"{compound.id}-street-{k // 24 + 1}",
-                granularity="lamp",
-                lamp_count=1,
-                nominal_power_w=wattage,
-                supply="permanent",
-            )
+            yield _street_lamp(place, k, wattage)
         wattage = (7, 9, 12)[int(rng.random() * 3)]
         for k in range(stairs[n]):
             yield _stair(
@@ -202,22 +190,40 @@ def _devices(compounds: Sequence[Compound], vendors: float) -> Iterator[Device]:
                 tasmota=circuit_no in wants_tasmota,
             )
             circuit_no += 1
-        for k, (name, building) in enumerate(_views(place, sides, gates[n], len(sheds[n]))):
-            if k == cameras[n]:
-                break
+        views = _views(place, sides, gates[n], len(sheds[n]))
+        for k, (name, building) in enumerate(islice(views, cameras[n])):
             yield place.device(
                 "camera", f"camera-{k + 1:02d}", name, CAMERA_S, building=building, channels=1
             )
         for k in range(LIFTS.get(compound.id, 0)):
-            building, unit = place.unit(k)
-            yield place.device(
-                "lift",
-                f"lift-{k + 1}",
-                f"{building}{unit}电梯",
-                LIFT_S,
-                building=building,
-                unit=unit,
-            )
+            yield _lift(place, k)
+
+
+def _gates(place: "_Place", sides: Sequence[str], count: int, barriers: int) -> Iterator[Device]:
+    for k in range(count):
+        form = "barrier" if k >= count - barriers else "pedestrian"
+        name = f"车辆道闸 {sides[k]}" if form == "barrier" else f"门禁 {sides[k]}"
+        yield place.device("gate", f"gate-{k + 1}", name, GATE_S, form=form)
+
+
+def _street_lamp(place: "_Place", k: int, wattage: int) -> Device:
+    return place.device(
+        "lamp",
+        f"lamp-{k + 1:03d}",
+        f"路灯{k + 1:03d}",
+        LAMP_S,
+        circuit=f"{place.compound.id}-street-{k // 24 + 1}",
+        granularity="lamp",
+        lamp_count=1,
+        nominal_power_w=wattage,
+        supply="permanent",
+    )
+
+
+def _lift(place: "_Place", k: int) -> Device:
+    building, unit = place.unit(k)
+    name = f"{building}{unit}电梯"
+    return place.device("lift", f"lift-{k + 1}", name, LIFT_S, building=building, unit=unit)
 
 
 def _barriers(gates: Sequence[int], households: Sequence[float]) -> list[int]:
