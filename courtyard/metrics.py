@@ -135,7 +135,8 @@ class MeteredJudgements(Judgements):
             _, received_ms = self._waiting.popleft()
             self._ingest_s.observe(max(0, now_ms - received_ms) / 1000)
         for (_, _, outcome, _), count in effects.accounts.items():
-            if outcome in self.outcomes:  # the others are marks on these
+            # The others are marks on these. What a replay takes back was counted, and stays so.
+            if outcome in self.outcomes and count > 0:
                 self.outcomes[outcome] += count
         return cursor
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from devices.faults import Fault, FaultEvent, State
-from devices.messages import Reason
+from devices.journal import Raw
+from devices.messages import Outcome, Reason
 from devices.sessions import Session
 from devices.usage import Figures
 
@@ -26,7 +27,7 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A message for the quarantine. payload: None beyond the cap.
+    """A message for the quarantine. payload: None beyond the cap. flags: as the journal has them.
 
     partial: the message was stored, only parts of it were refused.
     """
@@ -42,6 +43,44 @@ class Refused:
     sha256: str
     size_bytes: int
     partial: bool
+    flags: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class InQuarantine:
+    """A message in quarantine, whole, that is to be judged again.
+
+    raw: with an empty payload where only its count and hash were kept (has_payload False).
+    compound: that of its account. replayed: it was judged again already, and is no longer here.
+    """
+
+    id: int
+    journal_id: str
+    jseq: int
+    reason: Reason
+    raw: Raw
+    has_payload: bool
+    sha256: str
+    partial: bool
+    replayed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What became of a message of the quarantine that was judged again.
+
+    was: the reason it was there for. reason: the one for which it stays, else None.
+    payload: what it was judged by, where the quarantine had not kept it.
+    """
+
+    id: int
+    was: Reason
+    outcome: Outcome
+    reason: Reason | None
+    detail: str
+    device: str | None
+    at_ms: int
+    payload: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +132,12 @@ class Saved:
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """One line of the log of what people decide. what: "registry" or "fault"."""
+    """One line of the log of what people decide. what: "registry", "fault" or "replay"."""
 
     id: int
     what: str
     subject: str
+    at_ms: int = 0
 
 
 @dataclass(slots=True)
@@ -121,6 +161,7 @@ class Effects:
     late_received: dict[tuple[str, int], int] = field(default_factory=dict)
     accounts: dict[AccountKey, int] = field(default_factory=dict)
     refused: list[Refused] = field(default_factory=list)
+    replayed: list[Replayed] = field(default_factory=list)
     keys: dict[bytes, int] = field(default_factory=dict)
     counts: dict[tuple[str, str], tuple[int, int, int, int]] = field(default_factory=dict)
     messages: int = 0

@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import msgspec
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, select, text
 
-from devices.messages import Outcome
+from devices.journal import UNASSIGNED
+from devices.messages import Outcome, Reason
+from devices.store.database import conflict_insert
 from devices.store.schema import LIVE, accounts, cursors
 from devices.store.scope import Scope
 from devices.telemetry import Retry
@@ -14,6 +16,24 @@ from devices.telemetry import Retry
 JUDGE = "judge"
 FORWARD = "forward"
 PART = "part"  # counts rejected parts of stored messages, by reason
+
+
+_OUTCOMES = "('stored', 'duplicate', 'quarantined')"  # what adds up to what was received
+_BOOKED = text(
+    "SELECT compound, 0, sum(count) FROM accounts"  # noqa: S608 - nothing from outside
+    f" WHERE stream = '{LIVE}' AND outcome IN {_OUTCOMES} GROUP BY compound"
+)
+# From one compound to the next along the key: of each only the hours that are asked for are read.
+_BOOKED_HOURS = text(
+    "WITH RECURSIVE place(id) AS ("  # noqa: S608
+    f"SELECT min(compound) FROM accounts WHERE stream = '{LIVE}' UNION ALL"
+    f" SELECT (SELECT min(compound) FROM accounts WHERE stream = '{LIVE}' AND compound > place.id)"
+    " FROM place WHERE place.id IS NOT NULL)"
+    " SELECT accounts.compound, accounts.hour_ms, sum(accounts.count) FROM place"
+    f" JOIN accounts ON accounts.stream = '{LIVE}' AND accounts.compound = place.id"
+    f" AND accounts.hour_ms >= :from_ms WHERE accounts.outcome IN {_OUTCOMES}"
+    " GROUP BY accounts.compound, accounts.hour_ms"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +83,8 @@ class Forwarded(msgspec.Struct, frozen=True, omit_defaults=True):
     paused: Retry | None = None
 
 
+_encode = msgspec.msgpack.Encoder().encode
+_decode_counts = msgspec.msgpack.Decoder(dict[str, int]).decode
 _decode_forwarded = msgspec.msgpack.Decoder(Forwarded).decode
 
 
@@ -86,6 +108,78 @@ def forwarded(connection: Connection) -> Forwarded | None:
     """What the telemetry store answered so far; None before the first answer."""
     memory = connection.scalar(select(cursors.c.memory).where(cursors.c.name == FORWARD))
     return _decode_forwarded(memory) if memory else None
+
+
+@dataclass(frozen=True, slots=True)
+class Booked:
+    """What the judge has booked of the live stream, and up to where: one consistent look.
+
+    counts: messages by (compound, hour_ms); hour 0 stands for all hours. corrupt: of them those of
+    damaged records of the journal, booked under UNASSIGNED because nobody knows whose they were.
+    """
+
+    journal_id: str
+    position: int
+    jseq: int
+    counts: Mapping[tuple[str, int], int]
+    corrupt: int
+
+
+def read_booked(connection: Connection, from_ms: int | None = None) -> Booked | None:
+    """The hours that begin at `from_ms` or later; all of them added up without it.
+
+    None before the judge's first commit.
+    """
+    judge = follower(connection, JUDGE)
+    if judge is None:
+        return None
+    corrupt = connection.scalar(
+        select(func.coalesce(func.sum(accounts.c.count), 0)).where(
+            accounts.c.stream == LIVE,
+            accounts.c.compound == UNASSIGNED,
+            accounts.c.outcome == Outcome.QUARANTINED,
+            accounts.c.reason == Reason.JOURNAL_CORRUPT,
+        )
+    )
+    counts = {
+        (compound, hour_ms): int(count)
+        for compound, hour_ms, count in (
+            connection.execute(_BOOKED)
+            if from_ms is None
+            else connection.execute(_BOOKED_HOURS, {"from_ms": from_ms})
+        )
+    }
+    return Booked(judge.journal_id, judge.position, judge.jseq, counts, int(corrupt or 0))
+
+
+def keep_before(connection: Connection, journal_id: str, now_ms: int) -> None:
+    """Remember what was booked from other journals, as the first record of this one is judged.
+
+    A new journal begins to count at 0 and the accounts go on, so this is their difference.
+    """
+    counts = {compound: int(count) for compound, _, count in connection.execute(_BOOKED)}
+    row = {
+        "name": _before(journal_id),
+        "journal_id": journal_id,
+        "position": 0,
+        "jseq": sum(counts.values()),
+        "revision": 0,
+        "updated_at_ms": now_ms,
+        "memory": _encode(counts),
+    }
+    connection.execute(conflict_insert(connection, cursors).values(row).on_conflict_do_nothing())
+
+
+def booked_before(connection: Connection, journal_id: str) -> dict[str, int]:
+    """What was booked from journals before this one, by compound; nothing for the first."""
+    memory = connection.scalar(
+        select(cursors.c.memory).where(cursors.c.name == _before(journal_id))
+    )
+    return _decode_counts(memory) if memory else {}
+
+
+def _before(journal_id: str) -> str:
+    return f"before:{journal_id}"
 
 
 def read_account(
@@ -113,6 +207,8 @@ def read_account(
     quarantined: dict[str, int] = {}
     parts: dict[str, int] = {}
     for outcome, reason, count in connection.execute(query):
+        if not count:  # all of them were judged again since
+            continue
         if outcome == Outcome.QUARANTINED:
             quarantined[reason] = int(count)
         elif outcome == PART:

@@ -34,8 +34,10 @@ from devices.judgement import (
     DeviceRow,
     Effects,
     HourRow,
+    InQuarantine,
     Move,
     Refused,
+    Replayed,
     Revision,
     Saved,
 )
@@ -45,6 +47,7 @@ from devices.rules import Severity
 from devices.sessions import Session, SessionState
 from devices.sessions import begin as begin_session
 from devices.store import registry as registry_rows
+from devices.store.accounts import keep_before
 from devices.store.database import (
     DatabaseAway,
     DatabaseRefused,
@@ -55,6 +58,7 @@ from devices.store.database import (
 )
 from devices.store.failpoints import failpoint
 from devices.store.faults import fault_of
+from devices.store.quarantine import in_quarantine_of
 from devices.store.schema import (
     LIVE,
     compound_counts,
@@ -197,7 +201,7 @@ class Judgements:
     def revisions_after(self, revision: int) -> list[Revision]:
         """What people decided since; at most 1,000 lines, in order."""
         query = (
-            select(revisions.c.id, revisions.c.what, revisions.c.subject)
+            select(revisions.c.id, revisions.c.what, revisions.c.subject, revisions.c.at_ms)
             .where(revisions.c.id > revision)
             .order_by(revisions.c.id)
             .limit(1000)
@@ -217,6 +221,13 @@ class Judgements:
         with _reading(self._engine) as connection:
             row = connection.execute(query).one_or_none()
         return None if row is None else fault_of(row)
+
+    def in_quarantine(self, refused: int) -> InQuarantine | None:
+        """A message of the quarantine, to be judged again; None if there is no such row."""
+        query = select(quarantine).where(quarantine.c.id == refused)
+        with _reading(self._engine) as connection:
+            row = connection.execute(query).one_or_none()
+        return None if row is None else in_quarantine_of(row)
 
     def knows(self, key: bytes) -> bool:
         """Whether an identity is on record."""
@@ -317,6 +328,7 @@ class Judgements:
         self._add_to_hours(connection, effects)
         self._write_accounts(connection, effects)
         self._write_refused(connection, effects.refused, journal_id)
+        self._write_replayed(connection, effects.replayed)
         self._write_keys(connection, effects)
         self._write_counts(connection, effects)
 
@@ -379,6 +391,8 @@ class Judgements:
                 f"the cursor {self._cursor!r} no longer stands {place}: another judge is at work "
                 "on this database; stop one of them"
             )
+        if was is not None and was.journal_id != cursor.journal_id and self._stream == LIVE:
+            keep_before(connection, cursor.journal_id, now_ms)
 
     def _number(self, connection: Connection, device: str) -> int:
         number = self._numbers.get(device)
@@ -557,10 +571,40 @@ class Judgements:
                     "size_bytes": row.size_bytes,
                     "payload": row.payload,
                     "partial": row.partial,
+                    "flags": row.flags,
                 }
                 for row in rows
             ],
         )
+
+    def _write_replayed(self, connection: Connection, rows: Sequence[Replayed]) -> None:
+        """Their rows say what became of them. Each once: who finds it done is a second judge."""
+        for row in rows:
+            values: dict[str, Any]
+            if row.outcome is Outcome.QUARANTINED:
+                values = {"reason": row.reason, "detail": row.detail[:500]}
+            else:
+                values = {"replayed_at_ms": row.at_ms, "outcome": row.outcome}
+                if (
+                    row.payload is not None
+                ):  # forward reads it here, when the journal has it no more
+                    values["payload"] = row.payload
+            if row.device is not None:
+                values["device"] = row.device
+            changed = connection.execute(
+                update(quarantine)
+                .where(
+                    quarantine.c.id == row.id,
+                    quarantine.c.reason == row.was,
+                    quarantine.c.replayed_at_ms.is_(None),
+                )
+                .values(**values)
+            )
+            if changed.rowcount != 1:
+                raise CursorMoved(
+                    f"message {row.id} of the quarantine was judged again by another judge: it is"
+                    " at work on this database; stop one of them"
+                )
 
     def _write_keys(self, connection: Connection, effects: Effects) -> None:
         if self._stream != LIVE:

@@ -1,14 +1,37 @@
-"""Reads of what was refused, for people."""
+"""What was refused: for people to read, and to have judged again.
 
+A request to judge a message again is a line in the log of revisions, one for each message: the
+judge takes it up at its next border, and forward once the judge has committed it.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, LargeBinary, Row, Select, func, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    LargeBinary,
+    Row,
+    Select,
+    and_,
+    func,
+    literal,
+    or_,
+    select,
+)
 
-from devices.store.schema import quarantine
+from devices.journal import Raw
+from devices.judgement import InQuarantine
+from devices.messages import Outcome, Reason
+from devices.registry import Device
+from devices.store.registry import add_revisions
+from devices.store.schema import cursors, quarantine, revisions
 from devices.store.scope import Scope
 
 PREVIEW_BYTES = 1024  # of a payload in a list; one item shows all of it
+REPLAY = "replay"  # what such a revision is
+FOLLOWED_AT_ONCE = 200  # replayed messages that forward reads at a time, of at most 64 KiB each
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +39,8 @@ class Refused:
     """A message, or a part of one (partial: the rest was stored), that was refused.
 
     payload: the bytes as they came, in a list at most PREVIEW_BYTES of them; None when only count
-    and hash were kept. size_bytes: of the whole payload.
+    and hash were kept. size_bytes: of the whole payload. outcome: what it is since it was judged
+    again, "stored" or "duplicate"; None while it is refused.
     """
 
     id: int
@@ -31,11 +55,16 @@ class Refused:
     payload: bytes | None
     partial: bool
     replayed_at_ms: int | None
+    outcome: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which are asked for; None leaves a question open. from/to: of when it was received."""
+    """Which are asked for; None leaves a question open. from/to: of when it was received.
+
+    sender: messages of this device, also those that came before the registry had it.
+    replayed: those that were judged again with success, or the others.
+    """
 
     compound: str | None = None
     device: str | None = None
@@ -43,6 +72,8 @@ class Filter:
     partial: bool | None = None
     from_ms: int | None = None
     to_ms: int | None = None
+    sender: Device | None = None
+    replayed: bool | None = None
 
 
 def list_refused(
@@ -55,19 +86,7 @@ def list_refused(
 ) -> list[Refused]:
     """The newest first, beginning behind the id `before`."""
     column = quarantine.c
-    query = _select(preview=True).where(scope.holds(column.compound)).limit(limit)
-    for where, value in (
-        (column.compound, wanted.compound),
-        (column.device, wanted.device),
-        (column.reason, wanted.reason),
-        (column.partial, wanted.partial),
-    ):
-        if value is not None:
-            query = query.where(where == value)
-    if wanted.from_ms is not None:
-        query = query.where(column.received_at_ms >= wanted.from_ms)
-    if wanted.to_ms is not None:
-        query = query.where(column.received_at_ms < wanted.to_ms)
+    query = _select(preview=True).where(_matches(scope, wanted)).limit(limit)
     if before is not None:
         query = query.where(column.id < before)
     return [_refused(row) for row in connection.execute(query.order_by(column.id.desc()))]
@@ -80,6 +99,146 @@ def find_refused(connection: Connection, scope: Scope, refused: int) -> Refused 
     )
     row = connection.execute(query).one_or_none()
     return None if row is None else _refused(row)
+
+
+def ask_again(
+    connection: Connection,
+    scope: Scope,
+    wanted: Filter,
+    by: str,
+    now_ms: int,
+    *,
+    after: int = 0,
+    limit: int = 10_000,
+) -> tuple[int, list[int]]:
+    """Have whole messages that are still refused judged again, the oldest first.
+
+    Gives the number of the last request (0 without any) and the ids of the messages, which begin
+    behind `after`; as many as `limit` means that there may be more.
+    """
+    column = quarantine.c
+    query = (
+        select(column.id)
+        .where(
+            _matches(scope, wanted),
+            column.partial.is_(False),
+            column.replayed_at_ms.is_(None),
+            column.id > after,
+        )
+        .order_by(column.id)
+        .limit(limit)
+    )
+    ids = list(connection.execute(query).scalars())
+    numbers = add_revisions(connection, REPLAY, map(str, ids), {"by": by}, now_ms)
+    return (numbers[-1] if numbers else 0), ids
+
+
+def outcomes(connection: Connection, ids: Sequence[int]) -> dict[tuple[str, str], int]:
+    """Of these messages: (stored, duplicate or quarantined; its reason) -> how many."""
+    column = quarantine.c
+    counts: dict[tuple[str, str], int] = {}
+    for start in range(0, len(ids), 500):
+        some = column.id.in_(ids[start : start + 500])
+        query = select(column.outcome, column.reason, func.count()).where(some)
+        for outcome, reason, count in connection.execute(
+            query.group_by(column.outcome, column.reason)
+        ):
+            key = (outcome, "") if outcome else (Outcome.QUARANTINED.value, reason)
+            counts[key] = counts.get(key, 0) + count
+    return counts
+
+
+def refused_within(
+    connection: Connection, journal_id: str, first_jseq: int, last_jseq: int
+) -> set[int]:
+    """The numbers of whole messages that are refused, among these of a journal."""
+    column = quarantine.c
+    query = select(column.jseq).where(
+        column.journal_id == journal_id,
+        column.jseq.between(first_jseq, last_jseq),
+        column.partial.is_(False),
+        column.replayed_at_ms.is_(None),
+    )
+    return set(connection.execute(query).scalars())
+
+
+def replayed_since(
+    connection: Connection, revision: int, judge: str = "judge"
+) -> tuple[list[Raw], int]:
+    """Messages that became stored by requests behind `revision`, and up to which number.
+
+    Only requests that the judge has committed; a bounded number, so ask again from there.
+    """
+    done = connection.scalar(select(cursors.c.revision).where(cursors.c.name == judge)) or 0
+    if done <= revision:
+        return [], revision
+    asked = connection.execute(
+        select(revisions.c.id, revisions.c.subject)
+        .where(revisions.c.what == REPLAY, revisions.c.id > revision, revisions.c.id <= done)
+        .order_by(revisions.c.id)
+        .limit(FOLLOWED_AT_ONCE)
+    ).all()
+    rows = connection.execute(
+        select(quarantine)
+        .where(
+            quarantine.c.id.in_({int(subject) for _, subject in asked}),
+            quarantine.c.outcome == Outcome.STORED.value,
+        )
+        .order_by(quarantine.c.id)
+    )
+    messages = [in_quarantine_of(row).raw for row in rows]
+    return messages, asked[-1][0] if len(asked) == FOLLOWED_AT_ONCE else done
+
+
+def in_quarantine_of(row: Row[Any]) -> InQuarantine:
+    """A row of all columns as the message that it keeps."""
+    return InQuarantine(
+        row.id,
+        row.journal_id,
+        row.jseq,
+        Reason(row.reason),
+        Raw(
+            row.topic.encode(), row.payload or b"", row.flags or 0, row.received_at_ms, row.compound
+        ),
+        row.payload is not None,
+        row.sha256,
+        row.partial,
+        row.replayed_at_ms is not None,
+    )
+
+
+def _matches(scope: Scope, wanted: Filter) -> ColumnElement[bool]:
+    column = quarantine.c
+    conditions: list[ColumnElement[bool]] = [scope.holds(column.compound)]
+    conditions += [
+        where == value
+        for where, value in (
+            (column.compound, wanted.compound),
+            (column.device, wanted.device),
+            (column.reason, wanted.reason),
+            (column.partial, wanted.partial),
+        )
+        if value is not None
+    ]
+    if wanted.from_ms is not None:
+        conditions.append(column.received_at_ms >= wanted.from_ms)
+    if wanted.to_ms is not None:
+        conditions.append(column.received_at_ms < wanted.to_ms)
+    if wanted.replayed is not None:
+        done = column.replayed_at_ms
+        conditions.append(done.is_not(None) if wanted.replayed else done.is_(None))
+    if wanted.sender is not None:
+        conditions.append(_is_of(wanted.sender))
+    return and_(*conditions)
+
+
+def _is_of(device: Device) -> ColumnElement[bool]:
+    """Whether a message is of this device: so it says, or a level of its topic names it."""
+    column = quarantine.c
+    name = device.id if device.protocol == "native" else device.external_id
+    levels = literal("/") + column.topic + "/"
+    names_it = levels.contains(f"/{name}/", autoescape=True)
+    return or_(column.device == device.id, and_(column.device.is_(None), names_it))
 
 
 def _select(*, preview: bool) -> Select[Any]:
@@ -101,6 +260,7 @@ def _select(*, preview: bool) -> Select[Any]:
         payload.label("payload"),
         column.partial,
         column.replayed_at_ms,
+        column.outcome,
     )
 
 

@@ -102,12 +102,24 @@ def add_revision(
     The judge follows that log by number, so numbers must become visible in their order: on
     PostgreSQL a second writer waits here until the first one has committed.
     """
-    _lock_revisions(connection)
-    row = {"at_ms": now_ms, "what": what, "subject": subject, "body": body}
-    number: int = connection.execute(
-        insert(revisions).values(row).returning(revisions.c.id)
-    ).scalar_one()
+    (number,) = add_revisions(connection, what, [subject], body, now_ms)
     return number
+
+
+def add_revisions(
+    connection: Connection,
+    what: str,
+    subjects: Iterable[str],
+    body: Mapping[str, object],
+    now_ms: int,
+) -> list[int]:
+    """The same for many subjects: a line for each, in their order."""
+    _lock_revisions(connection)
+    rows = [{"at_ms": now_ms, "what": what, "subject": one, "body": body} for one in subjects]
+    if not rows:
+        return []
+    made = insert(revisions).returning(revisions.c.id, sort_by_parameter_order=True)
+    return list(connection.execute(made, rows).scalars())
 
 
 def save(connection: Connection, registry: Registry, now_ms: int) -> Change:

@@ -262,7 +262,9 @@ quarantine = Table(
     Column("size_bytes", Integer, nullable=False),
     Column("payload", LargeBinary),  # null beyond the cap per device, reason and hour
     Column("partial", Boolean, nullable=False),  # the message itself was stored
-    Column("replayed_at_ms", BigInteger),
+    Column("replayed_at_ms", BigInteger),  # it was judged again, and is `outcome` now
+    Column("flags", Integer),  # of the journal; null in rows of older versions
+    Column("outcome", String(12)),  # stored, duplicate
     UniqueConstraint("journal_id", "jseq", name="uq_quarantine_journal_id_jseq"),
     Index("ix_quarantine_compound", "compound", "id"),
     Index("ix_quarantine_reason", "reason", "id"),

@@ -72,6 +72,24 @@ class Ledger:
         """A record of which only the number of its messages can still be read."""
         self._count(UNASSIGNED, 0, Outcome.QUARANTINED, Reason.JOURNAL_CORRUPT, record.count)
 
+    def again(
+        self, raw: Raw, said: Decoded, was: Reason, outcome: Outcome, reason: Reason | None
+    ) -> None:
+        """A message of the quarantine was judged again: its account moves, in its old hour.
+
+        Its row is there, so no other is kept of it. reason: for which it stays there.
+        """
+        self._count(raw.origin, raw.received_ms, Outcome.QUARANTINED, was, -1)
+        self._count(raw.origin, raw.received_ms, outcome, reason or "")
+        if outcome is not Outcome.STORED:
+            return
+        if said.unknown:
+            self.mark(raw, UNKNOWN)
+        if said.rejected:
+            self.mark(raw, PARTIAL)
+            for rejected in said.rejected:
+                self._count(raw.origin, raw.received_ms, PART, rejected.reason)
+
     def _count(
         self, origin: str, received_ms: int, outcome: str, reason: str = "", count: int = 1
     ) -> None:
@@ -117,6 +135,7 @@ class Ledger:
                 digest,
                 size_bytes,
                 partial,
+                raw.flags,
             )
         )
 
