@@ -1,6 +1,7 @@
 """The judge: decoded records in journal order in, effects out. Reads no clock and no store."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
@@ -11,7 +12,7 @@ from devices.faults import Fault, State
 from devices.journal import RETAINED, Raw, Record
 from devices.judgement import LIVE, DeviceRow, Effects, HourRow, Move, Saved
 from devices.liveness import silence_limit_s
-from devices.messages import Decoded, Event, Item, Reading, Reason, Rejected, Value
+from devices.messages import Decoded, Event, Item, Outcome, Reading, Reason, Rejected, Value
 from devices.registry import Registry
 from devices.usage import HOUR_MS, hour_of
 from ingest.judge import ledger, use
@@ -42,6 +43,15 @@ class _Fate(Enum):
     NEW = "new"
     KNOWN = "known"
     REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a message of the quarantine is now. reason: for which it stays there, else None."""
+
+    outcome: Outcome
+    reason: Reason | None = None
+    detail: str = ""
 
 
 class Judge:
@@ -368,6 +378,48 @@ class Judge:
             self._ledger.quarantined(jseq, raw, said, refused.reason, refused.detail)
             self._roll.spoke(memory, said, raw.received_ms)
 
+    def replay(self, raw: Raw, said: Decoded, was: Reason, now_ms: int) -> Verdict:
+        """Judge a message of the quarantine again; its account moves in the hour of its receipt.
+
+        It is late by definition: history and usage, never the present, and no sign of life. A
+        safety value or event in it raises its fault, marked late, which is over at once.
+        was: why it was there. now_ms: when it was asked for.
+        """
+        memory = None if said.device is None else self.memories.get(said.device.id)
+        if said.reason is not None or memory is None:
+            verdict = Verdict(
+                Outcome.QUARANTINED, said.reason or Reason.UNKNOWN_DEVICE, said.detail
+            )
+        elif raw.flags & RETAINED:
+            self._ledger.mark(raw, ledger.RETAINED)
+            verdict = Verdict(Outcome.STORED)
+        else:
+            verdict = self._replay_items(memory, raw, said, was, now_ms)
+        self._ledger.again(raw, said, was, verdict.outcome, verdict.reason)
+        return verdict
+
+    def _replay_items(
+        self, memory: DeviceMemory, raw: Raw, said: Decoded, was: Reason, now_ms: int
+    ) -> Verdict:
+        marks: set[str] = set()
+        fates = {
+            self._item(memory, item, raw, said, index, marks, [], now_ms)
+            for index, item in enumerate(said.items)
+        }
+        for device in {report.device.id for item in said.items for report in item.reports}:
+            if device in self.memories:  # nothing else may come to save it for long
+                self.memories[device].saved_use_ms = -USE_SAVED_EVERY_MS
+        if _Fate.NEW in fates or not fates:
+            for mark in marks:
+                self._ledger.mark(raw, mark)
+            return Verdict(Outcome.STORED)
+        if _Fate.KNOWN in fates and was is not Reason.CONFLICT:
+            return Verdict(Outcome.DUPLICATE)
+        if _Fate.KNOWN in fates:  # the window remembers that number, and no longer whose it was
+            return Verdict(Outcome.QUARANTINED, was, "its number was another message's")
+        refused = said.rejected[-1]
+        return Verdict(Outcome.QUARANTINED, refused.reason, refused.detail)
+
     def _item(
         self,
         memory: DeviceMemory,
@@ -377,16 +429,19 @@ class Judge:
         index: int,
         marks: set[str],
         live_ms: list[int],
+        replay_ms: int | None = None,
     ) -> _Fate:
         """Judge one object of a message.
 
         marks: what it adds to those of the message. live_ms: gets its time if it is new and live.
+        replay_ms: when it is judged again, out of the quarantine; else None.
         """
         received_ms = raw.received_ms
+        told_ms = received_ms if replay_ms is None else replay_ms
         at_ms, plausible = event_time(item.at_ms, received_ms)
         if not plausible and said.array:
             detail = f"implausible time {item.at_ms}"
-            return self._refuse(memory, item, said, Reason.CLOCK, detail, received_ms)
+            return self._refuse(memory, item, said, Reason.CLOCK, detail, received_ms, told_ms)
         order_ms = min(at_ms, received_ms)
         sight = self._identities.sight(
             memory.device.id, memory.window, item, order_ms, plausible, raw.payload, index
@@ -395,10 +450,12 @@ class Judge:
             return _Fate.KNOWN
         if sight is Sight.REUSED:
             detail = f"boot {item.boot}, seq {item.seq} was another message's"
-            return self._refuse(memory, item, said, Reason.CONFLICT, detail, received_ms)
+            return self._refuse(memory, item, said, Reason.CONFLICT, detail, received_ms, told_ms)
         self._touch(memory)
         has_identity = item.seq is not None or item.at_ms is not None
-        replayed = said.array and received_ms - order_ms > silence_limit_s(memory.device) * 1000
+        replayed = replay_ms is not None or (
+            said.array and received_ms - order_ms > silence_limit_s(memory.device) * 1000
+        )
         late = replayed or (memory.device_at_ms is not None and order_ms < memory.device_at_ms)
         if said.array and not late:
             self._roll.spoke(memory, said, received_ms)
@@ -411,13 +468,13 @@ class Judge:
             if has_identity or _is_next(reporter, order_ms):
                 self._use.report(reporter, order_ms)
             if late:
-                self._values.late(reporter, report.values, order_ms, received_ms, replayed)
+                self._values.late(reporter, report.values, order_ms, told_ms, replayed)
             else:
                 self._values.live(reporter, report.values, order_ms, received_ms)
         new = bool(item.reports) or item.status is not None or not item.events
         for event in item.events:
             surely = sight is Sight.NEW
-            new = self._event(event, item, order_ms, received_ms, replayed, surely) or new
+            new = self._event(event, item, order_ms, told_ms, replayed, surely) or new
         if item.status == "offline" and not replayed:
             memory.will_ms = received_ms
         if not replayed and (memory.device_at_ms is None or order_ms > memory.device_at_ms):
@@ -440,17 +497,18 @@ class Judge:
         reason: Reason,
         detail: str,
         received_ms: int,
+        told_ms: int,
     ) -> _Fate:
         """An object that cannot be taken for what it says; a safety sign in it still raises."""
         said.rejected.append(Rejected(reason, memory.device.id, "", detail))
         for report in item.reports:
             reporter = self.memories.get(report.device.id)
             if reporter is not None:
-                self._values.past(reporter, report.values, received_ms, received_ms)
+                self._values.past(reporter, report.values, received_ms, told_ms)
         for event in item.events:
             sender = self.memories.get(event.device.id)
             if sender is not None:
-                self._event_signs(sender, event, received_ms, received_ms, late=True)
+                self._event_signs(sender, event, received_ms, told_ms, late=True)
         return _Fate.REFUSED
 
     # Events
