@@ -40,6 +40,7 @@ from courtyard.retention import may_go
 from courtyard.settings import Settings, secret_key
 from courtyard.signals import stop_on_signals, stop_with_parent
 from courtyard.stores import Stopped, make_data_dir, open_operational, open_telemetry, until_there
+from courtyard.upkeep import Upkeep
 from devices.catalogue import rules_for
 from devices.kinds import KINDS
 from devices.registry import Registry
@@ -70,6 +71,7 @@ RECEIVE_STOP_S = 5.0
 FOLLOWERS_STOP_S = 4.0
 REGISTRY_EVERY_S = 2.0
 TRIM_EVERY_S = 60.0
+TRIM_PRESSED_EVERY_S = 2.0  # while the disk runs full
 LOOK_S = 2.0  # for bad pages of the database, at the start; who reads them later says so then
 LISTEN_EVERY_S = 0.1  # to a journal that another process writes
 
@@ -132,6 +134,7 @@ class Ingester:
         self._bell = Bell()
         self._origins = Origins(Registry())
         self._journal = FollowedJournal(settings.journal_path)
+        self._upkeep = Upkeep(settings, self._journal)
         self._metrics = CollectorRegistry(auto_describe=False)
         self._write_seconds = write_seconds(self._metrics)
         self._sources: dict[str, Callable[[], Iterable[Metric]]] = {}
@@ -148,6 +151,7 @@ class Ingester:
             stack.callback(end_metrics)
             self._metrics.register(Gathered(self._sources))
             self._sources["journal"] = self._journal_metrics
+            self._sources["upkeep"] = self._upkeep.metrics
             if RECEIVE in self._parts:
                 self._writer = stack.enter_context(JournalWriter(settings.journal_path, now_ms))
             stack.callback(self._journal.close)
@@ -155,12 +159,13 @@ class Ingester:
             if RECEIVE in self._parts:
                 stack.callback(self._stop_receiver)
                 self._start_receiver(stack)
+            followers_stop = threading.Event()
+            workers = _Workers(followers_stop, self._fail)
+            workers.start("look", lambda: self._upkeep.monitor.run(followers_stop))
             if engine is None:
                 engine = until_there(lambda: open_operational(settings), stop, "database_away")
             stack.callback(engine.dispose)
             look_for_damage(engine, LOOK_S)
-            followers_stop = threading.Event()
-            workers = _Workers(followers_stop, self._fail)
             self._start_followers(engine, workers, stack)
             log.info("ingest_runs", parts=sorted(self._parts))
             stop.wait()
@@ -194,7 +199,7 @@ class Ingester:
         instance = hmac.digest(secret_key(settings), b"ingest", "sha256").hex()[:16]
         self._receiver = receiver = Receiver(
             self._broker(stack),
-            writer,
+            self._upkeep.guarded(writer),
             now_ms,
             self._origins,
             [name for adapter in ADAPTERS.values() for name in adapter.filters],
@@ -238,6 +243,7 @@ class Ingester:
                 now_ms,
                 decodes=decodes,
             )
+            self._upkeep.watch_forward(forwarder, telemetry, engine)
             workers.start(FORWARD, lambda: forwarder.run(self._journal, self._bell, stop))
         if JUDGE in self._parts:
             judgements = MeteredJudgements(engine, now_ms, self._metrics, self._write_seconds)
@@ -251,8 +257,14 @@ class Ingester:
             writer = self._writer
             workers.start("registry", lambda: self._follow_registry(engine, stop))
             workers.start("trim", lambda: self._trim(engine, writer, stop))
+            self._upkeep.audit_accounts(engine)
         else:
             workers.start("listen", lambda: self._listen(stop))
+        workers.start("rows", lambda: self._upkeep.run_rows(engine, stop))
+        workers.start("audit", lambda: self._upkeep.run_audit(self._newest_judged_ms, stop))
+
+    def _newest_judged_ms(self) -> int:
+        return 0 if self._consumer is None else self._consumer.progress.newest_received_ms
 
     def _follow_registry(self, engine: Engine, stop: threading.Event) -> None:
         away = False
@@ -272,9 +284,17 @@ class Ingester:
     def _trim(self, engine: Engine, writer: JournalWriter, stop: threading.Event) -> None:
         retention_s = self._settings.journal_retention.total_seconds()
         retention_ms = int(retention_s * 1000)
-        while not stop.wait(min(TRIM_EVERY_S, retention_s)):
+        every_s = min(TRIM_EVERY_S, retention_s)
+        due_s = time.monotonic() + every_s
+        while not stop.wait(min(TRIM_PRESSED_EVERY_S, every_s)):
+            pressed = self._upkeep.presses
+            if not pressed and time.monotonic() < due_s:
+                continue
+            due_s = time.monotonic() + every_s
             try:
-                trim(engine, writer, retention_ms, now_ms(), stop)
+                trim(engine, writer, 0 if pressed else retention_ms, now_ms(), stop)
+                while pressed and not stop.is_set() and writer.give_back():
+                    pass
             except (DatabaseAway, JournalError) as error:
                 log.warning("journal_not_trimmed", reason=str(error))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from devices.journal import Head, Record
-from devices.store.journal import JournalReader, JournalReplaced
+from devices.store.journal import Counted, JournalReader, JournalReplaced
 
 T = TypeVar("T")
 
@@ -33,6 +33,9 @@ class FollowedJournal:
 
     def received_total(self) -> dict[str, int]:
         return self._ask(JournalReader.received_total)
+
+    def count(self, position: int, hours: tuple[int, int] | None, most: int) -> Counted:
+        return self._ask(lambda reader: reader.count(position, hours, most))
 
     def size_bytes(self) -> int:
         return self._ask(JournalReader.size_bytes)

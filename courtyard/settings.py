@@ -158,6 +158,9 @@ class Settings(BaseSettings):
     journal_retention: Duration = Field(
         timedelta(hours=24), description="how long the journal keeps what all have read"
     )
+    audit_every: Duration = Field(
+        timedelta(minutes=1), description="how often journal, accounts and telemetry are compared"
+    )
     log: Literal["text", "json"] | None = Field(
         None, description="text or json; empty: text on a terminal, else json"
     )
