@@ -327,6 +327,9 @@ class Decoder:
             detail = f"a {device.kind} has no event {shown(event.type)!r}"
             return Refused(Reason.OUT_OF_RANGE, detail)
         port_no = event.attributes.get("port_no")
+        why = flaw(port_no)
+        if why is not None:
+            return Refused(why.reason, f"port_no: {why.detail}")
         if isinstance(port_no, bool) or not isinstance(port_no, int):
             return Refused(Reason.BAD_TYPE, f"{event.type} without its port_no")
         port = self._registry.port(device.id, port_no)

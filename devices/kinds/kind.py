@@ -51,7 +51,7 @@ class Field:
         if self.type is not Type.TEXT:
             return self._quantity.check(raw)
         if isinstance(raw, int) and not isinstance(raw, bool) and abs(raw) < 2**63:
-            return str(raw)
+            raw = str(raw)
         if not isinstance(raw, str):
             raise BadValue(Reason.BAD_TYPE, f"{self.name}: {raw!r:.80} is not text")
         if len(raw) > self.max_length or not raw.isprintable():

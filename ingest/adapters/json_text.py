@@ -22,7 +22,7 @@ def parse(payload: bytes) -> Any:
     """The value that `payload` spells; raises BadMessage (not_json, bad_text, too_deep)."""
     if json.detect_encoding(payload) != "utf-8":
         raise BadMessage(Reason.NOT_JSON, "not UTF-8 without a byte-order mark")
-    if payload.count(b"[") + payload.count(b"{") > MAX_DEPTH and depth(payload) > MAX_DEPTH:
+    if payload.count(b"[") + payload.count(b"{") > MAX_DEPTH and _is_too_deep(payload):
         raise BadMessage(Reason.TOO_DEEP, f"nested deeper than {MAX_DEPTH}")
     text = payload.decode("utf-8", "surrogateescape")
     try:
@@ -34,17 +34,18 @@ def parse(payload: bytes) -> Any:
         raise BadMessage(reason, f"{error.msg} at character {error.pos}") from None
 
 
-def depth(payload: bytes) -> int:
-    """How deep the brackets outside strings are nested; linear in the length."""
-    level = deepest = 0
+def _is_too_deep(payload: bytes) -> bool:
+    """Whether brackets outside strings are nested deeper than allowed; linear, and ends there."""
+    level = 0
     for token in _TOKEN.finditer(payload):
         match payload[token.start()]:
             case 0x5B | 0x7B:  # [ {
                 level += 1
-                deepest = max(deepest, level)
+                if level > MAX_DEPTH:
+                    return True
             case 0x5D | 0x7D:  # ] }
                 level -= 1
-    return deepest
+    return False
 
 
 def _is_text(payload: bytes) -> bool:

@@ -27,6 +27,7 @@ START_MS = 1_795_399_200_000  # 2026-11-23T02:00:00Z
 COMPOUND, ABROAD = "jiaogong-xiaoqu", "berlin"
 IMEI, OTHER_IMEI, TASMOTA = "861197062934387", "861197062934388", "pow1"
 MAX_PAYLOAD_BYTES = 64 * 1024
+MESSAGE_MS = 200  # between two messages: an hour passes in 18,000 of them
 REPEATED = 500  # so many of the last messages may come again
 
 CORPUS = Path(__file__).parent / "corpus"
@@ -172,7 +173,10 @@ def _in_quotes(name: str) -> bytes:
 
 
 class Inputs:
-    """Messages without end, by seed. repeats: whether former messages come again, as they do."""
+    """Messages without end, by seed. repeats: whether former messages come again, as they do.
+
+    now_ms: when the newest of them arrives.
+    """
 
     def __init__(self, seed: int, *, repeats: bool = True) -> None:
         self._rng = Random(seed)
@@ -192,6 +196,7 @@ class Inputs:
 
     def one(self) -> Hostile:
         rng = self._rng
+        self.now_ms += MESSAGE_MS
         if self._repeats and self._last and rng.random() < 0.05:
             again = rng.choice(self._last)
             return Hostile(again.topic, again.payload, again.flags | DUP)
@@ -206,28 +211,28 @@ class Inputs:
 
     def _made(self) -> Hostile:
         rng = self._rng
-        match rng.randrange(20):
-            case 0:
+        match rng.randrange(40):
+            case 0 | 1:
                 return Hostile(self.topic(), self._any_payload(), rng.randrange(8) & ~OVERSIZE)
-            case 1:
+            case 2:
                 return self._oversize()
-            case 2 | 3:
+            case 3 | 4 | 5 | 6:
                 return self._smoke_beside()
-            case 4 | 5:
+            case 7 | 8 | 9 | 10:
                 return Hostile(self._juy_topic(), self.juy())
-            case 6:
+            case 11 | 12 | 13:
                 return self._tasmota()
-            case 7:
+            case 14 | 15:
                 return self._mutated("native", self._device_topic())
-            case 8:
+            case 16:
                 return self._mutated("juy", self._juy_topic())
-            case 9:
+            case 17:
                 return self._mutated("tasmota", self._tasmota_topic())
-            case 10 | 11:
+            case 18 | 19 | 20 | 21:
                 return self._event()
-            case 12:
+            case 22:
                 return Hostile(self._device_topic(), self._nested())
-            case 13 | 14:
+            case 23 | 24 | 25 | 26:
                 return self._good()
         return Hostile(self._device_topic(), self.native(), rng.choice((0, 0, 0, 0, RETAINED, DUP)))
 
@@ -264,13 +269,15 @@ class Inputs:
 
     def _juy_topic(self) -> bytes:
         rng = self._rng
-        imei = rng.choice((IMEI, IMEI, OTHER_IMEI, "861197062934399", "", "+", "\0"))
+        imei = rng.choice((IMEI, OTHER_IMEI))
+        if rng.random() < 0.1:
+            imei = rng.choice(("861197062934399", "", "+", "\0"))
         return f"JUY/D2S/{imei}/{rng.choice(('82', '85', '88', 'zz', ''))}/DEV".encode()
 
     def _tasmota_topic(self) -> bytes:
         rng = self._rng
-        name = rng.choice((TASMOTA, TASMOTA, TASMOTA, "pow2", "", "\u202e"))
-        return f"tele/{name}/{rng.choice(('SENSOR', 'STATE', 'LWT', 'RESULT'))}".encode()
+        name = TASMOTA if rng.random() < 0.9 else rng.choice(("pow2", "", "\u202e"))
+        return f"tele/{name}/{rng.choice(('SENSOR', 'SENSOR', 'STATE', 'LWT', 'RESULT'))}".encode()
 
     # Payloads
 
@@ -295,7 +302,7 @@ class Inputs:
             stub = b"\0courtyard-oversize %d %b %b" % (size, b"ab" * 32, head)
             return Hostile(self.topic(), stub, OVERSIZE)
         filling = rng.choice((b" ", b"[", b'{"a":', b'"', b"\\", b"9", b"\xff", b"[0,", b"1,"))
-        size = MAX_PAYLOAD_BYTES + rng.choice((-1, 0, 1, 300))
+        size = MAX_PAYLOAD_BYTES // rng.choice((1, 4, 16, 16)) + rng.choice((-1, 0, 1, 300))
         return Hostile(self._device_topic(), (filling * size)[:size])
 
     def _good(self) -> Hostile:

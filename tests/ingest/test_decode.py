@@ -124,7 +124,10 @@ class TestEvents:
             (True, Reason.BAD_TYPE),
             ("2", Reason.BAD_TYPE),
             (13, Reason.UNKNOWN_DEVICE),
-            (10**100, Reason.UNKNOWN_DEVICE),
+            (2**53, Reason.UNKNOWN_DEVICE),
+            (2**53 + 1, Reason.BAD_NUMBER),
+            (10**30, Reason.BAD_NUMBER),
+            (10**4_000 - 1, Reason.BAD_NUMBER),
         ],
     )
     def test_an_event_of_a_socket_must_name_one_of_its_shed(
@@ -132,6 +135,9 @@ class TestEvents:
     ) -> None:
         sent = {"event": "session_start", "order": "7", "port_no": port_no}
         assert decode("shed-1", sent, "event").reason is reason
+        # the fast form must not differ from the careful one, which a further name leads to
+        assert decode("shed-1", {"ts": NOW_MS, "seq": 1, **sent}, "event").reason is reason
+        assert decode("shed-1", {**sent, "made_up": "\0"}, "event").reason is reason
 
     def test_an_event_of_the_shed_itself_stays_there(self) -> None:
         sent = {"event": "shed_alarm", "what": "smoke", "active": True, "port_no": None}
