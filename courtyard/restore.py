@@ -53,7 +53,6 @@ from devices.store.database import (
 )
 from devices.store.journal import JournalError, JournalMissing, JournalReader, hold
 
-SIBLINGS = ("", "-journal", "-wal", "-shm")  # what SQLite keeps beside a file belongs to it
 RESTORE = "restore"  # row of `progress`: what the newest restore found of the journal
 LISTED = 3  # users of a store that are named
 
@@ -307,13 +306,11 @@ class _Restore:
                 f"courtyard {self.manifest.courtyard} made it, and its tables are newer than this"
                 " version's: restore it with that version; nothing was changed"
             ) from None
-        for beside in SIBLINGS[1:]:
-            database.with_name(database.name + beside).unlink(missing_ok=True)
 
     def _switch(self, staged: Path, place: Path) -> None:
         """What was there aside, with all that SQLite keeps beside it; then the new file."""
         aside = f"replaced-{self.stamp}"
-        for beside in reversed(SIBLINGS):
+        for beside in (*backup.BESIDE, ""):
             old = place.with_name(place.name + beside)
             if old.exists():
                 kept = place.with_name(f"{place.name}.{aside}{beside}")

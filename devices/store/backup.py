@@ -48,6 +48,7 @@ MANIFEST, SUMS = "manifest.json", "SHA256SUMS"
 DATABASE, TELEMETRY, SECRET = "database.db", "telemetry.db", "secret.key"
 FILES = (DATABASE, TELEMETRY, SECRET)
 
+BESIDE = ("-journal", "-wal", "-shm")  # what SQLite keeps beside a file belongs to it
 STEP_PAGES = 1000  # 4 MB: a writer waits some milliseconds for it
 BEGINNINGS = 3  # so often a writer may be faster; then writers wait until the copy is there
 ROWS = 2000  # read from a server and written at a time
@@ -210,11 +211,7 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 def _dump(engine: Engine, target: Path, told: Told) -> None:
     """All rows within one REPEATABLE READ snapshot, into the tables that SQLite would have."""
-    made = open_database(f"sqlite:///{target}")
-    try:
-        upgrade(made)
-    finally:
-        made.dispose()
+    migrate_copy(target)
     with reading(engine) as connection, closing(_connect(target)) as copy:
         _take_time(connection)
         copy.execute("PRAGMA journal_mode=OFF")
@@ -408,12 +405,14 @@ def _with_flags(row: tuple[object, ...], flags: Sequence[int]) -> list[object]:
 
 
 def migrate_copy(copy: Path) -> None:
-    """Bring a copied database up to this version's schema. Raises DatabaseAhead."""
+    """Bring a copied database, or a new one, to this version's schema. Raises DatabaseAhead."""
     engine = open_database(f"sqlite:///{copy}")
     try:
         upgrade(engine)
     finally:
         engine.dispose()
+        for beside in BESIDE:  # empty by now
+            copy.with_name(copy.name + beside).unlink(missing_ok=True)
     sync(copy)
 
 
