@@ -50,8 +50,9 @@ class Refused:
 class InQuarantine:
     """A message in quarantine, whole, that is to be judged again.
 
-    raw: with an empty payload where only its count and hash were kept (has_payload False).
-    compound: that of its account. replayed: it was judged again already, and is no longer here.
+    raw: its origin is the compound of its account. is_whole: raw is the message as it came; False
+    where only its count and hash were kept, or its topic was no text. replayed: it was judged again
+    with success, and is no longer here.
     """
 
     id: int
@@ -59,7 +60,7 @@ class InQuarantine:
     jseq: int
     reason: Reason
     raw: Raw
-    has_payload: bool
+    is_whole: bool
     sha256: str
     partial: bool
     replayed: bool

@@ -20,6 +20,7 @@ import structlog
 log = structlog.get_logger()
 
 DEATHS = 3
+REQUESTS = "requests"  # in place of a journal: messages of the quarantine that are judged again
 
 _Place = tuple[str, int]  # journal, record
 _NOWHERE: _Place = ("", 0)
@@ -141,9 +142,12 @@ class Blame:
             self._write()
 
     def _get_past(self, journal_id: str, record: int) -> None:
-        """A record is the next: a suspect that is not ahead of it, in this journal, is past."""
-        kept = self._kept
-        if kept.suspect != _NOWHERE and (kept.suspect[0] != journal_id or kept.suspect[1] < record):
+        """A record is the next: a suspect before it, or of a journal that is gone, is past."""
+        where, suspect = self._kept.suspect
+        if where == journal_id:
+            if suspect < record:
+                self._forget()
+        elif REQUESTS not in (where, journal_id):
             self._forget()
 
     def _forget(self) -> None:

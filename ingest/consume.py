@@ -4,7 +4,8 @@
 2. read records after the cursor, decode them, judge them
 3. commit at once when a fault moved, else COMMIT_AFTER_S after the first message, or somewhat later
    where a commit takes long: the more there is to write, the more messages share a device's row
-4. at the borders, read what people decided meanwhile: registry, actions on faults
+4. at the borders, read what people decided meanwhile: registry, actions on faults, and which
+   messages of the quarantine are to be judged again
 5. whenever the store was away, or somebody was faster, drop everything and begin at 1
 
 A message that kills the process is given up by `ingest.blame`. A commit that the database refuses
@@ -18,20 +19,22 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from hashlib import sha256
 
 import structlog
 
 from devices.faults import FaultMoved
-from devices.journal import Head, Record
-from devices.judgement import Cursor
+from devices.journal import Head, Raw, Record
+from devices.judgement import Cursor, InQuarantine, Replayed, Revision
 from devices.messages import Decoded, Reading, Reason
 from devices.registry import Registry
 from devices.store.database import DatabaseAway, DatabaseRefused
 from devices.store.failpoints import failpoint
 from devices.store.journal import JournalDamaged, JournalError
+from devices.store.quarantine import REPLAY
 from devices.store.schema import LIVE
 from devices.sun import lighting_hours
-from ingest.blame import Blame
+from ingest.blame import REQUESTS, Blame
 from ingest.decode import Decoder
 from ingest.decoding import SharedDecodes
 from ingest.judge.judge import Judge
@@ -60,12 +63,14 @@ class RefusesAll(DatabaseAway):
 class _Refused:
     """A commit that was refused: why, up to which record, and what was in it.
 
-    records: those in it; of more than two, two of them.
+    records: those in it; of more than two, two of them. asked: messages of the quarantine that were
+    judged again; they are committed by themselves.
     """
 
     why: str
     position: int
     records: Sequence[Record]
+    asked: frozenset[int]
 
 
 @dataclass(slots=True)
@@ -84,7 +89,8 @@ class Consumer:
     """Follows one journal for one stream.
 
     at_once: a fault that moves is committed with its record; a history, of which nobody is told, is
-    committed in larger pieces. blame: notes what is in hand, for the next start. Raises CursorMoved
+    committed in larger pieces. blame: notes what is in hand, for the next start. find: a message
+    of the journal by its number, where the quarantine did not keep it. Raises CursorMoved
     from `run` and `drain` when another judge works on the same stream, and FaultMoved when a fault
     cannot be moved however often it is tried.
     """
@@ -101,6 +107,7 @@ class Consumer:
         commit_messages: int = COMMIT_MESSAGES,
         at_once: bool = True,
         blame: Blame | None = None,
+        find: Callable[[int], Raw | None] = lambda _: None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
@@ -113,6 +120,7 @@ class Consumer:
         self._commit_messages = commit_messages
         self._at_once = at_once
         self._blame = blame if blame is not None else Blame()
+        self._find = find
         self._monotonic = monotonic
         self._judge: Judge | None = None
         self._decoder: Decoder | None = None
@@ -130,6 +138,9 @@ class Consumer:
         self._refused: _Refused | None = None
         self._singly_to = 0  # up to this record each one is committed by itself
         self._unwanted: dict[int, str] = {}  # messages that the database refuses, and why
+        self._asked: set[int] = set()  # of the quarantine, judged again and not committed
+        self._hopeless: dict[int, str] = {}  # of those, what the database refuses, and why
+        self._asked_singly = False
         self.progress = Progress()
 
     def run(self, source: JournalSource, bell: Bell, stop: threading.Event) -> None:
@@ -218,7 +229,8 @@ class Consumer:
 
     def _was_refused(self, error: DatabaseRefused) -> None:
         """Drop everything, and note what was tried: `_mend` sees to it at the next turn."""
-        self._refused = _Refused(str(error), self._position, list(self._taken))
+        records, asked = list(self._taken), frozenset(self._asked)
+        self._refused = _Refused(str(error), self._position, records, asked)
         log.warning("commit_refused", stream=self._stream, position=self._position, why=str(error))
         self._drop()
 
@@ -236,8 +248,18 @@ class Consumer:
                 self._singly_to = max(self._singly_to, refused.position)
             case _:
                 self._refused = None
-                raise RefusesAll(f"what people decided is refused: {refused.why}")
+                self._mend_asked(refused)
         self._refused = None
+
+    def _mend_asked(self, refused: _Refused) -> None:
+        if len(refused.asked) > 1:
+            self._asked_singly = True
+            return
+        for asked in refused.asked - self._hopeless.keys():
+            log.error("replayed_message_refused_by_database", id=asked, why=refused.why)
+            self._hopeless[asked] = refused.why
+            return
+        raise RefusesAll(f"what people decided is refused: {refused.why}")
 
     def _sift(self, record: Record) -> None:
         """Find the messages of a record without which the database takes it.
@@ -299,6 +321,7 @@ class Consumer:
                 log.error("journal_replaced", was=cursor.journal_id, now=head.journal_id)
             self._position = 0
         self._blame.stands(self._journal_id, self._position)
+        self._blame.stands(REQUESTS, self._revision)
         if self._judge is not None:
             self._judge.effects.position = self._position
         while self._look():
@@ -340,6 +363,7 @@ class Consumer:
     def _drop(self) -> None:
         self._judge = None
         self._taken.clear()
+        self._asked.clear()
         self._blame.put_back()
         self._uncommitted_since = None
         if self._decodes is not None:
@@ -438,6 +462,7 @@ class Consumer:
         failpoint("J4", DatabaseAway)
         self._blame.committed()
         self._taken.clear()
+        self._asked.clear()
         self._unwanted = {jseq: w for jseq, w in self._unwanted.items() if jseq > effects.jseq}
         took_s = self._monotonic() - started_s
         pace_s = min(took_s / COMMIT_SHARE, COMMIT_AFTER_AT_MOST_S)
@@ -472,12 +497,71 @@ class Consumer:
             judge.registry_changed(registry, self._today_ms())
             self._note_work()
         for revision in revisions:
+            if revision.what == REPLAY and self._stream == LIVE:
+                self._replay(judge, revision)
             fault = self._store.fault(revision.subject) if revision.what == "fault" else None
             if fault is not None:
                 judge.person_moved(fault, self._clock())
                 self._note_work()
             self._revision = revision.id
+            if self._asked and (self._asked_singly or self._blame.is_hasty):
+                self._commit()
+        if self._asked:
+            self._commit()
+        self._asked_singly = False
         return bool(revisions)
+
+    # What is judged again
+
+    def _replay(self, judge: Judge, revision: Revision) -> None:
+        """Judge a message of the quarantine again, unless that was done already."""
+        if not self._asked and self._uncommitted_since is not None:
+            self._commit()  # what the database may refuse of the one is not to cost the other
+        self._note_work()
+        asked = self._store.in_quarantine(int(revision.subject))
+        if asked is None or asked.partial or asked.replayed or asked.id in self._asked:
+            return
+        raw = self._whole(asked)
+        if raw is None:
+            log.warning("not_kept_for_replay", id=asked.id, reason=asked.reason)
+            return
+        self._blame.take(REQUESTS, revision.id)
+        said = self._said_again(asked, raw)
+        verdict = judge.replay(raw, said, asked.reason, revision.at_ms)
+        self._blame.put_message()
+        self._asked.add(asked.id)
+        judge.effects.replayed.append(
+            Replayed(
+                asked.id,
+                asked.reason,
+                verdict.outcome,
+                verdict.reason,
+                verdict.detail,
+                said.device.id if said.device is not None else None,
+                revision.at_ms,
+                None if asked.is_whole else raw.payload,
+            )
+        )
+
+    def _said_again(self, asked: InQuarantine, raw: Raw) -> Decoded:
+        why = self._hopeless.get(asked.id)
+        if why is not None:
+            return Decoded(None, [], reason=Reason.REFUSED_BY_DATABASE, detail=why)
+        if self._decoder is None:
+            raise RuntimeError("nothing was loaded")
+        if not self._blame.take_message(asked.jseq):
+            log.error("message_given_up", jseq=asked.jseq, id=asked.id)
+            return Decoded(None, [], reason=Reason.CRASHED_DECODER, detail=CRASHED)
+        return self._decoder.decode(raw)
+
+    def _whole(self, asked: InQuarantine) -> Raw | None:
+        """The message as it came: from its row, else from the journal; None: nobody has it."""
+        raw: Raw | None = asked.raw
+        if not asked.is_whole:
+            raw = self._find(asked.jseq) if asked.journal_id == self._journal_id else None
+        if raw is None or sha256(raw.payload).hexdigest() != asked.sha256:
+            return None  # of a message that was too large only its beginning
+        return raw._replace(origin=asked.raw.origin)
 
     def _note_work(self) -> None:
         """There is something to commit from now on."""

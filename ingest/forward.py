@@ -4,6 +4,9 @@
     2. write them, one request in flight; the answer decides what happens (reliability.md §3.8)
     3. move the cursor once the store has confirmed
 
+Messages of the quarantine that the judge took when they were judged again are written as well: the
+cursor remembers up to which request that is done.
+
 An outage of the store stops only this: the journal keeps what is not confirmed.
 """
 
@@ -19,7 +22,7 @@ import msgspec
 import structlog
 
 from devices.journal import MESSAGES, RETAINED, Raw, Record
-from devices.messages import Decoded, Event, Item, Reading, Value
+from devices.messages import Decoded, Event, Item, Reading, Reason, Value
 from devices.registry import Registry
 from devices.store.accounts import Forwarded
 from devices.store.cursors import Position
@@ -27,6 +30,7 @@ from devices.store.database import DatabaseAway
 from devices.store.failpoints import failpoint
 from devices.store.journal import JournalDamaged, JournalError
 from devices.telemetry import Point, Retry, TelemetryError, TelemetryWriter, TooLarge
+from ingest.blame import Blame
 from ingest.decode import Decoder
 from ingest.decoding import PATIENCE_S, Said, SharedDecodes
 from ingest.judge.timing import event_time
@@ -54,10 +58,15 @@ class ForwardStore(Protocol):
 
     def registry_revision(self) -> int: ...
 
+    def replayed(self, revision: int) -> tuple[list[Raw], int]: ...
+
 
 @dataclass(slots=True)
 class Progress:
-    """confirmed, dead: points since the first start. paused: why nothing is written, or ""."""
+    """confirmed, dead: points since the first start. paused: why nothing is written, or "".
+
+    replayed: the last revision whose messages, judged again, are written.
+    """
 
     position: int = 0
     jseq: int = 0
@@ -66,6 +75,7 @@ class Progress:
     requests: int = 0
     newest_received_ms: int = 0
     paused: str = ""
+    replayed: int = 0
 
 
 @dataclass(slots=True)
@@ -80,7 +90,7 @@ class Forwarder:
     """Follows the journal into one telemetry store.
 
     registry: the registry as it is now; asked when a message has to be decoded here and the
-    registry has changed since the last time.
+    registry has changed since the last time. blame: notes what is decoded here, for the next start.
     """
 
     def __init__(
@@ -93,6 +103,7 @@ class Forwarder:
         decodes: SharedDecodes | None = None,
         since_ms: int = 0,
         gather_s: float = GATHER_S,
+        blame: Blame | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._writer = writer
@@ -102,10 +113,12 @@ class Forwarder:
         self._decodes = decodes
         self._since_ms = since_ms
         self._gather_s = gather_s
+        self._blame = blame if blame is not None else Blame()
         self._monotonic = monotonic
         self._decoder: Decoder | None = None
         self._revision = 0
         self._looked_s = 0.0
+        self._asked_s = -LOOK_EVERY_S
         self._journal_id = ""
         self._loaded = False
         self.progress = Progress()
@@ -118,6 +131,7 @@ class Forwarder:
             try:
                 if not self._loaded:
                     self._load(source)
+                self._write_replayed(stop)
                 written = self.step(source, stop)
                 failures = 0
                 if written is None:
@@ -165,10 +179,39 @@ class Forwarder:
                 return 0  # stopped in the middle: not confirmed, so the cursor stays
         failpoint("F4", DatabaseAway)
         confirmed, dead = progress.confirmed + done.confirmed, progress.dead + done.dead
-        self._save(position, jseq, Forwarded(confirmed, dead, None))
+        self._save(position, jseq, Forwarded(confirmed, dead, None, progress.replayed))
         progress.position, progress.jseq, progress.newest_received_ms = position, jseq, newest_ms
         progress.confirmed, progress.dead = confirmed, dead
         return len(points)
+
+    def _write_replayed(self, stop: threading.Event) -> None:
+        """Write the points of messages that were judged again since the last look, and are stored.
+
+        Written before the cursor says so: after a kill they are written once more, to their places.
+        """
+        now_s = self._monotonic()
+        progress = self.progress
+        if now_s - self._asked_s < LOOK_EVERY_S:
+            return
+        self._asked_s = now_s
+        while not stop.is_set():
+            messages, revision = self._store.replayed(progress.replayed)
+            if revision == progress.replayed:
+                return
+            self._looked_s = -LOOK_EVERY_S  # the judge knew the registry as it is now
+            decoder = self._decoder_now()
+            points: list[Point] = []
+            for raw in messages:
+                said = decoder.decode(raw)
+                if said.reason is None:
+                    _add_points(points, raw, said)
+            done = _Done()
+            if points and not self._write(points, stop, done):
+                return
+            confirmed, dead = progress.confirmed + done.confirmed, progress.dead + done.dead
+            state = Forwarded(confirmed, dead, None, revision)
+            self._save(progress.position, progress.jseq, state)
+            progress.confirmed, progress.dead, progress.replayed = confirmed, dead, revision
 
     def _save(self, position: int, jseq: int, state: Forwarded) -> None:
         at = Position(self._journal_id, position, jseq, _pack(state))
@@ -192,6 +235,8 @@ class Forwarder:
                 return [said]
             if shared.will_come(self._journal_id, position + 1):
                 return []  # reading and decoding it here as well would cost as much as judging it
+        if self._blame.must_wait:
+            return []  # first the judge, which may have died of what we would read
         return [(record, self._decode(record)) for record in source.read(position, READ_RECORDS)]
 
     def _load(self, source: JournalSource) -> None:
@@ -203,13 +248,37 @@ class Forwarder:
         if known is not None:
             counted = _unpack(known.memory)
             progress.confirmed, progress.dead = counted.confirmed, counted.dead
+            progress.replayed = counted.replayed
             if known.journal_id == head.journal_id:
                 progress.position, progress.jseq = known.position, known.jseq
+        self._blame.stands(self._journal_id, progress.position)
         self._loaded = True
 
     def _decode(self, record: Record) -> Sequence[Decoded | Reading]:
         if not record.messages:
             return ()
+        read = self._decoder_now().read
+        if self._blame.take(self._journal_id, record.id):
+            decoded = [
+                self._read_alone(read, record.first_jseq + n, raw)
+                for n, raw in enumerate(record.messages)
+            ]
+        else:
+            decoded = [read(raw) for raw in record.messages]
+        self._blame.put_back()
+        return decoded
+
+    def _read_alone(
+        self, read: Callable[[Raw], Decoded | Reading], jseq: int, raw: Raw
+    ) -> Decoded | Reading:
+        if not self._blame.take_message(jseq):
+            return Decoded(None, [], reason=Reason.CRASHED_DECODER)
+        said = read(raw)
+        self._blame.put_message()
+        return said
+
+    def _decoder_now(self) -> Decoder:
+        """For the registry as it is, or was a second ago."""
         now_s = self._monotonic()
         if self._decoder is None or now_s - self._looked_s >= LOOK_EVERY_S:
             self._looked_s = now_s
@@ -217,7 +286,7 @@ class Forwarder:
             if self._decoder is None or revision != self._revision:
                 self._revision = revision
                 self._decoder = Decoder(self._registry())
-        return [self._decoder.read(raw) for raw in record.messages]
+        return self._decoder
 
     def _write(self, points: Sequence[Point], stop: threading.Event, done: _Done) -> bool:
         """Write until every point is confirmed or dead; False when stopped before that."""
@@ -236,7 +305,7 @@ class Forwarder:
                 progress.paused = str(error)
                 if error.retry is not told:  # for /readyz, which asks the database
                     told = error.retry
-                    state = Forwarded(progress.confirmed, progress.dead, told)
+                    state = Forwarded(progress.confirmed, progress.dead, told, progress.replayed)
                     self._save(progress.position, progress.jseq, state)
                 if error.retry is Retry.AFTER_REPAIR:
                     stop.wait(PAUSED_S)

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from devices.faults import Fault
 from devices.journal import Head, Record
-from devices.judgement import Cursor, Effects, Revision, Saved
+from devices.judgement import Cursor, Effects, InQuarantine, Revision, Saved
 from devices.registry import Registry
 
 Clock = Callable[[], int]  # UTC epoch ms
@@ -38,6 +38,8 @@ class JudgeStore(Protocol):
     def fault(self, fault: str) -> Fault | None: ...
 
     def knows(self, key: bytes) -> bool: ...
+
+    def in_quarantine(self, refused: int) -> InQuarantine | None: ...
 
     def commit(
         self, effects: Effects, journal_id: str, was: Cursor | None, now_ms: int

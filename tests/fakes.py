@@ -10,8 +10,18 @@ from dataclasses import dataclass, field, replace
 
 from devices.faults import REOPENS_WITHIN_MS, Fault, FaultEvent, FaultMoved, State
 from devices.faults import Move as Step
-from devices.journal import Head, Record
-from devices.judgement import AccountKey, Cursor, DeviceRow, Effects, Refused, Revision, Saved
+from devices.journal import Head, Raw, Record
+from devices.judgement import (
+    AccountKey,
+    Cursor,
+    DeviceRow,
+    Effects,
+    InQuarantine,
+    Refused,
+    Replayed,
+    Revision,
+    Saved,
+)
 from devices.registry import Registry
 from devices.sessions import Session, SessionState
 from devices.store.cursors import Position
@@ -37,6 +47,7 @@ class Rows:
     refused: dict[tuple[str, int], Refused] = field(default_factory=dict)  # journal, jseq
     keys: dict[bytes, int] = field(default_factory=dict)
     counts: dict[tuple[str, str], tuple[int, int, int, int]] = field(default_factory=dict)
+    replayed: dict[int, Replayed] = field(default_factory=dict)  # of the refused, by their number
 
 
 class FakeJudgeStore:
@@ -115,6 +126,24 @@ class FakeJudgeStore:
         self.when_committed()
         return self.rows.cursor
 
+    def in_quarantine(self, refused: int) -> InQuarantine | None:
+        self._fail()
+        rows = list(self.rows.refused.items())
+        if not 0 < refused <= len(rows):
+            return None
+        (journal_id, jseq), row = rows[refused - 1]
+        return InQuarantine(
+            refused,
+            journal_id,
+            jseq,
+            row.reason,
+            Raw(row.topic.encode(), row.payload or b"", row.flags, row.received_ms, row.compound),
+            row.payload is not None,
+            row.sha256,
+            row.partial,
+            refused in self.rows.replayed,
+        )
+
     def refusal(
         self, effects: Effects, journal_id: str, was: Cursor | None, now_ms: int
     ) -> str | None:
@@ -142,8 +171,12 @@ class FakeJudgeStore:
         self._registry = registry
         self._decide("registry", "registry")
 
-    def _decide(self, what: str, subject: str) -> None:
-        self.decisions.append(Revision(len(self.decisions) + 1, what, subject))
+    def asks_again(self, refused: int, at_ms: int = 0) -> None:
+        """Somebody wants a message of the quarantine judged again: the first is number 1."""
+        self._decide("replay", str(refused), at_ms)
+
+    def _decide(self, what: str, subject: str, at_ms: int = 0) -> None:
+        self.decisions.append(Revision(len(self.decisions) + 1, what, subject, at_ms))
 
     def _fail(self) -> None:
         error = self.fails.pop(0) if self.fails else None
@@ -197,6 +230,16 @@ class FakeJudgeStore:
         rows.accounts.update(effects.accounts)
         for refused in effects.refused:
             rows.refused.setdefault((journal_id, refused.jseq), refused)
+        for again in effects.replayed:
+            key = list(rows.refused)[again.id - 1]
+            assert again.id not in rows.replayed
+            assert rows.refused[key].reason is again.was
+            if again.reason is None:
+                rows.replayed[again.id] = again
+            else:
+                rows.refused[key] = replace(
+                    rows.refused[key], reason=again.reason, detail=again.detail
+                )
         rows.keys |= effects.keys
         rows.counts |= effects.counts
 
@@ -256,6 +299,7 @@ class FakeForwardStore:
         self.fails: list[Exception] = []
         self.when_moved: Callable[[], None] = lambda: None
         self.revision = 1
+        self.again: list[tuple[int, Raw | None]] = []  # revision, what became stored by it
 
     def load(self) -> Position | None:
         return self.position
@@ -269,6 +313,11 @@ class FakeForwardStore:
 
     def registry_revision(self) -> int:
         return self.revision
+
+    def replayed(self, revision: int) -> tuple[list[Raw], int]:
+        """All of `again` behind it, two at a time."""
+        found = [(number, raw) for number, raw in self.again if number > revision][:2]
+        return [raw for _, raw in found if raw is not None], found[-1][0] if found else revision
 
 
 class FakeNote:

@@ -75,12 +75,14 @@ class Forwarded(msgspec.Struct, frozen=True, omit_defaults=True):
     """Points that the telemetry store confirmed, and those that it will never take.
 
     The memory of forward's cursor, as msgpack. paused: why it takes nothing at present; None while
-    it does.
+    it does. replayed: the revision up to which messages of the quarantine that were judged
+    again are written too.
     """
 
     confirmed: int = 0
     dead: int = 0
     paused: Retry | None = None
+    replayed: int = 0
 
 
 _encode = msgspec.msgpack.Encoder().encode

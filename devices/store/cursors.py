@@ -4,7 +4,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, select
 
+from devices.journal import Raw
 from devices.store.database import answering, conflict_insert, reading, writing
+from devices.store.quarantine import replayed_since
 from devices.store.registry import newest_revision
 from devices.store.schema import cursors
 
@@ -63,6 +65,11 @@ class ForwardCursor:
     def move(self, to: Position, now_ms: int) -> None:
         with answering(), writing(self._engine) as connection:
             move(connection, self._name, to, now_ms)
+
+    def replayed(self, revision: int) -> tuple[list[Raw], int]:
+        """Messages that were judged again since, and are stored now; up to which revision."""
+        with answering(), reading(self._engine) as connection:
+            return replayed_since(connection, revision)
 
     def registry_revision(self) -> int:
         with answering(), reading(self._engine) as connection:

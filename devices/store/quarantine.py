@@ -31,6 +31,7 @@ from devices.store.scope import Scope
 
 PREVIEW_BYTES = 1024  # of a payload in a list; one item shows all of it
 REPLAY = "replay"  # what such a revision is
+_CHANGED = frozenset("\N{REPLACEMENT CHARACTER}\N{SYMBOL FOR NULL}")  # in topics that were no text
 FOLLOWED_AT_ONCE = 200  # replayed messages that forward reads at a time, of at most 64 KiB each
 
 
@@ -200,7 +201,7 @@ def in_quarantine_of(row: Row[Any]) -> InQuarantine:
         Raw(
             row.topic.encode(), row.payload or b"", row.flags or 0, row.received_at_ms, row.compound
         ),
-        row.payload is not None,
+        row.payload is not None and not _CHANGED.intersection(row.topic) and len(row.topic) < 512,
         row.sha256,
         row.partial,
         row.replayed_at_ms is not None,
@@ -235,9 +236,12 @@ def _matches(scope: Scope, wanted: Filter) -> ColumnElement[bool]:
 def _is_of(device: Device) -> ColumnElement[bool]:
     """Whether a message is of this device: so it says, or a level of its topic names it."""
     column = quarantine.c
-    name = device.id if device.protocol == "native" else device.external_id
-    levels = literal("/") + column.topic + "/"
-    names_it = levels.contains(f"/{name}/", autoescape=True)
+    names_it: ColumnElement[bool]
+    if device.protocol == "native":
+        names_it = column.topic.like(f"courtyard/v1/_%/_%/{device.id}/%")  # ids have no wildcards
+    else:
+        levels = literal("/") + column.topic + "/"
+        names_it = levels.contains(f"/{device.external_id}/", autoescape=True)
     return or_(column.device == device.id, and_(column.device.is_(None), names_it))
 
 
