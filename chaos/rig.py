@@ -25,6 +25,7 @@ from courtyard.registry import import_registry
 from courtyard.settings import Settings, load_settings
 from courtyard.stores import open_telemetry, upgrade_operational
 from devices.store import cursors
+from devices.store.accounts import follower
 from devices.store.database import open_database, reading
 from devices.store.journal import JournalError, JournalReader
 from devices.telemetry import TelemetryReader
@@ -297,12 +298,29 @@ class Rig:
         return judge, forward
 
     def await_drained(self, within_s: float) -> float:
-        """Until judge and forward have passed all that is in the journal; how long it took."""
-        return await_(
-            lambda: min(self.positions()) >= self.head()[1] > 0,
-            "judge and forward have read the whole journal",
-            within_s,
-        )
+        """Until all that the broker had for us is judged and forwarded; how long it took.
+
+        A probe that was sent from now on and has been judged proves that everything queued before
+        it has arrived.
+        """
+        since_ms = int(time.time() * 1000)
+
+        def look() -> bool:
+            engine = open_database(self.settings.database)
+            try:
+                with reading(engine) as connection:
+                    judge = follower(connection, "judge")
+                    forward = follower(connection, "forward")
+            finally:
+                engine.dispose()
+            return (
+                judge is not None
+                and forward is not None
+                and (judge.watermark_ms or 0) >= since_ms
+                and judge.jseq == forward.jseq == self.head()[1]
+            )
+
+        return await_(look, "all is judged and forwarded", within_s)
 
     @contextmanager
     def telemetry(self) -> Iterator[TelemetryReader]:
