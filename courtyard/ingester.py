@@ -56,9 +56,11 @@ from devices.store.database import (
 )
 from devices.store.journal import JournalDamaged, JournalError, JournalWriter
 from devices.store.judgements import CursorMoved
+from devices.store.note import Note
 from devices.store.registry import load, newest_revision
 from devices.store.schema import LIVE
 from ingest.adapters import ADAPTERS
+from ingest.blame import Blame
 from ingest.consume import Consumer
 from ingest.decoding import SharedDecodes
 from ingest.forward import Forwarder
@@ -232,6 +234,7 @@ class Ingester:
     def _start_followers(self, engine: Engine, workers: _Workers, stack: ExitStack) -> None:
         stop = workers.stop
         decodes = SharedDecodes() if {JUDGE, FORWARD} <= self._parts else None
+        judging = self._blame(JUDGE, stack) if JUDGE in self._parts else None
         if FORWARD in self._parts:
             telemetry = open_telemetry(self._settings)
             stack.callback(telemetry.close)
@@ -242,13 +245,20 @@ class Ingester:
                 lambda: _load_registry(engine),
                 now_ms,
                 decodes=decodes,
+                blame=self._blame(FORWARD, stack, first=judging),
             )
             self._upkeep.watch_forward(forwarder, telemetry, engine)
             workers.start(FORWARD, lambda: forwarder.run(self._journal, self._bell, stop))
         if JUDGE in self._parts:
             judgements = MeteredJudgements(engine, now_ms, self._metrics, self._write_seconds)
             self._consumer = consumer = Consumer(
-                judgements, plans(rules_for, KINDS), now_ms, stream=LIVE, decodes=decodes
+                judgements,
+                plans(rules_for, KINDS),
+                now_ms,
+                stream=LIVE,
+                decodes=decodes,
+                blame=judging,
+                find=self._journal.find,
             )
             self._sources["judge"] = lambda: _judge_metrics(judgements)
             source = MeteredJournal(self._journal, judgements)
@@ -265,6 +275,12 @@ class Ingester:
 
     def _newest_judged_ms(self) -> int:
         return 0 if self._consumer is None else self._consumer.progress.newest_received_ms
+
+    def _blame(self, part: str, stack: ExitStack, first: Blame | None = None) -> Blame:
+        """What this part had in hand when the process died, if it did."""
+        note = Note(self._settings.data_dir / f"{part}.note")
+        stack.callback(note.close)
+        return Blame(note, first)
 
     def _follow_registry(self, engine: Engine, stop: threading.Event) -> None:
         away = False

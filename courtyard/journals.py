@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from devices.journal import Head, Record
+from devices.journal import Head, Raw, Record
 from devices.store.journal import Counted, JournalReader, JournalReplaced
 
 T = TypeVar("T")
@@ -27,6 +27,9 @@ class FollowedJournal:
 
     def read(self, after: int, limit: int) -> list[Record]:
         return self._ask(lambda reader: reader.read(after, limit))
+
+    def find(self, jseq: int) -> Raw | None:
+        return self._ask(lambda reader: reader.find(jseq))
 
     def received(self, from_ms: int, to_ms: int) -> dict[tuple[str, int], int]:
         return self._ask(lambda reader: reader.received(from_ms, to_ms))
