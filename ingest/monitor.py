@@ -138,7 +138,7 @@ class Monitor:
     monotonic: Callable[[], float] = time.monotonic
 
     def __post_init__(self) -> None:
-        self._answered_s = self.monotonic()
+        self._answered_s = self._looked_s = self.monotonic()
         self._error = ""
         self.add_database()
 
@@ -166,6 +166,10 @@ class Monitor:
 
     def look(self) -> None:
         """Every check once."""
+        now_s = self.monotonic()
+        if now_s - self._looked_s > AWAY_AFTER_S / 2:
+            self._answered_s = now_s  # we were frozen ourselves, and could not have been answered
+        self._looked_s = now_s
         for check in self.checks:
             try:
                 self.alarms.tell(check.code, check.look(self.clock()), check.subject)

@@ -155,12 +155,22 @@ def test_a_database_that_was_never_there_is_away_too() -> None:
     time = FakeTime(NOW_MS)
     alarms = Alarms(time.clock, time.monotonic)
     monitor = Monitor(alarms, time.clock, monotonic=time.monotonic)
-    time.passes(9)
-    monitor.look()
+    for _ in range(9):
+        time.passes(1)
+        monitor.look()
     assert alarms.standing() == {}
     time.passes(1)
     monitor.look()
     assert alarms.standing()[DATABASE].evidence["error"] == "it does not answer"
+
+
+def test_after_we_were_frozen_the_database_is_not_away() -> None:
+    time = FakeTime(NOW_MS)
+    alarms = Alarms(time.clock, time.monotonic)
+    monitor = Monitor(alarms, time.clock, monotonic=time.monotonic)
+    time.passes(120)
+    monitor.look()
+    assert alarms.standing() == {}
 
 
 def test_a_check_that_fails_costs_only_itself() -> None:
