@@ -1,7 +1,6 @@
 """What became of every message: received = stored + duplicate + quarantined + pending.
 
 `received` is the journal's own count, so that the difference to the rest, `balance`, can be wrong.
-The database is read before the journal: what came in between is pending, not missing.
 """
 
 from collections.abc import Mapping
@@ -14,13 +13,14 @@ from fastapi import APIRouter, Query
 from api import compounds, shapes
 from api.identity import Identity, Reader
 from api.instants import DISTRICT_ZONE, parse_range, zone_of
-from api.parts import JournalAway, JournalView, PartsOf
-from devices.journal import MESSAGES, UNASSIGNED
+from api.parts import JournalAway, JournalView, Parts, PartsOf
+from devices.journal import UNASSIGNED
 from devices.store.accounts import (
     FORWARD,
     JUDGE,
     Account,
     Follower,
+    booked_before,
     follower,
     forwarded,
     read_account,
@@ -31,9 +31,7 @@ from devices.usage import HOUR_MS, hour_of
 router = APIRouter(prefix="/v1", tags=["accounting"], responses=shapes.PROBLEMS)
 
 MOST_PENDING = 100_000  # messages; beyond it they are not told apart by compound and hour
-LOOKS = 5  # at a journal that moves on while it is read
-_PAGE = 1000  # records
-_FOREVER_MS = 2**53
+FOREVER_MS = 2**53
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,29 +59,44 @@ def get_accounting(
     ] = None,
 ) -> shapes.Accounting:
     """The accounts of all messages, of one compound, or of a range of hours of receive time."""
-    now_ms = parts.now_ms()
+    zone: tzinfo = DISTRICT_ZONE
+    if compound is not None and not (compound == UNASSIGNED and who.scope.is_district):
+        with reading(parts.deps.engine) as connection:
+            known = parts.registry.get(connection)
+        zone = zone_of(compounds.find(known, who, compound).timezone)
+    asked = parse_range(start, end, zone, parts.now_ms())
+    hours = None
+    if asked.from_ms is not None or asked.to_ms is not None:
+        hours = (
+            0 if asked.from_ms is None else hour_of(asked.from_ms),
+            FOREVER_MS if asked.to_ms is None else hour_of(asked.to_ms - 1) + HOUR_MS,
+        )
+    return account_for(parts, who, compound, hours)
+
+
+def account_for(
+    parts: Parts, who: Identity, compound: str | None, hours: tuple[int, int] | None
+) -> shapes.Accounting:
+    """The accounts of a compound, or of all that `who` may see, in [from_ms, to_ms) or ever.
+
+    The database is read in one look, with the judge's cursor, and then the journal in another: what
+    came in between stands behind that cursor.
+    """
     with reading(parts.deps.engine) as connection:
         known = parts.registry.get(connection)
-        zone: tzinfo = DISTRICT_ZONE
-        if compound is not None and not (compound == UNASSIGNED and who.scope.is_district):
-            zone = zone_of(compounds.find(known, who, compound).timezone)
-        asked = parse_range(start, end, zone, now_ms)
-        from_ms = 0 if asked.from_ms is None else hour_of(asked.from_ms)
-        to_ms = _FOREVER_MS if asked.to_ms is None else hour_of(asked.to_ms - 1) + HOUR_MS
-        ranged = asked.from_ms is not None or asked.to_ms is not None
-        hours = (from_ms, to_ms) if ranged else None
         judge = follower(connection, JUDGE)
         forward = follower(connection, FORWARD)
         answered = forwarded(connection)
+        before = booked_before(connection, judge.journal_id) if judge is not None else {}
         account = read_account(
             connection,
             who.scope,
             compound=compound,
-            from_ms=from_ms if ranged else None,
-            to_ms=to_ms if ranged else None,
+            from_ms=None if hours is None else hours[0],
+            to_ms=None if hours is None else hours[1],
         )
     origins = _origins(who, compound, [entry.id for entry in known.directory.visible(who.scope)])
-    counted = _count(parts.deps.journal, judge, origins, hours, account)
+    counted = _count(parts.deps.journal, judge, origins, hours, before)
     forwarding = shapes.Forwarding(confirmed=None, dead=None, pending=None)
     if origins is None and hours is None:  # the forwarder counts neither by compound nor by hour
         forwarding = shapes.Forwarding(
@@ -136,73 +149,34 @@ def _count(
     judge: Follower | None,
     origins: frozenset[str] | None,
     hours: tuple[int, int] | None,
-    account: Account,
+    before: Mapping[str, int],
 ) -> Counted:
-    """What the journal counted, and what of it the judge has not taken yet."""
+    """What the journal counted, and what of it the judge has not taken yet.
+
+    before: what was booked from journals before this one, which began to count at 0. Of hours of
+    theirs there is no count any more.
+    """
     if journal is None:
         return Counted()
+    judged_id, judged_jseq = (judge.position, judge.jseq) if judge is not None else (0, 0)
     try:
-        head = journal.head()
-        if judge is not None and judge.journal_id != head.journal_id:
-            return Counted()  # another journal than the one that was accounted for
-        judged_id, judged_jseq = (judge.position, judge.jseq) if judge is not None else (0, 0)
         if origins is None and hours is None:
-            received = sum(journal.received_total().values())
-            return Counted(received, received - judged_jseq, received)
-        for _ in range(LOOKS):
             head = journal.head()
-            received = _received(journal, origins, hours)
-            pending = _pending(journal, judged_id, head.id, origins, hours)
-            if pending is None or journal.head() == head:
-                return Counted(received, pending, head.jseq)
-        # It never stood still. What came while we counted may be in one of the two figures only:
-        # what is pending lies between what it was before we counted, and what it is now.
-        newest = _pending(journal, judged_id, journal.head().id, origins, hours)
-        rest = received - account.sum
-        if pending is not None and newest is not None and pending <= rest <= newest:
-            pending = rest
-        return Counted(received, pending, head.jseq)
+            if judge is not None and judge.journal_id != head.journal_id:
+                return Counted()  # another journal than the one that was accounted for
+            earlier = sum(before.values())
+            return Counted(head.jseq + earlier, head.jseq - judged_jseq, head.jseq)
+        looked = journal.count(judged_id, hours, MOST_PENDING)
     except JournalAway:
         return Counted()
-
-
-def _received(
-    journal: JournalView, origins: frozenset[str] | None, hours: tuple[int, int] | None
-) -> int:
+    if judge is not None and judge.journal_id != looked.head.journal_id:
+        return Counted()
+    received = _sum(looked.received, origins)
     if hours is None:
-        return _sum({(origin, 0): n for origin, n in journal.received_total().items()}, origins)
-    return _sum(journal.received(*hours), origins)
+        received += sum(n for origin, n in before.items() if origins is None or origin in origins)
+    pending = None if looked.waiting is None else _sum(looked.waiting, origins)
+    return Counted(received, pending, looked.head.jseq)
 
 
 def _sum(counts: Mapping[tuple[str, int], int], origins: frozenset[str] | None) -> int:
     return sum(n for (origin, _), n in counts.items() if origins is None or origin in origins)
-
-
-def _pending(
-    journal: JournalView,
-    after: int,
-    head: int,
-    origins: frozenset[str] | None,
-    hours: tuple[int, int] | None,
-) -> int | None:
-    """Messages behind the record `after` up to `head` that are asked for; None for too many."""
-    waiting = looked_at = 0
-    while after < head:
-        records = journal.read(after, _PAGE)
-        if not records:
-            break
-        for record in records:
-            if record.id > head:
-                return waiting
-            after = record.id
-            if record.kind != MESSAGES:
-                continue
-            looked_at += record.count
-            if looked_at > MOST_PENDING:
-                return None
-            for message in record.messages:
-                if origins is not None and message.origin not in origins:
-                    continue
-                if hours is None or hours[0] <= message.received_ms < hours[1]:
-                    waiting += 1
-    return waiting

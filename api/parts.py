@@ -12,7 +12,7 @@ from starlette.requests import HTTPConnection
 
 from api.metrics import Metrics
 from api.turns import Turns
-from devices.journal import Head, Record
+from devices.journal import Counted, Head, Record
 from devices.store.compounds import Directory, read_directory
 from devices.store.overview import Fixture, read_fixtures
 from devices.store.registry import newest_revision
@@ -37,12 +37,11 @@ class JournalView(Protocol):
         """How far it goes."""
         ...
 
-    def received(self, from_ms: int, to_ms: int) -> Mapping[tuple[str, int], int]:
-        """Its own count of messages by (origin, hour_ms), of hours in [from_ms, to_ms)."""
-        ...
+    def count(self, position: int, hours: tuple[int, int] | None, most: int) -> Counted:
+        """What it received in hours [from_ms, to_ms), or ever, and what waits behind `position`.
 
-    def received_total(self) -> Mapping[str, int]:
-        """Its own count of all messages ever, by origin."""
+        One look, so that nothing is in one figure and not in the other.
+        """
         ...
 
     def read(self, after: int, limit: int) -> Sequence[Record]:

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from devices.journal import Head, Raw, Record
-from devices.store.journal import Counted, JournalReader, JournalReplaced
+from devices.journal import Counted, Head, Raw, Record
+from devices.store.journal import JournalReader, JournalReplaced
 
 T = TypeVar("T")
 

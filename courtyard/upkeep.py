@@ -16,6 +16,7 @@ from courtyard.clock import now_ms
 from courtyard.journals import FollowedJournal
 from courtyard.metrics import counter, gauge
 from courtyard.settings import Settings
+from devices.journal import Counted
 from devices.platform import ACCOUNTS_IMBALANCE, DISK, JUDGE_BEHIND, STORE_AWAY
 from devices.registry import Registry
 from devices.store.accounts import (
@@ -27,7 +28,7 @@ from devices.store.accounts import (
 )
 from devices.store.audit import noisy_devices, registry_changed
 from devices.store.database import DatabaseAway, answering, reading
-from devices.store.journal import Counted, JournalError, JournalWriter
+from devices.store.journal import JournalError, JournalWriter
 from devices.store.platform import PlatformFaults
 from devices.store.registry import load
 from devices.telemetry import TelemetryReader

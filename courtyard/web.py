@@ -2,7 +2,7 @@
 
 import socket
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import TypeVar
 
@@ -18,7 +18,7 @@ from courtyard.listening import listen
 from courtyard.settings import Settings, secret_key
 from courtyard.signals import stop_on_signals, stop_with_parent
 from courtyard.stores import Stopped, await_operational, open_telemetry
-from devices.journal import Head, Record
+from devices.journal import Counted, Head, Record
 from devices.store.journal import JournalError
 
 GRACE_S = 3  # for requests that run; open event streams are cut off then
@@ -101,11 +101,8 @@ class JournalForApi:
     def head(self) -> Head:
         return _for_api(self._journal.head)
 
-    def received(self, from_ms: int, to_ms: int) -> Mapping[tuple[str, int], int]:
-        return _for_api(lambda: self._journal.received(from_ms, to_ms))
-
-    def received_total(self) -> Mapping[str, int]:
-        return _for_api(self._journal.received_total)
+    def count(self, position: int, hours: tuple[int, int] | None, most: int) -> Counted:
+        return _for_api(lambda: self._journal.count(position, hours, most))
 
     def read(self, after: int, limit: int) -> Sequence[Record]:
         return _for_api(lambda: self._journal.read(after, limit))

@@ -62,6 +62,18 @@ class Head:
     jseq: int
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What a journal received, by (origin, hour_ms); hour 0 stands for all hours.
+
+    waiting: what of it stands behind a position; None where that cannot be told by origin.
+    """
+
+    head: Head
+    received: Mapping[tuple[str, int], int]
+    waiting: Mapping[tuple[str, int], int] | None
+
+
 def true_payload(raw: Raw) -> tuple[int, str] | None:
     """Size in bytes and SHA-256 of what was sent, where only a stub of it was kept; else None."""
     if not raw.flags & OVERSIZE:

@@ -17,11 +17,11 @@ from typing import Protocol
 
 import structlog
 
-from devices.journal import MESSAGES, UNASSIGNED, Head, Record
+from devices.journal import MESSAGES, UNASSIGNED, Counted, Head, Record
 from devices.platform import ACCOUNTS_IMBALANCE, Trouble
 from devices.registry import Registry
 from devices.store.accounts import Booked
-from devices.store.journal import Counted, JournalError
+from devices.store.journal import JournalError
 from devices.telemetry import Point, SeriesQuery, TelemetryError, TelemetryReader
 from devices.usage import HOUR_MS, hour_of
 from ingest.decode import Decoder

@@ -24,13 +24,13 @@ from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, NoReturn, Self
+from typing import Any, NoReturn, Self
 from urllib.parse import quote
 
 import apsw
 import msgspec
 
-from devices.journal import MESSAGES, Head, Raw, Record
+from devices.journal import MESSAGES, Counted, Head, Raw, Record
 from devices.store.failpoints import failpoint
 
 Clock = Callable[[], int]  # UTC epoch ms
@@ -131,17 +131,6 @@ class JournalDamaged(JournalError):
 
 class JournalReplaced(JournalError):
     """Another file lies at the path than the one that was opened: close this reader, open anew."""
-
-
-class Counted(NamedTuple):
-    """What a journal received, by (origin, hour_ms); hour 0 stands for all hours.
-
-    waiting: what of it stands behind a position; None where that cannot be told by origin.
-    """
-
-    head: Head
-    received: dict[tuple[str, int], int]
-    waiting: dict[tuple[str, int], int] | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 
 from api.app import create_app
 from api.parts import Dependencies, JournalAway
-from devices.journal import Head, Record
+from devices.journal import Counted, Head, Record
 from devices.messages import Value
 from devices.registry import Compound, Device, Firm, Name, Registry
 from devices.store import registry, tokens
@@ -164,16 +164,23 @@ class FakeJournal:
         last = self.records[-1].id if self.records else 0
         return Head(self.journal_id, last, sum(self.counts.values()))
 
-    def received(self, from_ms: int, to_ms: int) -> Mapping[tuple[str, int], int]:
-        self._check()
-        return {key: n for key, n in self.counts.items() if from_ms <= key[1] < to_ms}
-
-    def received_total(self) -> Mapping[str, int]:
-        self._check()
-        totals: dict[str, int] = {}
-        for (origin, _), n in self.counts.items():
-            totals[origin] = totals.get(origin, 0) + n
-        return totals
+    def count(self, position: int, hours: tuple[int, int] | None, most: int) -> Counted:
+        head = self.head()
+        received: dict[tuple[str, int], int] = {}
+        for (origin, hour_ms), n in self.counts.items():
+            if hours is None or hours[0] <= hour_ms < hours[1]:
+                place = (origin, 0 if hours is None else hour_ms)
+                received[place] = received.get(place, 0) + n
+        behind = [record for record in self.records if record.id > position]
+        if sum(record.count for record in behind) > most:
+            return Counted(head, received, None)
+        waiting: dict[tuple[str, int], int] = {}
+        for message in (message for record in behind for message in record.messages):
+            if hours is None or hours[0] <= message.received_ms < hours[1]:
+                hour_ms = message.received_ms - message.received_ms % HOUR_MS
+                place = (message.origin, 0 if hours is None else hour_ms)
+                waiting[place] = waiting.get(place, 0) + 1
+        return Counted(head, received, waiting)
 
     def read(self, after: int, limit: int) -> Sequence[Record]:
         self._check()

@@ -1,13 +1,13 @@
 """received = stored + duplicate + quarantined + pending: the journal counts one side of it."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import msgspec
 from sqlalchemy import Connection, delete, insert
 
 from api.parts import Parts
-from devices.journal import MESSAGES, TICK, Head, Raw, Record
+from devices.journal import MESSAGES, TICK, Counted, Head, Raw, Record
+from devices.store.accounts import keep_before
 from devices.store.schema import LIVE, accounts, cursors
 from tests.api.cast import (
     DAY_MS,
@@ -185,6 +185,25 @@ def test_another_journal_than_the_one_accounted_for_is_unknown(cast: Cast) -> No
     assert cast.client("operator").get("/v1/accounting").json()["received"] is None
 
 
+def test_the_accounts_go_on_over_a_new_journal(cast: Cast) -> None:
+    """The journal was lost: a new one counts from 0, and what was booked before stays booked."""
+    with_accounts(cast)
+    with cast.write() as connection:
+        keep_before(connection, "j2", NOW_MS)
+        a_judge(connection, journal_id="j2", position=0, jseq=0)
+    cast.journal.journal_id = "j2"
+    cast.journal.records = [batch(1, 1, XIANGYUNLI, LIANXIN)]
+    cast.journal.counts = {(XIANGYUNLI, HOUR): 1, (LIANXIN, HOUR): 1}
+    client = cast.client("operator")
+    for query, received, pending in (
+        ("", 129, 2),
+        (f"?compound={XIANGYUNLI}", 109, 1),
+        (f"?compound={LIANXIN}", 19, 1),
+    ):
+        body = client.get(f"/v1/accounting{query}").json()
+        assert (body["received"], body["pending"], body["balance"]) == (received, pending, 0)
+
+
 def test_before_the_first_message_all_is_zero(cast: Cast) -> None:
     with cast.write() as connection:
         connection.execute(delete(cursors))
@@ -232,11 +251,9 @@ def test_a_lost_row_shows_also_while_messages_arrive(cast: Cast) -> None:
 class CountedJournal(FakeJournal):
     """Says that it holds more than can be told apart."""
 
-    def read(self, after: int, limit: int) -> Sequence[Record]:
-        return [Record(after + 1, MESSAGES, 1, 200_000, 1)] if after < 12 else []
-
-    def received(self, from_ms: int, to_ms: int) -> Mapping[tuple[str, int], int]:
-        return {(XIANGYUNLI, HOUR): 200_000}
+    def count(self, position: int, hours: tuple[int, int] | None, most: int) -> Counted:
+        assert most < 200_000
+        return Counted(self.head(), {(XIANGYUNLI, 0): 200_000}, None)
 
 
 def test_too_many_waiting_messages_are_not_told_apart_by_compound(cast: Cast) -> None:

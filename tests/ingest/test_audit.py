@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 import msgspec
 import pytest
 
-from devices.journal import MESSAGES, UNASSIGNED, Head, Raw, Record
+from devices.journal import MESSAGES, UNASSIGNED, Counted, Head, Raw, Record
 from devices.platform import ACCOUNTS_IMBALANCE
 from devices.store.accounts import Booked
-from devices.store.journal import Counted
 from devices.telemetry import Bucket, Point, Sample, SeriesQuery, TelemetryAway
 from ingest.audit import AccountsAudit, Basis, TelemetryAudit, differences
 from ingest.decode import Decoder
