@@ -1,4 +1,7 @@
-"""What was refused, and why, with the payload."""
+"""What was refused, and why, with the payload; and another try.
+
+A try is asked for here and made by the judge, at its next border: a second later, as a rule.
+"""
 
 import base64
 from datetime import tzinfo
@@ -7,15 +10,26 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 
 from api import compounds, shapes
-from api.errors import NotFound
-from api.identity import Reader
+from api.errors import Forbidden, Moved, NotFound
+from api.identity import Actor, Identity, Reader, Role
 from api.instants import DISTRICT_ZONE, parse_range, print_instant, print_known, zone_of
 from api.paging import PageOf
 from api.parts import PartsOf
 from devices.journal import UNASSIGNED
 from devices.messages import Reason
-from devices.store.database import reading
-from devices.store.quarantine import Filter, Refused, find_refused, list_refused
+from devices.store.database import reading, writing
+from devices.store.quarantine import (
+    REPLAY,
+    Filter,
+    Refused,
+    ask_again,
+    find_refused,
+    find_sender,
+    list_refused,
+)
+from devices.store.registry import add_revision
+
+REPLAYED_AT_ONCE = 10_000
 
 router = APIRouter(prefix="/v1", tags=["quarantine"], responses=shapes.PROBLEMS)
 
@@ -70,6 +84,96 @@ def get_refused(
     return shapes.RefusedWhole.model_validate({**_members(found), "payload_base64": encoded})
 
 
+@router.post(
+    "/quarantine/replay", status_code=202, responses={**shapes.PROBLEMS, **shapes.OPERATORS_ONLY}
+)
+def replay_all(
+    parts: PartsOf,
+    who: Actor,
+    compound: Annotated[
+        str | None,
+        Query(description="Also of its devices that the registry did not have at the time."),
+    ] = None,
+    device: Annotated[
+        str | None,
+        Query(description="A device of the registry, also what came before it was there."),
+    ] = None,
+    reason: Reason | None = None,
+    start: Annotated[
+        str | None, Query(alias="from", description="Received at or after this RFC 3339 time.")
+    ] = None,
+    end: Annotated[str | None, Query(alias="to", description="Received before this time.")] = None,
+    after: Annotated[
+        int, Query(ge=0, le=2**63 - 1, description="Only messages with a greater id.")
+    ] = 0,
+) -> shapes.Requested:
+    """Have all messages that are still refused, and that the filter finds, judged again.
+
+    At most 10,000 at a time, the oldest first. Parts of stored messages are not among them.
+    """
+    _check_operator(who)
+    with writing(parts.deps.engine) as connection:
+        zone: tzinfo = DISTRICT_ZONE
+        if compound is not None:
+            zone = zone_of(compounds.find(parts.registry.get(connection), who, compound).timezone)
+        sender = None
+        if device is not None:
+            sender = find_sender(connection, who.scope, device)
+            if sender is None:
+                raise NotFound
+        now_ms = parts.now_ms()
+        asked = parse_range(start, end, zone, now_ms)
+        wanted = Filter(
+            reason=reason,
+            from_ms=asked.from_ms,
+            to_ms=asked.to_ms,
+            sender=sender,
+            whole_compound=compound,
+        )
+        _, ids = ask_again(
+            connection, who.scope, wanted, who.name, now_ms, after=after, limit=REPLAYED_AT_ONCE
+        )
+    return shapes.Requested(
+        requested=len(ids),
+        last=ids[-1] if ids else None,
+        more=len(ids) == REPLAYED_AT_ONCE,
+    )
+
+
+@router.post(
+    "/quarantine/{refused}/replay",
+    status_code=202,
+    responses={**shapes.PROBLEMS, **shapes.REPLAY_REFUSED},
+)
+def replay(
+    parts: PartsOf, who: Actor, refused: Annotated[int, Path(ge=1, le=2**63 - 1)]
+) -> shapes.Refused:
+    """Have one message judged again, as late data: by the registry and the formats of now.
+
+    Taken, it is stored (or a duplicate) and says so here; else it stays, for the reason it has now.
+    """
+    with writing(parts.deps.engine) as connection:
+        found = find_refused(connection, who.scope, refused)
+        if found is None:
+            raise NotFound
+        _check_operator(who)
+        row = shapes.Refused.model_validate(_members(found))
+        if found.replayed_at_ms is not None or found.partial:
+            why = (
+                "The rest of this message was stored: `courtyard replay` writes its readings again."
+                if found.partial
+                else f"This message was judged again at {row.replayed_at} and is {row.outcome}."
+            )
+            raise Moved(f"{why} Nothing was done.", {"refused": row.model_dump(mode="json")})
+        add_revision(connection, REPLAY, str(refused), {"by": who.name}, parts.now_ms())
+    return row
+
+
+def _check_operator(who: Identity) -> None:
+    if who.role is not Role.OPERATOR:
+        raise Forbidden("Only operators have messages judged again: ask one of them.")
+
+
 def _members(refused: Refused) -> dict[str, object]:
     return {
         "id": refused.id,
@@ -85,6 +189,7 @@ def _members(refused: Refused) -> dict[str, object]:
         "payload_kept": refused.payload is not None,
         "partial": refused.partial,
         "replayed_at": print_known(refused.replayed_at_ms),
+        "outcome": refused.outcome,
     }
 
 

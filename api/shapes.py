@@ -341,6 +341,7 @@ class Refused(BaseModel):
 
     payload: as text, null when it is none, or not kept; in a list its beginning.
     payload_kept: whether we have it at all.
+    replayed_at: when it was judged again and taken; outcome: what it is since. null: it is refused.
     """
 
     id: int
@@ -356,10 +357,22 @@ class Refused(BaseModel):
     payload_kept: bool
     partial: bool
     replayed_at: Instant | None
+    outcome: Literal["stored", "duplicate"] | None
 
 
 class RefusedWhole(Refused):
     payload_base64: str | None
+
+
+class Requested(BaseModel):
+    """Messages that will be judged again. last: the id of the newest of them, null without any.
+
+    more: there may be others that the filter finds; ask again with `after` = `last`.
+    """
+
+    requested: int
+    last: int | None
+    more: bool
 
 
 class Quarantine(BaseModel):
@@ -392,3 +405,12 @@ MOVED: dict[int | str, dict[str, Any]] = {
     403: {"content": _PROBLEM, "description": "A viewer changes nothing."},
     409: {"content": _PROBLEM, "description": "The state has moved on; `fault` is as it is now."},
 }
+
+REPLAY_REFUSED: dict[int | str, dict[str, Any]] = {
+    403: {"content": _PROBLEM, "description": "Only operators have messages judged again."},
+    409: {
+        "content": _PROBLEM,
+        "description": "It was judged again already, or is a part of a stored message.",
+    },
+}
+OPERATORS_ONLY: dict[int | str, dict[str, Any]] = {403: REPLAY_REFUSED[403]}

@@ -15,18 +15,18 @@ from sqlalchemy import (
     Row,
     Select,
     and_,
+    exists,
     func,
     literal,
     or_,
     select,
 )
 
-from devices.journal import Raw
+from devices.journal import UNASSIGNED, Raw
 from devices.judgement import InQuarantine
 from devices.messages import Outcome, Reason
-from devices.registry import Device
 from devices.store.registry import add_revisions
-from devices.store.schema import cursors, quarantine, revisions
+from devices.store.schema import cursors, devices, quarantine, revisions
 from devices.store.scope import Scope
 
 PREVIEW_BYTES = 1024  # of a payload in a list; one item shows all of it
@@ -60,10 +60,20 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class Sender:
+    """A device as messages name it: by its id, in a vendor's format by its number there."""
+
+    id: str
+    protocol: str
+    external_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Filter:
     """Which are asked for; None leaves a question open. from/to: of when it was received.
 
     sender: messages of this device, also those that came before the registry had it.
+    whole_compound: the same of the devices of a compound.
     replayed: those that were judged again with success, or the others.
     """
 
@@ -73,7 +83,8 @@ class Filter:
     partial: bool | None = None
     from_ms: int | None = None
     to_ms: int | None = None
-    sender: Device | None = None
+    sender: Sender | None = None
+    whole_compound: str | None = None
     replayed: bool | None = None
 
 
@@ -132,6 +143,17 @@ def ask_again(
     ids = list(connection.execute(query).scalars())
     numbers = add_revisions(connection, REPLAY, map(str, ids), {"by": by}, now_ms)
     return (numbers[-1] if numbers else 0), ids
+
+
+def find_sender(connection: Connection, scope: Scope, device: str) -> Sender | None:
+    """A device of the registry as messages name it; None outside the scope."""
+    column = devices.c
+    row = connection.execute(
+        select(column.id, column.protocol, column.external_id).where(
+            column.id == device, scope.holds(column.compound)
+        )
+    ).one_or_none()
+    return None if row is None else Sender(*row)
 
 
 def outcomes(connection: Connection, ids: Sequence[int]) -> dict[tuple[str, str], int]:
@@ -230,10 +252,30 @@ def _matches(scope: Scope, wanted: Filter) -> ColumnElement[bool]:
         conditions.append(done.is_not(None) if wanted.replayed else done.is_(None))
     if wanted.sender is not None:
         conditions.append(_is_of(wanted.sender))
+    if wanted.whole_compound is not None:
+        conditions.append(_is_from(wanted.whole_compound))
     return and_(*conditions)
 
 
-def _is_of(device: Device) -> ColumnElement[bool]:
+def _is_from(compound: str) -> ColumnElement[bool]:
+    """Whether a message is accounted to the compound, or would be, had its device been known."""
+    column = quarantine.c
+    levels = literal("/") + column.topic + "/"
+    name: ColumnElement[str] = devices.c.external_id
+    for wildcard in "!%_":
+        name = func.replace(name, wildcard, f"!{wildcard}")
+    names_device = exists(
+        select(devices.c.no).where(
+            devices.c.compound == compound,
+            devices.c.external_id != "",
+            levels.like(literal("%/") + name + "/%", escape="!"),
+        )
+    )
+    is_there = or_(column.topic.like(f"courtyard/v1/{compound}/%"), names_device)
+    return or_(column.compound == compound, and_(column.compound == UNASSIGNED, is_there))
+
+
+def _is_of(device: Sender) -> ColumnElement[bool]:
     """Whether a message is of this device: so it says, or a level of its topic names it."""
     column = quarantine.c
     names_it: ColumnElement[bool]

@@ -17,7 +17,7 @@ from devices.store.accounts import read_account
 from devices.store.cursors import ForwardCursor
 from devices.store.database import DatabaseAway, reading, writing
 from devices.store.judgements import CursorMoved, Judgements
-from devices.store.quarantine import Filter, ask_again, list_refused, outcomes
+from devices.store.quarantine import Filter, Sender, ask_again, list_refused, outcomes
 from devices.store.registry import save
 from devices.store.scope import DISTRICT
 from ingest.blame import DEATHS, Blame
@@ -356,7 +356,8 @@ def asked(engine: Engine, **wanted: Any) -> tuple[int, list[int]]:
 
 
 def sender(registry: Registry, device: str) -> dict[str, Any]:
-    return {"sender": registry.devices[device]}
+    known = registry.devices[device]
+    return {"sender": Sender(known.id, known.protocol, known.external_id)}
 
 
 def test_by_its_topic_a_message_is_found_that_came_before_its_device_was_known(
