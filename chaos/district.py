@@ -53,6 +53,11 @@ class Message(NamedTuple):
     def digest(self) -> int:
         return digest(self.topic, self.payload)
 
+    @property
+    def device(self) -> str:
+        """Whose topic it is on."""
+        return self.topic.split(b"/")[4].decode()
+
 
 def digest(topic: bytes, payload: bytes) -> int:
     """What tells messages apart: each has its device, boot and seq, or a number, in its bytes."""
