@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from devices.kinds import camera, gate, gateway, lamp, lift, port, shed
-from devices.rules import Party, Refused, Rule, Severity, Sign
+from devices.rules import Missing, Party, Refused, Rule, Severity, Sign
 
 ANY = "any"  # every kind of device
 COMPOUND = "compound"
@@ -36,6 +36,7 @@ _ANY_RULES = (
         party=Party.NETWORK,
         advice_zh="等待补传，检查通信",
         advice_en="Wait for replay; check the link",
+        signs=(Sign(Missing(), Severity.P4, 3600),),
     ),
     Rule(
         # P4 is for quantities that are not marked `safety`: a number of them in a window of time.

@@ -164,7 +164,15 @@ class Refused:
     """
 
 
-Detector = Beyond | Equals | Happened | Stopped | Silent | Refused
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Numbers of the device's own counter that did not come, while they may still come.
+
+    Over once all have, or have fallen out of what is remembered, or two days after the last loss.
+    """
+
+
+Detector = Beyond | Equals | Happened | Stopped | Silent | Refused | Missing
 
 
 @dataclass(frozen=True, slots=True)

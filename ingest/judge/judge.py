@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
+from zlib import adler32
 
 import msgspec
 
@@ -16,20 +17,28 @@ from devices.messages import Decoded, Event, Item, Outcome, Reading, Reason, Rej
 from devices.registry import Registry
 from devices.usage import HOUR_MS, hour_of
 from ingest.judge import ledger, use
-from ingest.judge.identity import Identities, Sight, event_key, session_end_key
+from ingest.judge.identity import (
+    BYTE,
+    HASHED,
+    Identities,
+    Sight,
+    content_hash,
+    event_key,
+    session_end_key,
+)
 from ingest.judge.ledger import Ledger
 from ingest.judge.memory import DeviceMemory, Presence, Why, pack, pack_latest, unpack
 from ingest.judge.plan import KindPlan
 from ingest.judge.platform import PlatformWatch
 from ingest.judge.presence import RollCall
 from ingest.judge.signs import FaultFinder
-from ingest.judge.timing import Gap, Hearing, event_time
+from ingest.judge.timing import TICKS_WITHOUT_PROBE, Gap, Hearing, event_time
 from ingest.judge.use import METERED
 from ingest.judge.values import ValueJudge
+from ingest.rate import Allowance, Spared
 
 USE_SAVED_EVERY_MS = 60_000  # coverage and burn time may be so old in the database; events may not
 PROMPT_MS = 60_000  # older than this, a message is not of the usual kind
-TICKS_WITHOUT_PROBE = 6  # after so many the broker is taken to forbid our probe
 
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder().decode
@@ -76,6 +85,14 @@ class Judge:
         self.memories: dict[str, DeviceMemory] = {}
         self._touched: list[DeviceMemory] = []
         self._plans = plans
+        self._allowance = Allowance()
+        self._spared = Spared(plans)
+        # the signs that no value touches: a device with no other is judged the short way
+        self._gaps_only = {
+            (planned.rule.code, planned.index, "")
+            for plan in plans.values()
+            if (planned := plan.missing) is not None
+        }
         self._lighting = lighting
         self._probed = False
         self._ticks = 0
@@ -114,6 +131,7 @@ class Judge:
             self._probed = state.get("probed", False)
             self._ticks = state.get("ticks", 0)
             self._newest_ms = state.get("newest_ms", 0)
+            self._allowance = msgspec.convert(state.get("allowance", ()), Allowance)
             if self._platform is not None:
                 self._platform.load(saved.faults, state.get("platform"))
             self.effects.position, self.effects.jseq = cursor.position, cursor.jseq
@@ -207,6 +225,7 @@ class Judge:
                 "probed": self._probed,
                 "ticks": self._ticks,
                 "newest_ms": self._newest_ms,
+                "allowance": self._allowance,
                 "platform": None if self._platform is None else self._platform.kept,
             }
         )
@@ -244,6 +263,7 @@ class Judge:
                 self._touch(memory)
 
     def _control(self, kind: str, control: Mapping[str, int | bool | str]) -> None:
+        self._allowance.control(kind, control)
         gap: Gap | None = None
         if kind == journal.PROBE:
             self._probed = True
@@ -282,10 +302,12 @@ class Judge:
         """Judge a batch. The usual message is judged here, all others by `_message`.
 
         Usual: a calm reading of a gate, camera, lift or gateway that is online and without signs,
-        next in its sequence. Written out, because nearly all messages are such: 2 µs each instead
-        of 9. A test holds both ways equal.
+        next in its sequence and not one too many. Written out, because nearly all messages are
+        such: 2 µs each instead of 9. A test holds both ways equal.
         """
         memories = self.memories
+        gaps_only = self._gaps_only
+        most_ms, step_ms = self._allowance.most_ms, self._allowance.step_ms
         stored: dict[tuple[str, int], int] = {}
         jseq = record.first_jseq - 1
         for raw, said in zip(record.messages, decoded, strict=True):
@@ -293,16 +315,18 @@ class Judge:
             if type(said) is not Reading:
                 self._message(jseq, raw, said)
                 continue
-            device, at_ms, received_ms = said.device, said.at_ms, raw.received_ms
+            _, payload, flags, received_ms, origin = raw  # cheaper than by name
+            device, at_ms, seq = said.device, said.at_ms, said.seq
             memory = memories.get(device.id)
             if (
                 memory is not None
                 and said.calm
-                and not raw.flags & RETAINED
-                and said.seq == memory.window.high + 1
-                and said.boot == memory.window.boot
+                and not flags & RETAINED
+                and seq == (window := memory.window).high + 1
+                and said.boot == window.boot
                 and memory.state is Presence.ONLINE
-                and not memory.signs
+                and (not memory.signs or memory.signs.keys() == gaps_only)
+                and memory.whole_ms - received_ms <= most_ms
                 and memory.will_ms is None
                 and memory.device_at_ms is not None
                 and memory.device_at_ms <= at_ms <= received_ms
@@ -311,8 +335,12 @@ class Judge:
             ):
                 hour = memory.hours.get(at_ms - at_ms % HOUR_MS)
                 if hour is not None:
-                    window = memory.window
-                    window.high = said.seq
+                    whole_ms = memory.whole_ms
+                    memory.whole_ms = (
+                        whole_ms + step_ms if whole_ms > received_ms else received_ms + step_ms
+                    )
+                    window.high = seq
+                    window.hashes[seq % HASHED] = adler32(payload) % BYTE
                     if at_ms > window.newest_ms:
                         window.newest_ms = at_ms
                     memory.device_at_ms = at_ms
@@ -325,7 +353,7 @@ class Judge:
                     if not memory.dirty:
                         memory.dirty = True
                         self._touched.append(memory)
-                    key = (raw.origin, received_ms - received_ms % HOUR_MS)
+                    key = (origin, received_ms - received_ms % HOUR_MS)
                     stored[key] = stored.get(key, 0) + 1
                     continue
             self._message(jseq, raw, said.unfold())
@@ -339,6 +367,13 @@ class Judge:
     def _message(self, jseq: int, raw: Raw, said: Decoded) -> None:
         device = said.device
         memory = None if device is None else self.memories.get(device.id)
+        if (
+            said.reason is None
+            and memory is not None
+            and not raw.flags & RETAINED
+            and not self._is_allowed(memory, raw.received_ms)
+        ):
+            said = self._spared.of(said)
         if said.reason is not None or device is None or memory is None:
             # a device that is not in memory was decoded by a registry newer than ours
             reason = said.reason or Reason.UNKNOWN_DEVICE
@@ -355,10 +390,13 @@ class Judge:
             return
         marks: set[str] = set()
         live_ms: list[int] = []
+        missed = memory.window.missed()
         fates = {
             self._item(memory, item, raw, said, index, marks, live_ms)
             for index, item in enumerate(said.items)
         }
+        if memory.window.missed() != missed:
+            self._missed(memory, said, raw.received_ms, raw.received_ms)
         if not said.array:
             self._roll.spoke(memory, said, raw.received_ms)
         if _Fate.NEW in fates or not fates:
@@ -377,6 +415,20 @@ class Judge:
             refused = said.rejected[-1]
             self._ledger.quarantined(jseq, raw, said, refused.reason, refused.detail)
             self._roll.spoke(memory, said, raw.received_ms)
+
+    def _missed(self, memory: DeviceMemory, said: Decoded, received_ms: int, now_ms: int) -> None:
+        at_ms, _ = event_time(said.items[-1].at_ms, received_ms)
+        self._finder.missed(memory, min(at_ms, received_ms), now_ms)
+
+    def _is_allowed(self, memory: DeviceMemory, received_ms: int) -> bool:
+        """Whether a message is not one too many of its device."""
+        whole_ms = self._allowance.charged(memory.whole_ms, received_ms)
+        if whole_ms is None:
+            return False
+        if whole_ms != memory.whole_ms:
+            memory.whole_ms = whole_ms
+            self._touch(memory)
+        return True
 
     def replay(self, raw: Raw, said: Decoded, was: Reason, now_ms: int) -> Verdict:
         """Judge a message of the quarantine again; its account moves in the hour of its receipt.
@@ -402,10 +454,13 @@ class Judge:
         self, memory: DeviceMemory, raw: Raw, said: Decoded, was: Reason, now_ms: int
     ) -> Verdict:
         marks: set[str] = set()
+        missed = memory.window.missed()
         fates = {
             self._item(memory, item, raw, said, index, marks, [], now_ms)
             for index, item in enumerate(said.items)
         }
+        if memory.window.missed() != missed:
+            self._missed(memory, said, raw.received_ms, now_ms)
         for device in {report.device.id for item in said.items for report in item.reports}:
             if device in self.memories:  # nothing else may come to save it for long
                 self.memories[device].saved_use_ms = -USE_SAVED_EVERY_MS
@@ -444,7 +499,14 @@ class Judge:
             return self._refuse(memory, item, said, Reason.CLOCK, detail, received_ms, told_ms)
         order_ms = min(at_ms, received_ms)
         sight = self._identities.sight(
-            memory.device.id, memory.window, item, order_ms, plausible, raw.payload, index
+            memory.device.id,
+            memory.window,
+            item,
+            order_ms,
+            plausible,
+            raw.payload,
+            content_hash(said, raw.payload),
+            index,
         )
         if sight is Sight.SEEN:
             return _Fate.KNOWN

@@ -114,6 +114,7 @@ class DeviceMemory:
     session: Session | None = None
     ended: Ended | None = None
     saved_use_ms: int = 0  # when usage was last handed over to be saved
+    whole_ms: int = 0  # when its allowance of messages is whole again, as `ingest.rate` has it
     in_service: bool = True
     dirty: bool = False
 
@@ -144,6 +145,7 @@ def pack(memory: DeviceMemory) -> bytes:
             memory.energy_kwh,
             memory.metered_kwh,
             memory.ended,
+            memory.whole_ms,
         )
     )
 
@@ -160,6 +162,7 @@ class _Packed(msgspec.Struct, array_like=True):
     energy_kwh: float | None
     metered_kwh: float = 0.0
     ended: Ended | None = None
+    whole_ms: int = 0
 
 
 _unpack = msgspec.msgpack.Decoder(_Packed).decode
@@ -185,3 +188,4 @@ def unpack(memory: DeviceMemory, latest: bytes, packed: bytes) -> None:
     memory.energy_kwh = kept.energy_kwh
     memory.metered_kwh = kept.metered_kwh
     memory.ended = kept.ended
+    memory.whole_ms = kept.whole_ms

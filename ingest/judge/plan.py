@@ -19,6 +19,7 @@ from devices.rules import (
     Equals,
     Follows,
     Happened,
+    Missing,
     Quiet,
     Refused,
     Rule,
@@ -117,6 +118,7 @@ class KindPlan:
     stops: list[PlannedSign] = field(default_factory=list)
     silent: PlannedSign | None = None
     refused: PlannedSign | None = None
+    missing: PlannedSign | None = None
     child: dict[str, dict[str, QuantityPlan]] = field(default_factory=dict)
     rules: dict[str, Rule] = field(default_factory=dict)
     signs: dict[tuple[str, int], PlannedSign] = field(default_factory=dict)
@@ -173,7 +175,7 @@ def calm_range(
 
 def _planned(rule: Rule, index: int, sign: Sign) -> PlannedSign:
     detector = sign.detector
-    over = () if isinstance(detector, Silent | Refused) else detector.over
+    over = () if isinstance(detector, Silent | Refused | Missing) else detector.over
     becomes = tuple(
         (
             condition.quantity,
@@ -230,3 +232,5 @@ def _file(made: KindPlan, planned: PlannedSign) -> None:
             made.silent = planned
         case Refused():
             made.refused = planned
+        case Missing():
+            made.missing = planned

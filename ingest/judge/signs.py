@@ -14,13 +14,15 @@ from devices import faults
 from devices.faults import Fault, State
 from devices.judgement import Move
 from devices.messages import Event, Value
-from devices.rules import Equals, Happened, Refused, Rule, Stopped
+from devices.rules import Equals, Happened, Missing, Refused, Rule, Stopped
 from ingest.judge.memory import Aside, DeviceMemory, Presence, Seen, SignKey
 from ingest.judge.plan import PlannedSign, QuantityPlan
 from ingest.judge.timing import Hearing
 
 ACTIVE = (State.OPEN, State.ACKNOWLEDGED)
 LOOK_AGAIN_MS = 30_000
+LOOK_AT_GAP_MS = 10 * 60_000  # numbers fall out of the window without a word
+GIVE_UP_MS = 48 * 3_600_000  # after the last loss: the usage of its day is final by then
 
 
 class FaultFinder:
@@ -240,6 +242,32 @@ class FaultFinder:
             over, event = faults.end(fault, now_ms)
             self._record(memory, over, fault.state, event)
 
+    def missed(self, memory: DeviceMemory, at_ms: int, now_ms: int) -> None:
+        """A number of the device's counter was found missing, or one that was has come."""
+        planned = memory.plan.missing
+        if planned is None:
+            return
+        key = (planned.rule.code, planned.index, "")
+        seen = memory.signs.get(key)
+        lost = memory.window.lost()
+        if lost is None:
+            if seen is None:
+                return
+            if seen.present:
+                self._over(memory, seen, at_ms, now_ms)
+        elif seen is None or not seen.present:
+            evidence = lost.evidence(at_ms)
+            memory.signs[key] = Seen(True, at_ms, now_ms, at_ms, now_ms, evidence)
+        else:
+            before, seen.evidence = seen.evidence, lost.evidence(seen.since_ms)
+            is_newer = seen.evidence.get("boot") != before.get("boot") or (
+                lost.last > int(before["to_seq"])
+            )
+            if is_newer:  # and it is from the last loss that we wait
+                seen.heard_ms = now_ms
+        self._touch(memory)
+        self.settle(memory, planned.rule.code, now_ms)
+
     # Who is there
 
     def silent(self, memory: DeviceMemory, since_ms: int, watermark_ms: int) -> None:
@@ -264,7 +292,8 @@ class FaultFinder:
                     self._over(memory, seen, at_ms, now_ms)
             else:
                 seen.base_ms = max(seen.base_ms, now_ms)
-                seen.heard_ms = max(seen.heard_ms, now_ms)
+                if memory.plan.signs[key[:2]] is not memory.plan.missing:
+                    seen.heard_ms = max(seen.heard_ms, now_ms)
                 self._touch(memory)
         for code in _codes(memory):
             self.settle(memory, code, now_ms)
@@ -297,7 +326,10 @@ class FaultFinder:
                 if (
                     key[0] == code
                     and planned is not None
-                    and self._fell_quiet(memory, planned, seen)
+                    and (
+                        self._fell_quiet(memory, planned, seen)
+                        or self._is_given_up(memory, planned, seen)
+                    )
                 ):
                     seen.present, seen.since_ms, seen.base_ms = False, watermark_ms, watermark_ms
                     seen.sample_ms, seen.quieted = watermark_ms, True
@@ -322,8 +354,11 @@ class FaultFinder:
             planned = memory.plan.signs.get(key[:2])
             if key[0] != fault.code or seen.base_ms > (fault.closed_at_ms or now_ms):
                 continue
-            if planned is None or isinstance(planned.sign.detector, Happened | Stopped | Refused):
+            detector = planned.sign.detector if planned is not None else None
+            if detector is None or isinstance(detector, Happened | Stopped | Refused | Missing):
                 del memory.signs[key]  # an event does not last: the person has dealt with it
+            if isinstance(detector, Missing):
+                memory.window.give_up()
         self._touch(memory)
         self.settle(memory, fault.code, now_ms)
 
@@ -432,6 +467,20 @@ class FaultFinder:
         if quiet.given is not None and memory.word(quiet.given[0]) not in quiet.given[1]:
             return False
         return self._passed(memory, seen.heard_ms, quiet.after_s * 1000)
+
+    def _is_given_up(self, memory: DeviceMemory, planned: PlannedSign, seen: Seen) -> bool:
+        """Whether nobody waits any more for the numbers that are missing; notes which those are."""
+        if planned is not memory.plan.missing or not seen.present:
+            return False
+        if self._watermark_ms - seen.heard_ms >= GIVE_UP_MS:
+            memory.window.give_up()
+        lost = memory.window.lost()
+        if lost is not None:
+            evidence = lost.evidence(seen.since_ms)
+            if evidence != seen.evidence:
+                seen.evidence = evidence
+                self._touch(memory)
+        return lost is None
 
     def _passed(self, memory: DeviceMemory, since_ms: int, delay_ms: float) -> bool:
         """Whether so long has passed in which we could have heard the device say otherwise."""
@@ -548,8 +597,9 @@ class FaultFinder:
             if planned.quiet is not None:
                 fell_ms = self._due_ms(memory, seen.heard_ms, planned.quiet.after_s * 1000)
                 # where it is due but its condition does not hold yet, look again in a while
-                missed = max(0, (self._watermark_ms - fell_ms) // LOOK_AGAIN_MS + 1)
-                due.append(fell_ms + missed * LOOK_AGAIN_MS)
+                due.append(self._next_ms(fell_ms, LOOK_AGAIN_MS))
+            if planned is memory.plan.missing:
+                due.append(self._next_ms(seen.since_ms, LOOK_AT_GAP_MS))
         next_ms = min((at for at in due if at > self._watermark_ms), default=None)
         if next_ms is None:
             return
@@ -557,6 +607,11 @@ class FaultFinder:
         if armed_ms is None or next_ms < armed_ms:  # one that comes earlier arms the next itself
             self._armed[memory.device.id, code] = next_ms
             heapq.heappush(self._timers, (next_ms, memory.device.id, code))
+
+    def _next_ms(self, from_ms: float, step_ms: int) -> float:
+        """The first of these moments that is to come: the same ones after every restart."""
+        passed = max(0, (self._watermark_ms - from_ms) // step_ms + 1)
+        return from_ms + passed * step_ms
 
     def _record(
         self, memory: DeviceMemory, fault: Fault, was: State | None, event: faults.FaultEvent

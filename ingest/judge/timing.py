@@ -8,6 +8,7 @@ AHEAD_MS = 5 * 60_000  # and so is one further ahead (reliability.md §3.4)
 DEAF_AFTER_MS = 15_000  # probes come every 5 s: three missed ones, and we could not hear
 GRACE_MS = 120_000  # what a device gets, besides one interval, after we could not hear
 GAPS_KEPT = 64
+TICKS_WITHOUT_PROBE = 6  # after so many the broker is taken to forbid our probe
 
 
 def event_time(at_ms: int | None, received_ms: int) -> tuple[int, bool]:

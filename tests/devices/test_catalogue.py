@@ -15,6 +15,7 @@ from devices.rules import (
     Equals,
     Follows,
     Happened,
+    Missing,
     Over,
     Party,
     Quiet,
@@ -113,7 +114,6 @@ ROWS = [line.split() for line in TABLE.strip().splitlines()]
 # What needs more than a threshold, a state, an event or silence: baselines, windows, neighbours.
 NEEDS_MORE = {
     "DEV_CLOCK_DRIFT",
-    "DEV_DATA_GAP",
     "DEV_NEVER_SEEN",
     "DEV_VALUE_FROZEN",
     "COMPOUND_POWER_CUT",
@@ -191,9 +191,12 @@ def test_whatever_is_safety_waits_for_a_person(rule: Rule) -> None:
     assert rule.acknowledge or not rule.safety
 
 
-def test_only_a_refused_value_that_may_be_a_fire_is_a_sign_for_any_kind_of_device() -> None:
+def test_lost_numbers_and_a_refused_value_that_may_be_a_fire_are_signs_for_any_device() -> None:
     signs = [(rule.code, sign) for rule in rules_for("any") for sign in rule.signs]
-    assert signs == [("DEV_IMPLAUSIBLE", Sign(Refused(), Severity.P2, 0))]
+    assert signs == [
+        ("DEV_DATA_GAP", Sign(Missing(), Severity.P4, 3600)),
+        ("DEV_IMPLAUSIBLE", Sign(Refused(), Severity.P2, 0)),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -242,7 +245,7 @@ def test_every_kind_but_the_socket_which_speaks_through_its_shed_can_be_silent()
 
 
 def overs(sign: Sign) -> tuple[Over, ...]:
-    return () if isinstance(sign.detector, Silent | Refused) else sign.detector.over
+    return () if isinstance(sign.detector, Silent | Refused | Missing) else sign.detector.over
 
 
 def words_fit(quantity: Quantity | None, words: tuple[object, ...]) -> None:

@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.judge.identity import WINDOW, SeqWindow, Sight
+from ingest.judge.identity import (
+    BYTE,
+    HASHED,
+    JUMP,
+    UNHASHED,
+    WINDOW,
+    SeqWindow,
+    Sight,
+    content_hash,
+)
 from tests.ingest.judge.district import START_MS, District, a_gate, a_shed
 
 NEW, SEEN, REUSED, OUTSIDE = Sight
@@ -259,13 +268,98 @@ def test_a_repeated_message_of_a_clock_that_runs_ahead_is_a_duplicate(boot: int 
     assert d.account() == {"stored": 5, "duplicate": 5}
 
 
-def test_an_old_message_under_a_used_number_is_a_duplicate() -> None:
+@pytest.mark.parametrize(
+    ("behind", "fate"), [(1, "quarantined conflict"), (HASHED - 1, "quarantined conflict"),
+                         (HASHED, "duplicate"), (500, "duplicate")]
+)  # fmt: skip
+def test_another_message_under_a_used_number_is_a_conflict_and_an_old_one_a_duplicate(
+    behind: int, fate: str
+) -> None:
     d = district()
-    for n in range(3):
-        d.now_s = 10 * n
+    for n in range(600):
+        d.now_s = n
         d.says("gate", {"csq": 20}, seq=n)
-    d.says("gate", {"csq": 3}, seq=1, at_s=5)
-    assert d.account() == {"stored": 3, "duplicate": 1}
+    d.says("gate", {"csq": 3}, seq=599 - behind, at_s=599 - behind - 0.5)
+    assert d.account() == {"stored": 600, fate: 1}
+    assert d.judge.memories["gate"].word("csq") == 20
+
+
+def test_what_the_window_remembers_of_the_content_outlives_a_restart_and_a_reboot() -> None:
+    d = district()
+    for n in range(5):
+        d.now_s = n
+        d.says("gate", {"csq": 20}, seq=n)
+    d.restart()
+    d.says("gate", {"csq": 3}, seq=4, at_s=3.5)
+    d.now_s = 10
+    d.says("gate", {"csq": 21}, boot=2, seq=0)
+    d.restart()
+    d.says("gate", {"csq": 4}, boot=1, seq=3, at_s=2.5)
+    assert d.account() == {"stored": 6, "quarantined conflict": 2}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_message_replayed_in_another_wrapping_is_never_a_conflict(seed: int) -> None:
+    """Live, live again, in an array, in an array with others: stored once, else duplicates."""
+    rng = Random(seed)
+    d = district()
+    sent: list[dict[str, Any]] = []
+    for n in range(300):
+        d.now_s = n
+        one = {"ts": d.now_ms, "boot": 1 + n // 100, "seq": n % 100, "values": {"csq": n % 30}}
+        sent.append(one)
+        if rng.random() < 0.5:
+            d.arrives("gate", one)
+        else:
+            d.arrives("gate", [one])
+        for _ in range(rng.randrange(3)):
+            first = max(0, n - rng.randrange(40))
+            again = sent[first : n + 1]
+            d.arrives("gate", rng.choice((again, [sent[-1]], sent[-1])))
+    account = d.account()
+    assert account["stored"] == 300
+    assert set(account) <= {"stored", "duplicate"}
+
+
+def test_only_a_message_of_one_object_is_told_apart_by_its_bytes() -> None:
+    d = district()
+    alone = d.says("gate", {"csq": 20})
+    wrapped = d.replays("gate", [(0, {"csq": 20})])
+    said = [d.decoder.decode(raw) for raw in (alone, wrapped)]
+    assert content_hash(said[0], alone.payload) < BYTE
+    assert content_hash(said[1], wrapped.payload) == UNHASHED
+
+
+@given(st.binary(min_size=1, max_size=225), st.data())
+def test_a_change_of_any_one_byte_of_a_usual_message_shows(payload: bytes, data: Any) -> None:
+    d = SeqWindow()
+    said = district().decoder.decode(district().says("gate", {"csq": 20}))
+    index = data.draw(st.integers(0, len(payload) - 1))
+    other = bytearray(payload)
+    other[index] ^= data.draw(st.integers(1, 255))
+    d.saw(1, 7, None, content_hash(said, payload))
+    assert d.saw(1, 7, None, content_hash(said, payload)) is SEEN
+    assert d.saw(1, 7, None, content_hash(said, bytes(other))) is REUSED
+
+
+def test_a_row_of_an_older_version_is_loaded_and_knows_no_content() -> None:
+    old = msgspec.msgpack.encode((1, 7, T, {5}, 0, (0, 3, T - 1, set(), 0, None)))
+    window = msgspec.msgpack.decode(old, type=SeqWindow)
+    assert window.saw(1, 6, T - 1, 9) is SEEN
+    assert window.saw(1, 5, T - 1, 9) is NEW
+    assert window.saw(1, 5, T - 1, 10) is REUSED
+    assert window.saw(0, 3, T - 1, 9) is SEEN
+
+
+def test_a_leap_of_the_counter_allocates_nothing_and_is_no_loss() -> None:
+    window = SeqWindow()
+    saw(window, (1, 0, 0), (1, 2, 2))
+    assert saw(window, (1, 3 + JUMP, 3)) == [NEW]
+    assert (len(window.missing), window.lost()) == (0, None)
+    assert saw(window, (1, 3 + JUMP, 3), (1, 5 + JUMP, 5)) == [SEEN, NEW]
+    lost = window.lost()
+    assert lost is not None
+    assert (lost.missing, lost.first, lost.last) == (1, 4 + JUMP, 4 + JUMP)
 
 
 def test_two_readings_of_one_array_may_be_alike_in_time() -> None:
