@@ -85,6 +85,19 @@ def _instant(text: str | None) -> datetime | None:
     return at
 
 
+def _epoch_ms(at: datetime) -> int:
+    return round(at.timestamp() * 1000)
+
+
+def _reason(text: str | None) -> str | None:
+    from devices.messages import Reason
+
+    known = [reason.value for reason in Reason]
+    if text is not None and text not in known:
+        raise typer.BadParameter(f"{text!r} is not one of {', '.join(known)}")
+    return text
+
+
 WithParent = Annotated[
     bool, typer.Option("--with-parent", hidden=True, help="End when standard input ends.")
 ]
@@ -295,6 +308,37 @@ def backup(
 
     told = run_backup(settings, target, with_secrets=with_secrets, tell=_tell)
     typer.echo(told)
+
+
+@app.command(
+    epilog="Examples: courtyard replay --from 2026-11-23T00:00:00+08:00 --to"
+    " 2026-11-24T00:00:00+08:00;  … --compound lvyun-xiaoqu --reason unknown_device"
+)
+def replay(
+    start: Annotated[str, typer.Option("--from", help="Received at or after this time.")],
+    end: Annotated[str, typer.Option("--to", help="Received before this time.")],
+    compound: Annotated[str | None, typer.Option(help="Only of this compound.")] = None,
+    reason: Annotated[
+        str | None,
+        typer.Option(callback=_reason, help="Only messages that are refused for this reason."),
+    ] = None,
+    patience: Annotated[
+        str, typer.Option(help="Give up when the judge does nothing for so long.")
+    ] = "60s",
+) -> None:
+    """Judge refused messages of a range again, and write its readings again from the journal.
+
+    For after a fix of an adapter, or for devices that were not in the registry. It may be run
+    twice; one that was ended goes on when it is run again. A running `courtyard ingest` does the
+    judging.
+    """
+    begins, ends, waits = _instant(start), _instant(end), _duration(patience)
+    settings = _start("replay")
+    from courtyard.replay import Range, run_replay
+
+    assert begins is not None and ends is not None and waits is not None  # noqa: PT018
+    what = Range(_epoch_ms(begins), _epoch_ms(ends), compound, reason)
+    typer.echo(run_replay(settings, what, waits.total_seconds(), _tell))
 
 
 class Only(StrEnum):

@@ -185,14 +185,17 @@ def refused_within(
     return set(connection.execute(query).scalars())
 
 
-def replayed_since(
-    connection: Connection, revision: int, judge: str = "judge"
-) -> tuple[list[Raw], int]:
+def judged_revision(connection: Connection, judge: str = "judge") -> int:
+    """Up to which revision the judge has committed, 0 before its first commit."""
+    return connection.scalar(select(cursors.c.revision).where(cursors.c.name == judge)) or 0
+
+
+def replayed_since(connection: Connection, revision: int) -> tuple[list[Raw], int]:
     """Messages that became stored by requests behind `revision`, and up to which number.
 
     Only requests that the judge has committed; a bounded number, so ask again from there.
     """
-    done = connection.scalar(select(cursors.c.revision).where(cursors.c.name == judge)) or 0
+    done = judged_revision(connection)
     if done <= revision:
         return [], revision
     asked = connection.execute(
