@@ -23,7 +23,7 @@ from devices.journal import MESSAGES, OVERSIZE, PROBE, TICK, Raw, Record
 from devices.judgement import Effects
 from devices.kinds import KINDS
 from devices.kinds.kind import Field
-from devices.messages import BadMessage, Decoded, Event, Item, Outcome, Reading, Reason
+from devices.messages import BadMessage, Decoded, Event, Item, Outcome, Reading, Reason, Value
 from devices.quantities import BadValue, Quantity
 from devices.registry import Registry
 from devices.store.telemetry.embedded import EmbeddedTelemetry
@@ -144,6 +144,15 @@ class Pipeline:
         )
         self._stop: threading.Event = FakeStop(self._time)
         self._record_id = 0
+
+    def samples(self, device: str, quantity: str) -> list[tuple[int, Value]]:
+        """(event time, value): what the embedded store has, oldest first."""
+        kind = self.registry.devices[device].kind
+        week_ms = 8 * 86_400_000
+        query = SeriesQuery(
+            kind, device, quantity, self.now_ms - week_ms, self.now_ms + week_ms, 10_000
+        )
+        return [(sample.at_ms, sample.value) for sample in self._store.samples(query)]
 
     def close(self) -> None:
         self.flush()
