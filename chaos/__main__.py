@@ -10,6 +10,7 @@ import json
 import platform
 import secrets
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -40,6 +41,8 @@ def main() -> None:
     unknown = [name for name in asked.scenario if name not in SCENARIOS]
     if unknown:
         parser.error(f"no scenario {unknown[0]!r}: {', '.join(SCENARIOS)}")
+    # as Ctrl-C does: everything that was started is ended on the way out
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     seed = secrets.randbelow(2**31) if asked.seed is None else asked.seed
     parent = asked.directory or Path(tempfile.mkdtemp(prefix="courtyard-chaos-"))
     options = {name: value for name in OPTIONS if (value := getattr(asked, name)) is not None}
