@@ -21,6 +21,7 @@ from api import (
     errors,
     faults,
     health,
+    ingestion,
     login,
     pages,
     quarantine,
@@ -61,6 +62,7 @@ ROUTERS = (
     documentation.router,
     login.router,
     console.router,
+    ingestion.router,
 )
 
 

@@ -1,6 +1,6 @@
 """The pages of the console. They work without scripts; a small one keeps the first up to date."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
@@ -62,7 +62,7 @@ def compound_page(parts: PartsOf, who: Reader, page: PageOf, compound: str) -> R
         states = device_states(connection, who.scope, compound)
         wanted = Filter(compound=compound, is_open=True)
         rows = list_faults(connection, who.scope, wanted, limit=OPEN_SHOWN)
-        lines = _lines(connection, who, known, page.language, rows, now_ms)
+        lines = fault_lines(connection, who, known, page.language, rows, now_ms)
         devices = list_devices(
             connection,
             who.scope,
@@ -115,7 +115,7 @@ def faults_page(
             limit=rows.limit + 1,
         )
         shown, cursor = rows.split(found, lambda fault: [fault.opened_at_ms, fault.id])
-        lines = _lines(connection, who, known, page.language, list(shown), now_ms)
+        lines = fault_lines(connection, who, known, page.language, list(shown), now_ms)
     older = "" if cursor is None else page.address(cursor=cursor)
     return page.render("faults.html", who=who, lines=lines, show=show, older=older)
 
@@ -233,7 +233,7 @@ def _fault_page(
         except UnknownFault as error:
             raise NotFound from error
         known = parts.registry.get(connection)
-        (line,) = _lines(connection, who, known, page.language, [found], now_ms)
+        (line,) = fault_lines(connection, who, known, page.language, [found], now_ms)
         events = history(connection, found.id)
     rule = RULES.get(found.code)
     advice = "" if rule is None else named(page.language, Name(rule.advice_zh, rule.advice_en))
@@ -244,10 +244,7 @@ def _fault_page(
         line=line,
         found=found,
         advice=advice,
-        evidence=[
-            _evidence(page.language, found.kind, name, value)
-            for name, value in found.evidence.items()
-        ],
+        evidence=evidence_lines(page.language, found),
         events=[_event(page.language, event) for event in events],
         may_act=who.role in (Role.OPERATOR, Role.FIRM),
         may_acknowledge=found.state in (State.OPEN, State.CLEARED),
@@ -256,7 +253,7 @@ def _fault_page(
     )
 
 
-def _lines(
+def fault_lines(
     connection: Connection,
     who: Identity,
     known: Known,
@@ -293,7 +290,7 @@ def _line(
         compound=fault.compound,
         device=device,
         state=state,
-        began=_when(fault.since_ms, now_ms),
+        began=when(fault.since_ms, now_ms),
         age=duration(language, (now_ms - fault.since_ms) / 1000),
         responsible="" if rule is None else say(language, f"party_{rule.party}"),
         is_suppressed=fault.suppressed_by is not None,
@@ -303,7 +300,7 @@ def _line(
 def _event(language: Language, event: FaultEvent) -> dict[str, str]:
     system = event.actor == faults.SYSTEM
     return {
-        "at": _when(event.at_ms, None),
+        "at": when(event.at_ms, None),
         "what": say(language, f"h_{event.reason}"),
         "who": say(language, "system") if system else event.actor,
         "note": event.note or "",
@@ -339,10 +336,30 @@ def _quantity(language: Language, kind: str, name: str) -> str:
     return name if quantity is None else named(language, Name(quantity.zh, quantity.en))
 
 
+def evidence_lines(language: Language, fault: Fault) -> list[tuple[str, str]]:
+    """What showed a fault, in words: name and value."""
+    return [_evidence(language, fault.kind, name, value) for name, value in fault.evidence.items()]
+
+
 def _evidence(language: Language, kind: str, name: str, value: object) -> tuple[str, str]:
-    if name == "last_seen_ms" and isinstance(value, int):
-        return say(language, "last_seen"), _when(value, None)
-    return _quantity(language, kind, name), _value(language, value)
+    label = say(language, f"e_{name}") if knows(f"e_{name}") else _quantity(language, kind, name)
+    if name == "last_seen_ms":
+        label = say(language, "last_seen")
+    if name.endswith("_ms") and isinstance(value, int):
+        return label, when(value, None)
+    if isinstance(value, list):  # of places where the accounts do not balance
+        return label, say(language, "semicolon").join(_place(one) for one in value)
+    return label, _value(language, value)
+
+
+def _place(one: object) -> str:
+    """A place of several figures, on one line."""
+    if not isinstance(one, Mapping):
+        return str(one)
+    return " ".join(
+        when(figure, None) if str(name).endswith("_ms") and isinstance(figure, int) else str(figure)
+        for name, figure in one.items()
+    )
 
 
 def _unit(kind: str, name: str) -> str:
@@ -359,7 +376,7 @@ def _value(language: Language, value: object, unit: str = "") -> str:
     return f"{text} {unit}".strip()
 
 
-def _when(at_ms: int, now_ms: int | None) -> str:
+def when(at_ms: int, now_ms: int | None) -> str:
     """Time of the district; the date too unless it is today."""
     at = datetime.fromtimestamp(at_ms / 1000, DISTRICT_ZONE)
     if now_ms is not None:
