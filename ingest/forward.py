@@ -33,8 +33,10 @@ from devices.telemetry import Point, Retry, TelemetryError, TelemetryWriter, Too
 from ingest.blame import Blame
 from ingest.decode import Decoder
 from ingest.decoding import PATIENCE_S, Said, SharedDecodes
+from ingest.judge.plan import plans
 from ingest.judge.timing import event_time
 from ingest.ports import Bell, Clock, JournalSource
+from ingest.rate import Allowance, Limit
 
 log = structlog.get_logger()
 
@@ -45,8 +47,19 @@ BACK_OFF_CAP_S = 60.0
 LOOK_EVERY_S = 1.0
 PAUSED_S = 60.0  # until a refused token or bucket is tried again
 
+
+class _Memory(Forwarded, frozen=True, omit_defaults=True):
+    """What the cursor remembers. allowance, whole_ms: the rates of devices, as `Limit` saves them.
+
+    They are those at the cursor: what is read again is charged again.
+    """
+
+    allowance: Allowance = msgspec.field(default_factory=Allowance)
+    whole_ms: dict[str, int] = msgspec.field(default_factory=dict)
+
+
 _pack = msgspec.msgpack.Encoder().encode
-_unpack = msgspec.msgpack.Decoder(Forwarded).decode
+_unpack = msgspec.msgpack.Decoder(_Memory).decode
 
 
 class ForwardStore(Protocol):
@@ -121,6 +134,8 @@ class Forwarder:
         self._asked_s = -LOOK_EVERY_S
         self._journal_id = ""
         self._loaded = False
+        self._limit = Limit(plans())
+        self._rates: tuple[Allowance, dict[str, int]] = (Allowance(), {})  # at the cursor
         self.progress = Progress()
 
     def run(self, source: JournalSource, bell: Bell, stop: threading.Event) -> None:
@@ -161,7 +176,8 @@ class Forwarder:
         while len(points) < REQUEST_POINTS:
             found = self._next(source, position)
             for record, decoded in found:
-                add_points(points, record, decoded, self._since_ms)
+                allowed = self._limit.allowed(record, decoded)
+                add_points(points, record, allowed, self._since_ms)
                 position = record.id
                 if record.kind == MESSAGES:
                     jseq = record.first_jseq + record.count - 1
@@ -176,10 +192,12 @@ class Forwarder:
         failpoint("F1", DatabaseAway)
         for start in range(0, len(points), REQUEST_POINTS):
             if not self._write(points[start : start + REQUEST_POINTS], stop, done):
+                self._limit.load(*self._rates)
                 return 0  # stopped in the middle: not confirmed, so the cursor stays
         failpoint("F4", DatabaseAway)
         confirmed, dead = progress.confirmed + done.confirmed, progress.dead + done.dead
-        self._save(position, jseq, Forwarded(confirmed, dead, None, progress.replayed))
+        self._rates = self._limit.saved(newest_ms)
+        self._save(position, jseq, self._memory(confirmed, dead, None, progress.replayed))
         progress.position, progress.jseq, progress.newest_received_ms = position, jseq, newest_ms
         progress.confirmed, progress.dead = confirmed, dead
         return len(points)
@@ -209,9 +227,13 @@ class Forwarder:
             if points and not self._write(points, stop, done):
                 return
             confirmed, dead = progress.confirmed + done.confirmed, progress.dead + done.dead
-            state = Forwarded(confirmed, dead, None, revision)
+            state = self._memory(confirmed, dead, None, revision)
             self._save(progress.position, progress.jseq, state)
             progress.confirmed, progress.dead, progress.replayed = confirmed, dead, revision
+
+    def _memory(self, confirmed: int, dead: int, paused: Retry | None, replayed: int) -> _Memory:
+        allowance, whole_ms = self._rates
+        return _Memory(confirmed, dead, paused, replayed, allowance, whole_ms)
 
     def _save(self, position: int, jseq: int, state: Forwarded) -> None:
         at = Position(self._journal_id, position, jseq, _pack(state))
@@ -249,8 +271,10 @@ class Forwarder:
             counted = _unpack(known.memory)
             progress.confirmed, progress.dead = counted.confirmed, counted.dead
             progress.replayed = counted.replayed
+            self._rates = counted.allowance, counted.whole_ms
             if known.journal_id == head.journal_id:
                 progress.position, progress.jseq = known.position, known.jseq
+        self._limit.load(*self._rates)
         self._blame.stands(self._journal_id, progress.position)
         self._loaded = True
 
@@ -305,7 +329,7 @@ class Forwarder:
                 progress.paused = str(error)
                 if error.retry is not told:  # for /readyz, which asks the database
                     told = error.retry
-                    state = Forwarded(progress.confirmed, progress.dead, told, progress.replayed)
+                    state = self._memory(progress.confirmed, progress.dead, told, progress.replayed)
                     self._save(progress.position, progress.jseq, state)
                 if error.retry is Retry.AFTER_REPAIR:
                     stop.wait(PAUSED_S)

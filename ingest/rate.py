@@ -3,15 +3,16 @@
 20 a second, 2,000 at once (reliability.md §3.2). A device has one number, the time at which its
 allowance is whole again (GCRA): a message moves it by a fiftieth of a second, and one that finds it
 100 s ahead is one too many. Receive time drives it, so judge and forward, which both read the same
-journal, come to the same, however often they read it.
+journal, come to the same, however often they read it. What is charged are messages that could be
+used and are no old copies; also those that turn out to be duplicates, which forward cannot know.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from devices.journal import LINK, PROBE, TICK
-from devices.messages import Decoded, Event, Item, Reason, Rejected, Report, Value
+from devices.journal import LINK, PROBE, RETAINED, TICK, Record
+from devices.messages import Decoded, Event, Item, Reading, Reason, Rejected, Report, Value
 from devices.rules import Happened
 from ingest.judge.plan import KindPlan, PlannedSign
 from ingest.judge.timing import TICKS_WITHOUT_PROBE
@@ -148,6 +149,56 @@ class Spared:
             event.type == name and all(event.attributes.get(n) == v for n, v in where.items())
             for name, where in self._events[event.device.kind]
         )
+
+
+class Limit:
+    """The rates of all devices, for forward; the judge keeps each number with its device.
+
+    whole_ms: of devices whose allowance is not whole; as many as there are devices at most.
+    """
+
+    def __init__(self, plans: Mapping[str, KindPlan]) -> None:
+        self._spared = Spared(plans)
+        self._allowance = Allowance()
+        self._whole_ms: dict[str, int] = {}
+
+    def load(self, allowance: Allowance, whole_ms: Mapping[str, int]) -> None:
+        """Go on from what was saved."""
+        self._allowance = msgspec.structs.replace(allowance)
+        self._whole_ms = dict(whole_ms)
+
+    def saved(self, newest_ms: int) -> tuple[Allowance, dict[str, int]]:
+        """All that matters to messages received after `newest_ms`."""
+        self._whole_ms = {
+            device: whole_ms for device, whole_ms in self._whole_ms.items() if whole_ms > newest_ms
+        }
+        return msgspec.structs.replace(self._allowance), dict(self._whole_ms)
+
+    def allowed(
+        self, record: Record, decoded: Sequence[Decoded | Reading]
+    ) -> Sequence[Decoded | Reading]:
+        """`decoded` as the judge takes it: of what is one too many, only what is spared."""
+        if record.control is not None:
+            self._allowance.control(record.kind, record.control)
+            return decoded
+        charged = self._allowance.charged
+        whole_ms = self._whole_ms
+        allowed: list[Decoded | Reading] | None = None
+        for index, (raw, said) in enumerate(zip(record.messages, decoded, strict=True)):
+            device = said.device
+            if device is None or raw.flags & RETAINED:
+                continue
+            if type(said) is not Reading and said.reason is not None:
+                continue
+            after_ms = charged(whole_ms.get(device.id, 0), raw.received_ms)
+            if after_ms is not None:
+                whole_ms[device.id] = after_ms
+                continue
+            if allowed is None:
+                allowed = list(decoded)  # others read these too
+            whole = said.unfold() if type(said) is Reading else said
+            allowed[index] = self._spared.of(whole)
+        return decoded if allowed is None else allowed
 
 
 def _events(signs: Iterable[PlannedSign]) -> Iterable[tuple[str, Mapping[str, Value]]]:

@@ -304,6 +304,7 @@ def test_the_short_path_and_the_long_path_agree(seed: int) -> None:
     for name in names:
         assert long.judge.memories[name].window == short.judge.memories[name].window
         assert long.judge.memories[name].latest == short.judge.memories[name].latest
+        assert long.judge.memories[name].whole_ms == short.judge.memories[name].whole_ms
 
 
 def test_the_short_path_is_not_for_a_message_that_was_on_its_way_for_eight_days() -> None:
