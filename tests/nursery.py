@@ -25,6 +25,7 @@ from tests.eventually import eventually
 
 ROOT = Path(__file__).parents[1]
 POLL_S = 0.005
+READY_S = 60.0  # two cores, many tests
 
 
 @dataclass
@@ -39,7 +40,7 @@ class Process:
     def said(self) -> str:
         return self.log.read_text(errors="replace")
 
-    def await_said(self, text: str, within_s: float = 20.0) -> None:
+    def await_said(self, text: str, within_s: float = READY_S) -> None:
         def look() -> bool:
             if text in self.said():
                 return True
@@ -58,7 +59,7 @@ class Process:
         if self.code is None:  # until it was waited for, the pid is its own
             os.kill(self.pid, how)
 
-    def end(self, how: signal.Signals = signal.SIGTERM, within_s: float = 10.0) -> int:
+    def end(self, how: signal.Signals = signal.SIGTERM, within_s: float = READY_S) -> int:
         self.send(how)
         code = self.wait(within_s)
         assert code is not None, f"did not end within {within_s} s:\n{self.said()[-2000:]}"
@@ -88,7 +89,7 @@ class Nursery:
         assert self._process.stdout is not None
         self._process.stdin.close()
         self._process.stdout.close()
-        self._process.wait(20)
+        self._process.wait(READY_S)
 
     def start(self, argv: Sequence[str], environ: dict[str, str], log: Path) -> Process:
         pid = self.ask({"start": list(argv), "environ": environ, "log": str(log)})

@@ -18,11 +18,11 @@ from tests import crash, postgres
 from tests.brokers import HOST, free_port
 from tests.crash import FAILED, KILLED, Pipeline, Publisher, Rig
 from tests.eventually import eventually
-from tests.nursery import Process
+from tests.nursery import READY_S, Process
 
 pytestmark = [pytest.mark.broker]
 
-HELD_S = 4  # a commit that is done and not acknowledged, while the test does something
+HELD_S = 6  # a commit that is done and not acknowledged, while the test does something
 STANDS_S = 0.3  # nothing came into the journal for so long: it is held
 
 
@@ -50,7 +50,7 @@ def await_held(pipeline: Pipeline) -> None:
         seen.append(pipeline.received())
         return seen[-1] == seen[-2] > 0
 
-    eventually(look, 20.0, "a commit that is held", every_s=STANDS_S)
+    eventually(look, READY_S, "a commit that is held", every_s=STANDS_S)
 
 
 def test_acknowledgements_of_a_lost_connection_are_dropped(rig: Rig) -> None:
@@ -66,7 +66,7 @@ def test_acknowledgements_of_a_lost_connection_are_dropped(rig: Rig) -> None:
         proxy.cut()
         ingest.await_said('"epoch": 2')
         publisher.finish()
-        eventually(lambda: pipeline.metric("courtyard_acks_dropped_total") > 0, 20.0)
+        eventually(lambda: pipeline.metric("courtyard_acks_dropped_total") > 0, READY_S)
         rig.check(pipeline, history, ingest)
 
 
@@ -87,11 +87,11 @@ def test_a_broker_that_forgets_the_session_meanwhile_gets_no_stale_acknowledgeme
         broker.forget()
         broker.start()
         ingest.await_said('"epoch": 2')
-        eventually(lambda: pipeline.metric("courtyard_broker_connected") == 1, 20.0)
+        eventually(lambda: pipeline.metric("courtyard_broker_connected") == 1, READY_S)
         publisher = Publisher(broker.port, rest)  # their packet ids are those of `first` again
         publisher.start()
         publisher.finish()
-        eventually(lambda: pipeline.metric("courtyard_acks_dropped_total") > 0, 20.0)
+        eventually(lambda: pipeline.metric("courtyard_acks_dropped_total") > 0, READY_S)
         rig.check(pipeline, history, ingest)
         with JournalReader(pipeline.journal_path) as reader:
             links = [r.control for r in reader.read(0, 100_000) if r.kind == LINK]
@@ -110,7 +110,7 @@ def test_a_full_disk_withholds_acknowledgements_and_nothing_else(rig: Rig) -> No
         publisher = Publisher(broker.port, history.messages[:half])
         publisher.start()
         publisher.finish()
-        eventually(lambda: pipeline.received() == half, 20.0)
+        eventually(lambda: pipeline.received() == half, READY_S)
         wal = pipeline.journal_path.with_name("journal.db-wal")
         _, most = resource.prlimit(ingest.pid, resource.RLIMIT_FSIZE)
         resource.prlimit(ingest.pid, resource.RLIMIT_FSIZE, (wal.stat().st_size, most))
@@ -128,19 +128,19 @@ def test_a_full_disk_withholds_acknowledgements_and_nothing_else(rig: Rig) -> No
 def ended(pipeline: Pipeline, failpoints: str, *argv: str) -> tuple[int, str]:
     """The exit code of a command, and what it said."""
     process = pipeline.start(failpoints, *argv)
-    code = process.wait(60.0)
+    code = process.wait(READY_S)
     assert code is not None, process.said()
     return code, process.said()
 
 
 def an_api(pipeline: Pipeline, failpoints: str = "") -> Process:
     process = pipeline.start(failpoints, "api")
-    process.await_said("api_listens", 60.0)
+    process.await_said("api_listens")
     return process
 
 
 def post(pipeline: Pipeline, token: str, path: str) -> tuple[int, Any]:
-    connection = HTTPConnection(HOST, int(pipeline.environ["COURTYARD_API_PORT"]), timeout=20)
+    connection = HTTPConnection(HOST, int(pipeline.environ["COURTYARD_API_PORT"]), timeout=READY_S)
     with closing(connection):
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         connection.request("POST", path, "{}", headers)
@@ -165,7 +165,7 @@ def test_an_action_whose_answer_was_lost_is_not_done_twice(rig: Rig) -> None:
     api = an_api(pipeline, "O1:kill")
     with pytest.raises((HTTPException, ConnectionError)):
         post(pipeline, token, f"/v1/faults/{fault}/acknowledge")
-    assert api.wait(20.0) == -signal.SIGKILL
+    assert api.wait(READY_S) == -signal.SIGKILL
     api = an_api(pipeline)
     status, answer = post(pipeline, token, f"/v1/faults/{fault}/acknowledge")
     assert status == 409
