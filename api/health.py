@@ -1,5 +1,6 @@
 """Whether this process lives, whether the whole is ready, and figures for Prometheus."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -13,10 +14,11 @@ from starlette.responses import Response
 from api.identity import EVERYONE
 from api.instants import print_known
 from api.parts import JournalAway, JournalView, PartsOf
+from devices.faults import Fault
 from devices.journal import PROBE
 from devices.store.accounts import FORWARD, JUDGE, Follower, Forwarded, follower, forwarded
 from devices.store.database import reading
-from devices.store.faults import open_by_severity
+from devices.store.faults import Filter, list_faults, open_by_severity
 from devices.store.progress import HISTORY, under_way
 from devices.store.scope import DISTRICT
 from devices.telemetry import Retry
@@ -69,6 +71,7 @@ def ready(parts: PartsOf) -> Response:
             forward = follower(connection, FORWARD)
             answered = forwarded(connection)
             history = under_way(connection, HISTORY)
+            ours = list_faults(connection, DISTRICT, Filter(kind="platform", is_open=True))
     except SQLAlchemyError as error:
         log.warning("database_away", error=type(error).__name__)
         checks = [Check("database", False, "does not answer")]
@@ -79,6 +82,7 @@ def ready(parts: PartsOf) -> Response:
             _probe(_returned_ms(parts.deps.journal), judge, now_ms),
             _lag(judge, now_ms),
             _store(judge, forward, answered, now_ms),
+            _alarms(ours),
         ]
     is_ready = all(check.ok for check in checks if not check.degrades)
     degraded = [check.name for check in checks if check.degrades and not check.ok]
@@ -176,6 +180,13 @@ def _store(
     if paused is not None:
         detail = f"{_PAUSED[paused]}; {detail}"
     return Check("telemetry", ok, detail, degrades=True)
+
+
+def _alarms(ours: Sequence[Fault]) -> Check:
+    """Our own troubles, as ingest wrote them down; what stops us stops another check as well."""
+    codes = sorted({fault.code for fault in ours})
+    detail = ", ".join(codes) or "none of our own stands"
+    return Check("alarms", not codes, detail, degrades=True)
 
 
 def _json(body: object, status: int) -> Response:

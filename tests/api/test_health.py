@@ -188,3 +188,22 @@ def test_requests_are_counted_by_route_without_any_id(cast: Cast) -> None:
 def test_two_applications_count_apart(cast: Cast, demo: Cast) -> None:
     cast.client("operator").get("/v1/compounds")
     assert "/v1/compounds" not in demo.client(None).get("/metrics").text
+
+
+def test_an_alarm_of_our_own_degrades_it_and_is_named(cast: Cast) -> None:
+    with cast.write() as connection:
+        for state in ("open", "closed"):
+            a_fault(
+                connection,
+                f"ours-{state}",
+                subject="platform",
+                device=None,
+                compound=None,
+                kind="platform",
+                code="SYS_SESSION_LOST" if state == "open" else "SYS_DISK",
+                severity="P2",
+                state=state,
+            )
+    answer = cast.client(None).get("/readyz")
+    assert (answer.status_code, answer.json()["degraded"]) == (200, ["alarms"])
+    assert answer.json()["checks"]["alarms"]["detail"] == "SYS_SESSION_LOST"
