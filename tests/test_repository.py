@@ -15,6 +15,7 @@ from courtyard.settings import SECRETS, Settings, load_settings, variable
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 WHEEL_PACKAGES = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+TOOLS = {"bench", "chaos"}  # packages that are run from the repository and not shipped
 DOCUMENTS = ["README.md", "README.zh-CN.md", "CONTRIBUTING.md"]
 
 # In pieces, so that this file does not find itself.
@@ -89,12 +90,12 @@ def test_everything_that_is_installed_is_pinned_and_hashed(name: str) -> None:
 
 def test_the_wheel_has_every_package_and_no_other() -> None:
     found = {file.parent.name for file in ROOT.glob("*/__init__.py")}
-    assert found - {"bench"} == set(WHEEL_PACKAGES)
+    assert found - TOOLS == set(WHEEL_PACKAGES)
 
 
-def test_types_are_checked_in_every_package_and_in_the_bench() -> None:
+def test_types_are_checked_in_every_package_and_in_the_tools() -> None:
     checked = set(PROJECT["tool"]["mypy"]["packages"])
-    assert checked >= {*WHEEL_PACKAGES, "bench"}
+    assert checked >= {*WHEEL_PACKAGES, *TOOLS}
 
 
 def test_the_tests_have_no_init_files_they_would_shadow_the_packages() -> None:
