@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -22,6 +23,7 @@ from devices.telemetry import (
     TelemetryRefused,
     TooLarge,
 )
+from ingest.blame import DEATHS, Blame
 from ingest.consume import Consumer
 from ingest.decode import Decoder
 from ingest.decoding import SharedDecodes
@@ -32,6 +34,7 @@ from tests.fakes import (
     FakeForwardStore,
     FakeJournal,
     FakeJudgeStore,
+    FakeNote,
     FakeStop,
     FakeTelemetry,
     FakeTime,
@@ -528,3 +531,134 @@ def test_a_journal_or_database_that_is_away_is_waited_for() -> None:
     assert len(bench.points()) == 10
     assert bench.counted() == Forwarded(confirmed=10, dead=0)
     assert {log["event"] for log in logs} == {"forward_waits"}
+
+
+# Messages that were judged again
+
+
+def run(bench: Bench, waits: int = 12, **more: Any) -> None:
+    """A start, and the loop for so many waits."""
+    stop = FakeStop(bench.time, after=waits)
+    forwarder = bench.a_forwarder(**more)
+    forwarder.run(bench.journal, FakeBell(bench.time, stop), stop)
+
+
+def five_that_were_judged_again(bench: Bench) -> None:
+    for n in range(5):
+        bench.district.now_s = 10 * n
+        bench.district.says("gate", {"csq": 20 + n})
+    for number, raw in enumerate(bench.district.messages(), 3):
+        bench.store.again.append((number, raw))
+    bench.store.again.insert(2, (4, None))  # one that stayed refused
+
+
+def test_the_points_of_messages_that_were_judged_again_are_written() -> None:
+    bench = Bench()
+    five_that_were_judged_again(bench)
+    run(bench)
+    assert len(bench.points()) == 5
+    assert bench.counted() == Forwarded(confirmed=5, replayed=7)
+    run(bench)
+    assert len(bench.telemetry.requests) == 3, "two at a time, and each once"
+
+
+@pytest.mark.parametrize("fails", range(3))
+def test_a_start_in_between_writes_them_to_their_places(fails: int) -> None:
+    bench = Bench()
+    five_that_were_judged_again(bench)
+
+    def killed() -> None:
+        if len(bench.store.moves) == fails + 1:
+            raise KeyboardInterrupt
+
+    bench.store.when_moved = killed
+    with pytest.raises(KeyboardInterrupt):
+        run(bench)
+    bench.store.when_moved = lambda: None
+    run(bench)
+    assert len(bench.points()) == 5
+    assert bench.counted().replayed == 7
+
+
+def test_they_wait_for_a_store_that_is_away_and_its_pause_keeps_how_far_they_are() -> None:
+    bench = Bench(AWAY, REFUSED)
+    five_that_were_judged_again(bench)
+    with capture_logs():
+        run(bench, waits=30)
+    assert len(bench.points()) == 5
+    assert bench.counted() == Forwarded(confirmed=5, replayed=7)
+
+
+def test_they_are_read_by_the_registry_of_now() -> None:
+    bench = Bench()
+    five_that_were_judged_again(bench)
+    again, bench.store.again = bench.store.again, []
+    bench.arrives()
+    run(bench, waits=2)
+    asked = bench.registries
+    bench.store.again = again
+    bench.store.revision += 1  # an import, in the second in which the judge judged them again
+    run(bench)
+    assert bench.registries > asked
+
+
+# Messages that kill
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+class Deadly(bytes):
+    """A topic that kills whoever decodes its message."""
+
+    def __hash__(self) -> int:
+        raise Killed
+
+
+def a_deadly_bench() -> Bench:
+    bench = Bench()
+    bench.district.every_message_is_a_record = False
+    for n in range(6):
+        bench.district.now_s = 10 * n
+        bench.district.says("gate", {"csq": 20 + n})
+        if n == 2:
+            bench.district.cut()
+    bench.district.cut()
+    bench.arrives()
+    record = bench.journal.records[1]
+    messages = list(record.messages)
+    messages[1] = messages[1]._replace(topic=Deadly(messages[1].topic))
+    bench.journal.records[1] = replace(record, messages=tuple(messages))
+    return bench
+
+
+def test_a_message_that_kills_is_given_up_and_the_others_are_written() -> None:
+    bench = a_deadly_bench()
+    note, deaths = FakeNote(), 0
+    with capture_logs():
+        while True:
+            try:
+                run(bench, blame=Blame(note))
+            except Killed:
+                deaths += 1
+                assert deaths < 20
+            else:
+                break
+    assert deaths == 2 * DEATHS
+    assert len(bench.points()) == 5
+
+
+def test_what_the_judge_may_have_died_of_is_not_read_before_it() -> None:
+    bench = a_deadly_bench()
+    judging = FakeNote()
+    Blame(judging).take("journal-1", 2)
+    with capture_logs():
+        judge = Blame(judging)
+        run(bench, waits=5, blame=Blame(FakeNote(), first=judge))
+    assert not bench.points(), "nothing is read here"
+    bench.journal.records = bench.journal.records[:1]
+    judge.take("journal-1", 2)
+    judge.committed()
+    run(bench, waits=5, blame=Blame(FakeNote(), first=judge))
+    assert len(bench.points()) == 3
