@@ -36,7 +36,7 @@ from ingest.alarms import Alarms
 from ingest.audit import AccountsAudit, Basis, TelemetryAudit
 from ingest.disk import DiskGuard, GuardedJournal, Room, used_pct
 from ingest.forward import Forwarder
-from ingest.monitor import Absence, Check, JudgeLag, Monitor, Place
+from ingest.monitor import Absence, Check, JudgeLag, Monitor, Place, Standstill
 
 NOISY_FOR_MS = 3 * 86_400_000  # as long as the journal may be
 
@@ -71,7 +71,8 @@ class Upkeep:
         self, forwarder: Forwarder, telemetry: TelemetryReader, engine: Engine
     ) -> None:
         progress = forwarder.progress
-        away = Absence("telemetry", lambda: progress.paused)
+        stands = Standstill(lambda: progress.position, self._journal)
+        away = Absence("telemetry", lambda: progress.paused or stands())
         self.monitor.add([Check(STORE_AWAY, away.look, away.subject)])
         self._telemetry = TelemetryAudit(
             telemetry,

@@ -21,6 +21,7 @@ from ingest.ports import Clock, JournalSource
 
 LOOK_EVERY_S = 1.0
 AWAY_AFTER_S = 10.0  # a write that had to be tried again once is no outage
+STANDS_AFTER_S = 60.0  # a follower moves with every tick, and a write ends after ten seconds
 BEHIND_ABOVE_MS = 60_000
 BEHIND_NO_LONGER_MS = 30_000
 LOOKS_BEHIND = 2  # one alone may be the moment of a step of the clock
@@ -73,6 +74,36 @@ class Absence:
             return None
         evidence = {"store": self._store, "error": why[:300]}
         return Trouble(STORE_AWAY, self._since[1], evidence, subject=self.subject)
+
+
+class Standstill:
+    """Says so when a follower has not moved for long although there is something to read."""
+
+    def __init__(
+        self,
+        position: Callable[[], int],
+        source: JournalSource,
+        monotonic: Callable[[], float] = time.monotonic,
+        after_s: float = STANDS_AFTER_S,
+    ) -> None:
+        self._position = position
+        self._source = source
+        self._monotonic = monotonic
+        self._after_s = after_s
+        self._was = -1
+        self._since_s = 0.0
+
+    def __call__(self) -> str:
+        """What is wrong, "" for nothing."""
+        position, now_s = self._position(), self._monotonic()
+        try:
+            has_all = position >= self._source.head().id
+        except JournalError:
+            has_all = True  # whoever writes or reads the journal says so
+        if position != self._was or has_all:
+            self._was, self._since_s = position, now_s
+        stands_s = now_s - self._since_s
+        return "" if stands_s < self._after_s else f"nothing was finished for {stands_s:.0f} s"
 
 
 class JudgeLag:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 
@@ -141,6 +142,41 @@ def test_a_lost_row_of_the_accounts_and_a_lost_point_are_found(system: System) -
         rows.commit()
     await_ours(system, token, "SYS_ACCOUNTS_IMBALANCE", "closed")
     assert accounts(system, token)["balance"] == 0
+
+
+@only_sqlite
+def test_a_database_that_is_away_is_told_without_it_and_keeps_no_message_out(
+    system: System,
+) -> None:
+    system.import_registry(a_registry())
+    ingest = system.ingest()
+    publish_many(system, 0, 5)
+    ingest.await_said("ingest_runs")
+    with closing(sqlite3.connect(system.directory / "data" / "courtyard.db", timeout=30)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        ingest.await_said('"code": "SYS_STORE_AWAY"')
+        publish_many(system, 5, 20)
+        eventually(lambda: metric(system, 'alarms{code="SYS_STORE_AWAY"}') == 1, READY_S)
+        eventually(lambda: metric(system, "messages_received_total") == 25, READY_S)
+        assert metric(system, "acks_withheld") == 0
+        other.rollback()
+    system.api()
+    token = system.token("--role", "operator")
+    assert settled(system, token, 25)["balance"] == 0
+    told = await_ours(system, token, "SYS_STORE_AWAY", "closed")
+    assert told["evidence"]["store"] == "database"
+    events = system.get(f"/v1/faults/{told['id']}", token).json["events"]
+    assert [event["reason"] for event in events] == ["raised", "over"]
+    assert metric(system, 'alarms{code="SYS_STORE_AWAY"}') == 0
+
+
+def metric(system: System, name: str) -> float | None:
+    """A figure of ingest's, by the end of its name."""
+    with urlopen(f"http://{HOST}:{system.metrics_port}/metrics", timeout=10) as answer:
+        for line in answer.read().decode().splitlines():
+            if not line.startswith("#") and line.rpartition(" ")[0].endswith(name):
+                return float(line.rpartition(" ")[2])
+    return None
 
 
 @pytest.mark.skipif("COURTYARD_BROKER_URL" in os.environ, reason="starts a broker of its own")

@@ -11,7 +11,7 @@ from devices.platform import JUDGE_BEHIND, STORE_AWAY, Trouble
 from devices.store.database import DatabaseAway
 from devices.store.journal import JournalMissing
 from ingest.alarms import Alarms
-from ingest.monitor import Absence, Check, JudgeLag, Monitor, Place
+from ingest.monitor import Absence, Check, JudgeLag, Monitor, Place, Standstill
 from tests.fakes import FakeJournal, FakeTime
 from tests.ingest.test_alarms import FakeRows
 
@@ -117,6 +117,22 @@ def test_a_store_is_away_when_it_has_not_answered_for_ten_seconds() -> None:
     assert trouble.evidence == {"store": "telemetry", "error": "503"}
     why[0] = ""
     assert away.look(NOW_MS + 11_000) is None
+
+
+def test_a_follower_that_hangs_says_nothing_itself_and_is_noticed() -> None:
+    time, position, journal = FakeTime(NOW_MS), [1], a_journal(NOW_MS, NOW_MS)
+    stands = Standstill(lambda: position[0], journal, time.monotonic)
+    assert stands() == ""
+    time.passes(59)
+    assert stands() == ""
+    time.passes(1)
+    assert stands() == "nothing was finished for 60 s"
+    position[0] = 2
+    assert stands() == ""
+    time.passes(3600)
+    assert stands() == "", "it has read everything there is"
+    journal.append(Record(3, TICK, 3, 0, 1, control={"at_ms": NOW_MS}))
+    assert stands() == "", "and has its whole time for what comes now"
 
 
 def nothing() -> None:
