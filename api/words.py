@@ -382,6 +382,12 @@ _TEXTS: Mapping[str, tuple[str, str]] = {
     "e_telemetry_checked": ("已抽查（点）", "Points looked for"),
     "e_device": ("设备", "Device"),
     "e_point_ms": ("数据点时间", "Time of the point"),
+    # what showed a gap in a device's own numbers
+    "e_boot": ("设备启动号", "Boot"),
+    "e_from_seq": ("从序号", "From number"),
+    "e_to_seq": ("至序号", "To number"),
+    "e_missing_before_boot": ("此前启动另缺（条）", "Missing of the boot before"),
+    "e_since_ms": ("起于", "Since"),
 }
 
 _UNITS = {

@@ -2,6 +2,7 @@ import pytest
 from sqlalchemy import select, update
 
 from devices.store.schema import fault_events, faults, revisions
+from ingest.judge.identity import Lost
 from tests.api.cast import (
     DAY_MS,
     GATE,
@@ -78,6 +79,33 @@ def test_a_fault_has_its_names_its_evidence_and_what_happened_to_it(cast: Cast) 
         ("open", "acknowledged", "acknowledged", "li-min", "on my way"),
     ]
     assert events[1]["at"] == "2026-11-23T11:42:10.000Z"
+
+
+def test_a_data_gap_tells_how_many_numbers_are_missing_which_and_since_when(cast: Cast) -> None:
+    lost = Lost(7, 4, 3, 6, before=2)
+    with cast.write() as connection:
+        a_fault(
+            connection,
+            "f",
+            device=GATE,
+            code="DEV_DATA_GAP",
+            severity="P4",
+            evidence=lost.evidence(NOW_MS),
+        )
+    operator = cast.client("operator")
+    (fault,) = operator.get("/v1/faults", params={"code": "DEV_DATA_GAP"}).json()["items"]
+    assert fault["name"] == {"zh": "数据缺口", "en": "Data gap"}
+    assert fault["evidence"] == {
+        "boot": 7,
+        "missing": 4,
+        "from_seq": 3,
+        "to_seq": 6,
+        "missing_before_boot": 2,
+        "since_at": "2026-11-23T11:42:10.000Z",
+    }
+    shown = operator.get("/faults/f").text
+    for label in ("设备启动号", "缺少（条）", "从序号", "至序号", "此前启动另缺（条）", "起于"):
+        assert f"<dt>{label}</dt>" in shown
 
 
 def test_a_code_of_a_newer_version_is_shown_as_it_is(cast: Cast) -> None:
