@@ -30,6 +30,7 @@ from devices.store.audit import noisy_devices, registry_changed
 from devices.store.database import DatabaseAway, answering, reading
 from devices.store.journal import JournalError, JournalWriter
 from devices.store.platform import PlatformFaults
+from devices.store.quarantine import refused_within
 from devices.store.registry import load
 from devices.telemetry import TelemetryReader
 from ingest.alarms import Alarms
@@ -81,6 +82,7 @@ class Upkeep:
             lambda: progress.paused,
             lambda: progress.dead,
             _Bases(engine).now,
+            lambda *of: _refused_within(engine, *of),
         )
 
     # What runs
@@ -185,3 +187,8 @@ class _Bases:
                 self._registry, self._revision = load(connection), revision
             noisy = noisy_devices(connection, now_ms() - NOISY_FOR_MS)
         return Basis(self._registry, changed_ms, noisy)
+
+
+def _refused_within(engine: Engine, journal_id: str, first: int, last: int) -> set[int]:
+    with answering(), reading(engine) as connection:
+        return refused_within(connection, journal_id, first, last)

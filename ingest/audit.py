@@ -11,8 +11,8 @@ looked for. A store is never asked much, and not at all while it is away.
 
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import structlog
@@ -205,7 +205,8 @@ class TelemetryAudit:
     """Looks for points of records that forward has passed.
 
     place: how far forward has come. paused: why it writes nothing, "" while it does. dead: points
-    that the store will never take; as many may be missing.
+    that the store will never take; as many may be missing. refused: which messages of a stretch of
+    a journal are refused (journal, first, last): one that killed its decoder is not decoded here.
     """
 
     reader: TelemetryReader
@@ -214,6 +215,7 @@ class TelemetryAudit:
     paused: Callable[[], str]
     dead: Callable[[], int]
     basis: Callable[[], Basis]
+    refused: Callable[[str, int, int], Collection[int]] = lambda *_: ()
     monotonic: Callable[[], float] = time.monotonic
     chance: random.Random = field(default_factory=random.Random)
     subject: str = "platform:telemetry"
@@ -286,11 +288,20 @@ class TelemetryAudit:
                 continue
             if record.messages[0].received_ms < basis.changed_ms + SETTLED_MS:
                 continue
+            record = self._without_refused(place.journal_id, record)
             found: list[Point] = []
             add_points(found, record, [decoder.read(raw) for raw in record.messages])
             found = [p for p in found if p.fields and p.device not in basis.noisy]
             points += self.chance.sample(found, min(len(found), SAMPLE_POINTS // SAMPLE_RECORDS))
         return points[:SAMPLE_POINTS]
+
+    def _without_refused(self, journal_id: str, record: Record) -> Record:
+        first = record.first_jseq
+        refused = self.refused(journal_id, first, first + record.count - 1)
+        if not refused:
+            return record
+        kept = (raw for jseq, raw in enumerate(record.messages, first) if jseq not in refused)
+        return replace(record, messages=tuple(kept))
 
     def _a_record(self, newest: int) -> Record | None:
         """One of those that are still there and that forward has passed, any of them."""

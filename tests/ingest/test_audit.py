@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 import pytest
@@ -208,6 +208,7 @@ class Setting:
     dead: int = 0
     changed_ms: int = NOW_MS - HOUR_MS
     noisy: frozenset[str] = frozenset()
+    refused: frozenset[int] = frozenset()
 
     def __post_init__(self) -> None:
         for n in range(1, 31):
@@ -230,6 +231,7 @@ class Setting:
             lambda: self.paused,
             lambda: self.dead,
             lambda: Basis(REGISTRY, self.changed_ms, self.noisy),
+            lambda _, first, last: self.refused & set(range(first, last + 1)),
             chance=random.Random(7),
         )
 
@@ -273,6 +275,21 @@ def test_points_that_the_store_refused_for_good_may_be_missing() -> None:
     setting.lose(3)
     audit = setting.audit()
     assert [audit.look(NOW_MS) for _ in range(9)] == [None] * 9
+
+
+def test_a_message_that_is_refused_is_not_decoded_and_its_points_are_not_missed() -> None:
+    class Deadly(bytes):
+        def __hash__(self) -> int:
+            raise AssertionError("decoded")
+
+    setting = Setting()
+    setting.lose(17)
+    record = setting.journal.records[16]
+    deadly = record.messages[0]._replace(topic=Deadly(record.messages[0].topic))
+    setting.journal.records[16] = replace(record, messages=(deadly,))
+    setting.refused = frozenset({17})
+    audit = setting.audit()
+    assert [audit.look(NOW_MS + n) for n in range(5)] == [None] * 5
 
 
 def test_a_store_that_is_away_is_not_asked() -> None:
