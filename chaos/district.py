@@ -263,7 +263,7 @@ class _Device:
             said = self._reading(at_ms)
             said["values"]["rssi_dbm"] = float("nan")
             return self._one(n, due_ms, said)
-        event = self.act(at_ms + (at_ms % 1000 == 0))
+        event = self.act(at_ms - (at_ms % 1000 == 0))  # forward moves events of a whole second
         return self._one(n, due_ms, event or self._reading(at_ms))
 
     def _numbered(self, at_ms: int, said: dict[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
@@ -57,6 +57,11 @@ class Acks:
             self._file.write(self._waiting)
             os.fdatasync(self._file.fileno())
             self._waiting.clear()
+
+    def close(self) -> None:
+        """Sync what is left."""
+        self.sync(now=True)
+        self._file.close()
 
 
 def read_acks(path: Path) -> list[int]:
@@ -332,14 +337,13 @@ def main() -> None:
     parser.add_argument("--patience", type=float, default=60.0, help="seconds without any PUBACK")
     parser.add_argument("--gate", type=Path, default=None, help="a file that says how far to go")
     asked = parser.parse_args()
-    acks = Acks(asked.acks)
     plan = Plan.load(asked.plan)
-    try:
-        done = publish(plan, asked.segment, asked.port, acks, asked.patience, asked.gate)
-    except TimeoutError as error:
-        acks.sync(now=True)
-        print(error, file=sys.stderr)
-        sys.exit(1)
+    with closing(Acks(asked.acks)) as acks:
+        try:
+            done = publish(plan, asked.segment, asked.port, acks, asked.patience, asked.gate)
+        except TimeoutError as error:
+            print(error, file=sys.stderr)
+            sys.exit(1)
     print(json.dumps(done))
 
 

@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice, pairwise
 from pathlib import Path
@@ -466,7 +466,7 @@ def _stale_acks(run: Run, bug: str) -> None:
     rig.await_connected(ingest)
     now_ms = int(time.time() * 1000)
     run.replan(replace(plan, segments=tuple(replace(one, at_ms=now_ms) for one in parts)))
-    acks = Acks(rig.acks)
+    acks = run.enter(closing(Acks(rig.acks)))
     publish(rig.plan, 0, broker.port, acks, 10)
     time.sleep(0.3)  # A is delivered, and its commit has begun
     broker.forget()
