@@ -159,7 +159,8 @@ class TestIN2ShuffledInWindowsOfAThousand:
     values is taken when the newer one is judged. So `in_use_s`, `lit_s`, `dark_s`, `burn_s`, and
     the energy of registers of lamps depend on the order within a window (DECISIONS.md, 17). And a
     session that was closed by inference, because the next start overtook its end, stays counted as
-    stopped for an unknown reason if a further session ended before its own end came.
+    stopped for an unknown reason if a further session ended before its own end came; its readings,
+    if there were any, are then counted as one more session and once more as energy.
     """
 
     BY_ORDER = frozenset(
