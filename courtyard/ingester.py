@@ -46,7 +46,7 @@ from devices.kinds import KINDS
 from devices.registry import Registry
 from devices.store import cursors
 from devices.store.backup import last_finished
-from devices.store.cursors import ForwardCursor
+from devices.store.cursors import EmbeddedForwardCursor, ForwardCursor
 from devices.store.database import (
     DatabaseAway,
     DatabaseUnusable,
@@ -59,6 +59,7 @@ from devices.store.judgements import CursorMoved
 from devices.store.note import Note
 from devices.store.registry import load, newest_revision
 from devices.store.schema import LIVE
+from devices.store.telemetry.embedded import EmbeddedTelemetry
 from ingest.adapters import ADAPTERS
 from ingest.blame import Blame
 from ingest.consume import Consumer
@@ -241,7 +242,11 @@ class Ingester:
             store = "influxdb" if self._settings.influxdb_url else "embedded"
             self._forwarder = forwarder = Forwarder(
                 TimedTelemetry(telemetry, store, self._write_seconds),
-                ForwardCursor(engine),
+                (
+                    EmbeddedForwardCursor(engine, telemetry)
+                    if isinstance(telemetry, EmbeddedTelemetry)
+                    else ForwardCursor(engine)
+                ),
                 lambda: _load_registry(engine),
                 now_ms,
                 decodes=decodes,

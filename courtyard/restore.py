@@ -335,7 +335,7 @@ class _Restore:
                 f"its readings ({manifest.telemetry}) do not fit the telemetry store here ({kind}):"
                 " forward writes what the journal still has"
             )
-            start = msgspec.structs.replace(manifest.forward, position=0, jseq=0)
+            start = msgspec.structs.replace(manifest.forward, position=0, jseq=0, forwarded=None)
             self._rewind(engine, start)
         elif manifest.telemetry == "influxdb":
             self.lines.append(
@@ -348,14 +348,14 @@ class _Restore:
         now = now_ms()
         with answering(), writing(engine) as connection:
             known = cursors.load(connection, FORWARD)
-            if to is None or known is None:
-                if known is not None:
-                    start = cursors.Position(known.journal_id, 0, 0, known.memory)
-                    cursors.move(connection, FORWARD, start, now)
+            if known is None:
                 return
+            if to is None:
+                to = Place(known.journal_id, 0, 0, now)
             if known.journal_id == to.journal_id and known.position <= to.position:
                 return
-            memory = _pack(Forwarded(to.confirmed, to.dead, None))
+            counted = msgspec.structs.replace(to.forwarded or Forwarded(), paused=None)
+            memory = _pack(counted)
             there = cursors.Position(to.journal_id, to.position, to.jseq, memory)
             cursors.move(connection, FORWARD, there, now)
 

@@ -67,7 +67,7 @@ class BackupError(Exception):
 class Place(msgspec.Struct, frozen=True):
     """Where a follower of the journal stood: the last record and message it was done with.
 
-    confirmed, dead: points, for forward. watermark_ms: send time of the newest probe, for judge.
+    watermark_ms: send time of the newest probe, for judge. forwarded: what forward had counted.
     """
 
     journal_id: str
@@ -75,8 +75,7 @@ class Place(msgspec.Struct, frozen=True):
     jseq: int
     updated_at_ms: int
     watermark_ms: int | None = None
-    confirmed: int = 0
-    dead: int = 0
+    forwarded: Forwarded | None = None
 
 
 class FileSum(msgspec.Struct, frozen=True):
@@ -311,12 +310,10 @@ def facts(copy: Path) -> Facts:
                 " FROM cursors WHERE name IN (?, ?)",
                 (JUDGE, FORWARD),
             ):
-                said = Forwarded()
+                said = None
                 if name == FORWARD:
                     said = msgspec.msgpack.decode(memory, type=Forwarded)
-                places[name] = Place(
-                    journal_id, position, jseq, at_ms, watermark_ms, said.confirmed, said.dead
-                )
+                places[name] = Place(journal_id, position, jseq, at_ms, watermark_ms, said)
         except sqlite3.DatabaseError as error:
             raise BackupError(f"the database is damaged ({error}): {IF_DAMAGED}") from error
     return Facts(revision, places, newest, counts)

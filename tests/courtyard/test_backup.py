@@ -11,6 +11,7 @@ from courtyard.errors import CommandError
 from courtyard.settings import Settings, secret_key
 from courtyard.stores import open_operational, upgrade_operational
 from devices.store import backup
+from devices.store.accounts import Forwarded
 from devices.store.backup import Covered
 from devices.store.database import reading
 from tests.courtyard.backups import (
@@ -65,7 +66,8 @@ def test_the_manifest_says_where_the_followers_stood(settings: Settings, tmp_pat
     assert manifest.judge is not None
     assert manifest.forward is not None
     assert (manifest.judge.position, manifest.judge.jseq) == (40, 400)
-    assert (manifest.forward.position, manifest.forward.confirmed) == (38, 3800)
+    assert manifest.forward.position == 38
+    assert manifest.forward.forwarded == Forwarded(3800, 1)
     assert manifest.newest_revision == 2
     assert manifest.database == ("sqlite" if settings.is_database_embedded else "postgresql")
     assert manifest.telemetry == "embedded"

@@ -177,7 +177,7 @@ def a_cursor(name: str, position: int, memory: bytes) -> dict[str, object]:
 
 
 def test_a_copy_says_where_the_followers_stood(any_database: Engine, tmp_path: Path) -> None:
-    points = msgspec.msgpack.encode(Forwarded(12, 1, None))
+    points = msgspec.msgpack.encode(Forwarded(12, 1, None, 3))
     with writing(any_database) as connection:
         connection.execute(insert(schema.cursors), a_cursor("judge", 7, b"\x80"))
         connection.execute(insert(schema.cursors), a_cursor("forward", 5, points))
@@ -185,7 +185,7 @@ def test_a_copy_says_where_the_followers_stood(any_database: Engine, tmp_path: P
     backup.copy_database(any_database, tmp_path / "copy.db", untold)
     assert backup.facts(tmp_path / "copy.db").places == {
         "judge": Place("a" * 32, 7, 14, NOW_MS, NOW_MS),
-        "forward": Place("a" * 32, 5, 10, NOW_MS, NOW_MS, 12, 1),
+        "forward": Place("a" * 32, 5, 10, NOW_MS, NOW_MS, Forwarded(12, 1, None, 3)),
     }
 
 
