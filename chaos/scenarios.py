@@ -533,6 +533,7 @@ def storm(context: Context) -> Result:
         _safety_told(run)
         run.expect(_quarantined(rig, "rate_limited") == 0, "messages were refused as too many")
         result.problems += [one for one in run.problems if one not in result.problems]
+        result.figures |= run.figures
         return result
 
 
