@@ -75,7 +75,8 @@ class InfluxTelemetry:
     """Points in one bucket of an InfluxDB. Any thread may call; nothing is retried in here.
 
     timeout_s: for each request; read_timeout_s: for a series, where it is less. type_of: the
-    declared type of a measurement's field, because InfluxDB gives 5.0 and 5 back as the same number.
+    declared type of a measurement's field, because InfluxDB gives 5.0 and 5 back as the same
+    number.
     """
 
     def __init__(
