@@ -307,6 +307,7 @@ class Judge:
         """
         memories = self.memories
         gaps_only = self._gaps_only
+        online = Presence.ONLINE  # Python 3.11 calls a function for it, which takes 0.1 µs
         most_ms, step_ms = self._allowance.most_ms, self._allowance.step_ms
         stored: dict[tuple[str, int], int] = {}
         jseq = record.first_jseq - 1
@@ -324,7 +325,7 @@ class Judge:
                 and not flags & RETAINED
                 and seq == (window := memory.window).high + 1
                 and said.boot == window.boot
-                and memory.state is Presence.ONLINE
+                and memory.state is online
                 and (not memory.signs or memory.signs.keys() == gaps_only)
                 and memory.whole_ms - received_ms <= most_ms
                 and memory.will_ms is None
@@ -333,7 +334,8 @@ class Judge:
                 and received_ms - at_ms <= PROMPT_MS
                 and device.kind not in METERED
             ):
-                hour = memory.hours.get(at_ms - at_ms % HOUR_MS)
+                hour_ms = at_ms - at_ms % HOUR_MS
+                hour = memory.hours.get(hour_ms)
                 if hour is not None:
                     whole_ms = memory.whole_ms
                     memory.whole_ms = (
@@ -353,7 +355,9 @@ class Judge:
                     if not memory.dirty:
                         memory.dirty = True
                         self._touched.append(memory)
-                    key = (origin, received_ms - received_ms % HOUR_MS)
+                    if received_ms >= hour_ms + HOUR_MS:
+                        hour_ms = received_ms - received_ms % HOUR_MS
+                    key = (origin, hour_ms)
                     stored[key] = stored.get(key, 0) + 1
                     continue
             self._message(jseq, raw, said.unfold())
