@@ -9,7 +9,7 @@ to the next start, then the stores are closed.
 import hmac
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
@@ -60,6 +60,7 @@ from devices.store.note import Note
 from devices.store.registry import load, newest_revision
 from devices.store.schema import LIVE
 from devices.store.telemetry.embedded import EmbeddedTelemetry
+from ingest import receipts
 from ingest.adapters import ADAPTERS
 from ingest.blame import Blame
 from ingest.consume import Consumer
@@ -67,6 +68,7 @@ from ingest.decoding import SharedDecodes
 from ingest.forward import Forwarder
 from ingest.judge.plan import plans
 from ingest.ports import Bell
+from ingest.receipts import Receipt
 from ingest.receive import BrokerAddress, Receiver
 
 RECEIVE, JUDGE, FORWARD = "receive", "judge", "forward"
@@ -145,6 +147,7 @@ class Ingester:
         self._receiver: Receiver | None = None
         self._consumer: Consumer | None = None
         self._forwarder: Forwarder | None = None
+        self._receipts_unsent = False
 
     def run(self) -> int:
         settings, stop = self._settings, self._stop
@@ -264,6 +267,7 @@ class Ingester:
                 decodes=decodes,
                 blame=judging,
                 find=self._journal.find,
+                receipts=self._send_receipts,
             )
             self._sources["judge"] = lambda: _judge_metrics(judgements)
             source = MeteredJournal(self._journal, judgements)
@@ -286,6 +290,17 @@ class Ingester:
         note = Note(self._settings.data_dir / f"{part}.note")
         stack.callback(note.close)
         return Blame(note, first)
+
+    def _send_receipts(self, stored: Sequence[Receipt]) -> None:
+        if self._receiver is not None:
+            self._receiver.send([receipts.message(one) for one in stored])
+        elif not self._receipts_unsent:
+            self._receipts_unsent = True
+            log.warning(
+                "receipts_not_sent",
+                devices=len(stored),
+                then="run receive and judge in one process: a judge alone has no connection",
+            )
 
     def _follow_registry(self, engine: Engine, stop: threading.Event) -> None:
         away = False

@@ -147,6 +147,8 @@ class Effects:
 
     late_hours, late_received: usage of hours no longer in memory, by (device, hour): the store adds
     it to their rows. counts: devices online, offline, unknown, never seen, by (compound, kind).
+    receipts: (boot, seq) up to which the messages of a device that asked for it are in this commit
+    or an earlier one; told to the device after it.
     """
 
     position: int = 0
@@ -165,4 +167,5 @@ class Effects:
     replayed: list[Replayed] = field(default_factory=list)
     keys: dict[bytes, int] = field(default_factory=dict)
     counts: dict[tuple[str, str], tuple[int, int, int, int]] = field(default_factory=dict)
+    receipts: dict[str, tuple[int | None, int]] = field(default_factory=dict)
     messages: int = 0

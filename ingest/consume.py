@@ -40,6 +40,7 @@ from ingest.decoding import SharedDecodes
 from ingest.judge.judge import Judge
 from ingest.judge.plan import KindPlan, calm_range
 from ingest.ports import Bell, Clock, JournalSource, JudgeStore
+from ingest.receipts import Receipt
 
 log = structlog.get_logger()
 
@@ -90,9 +91,10 @@ class Consumer:
 
     at_once: a fault that moves is committed with its record; a history, of which nobody is told, is
     committed in larger pieces. blame: notes what is in hand, for the next start. find: a message
-    of the journal by its number, where the quarantine did not keep it. Raises CursorMoved
-    from `run` and `drain` when another judge works on the same stream, and FaultMoved when a fault
-    cannot be moved however often it is tried.
+    of the journal by its number, where the quarantine did not keep it. receipts: told after each
+    commit what the devices that asked for it need not keep. Raises CursorMoved from `run` and
+    `drain` when another judge works on the same stream, and FaultMoved when a fault cannot be moved
+    however often it is tried.
     """
 
     def __init__(
@@ -108,6 +110,7 @@ class Consumer:
         at_once: bool = True,
         blame: Blame | None = None,
         find: Callable[[int], Raw | None] = lambda _: None,
+        receipts: Callable[[Sequence[Receipt]], None] = lambda _: None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
@@ -121,6 +124,7 @@ class Consumer:
         self._at_once = at_once
         self._blame = blame if blame is not None else Blame()
         self._find = find
+        self._receipts = receipts
         self._monotonic = monotonic
         self._judge: Judge | None = None
         self._decoder: Decoder | None = None
@@ -460,6 +464,8 @@ class Consumer:
         failpoint("J1", DatabaseAway)
         self._cursor = self._store.commit(effects, self._journal_id, self._cursor, self._clock())
         failpoint("J4", DatabaseAway)
+        if effects.receipts:
+            self._tell_devices(judge, effects.receipts)
         self._blame.committed()
         self._taken.clear()
         self._asked.clear()
@@ -474,6 +480,15 @@ class Consumer:
         progress.messages += effects.messages
         progress.newest_received_ms = self._newest_ms
         progress.commits += 1
+
+    def _tell_devices(self, judge: Judge, stored: Mapping[str, tuple[int | None, int]]) -> None:
+        """After the commit, so that a device lets go only of what is in. Told late or not at all,
+        it sends again, and that is a duplicate."""
+        failpoint("J8")
+        devices = judge.registry.devices
+        self._receipts(
+            [Receipt(devices[name], *at) for name, at in stored.items() if name in devices]
+        )
 
     def _look_around(self) -> None:
         """At a batch border: what did people decide, and what may be forgotten?"""

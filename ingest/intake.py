@@ -49,7 +49,8 @@ class Counters:
     oversize: int = 0
     probes_sent: int = 0
     probes_returned: int = 0
-    probes_foreign: int = 0
+    probes_foreign: int = 0  # and what was sent to a device
+    sent: int = 0  # to devices
     connections: int = 0
     connection_attempts_failed: int = 0
     stalls: int = 0

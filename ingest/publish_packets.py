@@ -21,6 +21,8 @@ _MAX_OTHER_BYTES = 64 * 1024  # CONNACK, SUBACK and the like are tiny
 _HEADER_BYTES = 70_000  # a topic and ordinary properties fit in here
 _PUBLISH = 0x30
 _PROBE_PREFIX = f"{PROBE}/".encode()
+_NATIVE_PREFIX = b"courtyard/v1/"
+_TOWARDS_DEVICES = (b"/receipt", b"/command")  # on 3.1.1 a broker gives us our own back
 # PUBLISH: dup is bit 3, retain bit 0; by those bits, our flags
 _FLAGS = tuple((DUP if bits & 8 else 0) | (RETAINED if bits & 1 else 0) for bits in range(16))
 
@@ -37,7 +39,7 @@ class Run:
 
     epoch: the number of that connection; whoever takes the run from the client sets it.
     mids: the packet ids to acknowledge, two bytes each, in the order of arrival; QoS 0 has none.
-    probes: where in `messages` something came on a probe's topic; rising.
+    probes: where in `messages` something is of no device, our probes among them; rising.
     size_bytes: what the messages take, for the bounds of queue and batch.
     """
 
@@ -73,9 +75,11 @@ def oversize_stub(size_bytes: int, sha256_hex: str, head: bytes) -> bytes:
     )
 
 
-def is_probe_topic(topic: bytes) -> bool:
-    """Whether a message on this topic is somebody's probe, and so no message of a device."""
-    return topic.startswith(_PROBE_PREFIX)
+def is_of_no_device(topic: bytes) -> bool:
+    """Whether a message on this topic is somebody's probe, or was sent to a device."""
+    return topic.startswith(_PROBE_PREFIX) or (
+        topic.endswith(_TOWARDS_DEVICES) and topic.startswith(_NATIVE_PREFIX)
+    )
 
 
 def add_message(run: Run, raw: Raw, mid: bytes | None) -> None:
@@ -86,7 +90,7 @@ def add_message(run: Run, raw: Raw, mid: bytes | None) -> None:
     if len(raw.payload) > MAX_PAYLOAD_BYTES:
         raw = _stubbed(raw)
         run.oversize += 1
-    if is_probe_topic(raw.topic):
+    if is_of_no_device(raw.topic):
         run.probes.append(len(run.messages))
     run.messages.append(raw)
     run.size_bytes += len(raw.topic) + len(raw.payload)
@@ -233,7 +237,9 @@ class Cutter:
                 raw = _stubbed(raw)
                 run.oversize += 1
                 run.size_bytes += len(raw.payload) - len(payload)
-            if topic.startswith(_PROBE_PREFIX):
+            if topic.startswith(_PROBE_PREFIX) or (
+                topic.endswith(_TOWARDS_DEVICES) and topic.startswith(_NATIVE_PREFIX)
+            ):
                 run.probes.append(len(messages))
             put(raw)
             if mid_at:

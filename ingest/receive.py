@@ -60,6 +60,7 @@ Protocol = Literal["auto", "5", "3.1.1"]
 
 WINDOW = 1_000  # messages that the broker may send before we acknowledge the first (MQTT 5)
 SESSION_EXPIRY_S = 24 * 3600
+MAX_OUTBOX = 10_000  # topics
 READ_BYTES = 256 * 1024
 READS_A_ROUND = 200  # plain paho reads one packet at a time
 GATHER_MAX_S = 0.02  # a commit that takes longer no longer holds up the reading
@@ -401,6 +402,33 @@ class _Waker:
         self._far_end.close()
 
 
+class _Outbox:
+    """What is to be sent to devices: of each topic the newest, because it covers those before it.
+
+    Filled by any thread, emptied by the network thread. Bounded: a device whose receipt goes
+    astray here sends again, and is told with its next message.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, bytes] = {}
+        self._changed = threading.Lock()
+
+    def put(self, messages: Sequence[tuple[str, bytes]]) -> None:
+        with self._changed:
+            for topic, payload in messages:
+                self._waiting.pop(topic, None)
+                self._waiting[topic] = payload
+            while len(self._waiting) > MAX_OUTBOX:
+                del self._waiting[next(iter(self._waiting))]
+
+    def take(self) -> dict[str, bytes]:
+        if not self._waiting:
+            return {}
+        with self._changed:
+            taken, self._waiting = self._waiting, {}
+            return taken
+
+
 class Receiver:
     """Takes messages from a broker into a journal until it is stopped.
 
@@ -437,6 +465,7 @@ class Receiver:
         self._timers = timers or Timers()
         self.counters = Counters()
         self._probes = Probes(instance, secrets.token_hex(16))
+        self._outbox = _Outbox()
         self._intake = Intake()
         self._commit = GroupCommit(
             self._intake,
@@ -509,6 +538,14 @@ class Receiver:
                 log.error("receive_thread_did_not_end", thread=name)
         if not self._threads["network"].is_alive():
             self._waker.close()
+
+    def send(self, messages: Sequence[tuple[str, bytes]]) -> None:
+        """Send to devices, as soon as there is a connection and at most once: (topic, payload).
+
+        For what a later message covers: of each topic only the newest waits. Any thread may call.
+        """
+        self._outbox.put(messages)
+        self._waker.wake()
 
     def status(self) -> Status:
         return Status(
@@ -678,6 +715,10 @@ class Receiver:
             if hold_s >= 0.5:
                 client.excuse_silence()
             client.loop_misc()
+            if self._link.subscribed:
+                for topic, payload in self._outbox.take().items():
+                    client.publish(topic, payload)
+                    self.counters.sent += 1
             if self._link.connected_at is not None and time.monotonic() >= self._probing.next_at:
                 self._send_probe(client)
 
@@ -895,10 +936,19 @@ class Receiver:
         )
         wanted = [*self._filters, self._probes.topic]
         if self._protocol == MQTTProtocolVersion.MQTTv5:
-            options = SubscribeOptions(
-                qos=1, retainHandling=SubscribeOptions.RETAIN_SEND_IF_NEW_SUB
+            # Nothing of our own comes back through the filters of devices, but the probe does.
+            keep = SubscribeOptions.RETAIN_SEND_IF_NEW_SUB
+            client.subscribe(
+                [
+                    (
+                        name,
+                        SubscribeOptions(
+                            qos=1, noLocal=name != self._probes.topic, retainHandling=keep
+                        ),
+                    )
+                    for name in wanted
+                ]
             )
-            client.subscribe([(name, options) for name in wanted])
         else:
             client.subscribe([(name, 1) for name in wanted])
         log.info(

@@ -163,8 +163,13 @@ class Edge:
 
 def caught_up(journal: FakeJournal) -> None:
     """Returns when a probe has come back that was sent from now on: all before it has arrived."""
-    seen = len(journal.controls(PROBE))
-    journal.wait(lambda j: len(j.controls(PROBE)) >= seen + 2, "no probe came back")
+    from_ms = now_ms()
+    journal.wait(
+        lambda j: any(
+            int((probe.control or {})["sent_ms"]) >= from_ms for probe in j.controls(PROBE)
+        ),
+        "no probe came back",
+    )
 
 
 def send(port: int, payloads: Sequence[bytes], topic: bytes = TELEMETRY, window: int = 50) -> None:
@@ -361,6 +366,21 @@ class ReceiveContract:
         later = edge.start(again)
         assert later.counters.probes_foreign <= 2  # our own last ones; the forged was acknowledged
         assert again.payloads == []
+
+    def test_what_is_sent_to_a_device_arrives_there_and_never_comes_back_as_a_message(
+        self, edge: Edge, journal: FakeJournal
+    ) -> None:
+        receiver = edge.start(journal)
+        topic = b"courtyard/v1/jiaogong-xiaoqu/gate/gate/receipt"
+        with WireClient(edge.port, "device", clean=True) as device:
+            device.subscribe(topic.decode())
+            receiver.send([(topic.decode(), b"older"), (topic.decode(), b'{"seq":5}')])
+            assert device.messages_until(b'{"seq":5}', topic) == [b'{"seq":5}']
+            device.publish(topic, b"and nor does what somebody else sends there")
+            device.publish(TELEMETRY, b"behind it")
+        journal.wait(lambda j: b"behind it" in j.payloads)
+        assert journal.payloads == [b"behind it"]
+        assert receiver.counters.sent == 1
 
     def test_an_oversize_message_becomes_a_stub_and_the_next_one_flows(
         self, edge: Edge, journal: FakeJournal

@@ -130,6 +130,16 @@ class SeqWindow(msgspec.Struct, array_like=True):
             return Lost(run.boot, len(there), min(there), max(there))
         return None
 
+    def stored_to(self) -> tuple[int | None, int] | None:
+        """(boot, seq): all numbers of this run up to seq have come, or are not waited for any more.
+
+        None before the first number.
+        """
+        if self.high < 0:
+            return None
+        awaited = self._awaited() if self.missing else ()
+        return self.boot, min(awaited) - 1 if awaited else self.high
+
     def missed(self) -> tuple[int | None, int, int]:
         """Changes whenever a number is found missing, and when one that was has come."""
         run = self.before

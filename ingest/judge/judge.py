@@ -16,6 +16,7 @@ from devices.liveness import silence_limit_s
 from devices.messages import Decoded, Event, Item, Outcome, Reading, Reason, Rejected, Value
 from devices.registry import Registry
 from devices.usage import HOUR_MS, hour_of
+from ingest import receipts
 from ingest.judge import ledger, use
 from ingest.judge.identity import (
     BYTE,
@@ -183,6 +184,7 @@ class Judge:
             elif memory.device.compound != device.compound:
                 self._moves_away(memory, now_ms)
             memory.device = device
+            memory.wants_receipts = receipts.is_wanted(device)
             retired_ms = device.decommissioned_at_ms
             memory.in_service = retired_ms is None or retired_ms > now_ms
             if not memory.in_service:
@@ -232,6 +234,8 @@ class Judge:
         for memory in self._touched:
             memory.dirty = False
             self._save_use(memory, effects)
+            if memory.wants_receipts and (stored := memory.window.stored_to()) is not None:
+                effects.receipts[memory.device.id] = stored
             effects.devices.append(
                 DeviceRow(
                     memory.device.id,

@@ -116,6 +116,7 @@ class DeviceMemory:
     saved_use_ms: int = 0  # when usage was last handed over to be saved
     whole_ms: int = 0  # when its allowance of messages is whole again, as `ingest.rate` has it
     in_service: bool = True
+    wants_receipts: bool = False
     dirty: bool = False
 
     def word(self, quantity: str) -> Value | None:
