@@ -21,6 +21,7 @@ WARN_ABOVE_PCT = 75.0
 WITHHOLD_ABOVE_PCT = 85.0
 RESUME_BELOW_PCT = 80.0
 AMPLE_BELOW_PCT = 73.0  # somewhat below the warning, so that a trim does not end and begin it
+LARGE_BYTES = 64 * 1024**3  # days of the largest district; a larger disk counts as one of this size
 LOOK_EVERY_S = 0.2
 
 
@@ -40,14 +41,21 @@ def room(was: Room, used_pct: float) -> Room:
 
 
 def used_pct(path: Path) -> float:
-    """How much of the file system that holds `path` is used, as df says it; raises OSError.
+    """How much of the file system that holds `path` is used; raises OSError.
 
-    What is reserved for root is neither used nor free.
+    As df says it: what is reserved for root is neither used nor free. But what matters is what is
+    left, and 15 % of a terabyte is plenty: of a large disk only the last LARGE_BYTES count.
     """
     disk = os.statvfs(path)
-    used = disk.f_blocks - disk.f_bfree
-    whole = used + disk.f_bavail
-    return 100 * used / whole if whole else 0.0
+    used = (disk.f_blocks - disk.f_bfree) * disk.f_frsize
+    left = disk.f_bavail * disk.f_frsize
+    return used_share_pct(used, left)
+
+
+def used_share_pct(used_bytes: int, left_bytes: int) -> float:
+    """What `used_pct` makes of a disk of which so much is used and so much is left."""
+    whole_bytes = min(used_bytes + left_bytes, LARGE_BYTES)
+    return max(0.0, 100 * (1 - left_bytes / whole_bytes)) if whole_bytes else 0.0
 
 
 class DiskGuard:

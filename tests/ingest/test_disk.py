@@ -11,7 +11,7 @@ import pytest
 from devices.journal import MESSAGES, Raw
 from devices.rules import Severity
 from devices.store.journal import Draft, JournalFull, JournalReader, JournalWriter
-from ingest.disk import DiskGuard, GuardedJournal, Room, room, used_pct
+from ingest.disk import DiskGuard, GuardedJournal, Room, room, used_pct, used_share_pct
 from tests.fakes import FakeTime
 from tests.ingest.test_intake import FakeJournal
 
@@ -54,6 +54,17 @@ class Disk:
 
 def a_draft(n: int = 0, size: int = 8) -> Draft:
     return Draft(MESSAGES, 1, [Raw(b"t", b"%08d" % n * (size // 8), 0, NOW_MS, "x")])
+
+
+@pytest.mark.parametrize(
+    ("used_gib", "left_gib", "pct"),
+    [(10, 30, 25.0), (54.4, 9.6, 85.0), (900, 100, 0.0), (990.4, 9.6, 85.0), (2000, 0, 100.0)],
+)
+def test_of_a_large_disk_only_what_is_left_counts(
+    used_gib: float, left_gib: float, pct: float
+) -> None:
+    gib = 1024**3
+    assert used_share_pct(int(used_gib * gib), int(left_gib * gib)) == pytest.approx(pct)
 
 
 def test_nothing_is_committed_while_the_disk_has_no_room_and_then_it_goes_on() -> None:
