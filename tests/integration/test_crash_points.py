@@ -22,8 +22,7 @@ from tests.nursery import READY_S, Process
 
 pytestmark = [pytest.mark.broker]
 
-HELD_S = 6  # a commit that is done and not acknowledged, while the test does something
-STANDS_S = 0.3  # nothing came into the journal for so long: it is held
+LOOK_S, STANDS_LOOKS = 0.3, 4  # so often nothing more came into the journal: it is held
 
 
 @pytest.fixture(scope="module")
@@ -42,15 +41,22 @@ def test_a_failure_loses_nothing_and_doubles_nothing(rig: Rig, point: str) -> No
     rig.fail(point)
 
 
-def await_held(pipeline: Pipeline) -> None:
-    """Returns while a commit is held: messages are in the journal, and no more come into it."""
-    seen = [0]
+def held(rig: Rig) -> str:
+    """A commit that is done and not acknowledged for as long as a test needs to do something."""
+    return f"R8:sleep({3 + 3 * rig.pace_s:.1f})@15"
+
+
+def await_held(pipeline: Pipeline, publisher: Publisher) -> None:
+    """Returns while a commit is held, when all has been sent and some of it waits behind it."""
+    seen: list[int] = []
 
     def look() -> bool:
         seen.append(pipeline.received())
-        return seen[-1] == seen[-2] > 0
+        return len(seen) >= STANDS_LOOKS and set(seen[-STANDS_LOOKS:]) == {seen[-1]} != {0}
 
-    eventually(look, READY_S, "a commit that is held", every_s=STANDS_S)
+    eventually(look, READY_S, "a commit that is held", every_s=LOOK_S)
+    publisher.finish()
+    assert pipeline.received() == seen[-1] < len(publisher.acked)
 
 
 def test_acknowledgements_of_a_lost_connection_are_dropped(rig: Rig) -> None:
@@ -58,14 +64,13 @@ def test_acknowledgements_of_a_lost_connection_are_dropped(rig: Rig) -> None:
     with rig.broker("cut") as broker, Proxy(broker.port) as proxy:
         pipeline = rig.pipeline("cut", broker.port)
         pipeline.environ["COURTYARD_BROKER_URL"] = f"mqtt://{HOST}:{proxy.port}"
-        ingest = pipeline.start(f"R8:sleep({HELD_S})@15")
+        ingest = pipeline.start(held(rig))
         ingest.await_said("broker_connected")
         publisher = Publisher(broker.port, history.messages)
         publisher.start()
-        await_held(pipeline)
+        await_held(pipeline, publisher)
         proxy.cut()
         ingest.await_said('"epoch": 2')
-        publisher.finish()
         eventually(lambda: pipeline.metric("courtyard_acks_dropped_total") > 0, READY_S)
         rig.check(pipeline, history, ingest)
 
@@ -77,13 +82,11 @@ def test_a_broker_that_forgets_the_session_meanwhile_gets_no_stale_acknowledgeme
     first, rest = history.messages[:100], history.messages[100:]
     with rig.broker("forgets") as broker:
         pipeline = rig.pipeline("forgets", broker.port)
-        ingest = pipeline.start(f"R8:sleep({HELD_S})@15")
+        ingest = pipeline.start(held(rig))
         ingest.await_said("broker_connected")
         publisher = Publisher(broker.port, first)
         publisher.start()
-        publisher.finish()
-        await_held(pipeline)
-        assert pipeline.received() < len(first), "some of them wait behind the commit that is held"
+        await_held(pipeline, publisher)
         broker.forget()
         broker.start()
         ingest.await_said('"epoch": 2')
