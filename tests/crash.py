@@ -592,6 +592,7 @@ KILLED = {
     "J3": Death((2, 5)),
     "J4": Death((2, 5)),
     "J7": Death((10, 30)),
+    "J8": Death((1, 4)),
     "F1": Death((1, 2)),
     "F2": Death((1, 2), influxdb=True),
     "F3": Death((1, 2), influxdb=True),
@@ -632,7 +633,7 @@ class Rig:
         else:
             url = f"sqlite:///{self._template}"
         registry = folder / "registry.json"
-        registry.write_text(json.dumps(a_registry(PLACES)))
+        registry.write_text(json.dumps(_with_receipts(a_registry(PLACES))))
         engine = open_database(url)
         upgrade(engine)
         engine.dispose()
@@ -744,6 +745,14 @@ class Rig:
         assert outcome.events == expected.events
         assert outcome.sessions == expected.sessions
         assert outcome.usage == expected.usage
+
+
+def _with_receipts(registry: dict[str, Any]) -> dict[str, Any]:
+    """The gates ask to be told which of their messages are stored."""
+    for device in registry["devices"]:
+        if device["kind"] == "gate":
+            device["attributes"] = {"receipts": True}
+    return registry
 
 
 def _of_influxdb(server: FakeInfluxDB) -> dict[str, str]:
