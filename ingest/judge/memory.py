@@ -113,6 +113,7 @@ class DeviceMemory:
     metered_kwh: float = 0.0  # what readings counted since the port's session began, or the last
     session: Session | None = None
     ended: Ended | None = None
+    guessed: dict[str, Ended] = field(default_factory=dict)  # sessions before it, by order
     saved_use_ms: int = 0  # when usage was last handed over to be saved
     whole_ms: int = 0  # when its allowance of messages is whole again, as `ingest.rate` has it
     in_service: bool = True
@@ -147,6 +148,7 @@ def pack(memory: DeviceMemory) -> bytes:
             memory.metered_kwh,
             memory.ended,
             memory.whole_ms,
+            list(memory.guessed.values()) if memory.guessed else (),
         )
     )
 
@@ -164,6 +166,7 @@ class _Packed(msgspec.Struct, array_like=True):
     metered_kwh: float = 0.0
     ended: Ended | None = None
     whole_ms: int = 0
+    guessed: list[Ended] = []
 
 
 _unpack = msgspec.msgpack.Decoder(_Packed).decode
@@ -190,3 +193,4 @@ def unpack(memory: DeviceMemory, latest: bytes, packed: bytes) -> None:
     memory.metered_kwh = kept.metered_kwh
     memory.ended = kept.ended
     memory.whole_ms = kept.whole_ms
+    memory.guessed = {ended.order: ended for ended in kept.guessed}

@@ -15,6 +15,7 @@ from ingest.judge.memory import DeviceMemory, Ended, Hour, Presence
 
 METERED = frozenset({"port", "lamp"})  # kinds whose values add up to usage
 HOURS_KEPT = 2
+GUESSED_KEPT = 4  # of a port: boards keep an end that nobody answered for hours, not for days
 QUARTER_MS = HOUR_MS // 4
 # What a device was silent for longer than this is nobody's usage any more: figures are final then,
 # and a lamp that was away for a year must not write a row for each of its hours.
@@ -82,8 +83,8 @@ class UseMeter:
         """A session starts, or is told late to have started; one that is still open ends by it."""
         order = str(event.attributes.get("order", ""))
         device = memory.device
-        known, ended = memory.session, memory.ended
-        if ended is not None and ended.order == order:
+        known, ended = memory.session, _ended(memory, order)
+        if ended is not None:
             self._started_earlier(memory, ended, at_ms)
             return
         if known is not None and known.order == order:
@@ -108,8 +109,7 @@ class UseMeter:
 
         has_ended: whether its end is on record.
         """
-        ended = memory.ended
-        return (ended is not None and ended.order == event.attributes["order"]) or not has_ended()
+        return _ended(memory, str(event.attributes["order"])) is not None or not has_ended()
 
     def session_end(self, memory: DeviceMemory, event: Event, at_ms: int, *, late: bool) -> bool:
         """A session ends; False if it had ended already.
@@ -121,7 +121,7 @@ class UseMeter:
         shed = device.parent or ""
         order = str(event.attributes.get("order", ""))
         known = memory.session if memory.session and memory.session.order == order else None
-        ended = memory.ended if memory.ended and memory.ended.order == order else None
+        ended = _ended(memory, order)
         if ended is not None and not ended.inferred:
             return False
         begun = known
@@ -134,6 +134,7 @@ class UseMeter:
         is_newest = not late or memory.used_to_ms is None or memory.used_to_ms <= at_ms
         is_read = known is not None or (memory.session is None and ended is None and is_newest)
         if ended is not None:
+            memory.guessed.pop(order, None)
             self._count(memory, _session_of(memory, ended), -1)
             self._close(memory, session, ended.metered_kwh, ended.ended_ms)
         elif is_read:
@@ -184,7 +185,7 @@ class UseMeter:
             for hour, share in usage.spread(rest_kwh, from_ms, ended_ms):
                 self._add(memory, hour, "energy_kwh", share)
         self._count(memory, session, 1)
-        memory.ended = Ended(
+        ended = Ended(
             session.order,
             session.started_at_ms,
             ended_ms,
@@ -196,6 +197,14 @@ class UseMeter:
             session.ended_by is sessions.EndedBy.PLATFORM,
             max(metered_kwh, session.energy_kwh or 0.0),
         )
+        last = memory.ended
+        if last is None or last.order == ended.order:
+            memory.ended = ended
+        elif ended.ended_ms >= last.ended_ms:
+            memory.ended = ended
+            _await_end(memory, last)
+        else:
+            _await_end(memory, ended)
 
     def _count(self, memory: DeviceMemory, session: Session, sign: int) -> None:
         at_ms = session.ended_at_ms or 0
@@ -321,6 +330,20 @@ def _read_ms(memory: DeviceMemory, register: str, at_ms: int) -> int:
     """When a register was read last, before `at_ms`: what it grew by belongs to the time since."""
     read = memory.latest.get(register)
     return at_ms if read is None else max(read[1], at_ms - LONGEST_MS)
+
+
+def _ended(memory: DeviceMemory, order: str) -> Ended | None:
+    """A session of the port that ended, as far as we know it: the last one, or one by guess."""
+    last = memory.ended
+    return last if last is not None and last.order == order else memory.guessed.get(order)
+
+
+def _await_end(memory: DeviceMemory, ended: Ended) -> None:
+    """A session that is not the last one: if we guessed its end, its own may still come."""
+    if ended.inferred:
+        memory.guessed[ended.order] = ended
+        if len(memory.guessed) > GUESSED_KEPT:
+            del memory.guessed[next(iter(memory.guessed))]
 
 
 def _is_read_after(memory: DeviceMemory, at_ms: int) -> bool:

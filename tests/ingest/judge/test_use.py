@@ -6,6 +6,7 @@ import pytest
 
 from devices.registry import Device
 from devices.sessions import EndedBy, Session, SessionState
+from ingest.judge.use import GUESSED_KEPT
 from tests.ingest.judge.district import START_MS, District, a_device, a_gate, a_lamp, a_shed
 
 HOUR_S = 3600
@@ -306,6 +307,44 @@ def test_its_own_end_replaces_what_was_inferred_and_nothing_counts_twice() -> No
         "sessions": 1,
         "session_s": 900,
     }
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_its_own_end_replaces_what_was_inferred_also_when_the_next_session_has_ended_before(
+    restarts: bool,
+) -> None:
+    d = District(*a_shed())
+    d.starts("shed", 1, "1")
+    d.now_s = 600
+    d.says("shed", ports={"1": {"port_status": "in_use", "session_energy_kwh": 0.1}})
+    d.now_s = 1200
+    d.starts("shed", 1, "2")
+    d.now_s = 1800
+    d.ends("shed", 1, "2", session_energy_kwh=0.2, session_s=600)
+    if restarts:
+        d.restart()
+    d.ends("shed", 1, "1", at_s=900, session_energy_kwh=0.15, session_s=900)
+    first, second = sessions(d)
+    assert (first.ended_by, first.provisional, first.energy_kwh) == (EndedBy.DEVICE, False, 0.15)
+    assert (second.ended_at_ms, second.energy_kwh) == (d.at_ms(1800), 0.2)
+    expected = {
+        "energy_kwh": pytest.approx(0.35),
+        "stop_reasons": {"full": 2},
+        "sessions": 2,
+        "session_s": 1500,
+    }
+    assert total(d, "shed-p01") == expected
+    d.ends("shed", 1, "1", at_s=900, session_energy_kwh=0.15, session_s=900)
+    d.ends("shed", 1, "2", at_s=1800, session_energy_kwh=0.2, session_s=600)
+    assert total(d, "shed-p01") == expected
+
+
+def test_ends_that_never_come_are_not_awaited_without_limit() -> None:
+    d = District(*a_shed())
+    for n in range(50):
+        d.starts("shed", 1, str(n))
+        d.now_s += 60
+    assert len(d.judge.memories["shed-p01"].guessed) == GUESSED_KEPT
 
 
 def test_a_session_that_ended_while_the_shed_was_away_is_closed_by_the_replay() -> None:
