@@ -13,7 +13,7 @@ An outage of the store stops only this: the journal keeps what is not confirmed.
 import random
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 from zlib import crc32
@@ -72,6 +72,8 @@ class ForwardStore(Protocol):
     def registry_revision(self) -> int: ...
 
     def replayed(self, revision: int) -> tuple[list[Raw], int]: ...
+
+    def given_up(self, journal_id: str) -> Collection[int]: ...
 
 
 @dataclass(slots=True)
@@ -132,6 +134,7 @@ class Forwarder:
         self._revision = 0
         self._looked_s = 0.0
         self._asked_s = -LOOK_EVERY_S
+        self._given_up: Collection[int] = ()
         self._journal_id = ""
         self._loaded = False
         self._limit = Limit(plans())
@@ -258,6 +261,7 @@ class Forwarder:
             if shared.will_come(self._journal_id, position + 1):
                 return []  # reading and decoding it here as well would cost as much as judging it
         if self._blame.must_wait:
+            self._looked_s = -LOOK_EVERY_S  # and then at what the judge has given up
             return []  # first the judge, which may have died of what we would read
         return [(record, self._decode(record)) for record in source.read(position, READ_RECORDS)]
 
@@ -282,10 +286,14 @@ class Forwarder:
         if not record.messages:
             return ()
         read = self._decoder_now().read
-        if self._blame.take(self._journal_id, record.id):
+        first = record.first_jseq
+        given_up = {jseq for jseq in self._given_up if 0 <= jseq - first < record.count}
+        if self._blame.take(self._journal_id, record.id) or given_up:
             decoded = [
-                self._read_alone(read, record.first_jseq + n, raw)
-                for n, raw in enumerate(record.messages)
+                self._read_alone(read, jseq, raw)
+                if jseq not in given_up
+                else Decoded(None, [], reason=Reason.CRASHED_DECODER)
+                for jseq, raw in enumerate(record.messages, first)
             ]
         else:
             decoded = [read(raw) for raw in record.messages]
@@ -302,11 +310,12 @@ class Forwarder:
         return said
 
     def _decoder_now(self) -> Decoder:
-        """For the registry as it is, or was a second ago."""
+        """For the registry as it is, or was a second ago; and what the judge has given up since."""
         now_s = self._monotonic()
         if self._decoder is None or now_s - self._looked_s >= LOOK_EVERY_S:
             self._looked_s = now_s
             revision = self._store.registry_revision()
+            self._given_up = self._store.given_up(self._journal_id)
             if self._decoder is None or revision != self._revision:
                 self._revision = revision
                 self._decoder = Decoder(self._registry())

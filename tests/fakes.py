@@ -299,6 +299,7 @@ class FakeForwardStore:
         self.fails: list[Exception] = []
         self.when_moved: Callable[[], None] = lambda: None
         self.revision = 1
+        self.killed: frozenset[int] = frozenset()  # messages that the judge has given up
         self.again: list[tuple[int, Raw | None]] = []  # revision, what became stored by it
 
     def load(self) -> Position | None:
@@ -313,6 +314,9 @@ class FakeForwardStore:
 
     def registry_revision(self) -> int:
         return self.revision
+
+    def given_up(self, journal_id: str) -> frozenset[int]:
+        return self.killed
 
     def replayed(self, revision: int) -> tuple[list[Raw], int]:
         """All of `again` behind it, two at a time."""

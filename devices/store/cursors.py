@@ -1,5 +1,6 @@
 """Where the followers of the journal stand."""
 
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ from sqlalchemy import Connection, Engine, select, update
 from devices.journal import Raw
 from devices.store.accounts import Forwarded
 from devices.store.database import DatabaseAway, answering, conflict_insert, reading, writing
-from devices.store.quarantine import replayed_since
+from devices.store.quarantine import given_up, replayed_since
 from devices.store.registry import newest_revision
 from devices.store.schema import cursors
 from devices.store.telemetry.embedded import EmbeddedTelemetry
@@ -82,6 +83,11 @@ class ForwardCursor:
         """Messages that were judged again since, and are stored now; up to which revision."""
         with answering(), reading(self._engine) as connection:
             return replayed_since(connection, revision)
+
+    def given_up(self, journal_id: str) -> Collection[int]:
+        """The messages of a journal that killed who decoded them."""
+        with answering(), reading(self._engine) as connection:
+            return given_up(connection, journal_id)
 
     def registry_revision(self) -> int:
         with answering(), reading(self._engine) as connection:

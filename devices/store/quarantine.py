@@ -185,6 +185,17 @@ def refused_within(
     return set(connection.execute(query).scalars())
 
 
+def given_up(connection: Connection, journal_id: str) -> frozenset[int]:
+    """The numbers of the messages that killed who decoded them, and were not taken since."""
+    column = quarantine.c
+    query = select(column.jseq).where(
+        column.reason == Reason.CRASHED_DECODER.value,
+        column.journal_id == journal_id,
+        column.replayed_at_ms.is_(None),
+    )
+    return frozenset(connection.execute(query).scalars())
+
+
 def judged_revision(connection: Connection, judge: str = "judge") -> int:
     """Up to which revision the judge has committed, 0 before its first commit."""
     return connection.scalar(select(cursors.c.revision).where(cursors.c.name == judge)) or 0

@@ -649,6 +649,13 @@ def test_a_message_that_kills_is_given_up_and_the_others_are_written() -> None:
     assert len(bench.points()) == 5
 
 
+def test_what_the_judge_has_given_up_is_not_decoded_here() -> None:
+    bench = a_deadly_bench()
+    bench.store.killed = frozenset({5})
+    run(bench)
+    assert len(bench.points()) == 5
+
+
 def test_what_the_judge_may_have_died_of_is_not_read_before_it() -> None:
     bench = a_deadly_bench()
     judging = FakeNote()
@@ -657,8 +664,16 @@ def test_what_the_judge_may_have_died_of_is_not_read_before_it() -> None:
         judge = Blame(judging)
         run(bench, waits=5, blame=Blame(FakeNote(), first=judge))
     assert not bench.points(), "nothing is read here"
-    bench.journal.records = bench.journal.records[:1]
-    judge.take("journal-1", 2)
-    judge.committed()
-    run(bench, waits=5, blame=Blame(FakeNote(), first=judge))
-    assert len(bench.points()) == 3
+    stop = FakeStop(bench.time, after=8)
+
+    def given_up() -> bool:
+        """Meanwhile the judge gets past it."""
+        if len(stop.waits) == 2:
+            judge.take("journal-1", 2)
+            bench.store.killed = frozenset({5})
+            judge.committed()
+        return False
+
+    forwarder = bench.a_forwarder(blame=Blame(FakeNote(), first=judge))
+    forwarder.run(bench.journal, FakeBell(bench.time, stop, given_up), stop)
+    assert len(bench.points()) == 5

@@ -10,6 +10,7 @@ from devices.store.quarantine import (
     ask_again,
     find_refused,
     find_sender,
+    given_up,
     list_refused,
     outcomes,
     refused_within,
@@ -129,3 +130,12 @@ def test_of_a_stretch_of_the_journal_the_messages_that_are_refused_are_told(
     with reading(any_database) as connection:
         assert refused_within(connection, JOURNAL, 3, 8) == {3, 6}
         assert refused_within(connection, "another", 3, 8) == set()
+
+
+def test_messages_that_killed_are_told_until_they_are_taken(any_database: Engine) -> None:
+    with writing(any_database) as connection:
+        a_refusal(connection, 3)
+        a_refusal(connection, 4, reason="crashed_decoder")
+        a_refusal(connection, 5, reason="crashed_decoder", replayed_at_ms=1, outcome="stored")
+        assert given_up(connection, JOURNAL) == {4}
+        assert given_up(connection, "another") == set()
