@@ -60,7 +60,8 @@ def test_the_api_is_told_in_its_own_words(tmp_path: Path) -> None:
     a_journal(tmp_path / "journal.db", 2)
     assert journal.head().jseq == 2
     hour_ms = NOW_MS - NOW_MS % 3_600_000
-    assert journal.received(hour_ms, hour_ms + 1) == {("a", hour_ms): 2}
-    assert journal.received_total() == {"a": 2}
+    counted = journal.count(0, (hour_ms, hour_ms + 1), 10)
+    assert (counted.received, counted.head) == ({("a", hour_ms): 2}, journal.head())
+    assert journal.count(0, None, 10).received == {("a", 0): 2}
     assert len(journal.read(0, 1)) == 1
     followed.close()

@@ -111,9 +111,11 @@ def test_mqtt_5_asks_for_a_session_that_lasts_and_a_wide_window(
     assert b"\x21" + (1_000).to_bytes(2, "big") in properties  # receive maximum
     assert b"\x27" not in properties  # maximum packet size: the broker would drop in silence
     wanted = b"\0"
-    for name in (*FILTERS, "courtyard/v1/_probe/contract"):
-        # options: QoS 1, retain handling 1 (retained messages for a new subscription only)
-        wanted += len(name).to_bytes(2, "big") + name.encode() + b"\x11"
+    # options: QoS 1, retain handling 1 (retained messages for a new subscription only), and of what
+    # we send ourselves only the probe
+    names = [(name, b"\x15") for name in FILTERS] + [("courtyard/v1/_probe/contract", b"\x11")]
+    for name, options in names:
+        wanted += len(name).to_bytes(2, "big") + name.encode() + options
     assert subscribe.body[2:] == wanted
 
 
