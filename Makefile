@@ -6,6 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PYTEST := $(BIN)/pytest
+TWO := -n 2 --dist loadfile
 ARGS ?=
 
 .DEFAULT_GOAL := help
@@ -26,14 +27,14 @@ check: $(INSTALLED) ## format, lint, types, layers
 	$(BIN)/lint-imports
 
 test: $(INSTALLED) ## all tests but those of the other combinations (ARGS="-k shed")
-	$(PYTEST) -n 2 --dist loadfile --ignore tests/integration $(ARGS)
+	$(PYTEST) $(TWO) --ignore tests/integration $(ARGS)
 
 integration: $(INSTALLED) ## tests/integration, then end to end over the other brokers and databases
-	$(PYTEST) tests/integration $(ARGS)
-	COURTYARD_TEST_BROKER=mosquitto COURTYARD_TEST_MQTT=3.1.1 $(PYTEST) tests/e2e $(ARGS)
-	COURTYARD_TEST_BROKER=nats COURTYARD_TEST_MQTT=3.1.1 $(PYTEST) tests/e2e $(ARGS)
-	COURTYARD_TEST_BROKER=mosquitto COURTYARD_TEST_DATABASE=postgresql $(PYTEST) tests/e2e $(ARGS)
-	COURTYARD_TEST_DATABASE=postgresql $(PYTEST) tests/api $(ARGS)
+	$(PYTEST) $(TWO) tests/integration $(ARGS)
+	COURTYARD_TEST_BROKER=mosquitto COURTYARD_TEST_MQTT=3.1.1 $(PYTEST) $(TWO) tests/e2e $(ARGS)
+	COURTYARD_TEST_BROKER=nats COURTYARD_TEST_MQTT=3.1.1 $(PYTEST) $(TWO) tests/e2e $(ARGS)
+	COURTYARD_TEST_BROKER=mosquitto COURTYARD_TEST_DATABASE=postgresql $(PYTEST) $(TWO) tests/e2e $(ARGS)
+	COURTYARD_TEST_DATABASE=postgresql $(PYTEST) $(TWO) tests/api $(ARGS)
 
 bench: $(INSTALLED) ## messages a second and CPU a message, beside a stock client
 	$(BIN)/python -m bench $(ARGS)

@@ -6,6 +6,8 @@ says how much of it: `small` in `make test`, `medium` in `make integration`, `fu
 
 import random
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -24,7 +26,7 @@ from chaos.influx import Influx, an_influxdb
 from chaos.postgres import Postgres
 from chaos.proxy import Proxy
 from chaos.publisher import Acks, publish
-from chaos.rig import POLL_S, Process, Rig, TookTooLong, a_directory, await_
+from chaos.rig import POLL_S, ROOT, Process, Rig, TookTooLong, a_directory, await_
 from devices.store.database import open_database, reading
 from devices.store.schema import accounts, faults
 from tests.brokers import Mosquitto, Nats, Server
@@ -850,6 +852,40 @@ def _quarantined(rig: Rig, reason: str) -> int:
         engine.dispose()
 
 
+# Input
+
+
+def fuzz(context: Context) -> Result:
+    """Hostile messages through decoding, judging and both telemetry encoders, in one process."""
+    count = int(context.figure("messages", 5_000, 50_000, 1_000_000))
+    directory = a_directory(context.directory, "fuzz", context.seed)
+    started = time.monotonic()
+    said = directory / "fuzz.log"
+    with said.open("wb") as log:
+        ended = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "tests.fuzz",
+                "--inputs",
+                str(count),
+                "--seed",
+                str(context.seed),
+            ],
+            cwd=ROOT,
+            stdout=log,
+            stderr=log,
+            timeout=600 + count / 50,
+        )
+    lines = said.read_text().splitlines()
+    problems = [] if ended.returncode == 0 else [f"exit code {ended.returncode}", *lines[-5:]]
+    figures = {"inputs": f"{count:,}", "said": lines[-1].removeprefix("fuzz: ") if lines else ""}
+    seconds = time.monotonic() - started
+    return Result(
+        "fuzz", context.size, context.seed, Verdict(), seconds, figures, problems, directory
+    )
+
+
 SCENARIOS: dict[str, Callable[[Context], Result]] = {
     "planted": planted_bugs,
     "kills": kills,
@@ -872,4 +908,5 @@ SCENARIOS: dict[str, Callable[[Context], Result]] = {
     "influx-422": influx_422,
     "influx-loses-reply": influx_loses_reply,
     "postgres-away": postgres_away,
+    "fuzz": fuzz,
 }

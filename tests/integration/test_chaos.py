@@ -8,7 +8,7 @@ import pytest
 from chaos.scenarios import SCENARIOS, Context, Size
 
 MEDIUM = ("kills", "kills-apart", "kills-nats")
-ALREADY_TESTED = ("planted",)  # tests/chaos/test_checker.py
+ALREADY_TESTED = ("planted", "fuzz")  # tests/chaos/test_checker.py, tests/fuzz
 
 pytestmark = [pytest.mark.broker]
 
