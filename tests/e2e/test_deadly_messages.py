@@ -166,14 +166,17 @@ def test_a_message_that_kills_the_decoder_is_put_aside_and_taken_when_that_is_me
             try:
                 assert process.wait(0.3) == -signal.SIGKILL, followers.said()
             except subprocess.TimeoutExpired:
-                if len(temperatures(system, token)) == 79:
+                is_judged = accounts(system, token)["pending"] == 0
+                if is_judged and len(temperatures(system, token)) == 79:
                     break
             else:
                 deaths += 1
                 process = followers.start(broken=True)
         seen = settled(system, token, 80)
         assert (seen["stored"], seen["quarantined"]) == (79, {"crashed_decoder": 1})
-        assert deaths == 6, "three with its record in hand, three with itself"
+        # three with its record in hand and three with itself; forward, where it was ahead of the
+        # judge, as often again
+        assert 6 <= deaths <= 12
         assert 60 not in temperatures(system, token)
         (item,) = system.get("/v1/quarantine", token).json["items"]
         assert "66.6" in item["payload"]
