@@ -26,11 +26,11 @@ check: $(INSTALLED) ## format, lint, types, layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: $(INSTALLED) ## all tests but those of the other combinations (ARGS="-k shed")
-	$(PYTEST) $(TWO) --ignore tests/integration $(ARGS)
+test: $(INSTALLED) ## all tests but the long ones and other combinations (ARGS="-k shed")
+	$(PYTEST) $(TWO) -m "not long" --ignore tests/integration $(ARGS)
 
-integration: $(INSTALLED) ## tests/integration, then end to end over the other brokers and databases
-	$(PYTEST) $(TWO) tests/integration $(ARGS)
+integration: $(INSTALLED) ## the long tests, then end to end over the other brokers and databases
+	$(PYTEST) $(TWO) tests/integration tests/chaos $(ARGS)
 	COURTYARD_TEST_BROKER=mosquitto COURTYARD_TEST_MQTT=3.1.1 $(PYTEST) $(TWO) tests/e2e $(ARGS)
 	COURTYARD_TEST_BROKER=nats COURTYARD_TEST_MQTT=3.1.1 $(PYTEST) $(TWO) tests/e2e $(ARGS)
 	COURTYARD_TEST_BROKER=mosquitto COURTYARD_TEST_DATABASE=postgresql $(PYTEST) $(TWO) tests/e2e $(ARGS)

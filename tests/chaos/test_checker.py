@@ -20,6 +20,7 @@ class TestAPlantedBugIsFound:
         assert result.verdict.lost > 0
         assert any("acknowledged and not in the journal" in said for said in result.problems)
 
+    @pytest.mark.long
     def test_acknowledged_on_a_connection_that_the_message_did_not_come_on(
         self, tmp_path: Path
     ) -> None:
@@ -27,6 +28,7 @@ class TestAPlantedBugIsFound:
         assert result.verdict.lost == 1
         assert any("acknowledged and not in the journal" in said for said in result.problems)
 
+    @pytest.mark.long
     def test_the_cursor_outside_the_transaction_of_its_effects(self, tmp_path: Path) -> None:
         result = planted("cursor-outside", tmp_path)
         assert result.verdict.double > 0
@@ -41,6 +43,7 @@ class TestAPlantedBugIsFound:
 
 
 @pytest.mark.broker
+@pytest.mark.long
 def test_a_slow_disk_and_a_broker_that_forgets_are_no_bug(tmp_path: Path) -> None:
     """The control of `no-epoch-check`: all of its circumstances, without the bug."""
     result = SCENARIOS["stale-acks"](Context(tmp_path, "small", SEED))

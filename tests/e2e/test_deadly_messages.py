@@ -18,7 +18,7 @@ from tests.brokers import HOST, Mosquitto, free_port
 from tests.e2e.system import ROOT, System, a_registry
 from tests.eventually import eventually
 
-pytestmark = [pytest.mark.broker]
+pytestmark = [pytest.mark.broker, pytest.mark.long]
 
 COMPOUND = "lvyun-xiaoqu"
 GATE = f"{COMPOUND}-gate-1"

@@ -142,6 +142,7 @@ def test_the_demo_shows_what_to_do_and_leaves_nothing_behind(system: System) -> 
     assert left_of(running) == []
 
 
+@pytest.mark.long
 def test_parts_that_die_are_started_again_and_all_end_with_a_killed_demo(system: System) -> None:
     demo = start(system)
     eventually(lambda: history_hours(system) > 0, 60)

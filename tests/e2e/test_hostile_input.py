@@ -119,7 +119,7 @@ class Elements(HTMLParser):
         self._script = False
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.long)])
 def system(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[System]:
     url = None
     if request.param == "postgresql":

@@ -145,6 +145,7 @@ def test_a_lost_row_of_the_accounts_and_a_lost_point_are_found(system: System) -
 
 
 @only_sqlite
+@pytest.mark.long
 def test_a_database_that_is_away_is_told_without_it_and_keeps_no_message_out(
     system: System,
 ) -> None:

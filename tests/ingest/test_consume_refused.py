@@ -173,7 +173,7 @@ def test_it_waits_longer_and_longer_for_a_database_that_takes_nothing_and_goes_o
 
 
 def test_a_database_that_goes_away_while_it_looks_is_waited_for() -> None:
-    for calls in (2, 6, 11, 17):
+    for calls in (2, 11):
         bench = Bench()
         bench.store.refuses = refuses_temperatures(3.0)
         bench.batch(*((f"gate-{n}", hot(n)) for n in range(1, 5)))

@@ -321,9 +321,9 @@ class TestIN6AFieldChangesItsType:
 class TestIN10CardinalityBomb:
     """Tags come from the registry; what a sender makes up is counted, and little of it is kept."""
 
-    COUNT = 100_000
+    COUNT = 40_000  # beyond every bound that it could reach
 
-    def test_a_hundred_thousand_made_up_names_and_topics(self) -> None:
+    def test_made_up_names_and_topics_by_the_ten_thousand(self) -> None:
         registry = a_registry()
         decoder, origins = Decoder(registry), Origins(registry)
         judge = Judge(
@@ -356,7 +356,7 @@ class TestIN10CardinalityBomb:
             refused += len(effects.refused)
             stored += sum(effects.accounts.values())
             assert len(effects.devices) <= 2
-            if start % 25_000 == 0:
+            if start % 10_000 == 0:
                 peaks.append(tracemalloc.get_traced_memory()[0])
         tracemalloc.stop()
         # of a device and reason, or a place without one: so many rows an hour, however many come

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from devices.messages import Decoded, Reason
+from ingest.adapters.native import MAX_OBJECTS
 from tests.ingest.cast import NOW_MS, a_decoder, a_publish, native
 
 DECODER = a_decoder()
@@ -381,3 +382,12 @@ def test_the_fast_and_the_careful_reading_agree(sent: Any, channel: str) -> None
     careful.unknown = [name for name in careful.unknown if name != "strange"]
     assert fast == careful
     assert json.dumps(values(fast)) == json.dumps(values(careful))
+
+
+@pytest.mark.parametrize("one", ["0", "{}", '{"values":{"power_w":20}}'])
+def test_more_objects_than_readings_have_room_for_are_refused_in_one(one: str) -> None:
+    """Looked at one by one, 64 KiB of them would cost 0.2 s in which nobody else is judged."""
+    at_most = decode("lamp-1", f"[{','.join([one] * MAX_OBJECTS)}]")
+    assert at_most.reason is not Reason.TOO_LARGE
+    more = decode("lamp-1", f"[{','.join([one] * (MAX_OBJECTS + 1))}]")
+    assert (more.reason, more.items, more.rejected) == (Reason.TOO_LARGE, [], [])
