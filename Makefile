@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PYTEST := $(BIN)/pytest
 TWO := -n 2 --dist loadfile
+THREE := -n 3 --dist loadfile  # on two cores: many tests wait for a process or a broker
 ARGS ?=
 
 .DEFAULT_GOAL := help
@@ -27,13 +28,15 @@ check: $(INSTALLED) ## format, lint, types, layers
 	$(BIN)/lint-imports
 
 test: $(INSTALLED) ## all tests but the long ones and other combinations (ARGS="-k shed")
-	$(PYTEST) $(TWO) -m "not long" --ignore tests/integration $(ARGS)
+	$(PYTEST) $(THREE) -m "not long" --ignore tests/integration $(ARGS)
 
 integration: $(INSTALLED) ## the long tests, then end to end over the other brokers and databases
 	$(PYTEST) $(TWO) tests/integration tests/chaos $(ARGS)
+	$(PYTEST) -m long --ignore tests/integration --ignore tests/chaos --ignore tests/e2e $(ARGS)
 	COURTYARD_TEST_BROKER=mosquitto COURTYARD_TEST_MQTT=3.1.1 $(PYTEST) $(TWO) tests/e2e $(ARGS)
 	COURTYARD_TEST_BROKER=nats COURTYARD_TEST_MQTT=3.1.1 $(PYTEST) $(TWO) tests/e2e $(ARGS)
-	COURTYARD_TEST_BROKER=mosquitto COURTYARD_TEST_DATABASE=postgresql $(PYTEST) $(TWO) tests/e2e $(ARGS)
+	COURTYARD_TEST_BROKER=mosquitto COURTYARD_TEST_DATABASE=postgresql $(PYTEST) $(TWO) \
+		tests/e2e $(ARGS)
 	COURTYARD_TEST_DATABASE=postgresql $(PYTEST) $(TWO) tests/api $(ARGS)
 
 bench: $(INSTALLED) ## messages a second and CPU a message, beside a stock client

@@ -15,6 +15,7 @@ def planted(bug: str, directory: Path) -> Result:
 
 @pytest.mark.broker
 class TestAPlantedBugIsFound:
+    @pytest.mark.long
     def test_acknowledged_before_the_commit(self, tmp_path: Path) -> None:
         result = planted("ack-before-commit", tmp_path)
         assert result.verdict.lost > 0

@@ -25,7 +25,7 @@ from tests.crash import History, Pipeline, Publisher, Rig
 from tests.e2e.system import DATABASE
 from tests.eventually import eventually
 
-pytestmark = [pytest.mark.broker]
+pytestmark = [pytest.mark.broker, pytest.mark.long]
 
 RATE_PER_S = 40.0  # while the backup is made: half of the history takes some seconds
 ENDS = ("stored", "duplicate", "quarantined")

@@ -115,6 +115,7 @@ def test_an_unreachable_broker_is_one_line_and_tried_until_it_is_there(system: S
     assert "BAD   broker" in doctor.stdout
 
 
+@pytest.mark.long
 def test_an_unreachable_database_keeps_no_message_out(system: System) -> None:
     """Receive runs and acknowledges while PostgreSQL does not answer."""
     nowhere = f"postgresql://courtyard@{HOST}:{free_port()}/courtyard"

@@ -24,7 +24,7 @@ from tests.eventually import eventually
 from tests.fuzz.engine import COMPOUND, IMEI, Inputs, a_registry, topic_of
 from tests.mqtt_wire import WireClient
 
-pytestmark = [pytest.mark.broker]
+pytestmark = [pytest.mark.broker, pytest.mark.long]
 
 HOSTILE = 2_000
 GOOD_EVERY = 5  # of the hostile ones: so many good ones in all as HOSTILE / GOOD_EVERY
@@ -119,7 +119,7 @@ class Elements(HTMLParser):
         self._script = False
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.long)])
+@pytest.fixture(params=["sqlite", "postgresql"])
 def system(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[System]:
     url = None
     if request.param == "postgresql":

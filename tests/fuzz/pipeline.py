@@ -62,6 +62,8 @@ class Careful(Native):
         if isinstance(sent, list):
             if not sent:
                 raise BadMessage(Reason.BAD_TYPE, "an empty list")
+            if len(sent) > 2_000:
+                raise BadMessage(Reason.TOO_LARGE, "more objects than 64 KiB have room for")
             return _decoded(sent, place, array=True)
         return _decoded([sent], place, array=False)
 

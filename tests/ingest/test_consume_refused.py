@@ -172,6 +172,7 @@ def test_it_waits_longer_and_longer_for_a_database_that_takes_nothing_and_goes_o
     assert bench.account() == {"stored": 1}
 
 
+@pytest.mark.long
 def test_a_database_that_goes_away_while_it_looks_is_waited_for() -> None:
     for calls in (2, 11):
         bench = Bench()

@@ -134,6 +134,7 @@ def test_a_clean_stop_publishes_no_last_will(broker: Mosquitto) -> None:
 
 
 @pytest.mark.broker
+@pytest.mark.long
 def test_a_lost_connection_is_cut_and_its_last_will_delivered(broker: Mosquitto) -> None:
     listener = Listener(broker.port)
     rates = Rates({"gateway_lost": 60.0}, {"gateway_lost": 4.0}, 1.0)
