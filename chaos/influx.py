@@ -36,6 +36,7 @@ class Front:
         self.spoilt = 0  # writes that did not get their answer
         self.largest_bytes: int | None = None  # a larger write is answered with 413
         self.status = 0
+        self.times: int | None = None  # so often; None: always
         self.headers: Mapping[str, str] = {}
         self.message = ""
         self.hangs = False
@@ -59,10 +60,22 @@ class Front:
         self.largest_bytes = None
         self.released.set()
 
-    def answer(self, status: int, message: str = "", **headers: str) -> None:
-        """Answer writes with this, and do not carry them out."""
+    def answer(
+        self, status: int, message: str = "", *, times: int | None = None, **headers: str
+    ) -> None:
+        """Answer writes with this, and do not carry them out: the next `times`, or all."""
         self.status, self.message = status, message or f"told to answer {status}"
+        self.times = times
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+    def next_status(self) -> int:
+        """What the next write is answered with; 0: by the server."""
+        status = self.status
+        if status and self.times is not None:
+            self.times -= 1
+            if self.times == 0:
+                self.status = 0
+        return status
 
     def hang(self) -> None:
         """Take writes and never answer."""
@@ -109,7 +122,7 @@ class _Handler(BaseHTTPRequestHandler):
                 front.released.wait(TIMEOUT_S)
                 self.close_connection = True
                 return
-            status = front.status
+            status = front.next_status()
             if front.largest_bytes is not None and len(body) > front.largest_bytes:
                 status = 413
             if status:

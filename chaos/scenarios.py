@@ -250,8 +250,8 @@ def _kill_loop(
 ) -> Result:
     """Each kill comes while its share of the messages flows: the publishers wait at a gate."""
     context = run.context
-    kill_count = int(context.figure("kills", 5, 20, 100))
-    count = int(context.figure("messages", 20_000, 200_000, 1_000_000) / slower)
+    kill_count = int(context.figure("kills", 5, 8, 100))
+    count = int(context.figure("messages", 20_000, 60_000, 1_000_000) / slower)
     rate = context.figure("rate", 4_000, 4_000, 4_000) / slower
     share = count // (kill_count + 1)
     rig = run.prepare(run.a_plan(count, rate), broker.port)
@@ -626,10 +626,10 @@ def influx_401(context: Context) -> Result:
 
 
 def influx_413(context: Context) -> Result:
-    """Writes above 20 kB are too large."""
+    """Writes above 2 kB are too large."""
 
     def limit(influx: Influx) -> None:
-        influx.front.largest_bytes = 20_000
+        influx.front.largest_bytes = 2_000
 
     return _influx("influx-413", context, limit)
 
@@ -638,9 +638,8 @@ def influx_422(context: Context) -> Result:
     """A partial write: InfluxDB says that it dropped a point, and took the others."""
 
     def refuse_once(influx: Influx) -> None:
-        influx.front.answer(422, "failure writing points: partial write: dropped=1")
+        influx.front.answer(422, "failure writing points: partial write: dropped=1", times=1)
         await_(lambda: influx.front.spoilt > 0, "a write was refused", 30)
-        influx.front.normal()
 
     return _influx("influx-422", context, refuse_once)
 
