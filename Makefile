@@ -34,7 +34,9 @@ integration: $(INSTALLED) ## the long tests, then end to end over the other brok
 	$(PYTEST) $(TWO) tests/integration tests/chaos $(ARGS)
 	$(PYTEST) -m long --ignore tests/integration --ignore tests/chaos --ignore tests/e2e $(ARGS)
 	COURTYARD_TEST_BROKER=mosquitto COURTYARD_TEST_MQTT=3.1.1 $(PYTEST) $(TWO) tests/e2e $(ARGS)
-	COURTYARD_TEST_BROKER=nats COURTYARD_TEST_MQTT=3.1.1 $(PYTEST) $(TWO) tests/e2e $(ARGS)
+	# nats-server sends again behind newer messages, so that effects after a kill may differ rightly
+	COURTYARD_TEST_BROKER=nats COURTYARD_TEST_MQTT=3.1.1 $(PYTEST) $(TWO) tests/e2e \
+		--ignore tests/e2e/test_crash_points.py $(ARGS)
 	COURTYARD_TEST_BROKER=mosquitto COURTYARD_TEST_DATABASE=postgresql $(PYTEST) $(TWO) \
 		tests/e2e $(ARGS)
 	COURTYARD_TEST_DATABASE=postgresql $(PYTEST) $(TWO) tests/api $(ARGS)

@@ -203,6 +203,8 @@ def numbered(count: int, first: int = 0) -> list[bytes]:
 
 @pytest.mark.broker
 class ReceiveContract:
+    SENDS_AGAIN_BY_TIME = False  # whether one of the brokers does, without a reconnect
+
     @pytest.fixture
     def edge(self, server: Mosquitto | Nats, mqtt: Protocol, batched: bool) -> Iterator[Edge]:
         edge = Edge(server.port, mqtt, batched)
@@ -222,13 +224,17 @@ class ReceiveContract:
         before_ms = now_ms()
         sent = numbered(3_000)
         send(edge.port, sent)
-        journal.wait(lambda j: len(j.payloads) >= 3_000)
-        assert journal.payloads == sent
-        raw = journal.raws[0]
+        journal.wait(lambda j: set(sent) <= set(j.payloads))
+        # What nats-server has no answer to in 10 s, on a slow machine, it sends again, and says so.
+        first = [raw.payload for raw in journal.raws if not raw.flags & DUP]
+        again = len(journal.raws) - len(first)
+        assert first == [payload for payload in sent if payload in set(first)]
+        assert again == 0 or self.SENDS_AGAIN_BY_TIME, "sent again on one connection"
+        raw = next(raw for raw in journal.raws if not raw.flags & DUP)
         assert (raw.topic, raw.flags, raw.origin) == (TELEMETRY, 0, "rose-garden")
         assert before_ms <= raw.received_ms <= now_ms()
         assert {draft.epoch for draft in journal.drafts if draft.messages} == {1}
-        assert receiver.counters.messages == 3_000
+        assert receiver.counters.messages == 3_000 + again
 
     def test_what_was_acknowledged_does_not_come_again(
         self, edge: Edge, journal: FakeJournal
