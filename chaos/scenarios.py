@@ -169,6 +169,11 @@ class Run:
         if not holds:
             self.problems.append(what)
 
+    def expect_pace(self, holds: bool, what: str) -> None:
+        """A figure of time, asked of full-size runs: in a test the machine does other work too."""
+        if self.context.size == "full":
+            self.expect(holds, what)
+
     def finish(self, drained_within_s: float, settle_s: float = 0.0) -> Result:
         """Wait until all is judged and forwarded, end the processes, and compare."""
         try:
@@ -315,8 +320,7 @@ def restarts(context: Context) -> Result:
         publishing.finish(60)
         run.figures["slowest SIGTERM"] = f"{max(ends, default=0):.1f} s"
         run.figures["slowest first ack"] = f"{max(acks):.1f} s"
-        if context.size == "full":  # tests share the machine, and start Python slowly then
-            run.expect(max(acks) <= 5, f"the first ack came {max(acks):.1f} s after a start")
+        run.expect_pace(max(acks) <= 5, f"the first ack came {max(acks):.1f} s after a start")
         return run.finish(120)
 
 
@@ -592,9 +596,9 @@ def influx_away(context: Context) -> Result:
             "backlog": f"{backlog:,} messages in {took_s:.1f} s",
             "drained at": f"{drained:,.0f} msg/s, {drained / rate:.1f} x the live rate",
         }
-        run.expect(pause_s <= 1, f"acknowledgements paused for {pause_s:.2f} s")
+        run.expect_pace(pause_s <= 1, f"acknowledgements paused for {pause_s:.2f} s")
         run.expect(most_mb - before_mb < 100, f"memory grew by {most_mb - before_mb:.0f} MB")
-        run.expect(drained >= 3 * rate, f"the backlog drained at {drained:,.0f} msg/s only")
+        run.expect_pace(drained >= 3 * rate, f"the backlog drained at {drained:,.0f} msg/s only")
         return run.finish(120)
 
 
@@ -681,7 +685,7 @@ def _influx(
         influx.front.normal()
         publishing.finish(count / rate + 120)
         run.expect(influx.front.spoilt > 0, "no write met the trouble")
-        run.expect(pause <= 1, f"acknowledgements paused for {pause:.2f} s")
+        run.expect_pace(pause <= 1, f"acknowledgements paused for {pause:.2f} s")
         apart = [later - sooner for sooner, later in pairwise(times)]
         if least_apart_s:
             run.expect(
@@ -721,7 +725,7 @@ def postgres_away(context: Context) -> Result:
         run.expect(grown > rate * away_s * 0.8, f"only {grown} messages received meanwhile")
         postgres.start()
         pause = ours.watched()
-        run.expect(pause <= 1, f"acknowledgements paused for {pause:.2f} s")
+        run.expect_pace(pause <= 1, f"acknowledgements paused for {pause:.2f} s")
         publishing.finish(count / rate + 120)
         run.figures |= {"away": f"{away_s:g} s", "longest pause of acks": f"{pause:.2f} s"}
         return run.finish(180)
