@@ -6,8 +6,7 @@ import signal
 import socket
 import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from urllib.request import urlopen
@@ -15,7 +14,6 @@ from urllib.request import urlopen
 import psutil
 import pytest
 
-from courtyard.broker import DEFAULT_PORT
 from tests.brokers import HOST, free_port
 from tests.e2e.system import BROKER, DATABASE, Running, System
 from tests.eventually import eventually
@@ -41,16 +39,6 @@ def family(demo: Running) -> list[psutil.Process]:
     """The demo and everything that it started."""
     parent = psutil.Process(demo.process.pid)
     return [parent, *parent.children(recursive=True)]
-
-
-@contextmanager
-def taken(*ports: int) -> Iterator[None]:
-    """Somebody else listens there."""
-    with ExitStack() as stack:
-        for port in ports:
-            with suppress(OSError):  # then somebody else does already
-                stack.enter_context(socket.create_server((HOST, port)))
-        yield
 
 
 def history_hours(system: System) -> int:
@@ -88,14 +76,13 @@ def runs_again(demo: Running, command: str, was: int) -> bool:
 
 def test_the_demo_shows_what_to_do_and_leaves_nothing_behind(system: System) -> None:
     began_s = time.monotonic()
-    with taken(DEFAULT_PORT, system.metrics_port):
+    with socket.create_server((HOST, system.metrics_port)):  # somebody else listens there
         demo = start(system)
     assert time.monotonic() - began_s < 3 * ON_SCREEN_S
     text = "\n".join(demo.lines)
     assert f"http://127.0.0.1:{system.api_port}/" in text
     assert "mosquitto_pub" in text
     assert f"mqtt://{HOST}:{system.broker_port}" in text
-    assert system.broker_port != DEFAULT_PORT
 
     # where its figures are; the port that was taken has been replaced
     (of_api, of_ingest) = re.findall(r"http://\S+/metrics", text)
