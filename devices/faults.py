@@ -50,6 +50,9 @@ class Fault:
 
     since_ms: when its condition began (event time). opened_at_ms: when we raised it.
     late: it came out of replayed data. evidence: the values that showed it.
+    raises_ms: when it was raised, the newest few. flaps: how often its condition ended and came
+    back. repeat_of: the fault before it of this subject and code. maintenance: the window that
+    holds its notices. impact: who and what it concerns. rank: the worst is the highest.
     """
 
     id: str
@@ -75,11 +78,23 @@ class Fault:
     occurrences: int = 1
     late: bool = False
     evidence: Mapping[str, object] = field(default_factory=dict)
+    raises_ms: tuple[int, ...] = ()
+    flaps: int = 0
+    repeat_of: str | None = None
+    maintenance: str | None = None
+    impact: Mapping[str, object] | None = None
+    rank: float = 0.0
+    onsite_at_ms: int | None = None
+    repaired_at_ms: int | None = None
+    confirmed_at_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class FaultEvent:
-    """One line of a fault's history; written with the move it records, never changed."""
+    """One line of a fault's history; written with the move it records, never changed.
+
+    notice_at_ms: nobody is told of it before; None: at once.
+    """
 
     fault: str
     at_ms: int
@@ -89,6 +104,7 @@ class FaultEvent:
     actor: str = SYSTEM
     note: str | None = None
     evidence: Mapping[str, object] | None = None
+    notice_at_ms: int | None = None
 
 
 Move = tuple[Fault, FaultEvent]

@@ -123,12 +123,17 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """What a judge goes on from. faults: not closed, and those closed within the last minutes."""
+    """What a judge goes on from. faults: not closed, and those closed within the last minutes.
+
+    compounds, baselines: what it remembers of each compound, and of what each device usually does.
+    """
 
     cursor: Cursor | None
     devices: list[DeviceRow]
     faults: list[Fault]
     sessions: list[Session]
+    compounds: Mapping[str, bytes] = field(default_factory=dict)
+    baselines: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +152,7 @@ class Effects:
 
     late_hours, late_received: usage of hours no longer in memory, by (device, hour): the store adds
     it to their rows. counts: devices online, offline, unknown, never seen, by (compound, kind).
+    compounds, baselines: as in Saved, of those that changed.
     receipts: (boot, seq) up to which the messages of a device that asked for it are in this commit
     or an earlier one; told to the device after it.
     """
@@ -168,4 +174,6 @@ class Effects:
     keys: dict[bytes, int] = field(default_factory=dict)
     counts: dict[tuple[str, str], tuple[int, int, int, int]] = field(default_factory=dict)
     receipts: dict[str, tuple[int | None, int]] = field(default_factory=dict)
+    compounds: dict[str, bytes] = field(default_factory=dict)
+    baselines: dict[str, bytes] = field(default_factory=dict)
     messages: int = 0

@@ -92,6 +92,7 @@ def history(connection: Connection, fault: str) -> list[FaultEvent]:
             row.actor,
             row.note,
             row.evidence,
+            row.notice_at_ms,
         )
         for row in connection.execute(query)
     ]
@@ -225,4 +226,13 @@ def fault_of(row: Row[Any]) -> Fault:
         occurrences=row.occurrences,
         late=row.late,
         evidence=row.evidence,
+        raises_ms=tuple(row.raises_ms or ()),
+        flaps=row.flaps,
+        repeat_of=row.repeat_of,
+        maintenance=row.maintenance,
+        impact=row.impact,
+        rank=row.rank,
+        onsite_at_ms=row.onsite_at_ms,
+        repaired_at_ms=row.repaired_at_ms,
+        confirmed_at_ms=row.confirmed_at_ms,
     )

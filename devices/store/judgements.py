@@ -61,7 +61,9 @@ from devices.store.faults import fault_of
 from devices.store.quarantine import in_quarantine_of
 from devices.store.schema import (
     LIVE,
+    baselines,
     compound_counts,
+    compound_state,
     cursors,
     device_state,
     devices,
@@ -145,6 +147,8 @@ class Judgements:
                 self._load_devices(connection),
                 self._load_faults(connection, now_ms),
                 self._load_sessions(connection),
+                self._load_compounds(connection),
+                self._load_baselines(connection),
             )
 
     def _load_cursor(self, connection: Connection) -> Cursor | None:
@@ -174,6 +178,19 @@ class Judgements:
             .where(column.stream == self._stream)
         )
         return [DeviceRow(*row) for row in connection.execute(query)]
+
+    def _load_compounds(self, connection: Connection) -> dict[str, bytes]:
+        column = compound_state.c
+        query = select(column.compound, column.memory).where(column.stream == self._stream)
+        return {row.compound: row.memory for row in connection.execute(query)}
+
+    def _load_baselines(self, connection: Connection) -> dict[str, bytes]:
+        query = (
+            select(devices.c.id, baselines.c.memory)
+            .join(devices, devices.c.no == baselines.c.device_no)
+            .where(baselines.c.stream == self._stream)
+        )
+        return {row.id: row.memory for row in connection.execute(query)}
 
     def _load_faults(self, connection: Connection, now_ms: int) -> list[Fault]:
         query = select(faults).where(
@@ -294,6 +311,7 @@ class Judgements:
             ],
             keys={bytes(16): 0},
             counts={(_TRIAL, ""): (0, 0, 0, 0)},
+            compounds={_TRIAL: b""},
         )
         self._numbers = registry_rows.device_numbers(connection)
         device = next(iter(self._numbers), None)
@@ -302,6 +320,7 @@ class Judgements:
             effects.devices.append(DeviceRow(device, "", None, None, None, None, b"", b""))
             effects.sessions[session.id] = session
             effects.late_hours[device, 0] = {}
+            effects.baselines[device] = b""
             fault, event = begin_fault(
                 next(iter(RULES.values())),
                 stream=self._stream,
@@ -331,6 +350,8 @@ class Judgements:
         self._write_replayed(connection, effects.replayed)
         self._write_keys(connection, effects)
         self._write_counts(connection, effects)
+        self._write_compounds(connection, effects)
+        self._write_baselines(connection, effects)
 
     def forget_keys(self, now_ms: int, at_once: int = PURGED_AT_ONCE) -> int:
         """Delete identities that are too old to come again; a bounded number, so call again."""
@@ -354,7 +375,8 @@ class Judgements:
         if self._stream == LIVE:
             raise ValueError("the live stream is never forgotten")
         with _writing(self._engine) as connection:
-            connection.execute(delete(device_state).where(device_state.c.stream == self._stream))
+            for table in (device_state, compound_state, baselines):
+                connection.execute(delete(table).where(table.c.stream == self._stream))
 
     def _move_cursor(
         self, connection: Connection, cursor: Cursor, was: Cursor | None, now_ms: int
@@ -454,6 +476,7 @@ class Judgements:
                     note=event.note,
                     evidence=None if event.evidence is None else dict(event.evidence),
                     routed_at_ms=None if self._stream == LIVE else now_ms,
+                    notice_at_ms=event.notice_at_ms,
                 )
             )
 
@@ -628,6 +651,25 @@ class Judgements:
             sorted((*key, *counts) for key, counts in effects.counts.items()),
         )
 
+    def _write_compounds(self, connection: Connection, effects: Effects) -> None:
+        self._many(
+            connection,
+            "INSERT INTO compound_state (stream, compound, memory) VALUES (?, ?, ?)"
+            " ON CONFLICT (stream, compound) DO UPDATE SET memory = excluded.memory",
+            sorted((self._stream, *row) for row in effects.compounds.items()),
+        )
+
+    def _write_baselines(self, connection: Connection, effects: Effects) -> None:
+        self._many(
+            connection,
+            "INSERT INTO baselines (stream, device_no, memory) VALUES (?, ?, ?)"
+            " ON CONFLICT (stream, device_no) DO UPDATE SET memory = excluded.memory",
+            sorted(
+                (self._stream, self._number(connection, device), memory)
+                for device, memory in effects.baselines.items()
+            ),
+        )
+
     @staticmethod
     def _many(connection: Connection, sql: str, rows: list[tuple[Any, ...]]) -> None:
         if not rows:
@@ -666,9 +708,8 @@ def _fault_row(fault: Fault, stream: str) -> dict[str, Any]:
         "kind": fault.kind,
         "device": fault.device,
         "suspected": fault.suspected,
-        "since_ms": fault.since_ms,
         "opened_at_ms": fault.opened_at_ms,
-        "suppressed_by": fault.suppressed_by,
+        "repeat_of": fault.repeat_of,
         "shelved_until_ms": fault.shelved_until_ms,
         "assignee": fault.assignee,
         **_judged(fault),
@@ -679,9 +720,16 @@ def _judged(fault: Fault) -> dict[str, Any]:
     """The columns that the judge moves; what people wrote (assignee, shelving) stays."""
     return {
         "compound": fault.compound,
+        "since_ms": fault.since_ms,
         "severity": fault.severity,
         "safety": fault.safety,
         "late": fault.late,
+        "suppressed_by": fault.suppressed_by,
+        "maintenance": fault.maintenance,
+        "raises_ms": list(fault.raises_ms),
+        "flaps": fault.flaps,
+        "impact": None if fault.impact is None else dict(fault.impact),
+        "rank": fault.rank,
         "state": fault.state,
         "acknowledged_at_ms": fault.acknowledged_at_ms,
         "acknowledged_by": fault.acknowledged_by,

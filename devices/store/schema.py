@@ -151,6 +151,15 @@ faults = Table(
     Column("occurrences", Integer, nullable=False),
     Column("late", Boolean, nullable=False),
     Column("evidence", JSON, nullable=False),
+    Column("raises_ms", JSON),  # the newest raises, of which flapping is told
+    Column("flaps", Integer, nullable=False, server_default="0"),
+    Column("repeat_of", String(40)),  # the fault before it of this subject and code, within 7 days
+    Column("maintenance", String(40)),  # the window that holds its notices
+    Column("impact", JSON),  # who and what it concerns, see devices.impact
+    Column("rank", Float, nullable=False, server_default="0"),  # the list is sorted by it
+    Column("onsite_at_ms", BigInteger),
+    Column("repaired_at_ms", BigInteger),
+    Column("confirmed_at_ms", BigInteger),  # a person says that what was suspected is so
     Index(
         "uq_faults_open",
         "stream",
@@ -164,6 +173,9 @@ faults = Table(
     Index("ix_faults_compound_opened", "compound", "opened_at_ms", "id"),
     Index("ix_faults_device_opened", "device", "opened_at_ms", "id"),
     Index("ix_faults_state_compound", "state", "compound", "severity"),
+    Index("ix_faults_state_rank", "state", "rank", "id"),
+    Index("ix_faults_subject_code", "subject", "code", "opened_at_ms"),
+    Index("ix_faults_suppressed_by", "suppressed_by"),
 )
 
 # What happened to faults; rows are never updated, but for the mark that they were routed.
@@ -180,6 +192,8 @@ fault_events = Table(
     Column("note", Text),
     Column("evidence", JSON),
     Column("routed_at_ms", BigInteger),
+    # nobody is told before: a root cause may take it meanwhile. Null: at once
+    Column("notice_at_ms", BigInteger),
     Index("ix_fault_events_fault", "fault", "id"),
     Index(
         "ix_fault_events_unrouted",
@@ -187,6 +201,59 @@ fault_events = Table(
         sqlite_where=text("routed_at_ms IS NULL"),
         postgresql_where=text("routed_at_ms IS NULL"),
     ),
+)
+
+# When the notices of faults are held, by whom and why. kind, devices, codes narrow it down; null is
+# any. ended_at_ms: somebody ended it before its time.
+maintenance = Table(
+    "maintenance",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("compound", String(63)),
+    Column("kind", String(16)),
+    Column("devices", JSON),
+    Column("codes", JSON),
+    Column("starts_at_ms", BigInteger, nullable=False),
+    Column("ends_at_ms", BigInteger, nullable=False),
+    Column("ended_at_ms", BigInteger),
+    Column("reason", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Index("ix_maintenance_ends", "ends_at_ms", "id"),
+    Index("ix_maintenance_compound", "compound", "ends_at_ms"),
+)
+
+# What was changed of the rules' thresholds: whole files, the newest is the one that counts.
+rule_sets = Table(
+    "rule_sets",
+    metadata,
+    Column("id", _Number, primary_key=True, autoincrement=True),
+    Column("body", Text, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+)
+
+# What the judge must remember of a compound as a whole: who fell silent together, and what stands
+# for them. msgpack, its own business.
+compound_state = Table(
+    "compound_state",
+    metadata,
+    Column("stream", String(63), primary_key=True),
+    Column("compound", String(63), primary_key=True),
+    Column("memory", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# What a device usually does, by hour of the week. msgpack, the judge's own business; written once
+# an hour, so not in the row that each commit writes.
+baselines = Table(
+    "baselines",
+    metadata,
+    Column("stream", String(63), primary_key=True),
+    Column("device_no", _Number, primary_key=True),
+    Column("memory", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 # One charging transaction of a port; `order` is the shed's number, unique with the shed.
