@@ -3,13 +3,16 @@
 Before a record is decoded it is written down as being in hand; after the commit, that nothing is.
 A start that finds something in hand follows a death:
 
-1. every record up to that one is committed at once, so that the next death names one record alone
-2. after DEATHS consecutive deaths with the same record in hand its messages are taken one by one,
+1. the first record is committed at once, so that every start gets further, whatever it dies of
+2. after a second death with the same record in hand so is every one up to it: it was written down
+   before it was decoded, but a commit that kills has only the last of its records to name
+3. after DEATHS consecutive deaths with the same record in hand its messages are taken one by one,
    each written down before it is decoded, and put back once it is judged
-3. after DEATHS consecutive deaths with the same message in hand it is given up and not decoded
+4. after DEATHS consecutive deaths with the same message in hand it is given up and not decoded
 
 A kill from outside does not hit the few microseconds of the same message thrice in a row, so it
-makes nobody give up an innocent one.
+makes nobody give up an innocent one. Nor does a single death cost a commit a record: whoever comes
+back to a backlog has other things to do, and most deaths are kills from outside.
 """
 
 from typing import Protocol
@@ -20,6 +23,7 @@ import structlog
 log = structlog.get_logger()
 
 DEATHS = 3
+HASTY_DEATHS = 2
 REQUESTS = "requests"  # in place of a journal: messages of the quarantine that are judged again
 
 _Place = tuple[str, int]  # journal, record
@@ -85,8 +89,8 @@ class Blame:
 
     @property
     def is_hasty(self) -> bool:
-        """Whether a record is to be committed at once: the first, and all up to the suspect."""
-        return self._is_new or self.is_suspicious
+        """Whether a record is to be committed at once: the first; later all up to the suspect."""
+        return self._is_new or self._kept.deaths >= HASTY_DEATHS
 
     @property
     def must_wait(self) -> bool:

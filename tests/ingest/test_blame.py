@@ -100,7 +100,7 @@ def test_of_two_that_kill_in_one_record_both_are_given_up() -> None:
     assert follower.starts == 1 + DEATHS * 3 + DEATHS * 2
 
 
-def test_after_a_death_every_record_up_to_the_suspect_is_committed_alone() -> None:
+def test_the_first_record_after_a_start_is_committed_alone() -> None:
     follower = Follower()
     assert not follower.start(dies_at=7)  # 1: its start; then two writes a record, take and commit
     assert follower.alone == {1}, "the first after a start"
@@ -111,13 +111,18 @@ def test_after_a_death_every_record_up_to_the_suspect_is_committed_alone() -> No
     assert follower.alone == {1}
 
 
-def test_a_death_with_a_record_in_hand_makes_haste_up_to_it() -> None:
+@pytest.mark.parametrize(("deaths", "alone"), [(1, {1}), (2, {1, 2, 3, 4})])
+def test_a_second_death_with_the_same_record_in_hand_makes_haste_up_to_it(
+    deaths: int, alone: set[int]
+) -> None:
     follower = Follower()
-    assert not follower.start(dies_at=7, behind=True)  # record 4 is in hand
-    follower.position = 1
+    for _ in range(deaths):
+        follower.position = 0
+        assert not follower.start(dies_at=7, behind=True)  # record 4 is in hand
+    follower.position = 0  # what was taken before it was not committed yet
     follower.alone.clear()
     assert follower.start()
-    assert follower.alone == {2, 3, 4}
+    assert follower.alone == alone
 
 
 @pytest.mark.parametrize("seed", range(300))
