@@ -1,7 +1,10 @@
 """What really happened: facts about the world, one JSON line each, and never a fault code."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import IO
 
 import msgspec
@@ -38,6 +41,42 @@ class Fact:
             "detail": self.detail,
         }
         return msgspec.json.encode(fields) + b"\n"
+
+    @staticmethod
+    def read(line: bytes) -> Fact:
+        """A line of a truth file. Raises BadTruth for anything else."""
+        try:
+            said = msgspec.json.decode(line, type=_Line)
+            return Fact(
+                said.id,
+                said.kind,
+                said.scope,
+                _epoch_ms(said.start),
+                _epoch_ms(said.end),
+                said.detail,
+            )
+        except (msgspec.MsgspecError, ValueError) as error:
+            raise BadTruth(f"{error}") from error
+
+
+class BadTruth(ValueError):
+    """A line that is no fact."""
+
+
+class _Line(msgspec.Struct):
+    id: str
+    kind: str
+    scope: str
+    start: str
+    end: str
+    detail: dict[str, float | int | bool | str] = {}
+
+
+def _epoch_ms(text: str) -> int:
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        raise ValueError(f"{text!r} has no zone")
+    return round(at.timestamp() * 1000)
 
 
 Truth = Callable[[Fact], None]
