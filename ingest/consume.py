@@ -2,8 +2,9 @@
 
 1. load what was committed: registry, device states, standing faults, cursor
 2. read records after the cursor, decode them, judge them
-3. commit at once when a fault moved, else COMMIT_AFTER_S after the first message, or somewhat later
-   where a commit takes long: the more there is to write, the more messages share a device's row
+3. commit when a fault moved, as soon as what was read with it is judged; else COMMIT_AFTER_S after
+   the first message, or somewhat later where a commit takes long: the more there is to write, the
+   more messages share a device's row
 4. at the borders, read what people decided meanwhile: registry, actions on faults, and which
    messages of the quarantine are to be judged again
 5. whenever the store was away, or somebody was faster, drop everything and begin at 1
@@ -89,12 +90,12 @@ class Progress:
 class Consumer:
     """Follows one journal for one stream.
 
-    at_once: a fault that moves is committed with its record; a history, of which nobody is told, is
-    committed in larger pieces. blame: notes what is in hand, for the next start. find: a message
-    of the journal by its number, where the quarantine did not keep it. receipts: told after each
-    commit what the devices that asked for it need not keep. Raises CursorMoved from `run` and
-    `drain` when another judge works on the same stream, and FaultMoved when a fault cannot be moved
-    however often it is tried.
+    at_once: a fault that moves is committed with what was read with it; a history, of which nobody
+    is told, is committed in larger pieces. blame: notes what is in hand, for the next start. find:
+    a message of the journal by its number, where the quarantine did not keep it. receipts: told
+    after each commit what the devices that asked for it need not keep. Raises CursorMoved from
+    `run` and `drain` when another judge works on the same stream, and FaultMoved when a fault
+    cannot be moved however often it is tried.
     """
 
     def __init__(
@@ -380,8 +381,10 @@ class Consumer:
             if record.id != self._position + 1:
                 log.error("journal_gap", expected=self._position + 1, found=record.id)
             self._take(record)
-        if self._uncommitted_since is not None and self._is_due():
+            self._commit_if_due()
+        if self._has_moved:  # by now: a backlog's faults are told sooner together than each alone
             self._commit()
+        self._commit_if_due()
         self._look_around()
         return bool(records)
 
@@ -397,8 +400,7 @@ class Consumer:
         self._position = record.id
         self._note_work()
         alone = self._blame.is_hasty or record.id <= self._singly_to
-        has_moved = self._at_once and judge.effects.moves
-        if alone or has_moved or judge.effects.messages >= self._commit_messages:
+        if alone or judge.effects.messages >= self._commit_messages:
             self._commit()
 
     def _judge_record(
@@ -444,9 +446,16 @@ class Consumer:
                 decoded[n] = _refused(decoded[n], why)
         return decoded
 
-    def _is_due(self) -> bool:
+    @property
+    def _has_moved(self) -> bool:
+        """Whether a fault moved, of which somebody may be waiting to be told."""
+        return self._at_once and self._judge is not None and bool(self._judge.effects.moves)
+
+    def _commit_if_due(self) -> None:
         since = self._uncommitted_since
-        return since is not None and self._monotonic() - since >= self._due_after_s
+        due_after_s = self._commit_after_s if self._has_moved else self._due_after_s
+        if since is not None and self._monotonic() - since >= due_after_s:
+            self._commit()
 
     def _patience_s(self) -> float:
         since = self._uncommitted_since

@@ -19,7 +19,7 @@ from devices.faults import FaultMoved, State
 from devices.store.database import DatabaseAway
 from devices.store.journal import JournalReplaced
 from devices.store.judgements import CursorMoved
-from ingest.consume import MOVED_TRIES, Consumer
+from ingest.consume import MOVED_TRIES, READ_RECORDS, Consumer
 from ingest.decoding import SharedDecodes
 from ingest.judge.judge import Judge
 from ingest.ports import Bell
@@ -97,13 +97,27 @@ class Bench:
 # When it commits
 
 
-def test_a_fault_that_moves_is_committed_with_its_record() -> None:
+def test_a_fault_that_moves_is_committed_at_once_with_what_was_read_with_it() -> None:
     bench = Bench()
     bench.district.says("gate", {"csq": 20})
     bench.district.says("gate", {"tamper": True})
     bench.district.says("gate", {"csq": 21})
     bench.step()
-    assert bench.commits() == [2]
+    assert bench.commits() == [3]
+    assert bench.fault("GATE_TAMPER").state is OPEN
+
+
+def test_a_fault_in_a_backlog_waits_for_200_ms_of_judging_at_most() -> None:
+    class SlowDecodes(SharedDecodes):
+        def put(self, *said: Any) -> None:
+            super().put(*said)
+            bench.time.passes(0.06)
+
+    bench = Bench(decodes=SlowDecodes())
+    for n in range(READ_RECORDS):
+        bench.district.says("gate", {"tamper": True} if n == 0 else {"csq": n})
+    bench.step()
+    assert bench.commits() == [5, 10, 15]
     assert bench.fault("GATE_TAMPER").state is OPEN
 
 
