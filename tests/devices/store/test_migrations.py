@@ -153,6 +153,15 @@ def test_a_starter_killed_half_way_leaves_nothing_behind(empty_database_url: str
     engine.dispose()
 
 
+def test_the_newest_migration_is_the_one_that_alembic_finds(empty_database_url: str) -> None:
+    engine = open_database(empty_database_url)
+    with pytest.raises(DatabaseBehind) as refused:
+        check(engine)
+    engine.dispose()
+    newest = ScriptDirectory(str(draft.MIGRATIONS)).get_current_head()
+    assert f"is empty, and this version needs {newest}:" in str(refused.value)
+
+
 def test_the_way_down_ends_in_an_empty_database(any_database: Engine) -> None:
     with writing(any_database) as connection:
         config = Config()
