@@ -14,9 +14,11 @@ from random import Random
 from typing import Any, NamedTuple
 
 from devices.registry import Device, Registry
-from simulators import anomalies, cameras, charging, gates, gateways, juy, lamps, lifts, native
+from simulators import cameras, charging, fate, gates, gateways, juy, lamps, lifts, native
 from simulators import tasmota as tasmota_wire
 from simulators.anomalies import NONE, Rates
+from simulators.anomalies.charging import SAFETY_STOPS
+from simulators.anomalies.gates import DOOR_ANOMALIES
 from simulators.cameras import Camera
 from simulators.charging import Port, Shed
 from simulators.daylight import Nights
@@ -463,7 +465,7 @@ class Fleet:
                     self.later(first, _lift, node)
                 case Gateway():
                     self.later(first, _gateway, node)
-        anomalies.begin(self)
+        fate.begin(self)
         for node in self.nodes.values():
             node.seq = 0  # what nobody could hear was never numbered
 
@@ -538,7 +540,7 @@ def _passage(fleet: Fleet, gate: Gate, now_ms: int) -> int:
 
 def _still_open(fleet: Fleet, opened: tuple[Gate, int], now_ms: int) -> int:
     gate, closes_ms = opened
-    if gate.door_state != "closed" or gate.anomaly in anomalies.DOOR_ANOMALIES:
+    if gate.door_state != "closed" or gate.anomaly in DOOR_ANOMALIES:
         return 0  # something else keeps it open already
     _door(fleet, gate, now_ms, "open")
     fleet.later(closes_ms, _closes, gate)
@@ -546,7 +548,7 @@ def _still_open(fleet: Fleet, opened: tuple[Gate, int], now_ms: int) -> int:
 
 
 def _closes(fleet: Fleet, gate: Gate, now_ms: int) -> int:
-    if gate.door_state == "open" and gate.anomaly not in anomalies.DOOR_ANOMALIES:
+    if gate.door_state == "open" and gate.anomaly not in DOOR_ANOMALIES:
         _door(fleet, gate, now_ms, "closed")
     return 0
 
@@ -715,7 +717,7 @@ def _session_over(fleet: Fleet, planned: tuple[Shed, Port, charging.Session], no
         return 0  # something ended it before
     reason = session.reason
     fleet.unplug(shed, port, now_ms, reason)
-    kind = anomalies.SAFETY_STOPS.get(reason)
+    kind = SAFETY_STOPS.get(reason)
     if kind is not None and now_ms >= fleet.start_ms:
         detail: Detail = {"compound": shed.device.compound, "order": str(session.order)}
         fleet.fact(kind, port.id, now_ms, now_ms, detail)

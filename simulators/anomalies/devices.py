@@ -1,0 +1,129 @@
+"""What befalls any device, and any connection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from simulators import lamps
+from simulators.anomalies.anomaly import DAY_MIN, Anomaly, nothing
+from simulators.gates import Gate
+from simulators.lamps import Lamp
+from simulators.native import Json
+from simulators.nodes import Link, Node
+
+if TYPE_CHECKING:
+    from simulators.fleet import Fleet
+    from simulators.truth import Detail
+
+BAD_VALUES: Mapping[str, tuple[tuple[str, Json], ...]] = {
+    "gate": (("board_temp_c", msgspec.Raw(b"NaN")), ("rssi_dbm", "-67 dBm"), ("uptime_s", -1)),
+    "lamp": (("power_w", -35.0), ("voltage_v", msgspec.Raw(b"NaN")), ("dim_level_pct", 128)),
+    "camera": (("disk_free_pct", 140.0), ("time_offset_s", "n/a"), ("channels_online", True)),
+    "gateway": (("csq", 131), ("battery_pct", msgspec.Raw(b"1e999"))),
+    "shed": (("voltage_v", -1.0), ("csq", "good")),
+}
+
+
+def _stutters(fleet: Fleet, link: Link, _now_ms: int, _end_ms: int) -> Detail:
+    link.repeats = round(0.1 + 0.2 * fleet.fate.random(), 2)
+    return {"repeats": link.repeats}
+
+
+def _stutters_no_more(_fleet: Fleet, link: Link, _now_ms: int, _: Detail) -> None:
+    link.repeats = 0.0
+
+
+def _clock_skews(fleet: Fleet, node: Node, now_ms: int, _end_ms: int) -> Detail:
+    draw = fleet.fate.random()
+    if draw < 0.4:
+        node.skew_ms = 28_800_000  # local time sent as UTC
+    elif draw < 0.7:
+        node.skew_ms = -now_ms + 30_000  # 1970: it lost its clock with its battery
+    else:
+        node.skew_ms = 400_000 if draw < 0.85 else -400_000
+    return {"skew_s": node.skew_ms // 1000}
+
+
+def _clock_is_set(_fleet: Fleet, node: Node, _now_ms: int, _: Detail) -> None:
+    node.skew_ms = 0
+
+
+def _measures_badly(fleet: Fleet, node: Node, _now_ms: int, _end_ms: int) -> Detail:
+    choices = BAD_VALUES[node.device.kind]
+    name, value = choices[int(fleet.fate.random() * len(choices))]
+    node.overlay = {name: value}
+    return {"quantity": name}
+
+
+def _freezes(_fleet: Fleet, node: Node, _now_ms: int, _end_ms: int) -> Detail:
+    if isinstance(node, Gate):
+        name, value = "board_temp_c", round(node.board_temp_c, 1)
+    else:
+        name, value = "voltage_v", 229.3
+    node.overlay = {name: value}
+    return {"quantity": name}
+
+
+def _measures_well(_fleet: Fleet, node: Node, _now_ms: int, _: Detail) -> None:
+    node.overlay = None
+
+
+def _can_measure_badly(node: Node) -> bool:
+    return node.device.protocol == "native" and node.device.kind in BAD_VALUES
+
+
+def _can_freeze(node: Node) -> bool:
+    return isinstance(node, Gate) or (isinstance(node, Lamp) and not node.tasmota)
+
+
+def _has_clock(node: Node) -> bool:
+    return node.device.protocol == "native" and not node.skew_ms
+
+
+def _meter_resets(fleet: Fleet, node: Node, now_ms: int, _end_ms: int) -> Detail:
+    fleet.boot(node, now_ms)
+    detail: dict[str, float] = {}
+    if isinstance(node, Lamp):
+        lamps.meter(node, now_ms, fleet.rng)
+        detail["energy_kwh"] = round(node.energy_kwh, 3)
+        node.energy_kwh = node.midnight_kwh = 0.0
+    fleet.tell(node, now_ms)
+    return detail
+
+
+def _can_reset(node: Node) -> bool:
+    return isinstance(node, Lamp | Gate) and node.device.protocol == "native"
+
+
+ANOMALIES = (
+    Anomaly("clock_wrong", "node", 0.02, DAY_MIN, 3, 30, _clock_skews, _clock_is_set, _has_clock),
+    Anomaly(
+        "bad_values",
+        "node",
+        0.02,
+        600,
+        5,
+        12,
+        _measures_badly,
+        _measures_well,
+        _can_measure_badly,
+        standing=True,
+    ),
+    Anomaly(
+        "value_frozen",
+        "node",
+        0.01,
+        DAY_MIN,
+        1,
+        60,
+        _freezes,
+        _measures_well,
+        _can_freeze,
+        standing=True,
+    ),
+    Anomaly("restart", "node", 0.5, 0, 3, 0, _meter_resets, nothing, _can_reset),
+    Anomaly("repeats", "link", 2, 60, 2, 20, _stutters, _stutters_no_more),
+)
