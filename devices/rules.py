@@ -57,20 +57,33 @@ def band(text: str) -> tuple[float, float]:
     }[operator]
 
 
+# What the fields of an event must be: a value, or one of several.
+Where = Mapping[str, Value | tuple[Value, ...]]
+
+
 @dataclass(frozen=True, slots=True)
 class Becomes:
-    """An event's condition is over once `quantity` reads `clears` (a comparison, or values)."""
+    """An event's condition is over once `quantity` reads `clears` (a comparison, or values).
+
+    after: only once it has read one of these since: a good cycle, not a state that merely stands.
+    """
 
     quantity: str
     clears: str | tuple[Value, ...]
+    after: tuple[Value, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Follows:
-    """An event's condition is over once this event is seen; `where` has the fields it must have."""
+    """An event's condition is over once this event is seen; `where` has the fields it must have.
+
+    levels: bands in which its numbers must lie. times: it takes so many, with no new sign between.
+    """
 
     event: str
-    where: Mapping[str, Value] = field(default_factory=dict)
+    where: Where = field(default_factory=dict)
+    levels: Mapping[str, str] = field(default_factory=dict)
+    times: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +110,7 @@ class Beyond:
     given: it is judged only while (quantity, values) of the same device holds, and raises only if
     the device said so again between two samples that show it: a state may be told long after it
     changed. A sample of a charging session, up to its stop, is no evidence of what came after.
+    every_s: once it was judged, samples that come sooner than this say nothing (a daily check).
     """
 
     quantity: str
@@ -104,6 +118,7 @@ class Beyond:
     clears: str
     over: tuple[Over, ...] = ()
     given: tuple[str, tuple[Value, ...]] | None = None
+    every_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +144,7 @@ class Happened:
     """An event with these fields. over: what ends it; empty means that only a person does."""
 
     event: str
-    where: Mapping[str, Value] = field(default_factory=dict)
+    where: Where = field(default_factory=dict)
     over: tuple[Over, ...] = ()
 
 
@@ -172,7 +187,160 @@ class Missing:
     """
 
 
-Detector = Beyond | Equals | Happened | Stopped | Silent | Refused | Missing
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A state that takes one of these values, having had another: only to be counted.
+
+    Instances of the quantity are counted apart.
+    """
+
+    quantity: str
+    values: tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """So many of one thing within a time, where a single one is no sign.
+
+    of: what is counted, live and each once; its own `over` does not count. Refused values are
+    counted by quantity, changes by instance, stops at a shed's ports by port.
+    times: how many. within_s: all of them in so many seconds of event time; None: at any time.
+    distinct: the field of the event that tells them apart; two with the same value are one.
+    consecutive: another event of this type, or another reason of a stop, counts anew.
+    resets: events that count anew as well.
+    over: what ends it; empty: for refused values a valid one, else only a person.
+    The fault began with the first of them.
+    """
+
+    of: Happened | Stopped | Refused | Changed
+    times: int
+    within_s: float | None = None
+    distinct: str | None = None
+    consecutive: bool = False
+    resets: tuple[Follows, ...] = ()
+    over: tuple[Over, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A share of events that is too high: of those with `among`, those that have `where` too.
+
+    raises, clears: bands of the share, 0 to 1; between them the last verdict stands. Both need at
+    least `least` events: within the window to raise, else the newest ones.
+    """
+
+    event: str
+    among: Where
+    where: Where
+    raises: str
+    clears: str
+    least: int
+    within_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Unprompted:
+    """A state that the device takes (from `before`) with nobody having asked for it.
+
+    prompts: the events that ask for it, in the `last_s` before, or while what overtook them is
+    waited for. silent: it is derived only while the device has never sent this quantity, its own
+    alarm. unless: (quantity, values) that excuse it. Only for devices that tell of prompts at all.
+    """
+
+    quantity: str
+    values: tuple[Value, ...]
+    before: tuple[Value, ...]
+    prompts: tuple[Follows, ...]
+    last_s: float
+    silent: str | None = None
+    unless: tuple[str, tuple[Value, ...]] | None = None
+    over: tuple[Over, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """Events, so many running, that no state followed within `answer_s`.
+
+    event, where: what should have an effect. quantity, values: the state that is the effect.
+    times: how many running. learned: so many running must have had their effect before, for not
+    every device tells of it. Only while another device of its kind and compound is not so.
+    Over with the next that has its effect.
+    """
+
+    event: str
+    where: Where
+    quantity: str
+    values: tuple[Value, ...]
+    times: int
+    answer_s: float
+    learned: int
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """An event that says why the device was silent before it: the fault was in that silence.
+
+    dark_s: how long it must have lasted. The fault began with the last contact.
+    """
+
+    event: str
+    where: Where
+    dark_s: float
+    over: tuple[Over, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Fell:
+    """A register of a child that fell within one order; told at the end of the order.
+
+    Over, for that child, with the end of an order in which it did not.
+    """
+
+    quantity: str
+    of: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sparse:
+    """Fewer than `share` of the reports expected in an hour in which the device was online.
+
+    Over once the hour has them, or 48 h after it, when its day is final.
+    """
+
+    share: float
+
+
+Detector = (
+    Beyond
+    | Equals
+    | Happened
+    | Stopped
+    | Silent
+    | Refused
+    | Missing
+    | Counted
+    | Share
+    | Unprompted
+    | Unanswered
+    | Returned
+    | Fell
+    | Sparse
+)
+
+
+def ends(detector: Detector) -> tuple[Over, ...]:
+    """The further ways in which a sign ends, as its detector declares them."""
+    over: tuple[Over, ...] = getattr(detector, "over", ())
+    return over
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """The fault is worse when it is raised so often within a time: the severity from then on."""
+
+    times: int
+    within_s: float
+    severity: Severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +369,7 @@ class Rule:
     (of the safety tier always).
     signs: empty while the fault needs more than a threshold, a state, an event or silence.
     suspected: a guess from behaviour, never alerted as certain.
+    repeated: raised so often, it is worse.
     """
 
     code: str
@@ -216,3 +385,4 @@ class Rule:
     acknowledge: bool = False
     safety: bool = False
     suspected: bool = False
+    repeated: Repeated | None = None

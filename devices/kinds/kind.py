@@ -1,7 +1,7 @@
 """What a kind of device is: the quantities and events it may report, and how often it speaks."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -96,12 +96,84 @@ def event(name: str, zh: str, en: str, *fields: Field) -> EventType:
     return EventType(name, zh, en, MappingProxyType({field.name: field for field in fields}))
 
 
+@dataclass(slots=True)
+class Known:
+    """What is known of one device when a quantity is made of others; valid during that call only.
+
+    at_ms: event time of the report that was just taken into `latest`. latest: the newest value of
+    each quantity with its event time, {name: (value, at_ms)}. parent: attributes of the device
+    above it. latitude, longitude: of its compound, in degrees.
+    """
+
+    at_ms: int
+    interval_s: int
+    latest: Mapping[str, tuple[Value, int]]
+    attributes: Mapping[str, Value]
+    parent: Mapping[str, Value]
+    latitude: float
+    longitude: float
+
+    def word(self, quantity: str) -> Value | None:
+        """The latest value, however old; for states, which hold. None: it never came."""
+        known = self.latest.get(quantity)
+        return None if known is None else known[0]
+
+    def sample(self, quantity: str) -> float | None:
+        """The latest number, if it is of the last three intervals; for gauges."""
+        known = self.latest.get(quantity)
+        if known is None or self.at_ms - known[1] > 3000 * self.interval_s:
+            return None
+        value = known[0]
+        return float(value) if not isinstance(value, str) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """A quantity that no device sends: it is made of others, the attributes and the time.
+
+    Rules judge it like any other. It is made only where a rule needs it, with each live report that
+    has one of `of`, and is neither stored nor shown.
+    make: pure; None is unknown, and then nothing is judged.
+    """
+
+    quantity: Quantity
+    of: tuple[str, ...]
+    make: Callable[[Known], Value | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Implied:
+    """A state that an event tells of: the device need not send it as a value as well.
+
+    where: the fields that the event must have. value: None takes the event's field of that name.
+    """
+
+    event: str
+    where: Mapping[str, Value]
+    quantity: str
+    value: Value | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Muted:
+    """A value that says nothing while (quantity, values) of the same device holds: it is unknown.
+
+    A smoke detector that is switched off sends "no smoke".
+    """
+
+    quantity: str
+    value: Value
+    given: tuple[str, tuple[Value, ...]]
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """A kind of device, as a declaration.
 
     interval_s: how often a device reports unless its registry entry says otherwise.
     silence_floor_s: below this no silence counts, however short the interval.
+    derived: quantities made of others. implied: states that events tell of. muted: values that
+    say nothing under a condition.
     """
 
     name: str
@@ -111,6 +183,16 @@ class Kind:
     silence_floor_s: int
     quantities: Mapping[str, Quantity]
     events: Mapping[str, EventType]
+    derived: tuple[Derived, ...] = ()
+    implied: tuple[Implied, ...] = ()
+    muted: tuple[Muted, ...] = ()
+
+    def judged(self, name: str) -> Quantity | None:
+        """What `name` measures, if a device reports it or if it is derived."""
+        for derived in self.derived:
+            if derived.quantity.name == name:
+                return derived.quantity
+        return self.quantity(name)
 
     def quantity(self, name: str) -> Quantity | None:
         """What `name` measures, also as an instance (`reader_online_1`, `phase_voltage_v_r`)."""

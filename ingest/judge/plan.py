@@ -27,6 +27,7 @@ from devices.rules import (
     Silent,
     Stopped,
     band,
+    ends,
 )
 
 Test = Callable[[Value], bool]
@@ -175,7 +176,7 @@ def calm_range(
 
 def _planned(rule: Rule, index: int, sign: Sign) -> PlannedSign:
     detector = sign.detector
-    over = () if isinstance(detector, Silent | Refused | Missing) else detector.over
+    over = ends(detector)
     becomes = tuple(
         (
             condition.quantity,

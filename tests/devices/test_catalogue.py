@@ -16,7 +16,6 @@ from devices.rules import (
     Follows,
     Happened,
     Missing,
-    Over,
     Party,
     Quiet,
     Refused,
@@ -26,6 +25,7 @@ from devices.rules import (
     Silent,
     Stopped,
     band,
+    ends,
 )
 from devices.stop_reasons import PortStatus, StopReason
 
@@ -244,10 +244,6 @@ def test_every_kind_but_the_socket_which_speaks_through_its_shed_can_be_silent()
 # --- every sign speaks of things that exist ---------------------------------------------------
 
 
-def overs(sign: Sign) -> tuple[Over, ...]:
-    return () if isinstance(sign.detector, Silent | Refused | Missing) else sign.detector.over
-
-
 def words_fit(quantity: Quantity | None, words: tuple[object, ...]) -> None:
     assert quantity is not None
     for word in words:
@@ -303,7 +299,7 @@ def test_a_sign_names_what_its_kind_can_report(rule: Rule, sign: Sign) -> None:
 @pytest.mark.parametrize(("rule", "sign"), SIGNS)
 def test_an_end_names_what_its_kind_can_report(rule: Rule, sign: Sign) -> None:
     kind = kind_of(rule)
-    for over in overs(sign):
+    for over in ends(sign.detector):
         match over:
             case Becomes(quantity, str() as text):
                 band_fits(kind.quantity(quantity), text)
@@ -321,7 +317,7 @@ def test_an_end_names_what_its_kind_can_report(rule: Rule, sign: Sign) -> None:
 def test_only_a_person_ends_what_nothing_else_can_end(rule: Rule, sign: Sign) -> None:
     if isinstance(sign.detector, Happened | Stopped):
         by_hand = rule.code in ("GATE_DURESS", "GATE_PANIC", "PORT_BATTERY_ABNORMAL")
-        assert bool(overs(sign)) is not by_hand
+        assert bool(ends(sign.detector)) is not by_hand
 
 
 @pytest.mark.parametrize(("rule", "sign"), SIGNS)
@@ -434,14 +430,14 @@ def test_leakage_is_over_only_by_a_self_test_that_is_ok_or_by_a_healthy_socket()
         if isinstance(sign.detector, Equals) and sign.detector.quantity == "leakage_state":
             assert sign.detector.clears == ("ok",)
         else:
-            assert Becomes("leakage_state", ("ok",)) in overs(sign)
+            assert Becomes("leakage_state", ("ok",)) in ends(sign.detector)
         if isinstance(sign.detector, Beyond):
             assert band(sign.detector.clears)[1] < 0
 
 
 def test_a_hot_socket_that_is_not_idle_does_not_cool_by_silence() -> None:
     for sign in RULES["PORT_OVERTEMP"].signs:
-        for over in overs(sign):
+        for over in ends(sign.detector):
             if isinstance(over, Quiet):
                 assert over == Quiet(1800, given=("port_status", ("idle",)))
 
