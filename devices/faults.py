@@ -2,7 +2,7 @@
 
 States: `open → acknowledged → closed`, and `cleared` for a fault of the safety tier whose condition
 is over but which a person must still answer. Suppressed, shelved and in maintenance lie on top and
-never change the state.
+never change the state; neither does flapping, which only keeps a fault open for longer.
 """
 
 from collections.abc import Mapping
@@ -14,9 +14,13 @@ from devices.rules import Rule, Severity
 
 PLATFORM = "platform"
 SYSTEM = "system"  # the actor when no person acted
-REOPENS_WITHIN_MS = (
-    10 * 60 * 1000
-)  # design.md §3: raised again so soon after its close, the same fault
+FALSE_ALARM = "false_alarm"  # the resolution of a fault that was none
+# design.md §3: raised again so soon after its close, it is the same fault; raised so often within
+# that time, it flaps, and stays open until it was quiet for as long
+REOPENS_WITHIN_MS = 10 * 60 * 1000
+FLAPS_FROM = 3
+REPEATS_WITHIN_MS = 7 * 86_400_000  # a new fault so long after the one before it is a repeat
+SHELVED_AT_MOST_MS = 31 * 86_400_000
 
 
 class State(StrEnum):
@@ -37,11 +41,45 @@ class Why(StrEnum):
     ASSIGNED = "assigned"
     COMMENTED = "commented"
     CLOSED = "closed"  # by a person
+    SHELVED = "shelved"
+    UNSHELVED = "unshelved"  # by a person
+    SHELF_ENDED = "shelf_ended"  # its time is up
+    MAINTENANCE_ENDED = "maintenance_ended"  # the window that held its notices is over
+    ONSITE = "onsite"
+    REPAIRED = "repaired"
+    CONFIRMED = "confirmed"  # what was suspected is so
+    RETIRED = "retired"  # its device is no longer what it was, or where it was
     HISTORY_ENDS = "history_ends"  # the back-filled history ends while it is open
 
 
+class Held(StrEnum):
+    """Why nobody is told of an event that people would be told of otherwise."""
+
+    SUSPECTED = "suspected"  # a guess, which a person confirms or refutes
+    FLAPPING = "flapping"  # they were told twice
+    MAINTENANCE = "maintenance"
+    SHELVED = "shelved"
+
+
+# Of these people are told, unless the event is held; of the others they may be, as news of a fault
+# that they know.
+NOTICED = frozenset(
+    {
+        Why.RAISED,
+        Why.REOPENED,
+        Why.WORSENED,
+        Why.CONFIRMED,
+        Why.SHELF_ENDED,
+        Why.MAINTENANCE_ENDED,
+    }
+)
+
+
 class FaultMoved(Exception):
-    """Somebody was faster: the fault is no longer in the state that the move starts from."""
+    """Somebody was faster: the fault is no longer in the state that the move starts from.
+
+    Or it is of a kind that the move is not for; the text says which, and why.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +88,8 @@ class Fault:
 
     since_ms: when its condition began (event time). opened_at_ms: when we raised it.
     late: it came out of replayed data. evidence: the values that showed it.
-    raises_ms: when it was raised, the newest few. flaps: how often its condition ended and came
+    raises_ms: when it was raised, the newest three; of one that flaps the three that began it, and
+    the newest. flaps: how often its condition ended and came
     back. repeat_of: the fault before it of this subject and code. maintenance: the window that
     holds its notices. impact: who and what it concerns. rank: the worst is the highest.
     """
@@ -93,7 +132,8 @@ class Fault:
 class FaultEvent:
     """One line of a fault's history; written with the move it records, never changed.
 
-    notice_at_ms: nobody is told of it before; None: at once.
+    notice_at_ms: nobody is told of it before; None: at once. held: why nobody is told of it at all;
+    None: people are, if its reason is one of NOTICED.
     """
 
     fault: str
@@ -105,6 +145,7 @@ class FaultEvent:
     note: str | None = None
     evidence: Mapping[str, object] | None = None
     notice_at_ms: int | None = None
+    held: Held | None = None
 
 
 Move = tuple[Fault, FaultEvent]
@@ -146,8 +187,11 @@ def begin(
         opened_at_ms=now_ms,
         late=late,
         evidence=evidence,
+        raises_ms=(now_ms,),
     )
-    return fault, FaultEvent(fault.id, now_ms, None, State.OPEN, Why.RAISED, evidence=evidence)
+    return fault, FaultEvent(
+        fault.id, now_ms, None, State.OPEN, Why.RAISED, evidence=evidence, held=_held(fault)
+    )
 
 
 def reopen(
@@ -155,7 +199,8 @@ def reopen(
 ) -> Move:
     """The condition of a cleared, or just closed, fault is back: the same fault, once more.
 
-    Also if it was first seen in replayed data: now it is live.
+    Also if it was first seen in replayed data: now it is live. People are told twice; from the
+    third time within ten minutes on it flaps.
     """
     again = replace(
         fault,
@@ -169,10 +214,45 @@ def reopen(
         closed_at_ms=None,
         resolution=None,
         occurrences=fault.occurrences + 1,
+        flaps=fault.flaps + 1,
         evidence=evidence,
+        raises_ms=(*fault.raises_ms, now_ms)[-FLAPS_FROM:],
+        maintenance=None,
+        onsite_at_ms=None,
+        repaired_at_ms=None,
     )
+    # Of one that was hidden when it last stood nobody knows yet, however often it has flapped.
+    was_hidden = fault.maintenance is not None or fault.suppressed_by is not None
+    damped = is_flapping(again) and not again.safety and not was_hidden
     return again, FaultEvent(
-        fault.id, now_ms, fault.state, State.OPEN, Why.REOPENED, evidence=evidence
+        fault.id,
+        now_ms,
+        fault.state,
+        State.OPEN,
+        Why.REOPENED,
+        evidence=evidence,
+        held=_held(again) or (Held.FLAPPING if damped else None),
+    )
+
+
+def is_flapping(fault: Fault) -> bool:
+    """Whether it was raised three times within ten minutes.
+
+    Then it stays open until its condition was away for as long. One of the safety tier stays open
+    until somebody acknowledges it: it is not damped, and people are told each time it opens.
+    """
+    raises = fault.raises_ms[:FLAPS_FROM]
+    return len(raises) == FLAPS_FROM and raises[-1] - raises[0] <= REOPENS_WITHIN_MS
+
+
+def came_back(fault: Fault, now_ms: int, evidence: Mapping[str, object]) -> Fault:
+    """The condition of a flapping fault, which stayed open, is back: that is counted, not told."""
+    return replace(
+        fault,
+        occurrences=fault.occurrences + 1,
+        flaps=fault.flaps + 1,
+        evidence=evidence,
+        raises_ms=(*fault.raises_ms[:FLAPS_FROM], now_ms),
     )
 
 
@@ -192,7 +272,8 @@ def worsen(
 ) -> Move | None:
     """A worse sign of a standing fault; None when it is no worse.
 
-    An acknowledged fault is open again: who answered a P2 has not answered a P1.
+    An acknowledged fault is open again, and a shelved one is back: who answered, or shelved, a P2
+    has not answered a P1.
     """
     worst = min(severity, fault.severity)
     if worst == fault.severity and (fault.safety or not safety):
@@ -204,10 +285,17 @@ def worsen(
         state=State.OPEN,
         acknowledged_at_ms=None,
         acknowledged_by=None,
+        shelved_until_ms=None,
         evidence=evidence,
     )
     return worse, FaultEvent(
-        fault.id, now_ms, fault.state, State.OPEN, Why.WORSENED, evidence=evidence
+        fault.id,
+        now_ms,
+        fault.state,
+        State.OPEN,
+        Why.WORSENED,
+        evidence=evidence,
+        held=Held.SUSPECTED if fault.suspected else None,
     )
 
 
@@ -219,14 +307,28 @@ def end(fault: Fault, now_ms: int, evidence: Mapping[str, object] | None = None)
         state=becomes,
         cleared_at_ms=now_ms,
         closed_at_ms=now_ms if becomes is State.CLOSED else None,
+        shelved_until_ms=None,
     )
     return over, FaultEvent(fault.id, now_ms, fault.state, becomes, Why.OVER, evidence=evidence)
+
+
+def retire(fault: Fault, now_ms: int, why: str) -> Move:
+    """Its device was taken out of service, moved away or became another kind: `why` says which.
+
+    A safety fault that nobody answered waits, cleared, for a person, as ever.
+    """
+    over, event = end(fault, now_ms, {"reason": why})
+    return replace(over, resolution=why), replace(event, reason=Why.RETIRED)
 
 
 def end_history(fault: Fault, now_ms: int) -> Move:
     """A back-filled history ends, and its faults with it: nobody is asked about the past."""
     over = replace(
-        fault, state=State.CLOSED, closed_at_ms=now_ms, resolution=Why.HISTORY_ENDS.value
+        fault,
+        state=State.CLOSED,
+        closed_at_ms=now_ms,
+        resolution=Why.HISTORY_ENDS.value,
+        shelved_until_ms=None,
     )
     return over, FaultEvent(fault.id, now_ms, fault.state, State.CLOSED, Why.HISTORY_ENDS)
 
@@ -242,6 +344,7 @@ def acknowledge(fault: Fault, actor: str, now_ms: int, note: str | None = None) 
         acknowledged_at_ms=now_ms,
         acknowledged_by=actor,
         closed_at_ms=now_ms if becomes is State.CLOSED else None,
+        shelved_until_ms=None if becomes is State.CLOSED else fault.shelved_until_ms,
     )
     return seen, FaultEvent(
         fault.id, now_ms, fault.state, becomes, Why.ACKNOWLEDGED, actor=actor, note=note
@@ -280,7 +383,131 @@ def close(
         resolution=resolution,
         acknowledged_at_ms=fault.acknowledged_at_ms or now_ms,
         acknowledged_by=fault.acknowledged_by or actor,
+        shelved_until_ms=None,
     )
     return done, FaultEvent(
         fault.id, now_ms, fault.state, State.CLOSED, Why.CLOSED, actor=actor, note=note
     )
+
+
+def shelve(fault: Fault, until_ms: int, actor: str, now_ms: int, note: str | None = None) -> Move:
+    """A person puts it aside until then; shelved already, it has the new time.
+
+    Raises FaultMoved for a closed fault, and for one of the safety tier, which nobody may put
+    aside; ValueError for a time that is not to come, or too far off.
+    """
+    if fault.safety:
+        raise FaultMoved(
+            f"fault {fault.id} is a safety fault, which cannot be shelved: it stands until it is "
+            "over and somebody has acknowledged it"
+        )
+    if fault.state is State.CLOSED:
+        raise FaultMoved(f"fault {fault.id} is closed, so there is nothing to shelve")
+    if not now_ms < until_ms <= now_ms + SHELVED_AT_MOST_MS:
+        raise ValueError("a fault is shelved until a time within the next 31 days")
+    evidence = {"until_ms": until_ms}
+    return replace(fault, shelved_until_ms=until_ms), FaultEvent(
+        fault.id, now_ms, fault.state, fault.state, Why.SHELVED, actor, note, evidence
+    )
+
+
+def unshelve(fault: Fault, actor: str, now_ms: int, note: str | None = None) -> Move:
+    """A person takes it back before its time. Raises FaultMoved if it is not shelved."""
+    if fault.shelved_until_ms is None:
+        raise FaultMoved(f"fault {fault.id} is not shelved")
+    return replace(fault, shelved_until_ms=None), FaultEvent(
+        fault.id, now_ms, fault.state, fault.state, Why.UNSHELVED, actor, note
+    )
+
+
+def end_shelf(fault: Fault, now_ms: int) -> Move:
+    """It was shelved until now, and still stands. Raises FaultMoved if it is not shelved."""
+    if fault.shelved_until_ms is None:
+        raise FaultMoved(f"fault {fault.id} is not shelved")
+    back = replace(fault, shelved_until_ms=None)
+    return back, FaultEvent(
+        fault.id, now_ms, fault.state, fault.state, Why.SHELF_ENDED, held=_held(back)
+    )
+
+
+def hold(move: Move, window: str) -> Move:
+    """The same move in the time of a maintenance window: recorded, and nobody is told."""
+    fault, event = move
+    held = event.held or Held.MAINTENANCE
+    return replace(fault, maintenance=window), replace(event, held=held)
+
+
+def end_maintenance(fault: Fault, now_ms: int) -> Move:
+    """The window that held its notices is over, and it still stands: now people are told.
+
+    Raises FaultMoved if none held them, or it is closed.
+    """
+    if fault.maintenance is None or fault.state is State.CLOSED:
+        raise FaultMoved(f"fault {fault.id} is {fault.state}, and nothing is held of it")
+    free = replace(fault, maintenance=None)
+    evidence = {"maintenance": fault.maintenance}
+    return free, FaultEvent(
+        fault.id,
+        now_ms,
+        fault.state,
+        fault.state,
+        Why.MAINTENANCE_ENDED,
+        evidence=evidence,
+        held=_held(free),
+    )
+
+
+def arrive(fault: Fault, actor: str, now_ms: int, note: str | None = None) -> Move:
+    """A person is on site, and has thereby seen it. Raises FaultMoved: closed, or there already."""
+    if fault.state is State.CLOSED:
+        raise FaultMoved(f"fault {fault.id} is closed, so nobody need go there")
+    if fault.onsite_at_ms is not None:
+        raise FaultMoved(f"somebody is on site for fault {fault.id} already")
+    there = replace(_seen(fault, actor, now_ms), onsite_at_ms=now_ms)
+    return there, FaultEvent(
+        fault.id, now_ms, fault.state, there.state, Why.ONSITE, actor=actor, note=note
+    )
+
+
+def repair(fault: Fault, actor: str, now_ms: int, note: str | None = None) -> Move:
+    """A person has repaired it; what the device says then closes it. Raises FaultMoved."""
+    if fault.state is State.CLOSED:
+        raise FaultMoved(f"fault {fault.id} is closed, so there is nothing to repair")
+    if fault.repaired_at_ms is not None:
+        raise FaultMoved(f"fault {fault.id} was repaired already")
+    done = replace(_seen(fault, actor, now_ms), repaired_at_ms=now_ms)
+    return done, FaultEvent(
+        fault.id, now_ms, fault.state, done.state, Why.REPAIRED, actor=actor, note=note
+    )
+
+
+def confirm(fault: Fault, actor: str, now_ms: int, note: str | None = None) -> Move:
+    """A person has looked: what was suspected is so, and from now on a fault like any other.
+
+    It stays open, for whoever is responsible has not answered yet. Raises FaultMoved.
+    """
+    if fault.state is State.CLOSED or not fault.suspected:
+        what = "closed" if fault.state is State.CLOSED else "not suspected, it is certain"
+        raise FaultMoved(f"fault {fault.id} is {what}, so there is nothing to confirm")
+    sure = replace(fault, suspected=False, confirmed_at_ms=now_ms)
+    return sure, FaultEvent(
+        fault.id, now_ms, fault.state, fault.state, Why.CONFIRMED, actor, note, held=_held(sure)
+    )
+
+
+def _seen(fault: Fault, actor: str, now_ms: int) -> Fault:
+    """An open fault is acknowledged by whoever does something about it."""
+    if fault.state is not State.OPEN:
+        return fault
+    return replace(
+        fault, state=State.ACKNOWLEDGED, acknowledged_at_ms=now_ms, acknowledged_by=actor
+    )
+
+
+def _held(fault: Fault) -> Held | None:
+    """Why nobody is to be told of what a fault has just become."""
+    if fault.suspected:
+        return Held.SUSPECTED
+    if fault.maintenance is not None:
+        return Held.MAINTENANCE
+    return Held.SHELVED if fault.shelved_until_ms is not None else None

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, func, insert, select, update
 
-from devices.faults import Fault, FaultEvent, FaultMoved, Move, State, Why
+from devices.faults import Fault, FaultEvent, FaultMoved, Held, Move, State, Why
 from devices.rules import Severity
 from devices.store.registry import add_revision
 from devices.store.schema import LIVE, compounds, fault_events, faults
@@ -70,9 +70,14 @@ def list_faults(
     return [fault_of(row) for row in connection.execute(query)]
 
 
-def find_fault(connection: Connection, scope: Scope, fault: str) -> Fault:
-    """One fault; raises UnknownFault, also outside the scope."""
+def find_fault(connection: Connection, scope: Scope, fault: str, *, lock: bool = False) -> Fault:
+    """One fault; raises UnknownFault, also outside the scope.
+
+    lock: it is to be moved, so that whoever else wants to move it waits (as all do on SQLite).
+    """
     query = select(faults).where(faults.c.id == fault, scope.holds(faults.c.compound))
+    if lock:
+        query = query.with_for_update()
     row = connection.execute(query).one_or_none()
     if row is None:
         raise UnknownFault(fault)
@@ -93,6 +98,7 @@ def history(connection: Connection, fault: str) -> list[FaultEvent]:
             row.note,
             row.evidence,
             row.notice_at_ms,
+            None if row.held is None else Held(row.held),
         )
         for row in connection.execute(query)
     ]
@@ -130,7 +136,7 @@ def move_fault(
 
     Raises UnknownFault, and FaultMoved when the state does not allow it or has moved on.
     """
-    was = find_fault(connection, scope, fault)
+    was = find_fault(connection, scope, fault, lock=True)
     becomes, event = move(was)
     _save(connection, becomes, was=was.state)
     _record(connection, event)
@@ -149,6 +155,11 @@ def _save(connection: Connection, fault: Fault, *, was: State) -> None:
             closed_at_ms=fault.closed_at_ms,
             assignee=fault.assignee,
             resolution=fault.resolution,
+            shelved_until_ms=fault.shelved_until_ms,
+            suspected=fault.suspected,
+            onsite_at_ms=fault.onsite_at_ms,
+            repaired_at_ms=fault.repaired_at_ms,
+            confirmed_at_ms=fault.confirmed_at_ms,
         )
     )
     if moved.rowcount != 1:
@@ -166,6 +177,7 @@ def _record(connection: Connection, event: FaultEvent) -> None:
             actor=event.actor,
             note=event.note,
             evidence=event.evidence,
+            held=event.held,
         )
     )
     moved = {"reason": event.reason, "was": event.was, "becomes": event.becomes}

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import (
     BigInteger,
+    ColumnElement,
     Connection,
     Engine,
     String,
@@ -21,13 +22,22 @@ from sqlalchemy import (
     insert,
     or_,
     select,
+    true,
     update,
     values,
 )
 from sqlalchemy import column as sql_column
 
 from devices.catalogue import RULES
-from devices.faults import REOPENS_WITHIN_MS, Fault, FaultMoved, State
+from devices.faults import (
+    REOPENS_WITHIN_MS,
+    REPEATS_WITHIN_MS,
+    Fault,
+    FaultEvent,
+    FaultMoved,
+    State,
+    Why,
+)
 from devices.faults import begin as begin_fault
 from devices.judgement import (
     Cursor,
@@ -458,13 +468,13 @@ class Judgements:
             else:
                 moved = connection.execute(
                     update(faults)
-                    .where(faults.c.id == fault.id, faults.c.state == move.was)
-                    .values(**_judged(fault))
+                    .where(faults.c.id == fault.id, faults.c.state == move.was, _is_due(event))
+                    .values(**_judged(fault), **_answered(move))
                 )
                 if moved.rowcount != 1:
                     if fault.id in known:
                         continue
-                    raise FaultMoved(f"fault {fault.id} is no longer {move.was}")
+                    raise FaultMoved(f"fault {fault.id} is no longer {move.was}, or was shelved")
             connection.execute(
                 insert(fault_events).values(
                     fault=event.fault,
@@ -477,17 +487,37 @@ class Judgements:
                     evidence=None if event.evidence is None else dict(event.evidence),
                     routed_at_ms=None if self._stream == LIVE else now_ms,
                     notice_at_ms=event.notice_at_ms,
+                    held=event.held,
                 )
             )
 
     def _insert_fault(self, connection: Connection, fault: Fault) -> bool:
         """Whether the row is new; False if this very fault is there. Raises FaultMoved."""
-        if _insert_if_new(connection, faults, _fault_row(fault, self._stream)):
+        row = _fault_row(fault, self._stream)
+        row["repeat_of"] = self._fault_before(connection, fault)
+        if _insert_if_new(connection, faults, row):
             return True
         there = select(faults.c.id).where(faults.c.id == fault.id)
         if connection.execute(there).first() is not None:
             return False
         raise FaultMoved(f"{fault.subject} has an open {fault.code} already")
+
+    def _fault_before(self, connection: Connection, fault: Fault) -> str | None:
+        """The newest fault of this subject and code that was closed within the last 7 days."""
+        earlier = (
+            select(faults.c.id)
+            .where(
+                faults.c.subject == fault.subject,
+                faults.c.code == fault.code,
+                faults.c.stream == self._stream,
+                faults.c.id != fault.id,
+                faults.c.state == State.CLOSED,
+                faults.c.closed_at_ms >= fault.opened_at_ms - REPEATS_WITHIN_MS,
+            )
+            .order_by(faults.c.opened_at_ms.desc(), faults.c.id.desc())
+            .limit(1)
+        )
+        return connection.execute(earlier).scalar()
 
     def _write_sessions(self, connection: Connection, rows: Iterable[Session]) -> None:
         values = [_session_row(session, self._stream) for session in rows]
@@ -709,7 +739,6 @@ def _fault_row(fault: Fault, stream: str) -> dict[str, Any]:
         "device": fault.device,
         "suspected": fault.suspected,
         "opened_at_ms": fault.opened_at_ms,
-        "repeat_of": fault.repeat_of,
         "shelved_until_ms": fault.shelved_until_ms,
         "assignee": fault.assignee,
         **_judged(fault),
@@ -739,6 +768,24 @@ def _judged(fault: Fault) -> dict[str, Any]:
         "occurrences": fault.occurrences,
         "evidence": dict(fault.evidence),
     }
+
+
+def _answered(move: Move) -> dict[str, Any]:
+    """Of the columns that people write those that this step of the judge's makes void."""
+    fault, reason = move.fault, move.event.reason
+    void: dict[str, Any] = {}
+    if reason is Why.REOPENED:
+        void = {"onsite_at_ms": None, "repaired_at_ms": None}
+    if fault.state is State.CLOSED or reason in (Why.WORSENED, Why.SHELF_ENDED):
+        void["shelved_until_ms"] = None
+    return void
+
+
+def _is_due(event: FaultEvent) -> ColumnElement[bool]:
+    """That nobody has shelved a fault for longer than the judge knows, when its shelf ends."""
+    if event.reason is not Why.SHELF_ENDED:
+        return true()
+    return faults.c.shelved_until_ms <= event.at_ms
 
 
 def _session_row(session: Session, stream: str) -> dict[str, Any]:

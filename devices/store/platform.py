@@ -7,7 +7,7 @@ and the line in the fault's history.
 
 from sqlalchemy import Engine, insert, select, update
 
-from devices.faults import Fault, FaultMoved
+from devices.faults import Fault, FaultMoved, State
 from devices.platform import Trouble, advance
 from devices.store.database import answering, conflict_insert, reading, writing
 from devices.store.faults import OPEN_STATES, fault_of
@@ -99,14 +99,17 @@ class PlatformFaults:
                     actor=event.actor,
                     note=event.note,
                     evidence=None if event.evidence is None else dict(event.evidence),
+                    held=event.held,
                 )
             )
             return fault
 
 
 def _columns(fault: Fault) -> dict[str, object]:
-    """The columns that a step may change; what people wrote (assignee, shelving) stays."""
+    """The columns that a step may change; what people wrote stays, but a closed one is unshelved."""
+    void = {"shelved_until_ms": None} if fault.state is State.CLOSED else {}
     return {
+        **void,
         "severity": fault.severity,
         "state": fault.state,
         "acknowledged_at_ms": fault.acknowledged_at_ms,
@@ -115,5 +118,7 @@ def _columns(fault: Fault) -> dict[str, object]:
         "closed_at_ms": fault.closed_at_ms,
         "resolution": fault.resolution,
         "occurrences": fault.occurrences,
+        "flaps": fault.flaps,
+        "raises_ms": list(fault.raises_ms),
         "evidence": dict(fault.evidence),
     }

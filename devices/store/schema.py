@@ -194,6 +194,8 @@ fault_events = Table(
     Column("routed_at_ms", BigInteger),
     # nobody is told before: a root cause may take it meanwhile. Null: at once
     Column("notice_at_ms", BigInteger),
+    # why nobody is told of it: flapping, maintenance, shelved, suspected. Null: people are told
+    Column("held", String(16)),
     Index("ix_fault_events_fault", "fault", "id"),
     Index(
         "ix_fault_events_unrouted",
