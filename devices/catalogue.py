@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from devices.kinds import camera, gate, gateway, lamp, lift, port, shed
-from devices.rules import Missing, Party, Refused, Rule, Severity, Sign
+from devices.rules import Missing, NeverSeen, Party, Refused, Rule, Severity, Sign, Together
 
 ANY = "any"  # every kind of device
 COMPOUND = "compound"
@@ -60,6 +60,7 @@ _ANY_RULES = (
         party=Party.VENDOR,
         advice_zh="核对安装与配置",
         advice_en="Check installation and provisioning",
+        signs=(Sign(NeverSeen(), Severity.P4, delay_s=86_400),),
     ),
     Rule(
         code="DEV_VALUE_FROZEN",
@@ -84,6 +85,7 @@ _COMPOUND_RULES = (
         party=Party.GRID,
         advice_zh="联系供电，核对停电通知",
         advice_en="Call the grid; check outage notices",
+        signs=(Sign(Together(power=True), Severity.P2, delay_s=120),),
         clear_delay_s=180,
     ),
 )

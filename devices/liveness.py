@@ -4,6 +4,7 @@ from devices.kinds import KINDS
 from devices.registry import Device
 
 MISSED_REPORTS = 3
+WEAK_CSQ = 10  # a signal below this explains a silence in the hour after it (A)
 
 
 def silence_limit_s(device: Device) -> float:

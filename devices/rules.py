@@ -172,6 +172,24 @@ class Silent:
 
 
 @dataclass(frozen=True, slots=True)
+class NeverSeen:
+    """No message at all for the delay, counted from its commissioning, or from its registration.
+
+    Not while the device above it was never seen either.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Devices that fall silent together (domain.md §3.3); `devices.roots` has the figures.
+
+    power: of a compound, with evidence that the power is gone. Without: behind a gateway.
+    """
+
+    power: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Refused:
     """A value of a quantity marked `safety` that was refused, live: a real fire looks like that.
 
@@ -316,6 +334,8 @@ Detector = (
     | Happened
     | Stopped
     | Silent
+    | NeverSeen
+    | Together
     | Refused
     | Missing
     | Counted
@@ -350,6 +370,7 @@ class Sign:
     severity, safety: the fault has the worst severity of the signs that held, and is of the safety
     tier if its rule or one of these signs is.
     only: attributes the device must have (`{"form": "barrier"}`); None: it must not have this one.
+    worse: the severity when the evidence has this in it (`{"only_gate": Severity.P2}`).
     """
 
     detector: Detector
@@ -357,6 +378,7 @@ class Sign:
     delay_s: float
     safety: bool = False
     only: Mapping[str, Value | None] = field(default_factory=dict)
+    worse: Mapping[str, Severity] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -337,7 +337,7 @@ RULES = (
         party=Party.NETWORK,
         advice_zh="检查网络与电源",
         advice_en="Check network and power",
-        signs=(Sign(Silent(), Severity.P3, delay_s=0),),
+        signs=(Sign(Silent(), Severity.P3, delay_s=0, worse={"only_gate": Severity.P2}),),
     ),
     Rule(
         code="GATE_PANIC",

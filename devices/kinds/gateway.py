@@ -5,7 +5,7 @@ Source: domain.md §2.7 and §3.1.
 """
 
 from devices.kinds.kind import LINK, Kind, by_name, count, events, gauge, state
-from devices.rules import Party, Rule, Severity, Sign, Silent
+from devices.rules import Party, Rule, Severity, Sign, Silent, Together
 
 GATEWAY = Kind(
     name="gateway",
@@ -35,6 +35,9 @@ RULES = (
         party=Party.NETWORK,
         advice_zh="检查网关电源与4G/宽带",
         advice_en="Check gateway power and uplink",
-        signs=(Sign(Silent(), Severity.P2, delay_s=0),),
+        signs=(
+            Sign(Silent(), Severity.P2, delay_s=0),
+            Sign(Together(power=False), Severity.P2, delay_s=120),
+        ),
     ),
 )

@@ -209,7 +209,8 @@ RULES = (
         party=Party.NETWORK,
         advice_zh="检查4G信号与流量卡",
         advice_en="Check 4G signal and SIM",
-        signs=(Sign(Silent(), Severity.P3, delay_s=0),),
+        # What charges there does so unwatched.
+        signs=(Sign(Silent(), Severity.P3, delay_s=0, worse={"charging": Severity.P2}),),
     ),
     Rule(
         code="SHED_OVERTEMP",

@@ -8,9 +8,12 @@ a value may end), does the slow path in `signs` look at each rule.
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
+from types import MappingProxyType
 
-from devices.catalogue import rules_for
+from devices.catalogue import COMPOUND, rules_for
 from devices.kinds import KINDS, Kind
+from devices.liveness import WEAK_CSQ
 from devices.messages import Value
 from devices.quantities import Type
 from devices.rules import (
@@ -20,17 +23,29 @@ from devices.rules import (
     Follows,
     Happened,
     Missing,
+    NeverSeen,
     Quiet,
     Refused,
     Rule,
     Sign,
     Silent,
     Stopped,
+    Together,
     band,
     ends,
 )
 
 Test = Callable[[Value], bool]
+
+# A compound is judged like a device that reports nothing: its only faults are those of its devices.
+_COMPOUND = Kind(COMPOUND, "小区", "Compound", 60, 90, MappingProxyType({}), MappingProxyType({}))
+
+
+class Hint(Enum):
+    """What a value tells besides its own faults: why a device may fall silent."""
+
+    NO_POWER = "no_power"
+    WEAK_SIGNAL = "weak_signal"
 
 
 def _within(text: str) -> Test:
@@ -92,6 +107,7 @@ class QuantityPlan:
     """What one quantity can show. Within [low, high], or if it is none of `bad`, nothing.
 
     given: nor while this does not hold, if all of its signs are under the same condition.
+    hint: what a value that is not normal tells besides.
     """
 
     low: float = -math.inf
@@ -99,6 +115,7 @@ class QuantityPlan:
     bad: frozenset[Value] | None = None
     signs: list[PlannedSign] = field(default_factory=list)
     given: tuple[str, tuple[Value, ...]] | None = None
+    hint: Hint | None = None
 
     def is_normal(self, value: Value) -> bool:
         if self.bad is not None:
@@ -118,6 +135,8 @@ class KindPlan:
     events: dict[str, list[PlannedSign]] = field(default_factory=dict)
     stops: list[PlannedSign] = field(default_factory=list)
     silent: PlannedSign | None = None
+    never: PlannedSign | None = None
+    together: PlannedSign | None = None
     refused: PlannedSign | None = None
     missing: PlannedSign | None = None
     child: dict[str, dict[str, QuantityPlan]] = field(default_factory=dict)
@@ -148,14 +167,22 @@ def plan(kind: Kind, rules: Iterable[Rule]) -> KindPlan:
             planned = _planned(rule, index, sign)
             made.signs[rule.code, index] = planned
             _file(made, planned)
+    if kind.quantity("mains_ok") is not None:
+        mains = made.quantities.setdefault("mains_ok", QuantityPlan())
+        mains.bad, mains.hint = (mains.bad or frozenset()) | {False}, Hint.NO_POWER
+    if kind.quantity("csq") is not None:
+        signal = made.quantities.setdefault("csq", QuantityPlan())
+        signal.low, signal.hint = max(signal.low, WEAK_CSQ), Hint.WEAK_SIGNAL
     return made
 
 
 def plans(
     rules_for: Callable[[str], tuple[Rule, ...]] = rules_for, kinds: Mapping[str, Kind] = KINDS
 ) -> Mapping[str, KindPlan]:
-    """The plan of every kind."""
-    return {name: plan(kind, rules_for(name)) for name, kind in kinds.items()}
+    """The plan of every kind, and of a compound as a whole."""
+    made = {name: plan(kind, rules_for(name)) for name, kind in kinds.items()}
+    made[COMPOUND] = plan(_COMPOUND, rules_for(COMPOUND))
+    return made
 
 
 def calm_range(
@@ -231,6 +258,10 @@ def _file(made: KindPlan, planned: PlannedSign) -> None:
             made.stops.append(planned)
         case Silent():
             made.silent = planned
+        case NeverSeen():
+            made.never = planned
+        case Together():
+            made.together = planned
         case Refused():
             made.refused = planned
         case Missing():

@@ -16,6 +16,7 @@ from devices.rules import (
     Follows,
     Happened,
     Missing,
+    NeverSeen,
     Party,
     Quiet,
     Refused,
@@ -114,9 +115,7 @@ ROWS = [line.split() for line in TABLE.strip().splitlines()]
 # What needs more than a threshold, a state, an event or silence: baselines, windows, neighbours.
 NEEDS_MORE = {
     "DEV_CLOCK_DRIFT",
-    "DEV_NEVER_SEEN",
     "DEV_VALUE_FROZEN",
-    "COMPOUND_POWER_CUT",
     "GATE_FACE_FAIL_RATE",
     "GATE_HEALTHCODE_SVC",
     "GATE_NO_PASSAGE",
@@ -132,7 +131,7 @@ ALL_RULES = [*RULES.values(), *_blueprint.RULES]
 SIGNS = [
     pytest.param(rule, sign, id=f"{rule.code}-{number}")
     for rule in ALL_RULES
-    if rule.kind != "any"  # these name nothing of a kind
+    if rule.kind not in ("any", "compound")  # these name nothing of a kind
     for number, sign in enumerate(rule.signs)
 ]
 BEYONDS = [
@@ -196,6 +195,7 @@ def test_lost_numbers_and_a_refused_value_that_may_be_a_fire_are_signs_for_any_d
     assert signs == [
         ("DEV_DATA_GAP", Sign(Missing(), Severity.P4, 3600)),
         ("DEV_IMPLAUSIBLE", Sign(Refused(), Severity.P2, 0)),
+        ("DEV_NEVER_SEEN", Sign(NeverSeen(), Severity.P4, 86_400)),
     ]
 
 

@@ -10,7 +10,7 @@ from devices.kinds import KINDS
 from devices.messages import Reading, Value
 from devices.quantities import Quantity, Type
 from ingest.decode import Decoder
-from ingest.judge.plan import calm_range
+from ingest.judge.plan import Hint, calm_range
 from tests.ingest.cast import REGISTRY, a_publish, native
 from tests.ingest.judge.district import PLANS
 
@@ -35,13 +35,17 @@ def values_of(quantity: Quantity) -> st.SearchStrategy[Value]:
 
 
 @given(st.data())
-def test_a_value_is_normal_when_no_sign_raises_by_it(data: st.DataObject) -> None:
+def test_a_value_is_normal_when_no_sign_raises_by_it_and_it_hints_at_nothing(
+    data: st.DataObject,
+) -> None:
     kind, name = data.draw(st.sampled_from(JUDGED))
     declared = KINDS[kind].quantity(name)
     plan = PLANS[kind].quantities[name]
     assert declared is not None
     value = data.draw(values_of(declared))
     raises = any(sign.raises is not None and sign.raises(value) for sign in plan.signs)
+    raises |= plan.hint is Hint.NO_POWER and value is False
+    raises |= plan.hint is Hint.WEAK_SIGNAL and not isinstance(value, str) and value < 10
     assert plan.is_normal(value) is not raises
     calm = calm_range(PLANS, kind, name)
     if isinstance(calm, frozenset):
@@ -58,7 +62,7 @@ def test_a_quantity_without_rules_is_calm_anywhere() -> None:
 
 def test_instances_are_judged_by_the_rule_of_their_quantity() -> None:
     assert PLANS["gate"].of("reader_online_3") is PLANS["gate"].quantities["reader_online"]
-    assert PLANS["gate"].of("csq") is None
+    assert PLANS["gate"].of("rssi_dbm") is None
 
 
 @pytest.mark.parametrize(
