@@ -106,7 +106,7 @@ class PlatformFaults:
 
 
 def _columns(fault: Fault) -> dict[str, object]:
-    """The columns that a step may change; what people wrote stays, but a closed one is unshelved."""
+    """The columns that a step may change; what people wrote stays, but a closed fault's shelf."""
     void = {"shelved_until_ms": None} if fault.state is State.CLOSED else {}
     return {
         **void,
