@@ -124,8 +124,11 @@ class Rig:
 
     @property
     def environ(self) -> dict[str, str]:
+        # Started as an installed one is: not compiled anew at each of a hundred starts.
         mine = {
-            name: value for name, value in os.environ.items() if not name.startswith("COURTYARD_")
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith("COURTYARD_") and name != "PYTHONDONTWRITEBYTECODE"
         }
         return {
             **mine,

@@ -23,6 +23,7 @@ from chaos import planted
 from chaos.checker import ALL, Verdict, balances, check
 from chaos.district import Plan, Segment, devices_for, messages
 from chaos.influx import Influx, an_influxdb
+from chaos.lag import LagWatch
 from chaos.postgres import Postgres
 from chaos.proxy import Proxy
 from chaos.publisher import Acks, publish
@@ -35,6 +36,7 @@ T = TypeVar("T")
 Size = Literal["small", "medium", "full"]
 LONG_INTERVAL_S = 3600  # silence is not what these are about: three of them do not pass
 CONNECTIONS = 8
+CAUGHT_UP_S = 60.0  # with what had to wait while processes were dead
 LEAD_S = 1.0  # from the moment the plan is made to its first message
 
 
@@ -130,6 +132,7 @@ class Run:
         self.figures: dict[str, str] = {}
         self.problems: list[str] = []
         self.watch: BalanceWatch | None = None
+        self.lag: LagWatch | None = None
         self.started_at = time.monotonic()
         self.broker_may_lose = False
         self._stack = ExitStack()
@@ -165,6 +168,10 @@ class Run:
         self.rig.api()
         self.watch = self._stack.enter_context(BalanceWatch(self.rig))
 
+    def watch_lag(self) -> None:
+        """Look from now on how far the judge is behind; it has to catch up in a minute."""
+        self.lag = self._stack.enter_context(LagWatch(self.rig))
+
     def expect(self, holds: bool, what: str) -> None:
         if not holds:
             self.problems.append(what)
@@ -182,10 +189,18 @@ class Run:
                 time.sleep(settle_s)
                 self.rig.await_drained(drained_within_s)
             self.figures.setdefault("drained", f"{took_s:.1f} s after the last PUBACK")
+            if self.lag is not None:
+                self.expect_pace(took_s <= CAUGHT_UP_S, f"caught up only after {took_s:.0f} s")
         except TookTooLong as error:
             judge, forward = self.rig.positions()
             self.problems.append(
                 f"{error}: judge {judge}, forward {forward} of {self.rig.head()[1]}"
+            )
+        if self.lag is not None:
+            lag = self.lag
+            lag.stop()
+            self.figures["judge behind"] = (
+                f"{lag.most_s:.1f} s and {lag.most_messages:,} messages at most"
             )
         if self.watch is not None:
             watch = self.watch
@@ -265,6 +280,7 @@ def _kill_loop(
     run.watch_balance()
     await_(lambda: rig.head()[0] > 0, "receive writes its journal", 60)
     run.replan(run.a_plan(count, rate))
+    run.watch_lag()
     publishing = rig.publish()
     early = 0
     for kill in range(1, kill_count + 1):
