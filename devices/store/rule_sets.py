@@ -1,0 +1,46 @@
+"""What was changed of the rules: whole files, numbered; the newest is the one that counts.
+
+A new one is a line in the log of what people decide, so that the judge takes it up at a border.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, insert, select
+
+from devices.store.registry import add_revision, add_revisions
+from devices.store.schema import rule_sets
+
+RULES = "rules"  # what of a revision
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSet:
+    """One file of changes as it was imported. number: 0 while there never was one."""
+
+    number: int = 0
+    body: str = ""
+    created_by: str = ""
+    created_at_ms: int = 0
+
+
+def newest(connection: Connection) -> RuleSet:
+    """The one that counts."""
+    query = select(rule_sets).order_by(rule_sets.c.id.desc()).limit(1)
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        return RuleSet()
+    return RuleSet(row.id, row.body, row.created_by, row.created_at_ms)
+
+
+def save(connection: Connection, body: str, created_by: str, now_ms: int) -> RuleSet:
+    """Put down a new one, which was checked; the same text as the newest makes none."""
+    add_revisions(connection, RULES, (), {}, now_ms)  # none, but who is second waits here
+    known = newest(connection)
+    if body == known.body:
+        return known
+    row = {"body": body, "created_by": created_by, "created_at_ms": now_ms}
+    number = connection.execute(
+        insert(rule_sets).values(row).returning(rule_sets.c.id)
+    ).scalar_one()
+    add_revision(connection, RULES, str(number), {"by": created_by}, now_ms)
+    return RuleSet(number, body, created_by, now_ms)
