@@ -79,6 +79,10 @@ class Scope:
         """Whether it holds for a compound as a whole, whose rules know no devices."""
         return self.compound in (None, compound) and self == Scope(compound=self.compound)
 
+    def holds_all(self, kind: str) -> bool:
+        """Whether it holds for every device of a kind."""
+        return self.kind in (None, kind) and self == Scope(kind=self.kind)
+
     def excludes(self, other: "Scope") -> bool:
         """Whether no device can be in both."""
         return any(

@@ -6,7 +6,7 @@ a value may end), does the slow path in `signs` look at each rule.
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
@@ -15,7 +15,9 @@ from devices.catalogue import COMPOUND, rules_for
 from devices.kinds import KINDS, Kind
 from devices.liveness import WEAK_CSQ
 from devices.messages import Value
+from devices.overrides import NONE, Overrides, Scope, changed
 from devices.quantities import Type
+from devices.registry import Device
 from devices.rules import (
     Becomes,
     Beyond,
@@ -177,19 +179,114 @@ def plan(kind: Kind, rules: Iterable[Rule]) -> KindPlan:
 
 
 def plans(
-    rules_for: Callable[[str], tuple[Rule, ...]] = rules_for, kinds: Mapping[str, Kind] = KINDS
-) -> Mapping[str, KindPlan]:
-    """The plan of every kind, and of a compound as a whole."""
+    rules_for: Callable[[str], tuple[Rule, ...]] = rules_for,
+    kinds: Mapping[str, Kind] = KINDS,
+    overrides: Overrides = NONE,
+) -> "Plans":
+    """The plans of these rules, with what is changed of them."""
+    return Plans(rules_for, kinds, overrides)
+
+
+class Plans(Mapping[str, KindPlan]):
+    """The plan of every kind, and of a compound as a whole; and of those that differ from them.
+
+    Devices for which the same was changed share one plan, and one for which nothing was has its
+    kind's. strictest: plans that call nothing normal that is abnormal for any device.
+    """
+
+    def __init__(
+        self,
+        rules_for: Callable[[str], tuple[Rule, ...]],
+        kinds: Mapping[str, Kind],
+        overrides: Overrides = NONE,
+    ) -> None:
+        self.overrides = overrides
+        self._rules_for = rules_for
+        self._kinds = kinds
+        self._of_kind = _plans(lambda kind: self._rules(kind, lambda s: s.holds_all(kind)), kinds)
+        self._scopes = {kind: self._narrower(kind) for kind in self._of_kind}
+        self._made: dict[tuple[str, tuple[Scope, ...]], KindPlan] = {}
+        self.strictest: Mapping[str, KindPlan] = (
+            _plans(self._variants, kinds) if overrides.changes else self._of_kind
+        )
+
+    def using(self, overrides: Overrides) -> "Plans":
+        """The plans of the same rules with other changes."""
+        return Plans(self._rules_for, self._kinds, overrides)
+
+    def of(self, device: Device) -> KindPlan:
+        """The plan of one device."""
+        scopes = self._scopes[device.kind]
+        if not scopes:
+            return self._of_kind[device.kind]
+        return self._of(device.kind, tuple(scope for scope in scopes if scope.holds(device)))
+
+    def of_compound(self, compound: str) -> KindPlan:
+        """The plan of a compound as a whole."""
+        scopes = self._scopes[COMPOUND]
+        return self._of(COMPOUND, tuple(scope for scope in scopes if scope.holds_at(compound)))
+
+    def __getitem__(self, kind: str) -> KindPlan:
+        return self._of_kind[kind]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._of_kind)
+
+    def __len__(self) -> int:
+        return len(self._of_kind)
+
+    def _of(self, kind: str, scopes: tuple[Scope, ...]) -> KindPlan:
+        if not scopes:
+            return self._of_kind[kind]
+        plan_ = self._made.get((kind, scopes))
+        if plan_ is None:
+            counting = frozenset(scopes)
+            rules = self._rules(kind, lambda scope: scope in counting or scope.holds_all(kind))
+            plan_ = self._made[kind, scopes] = plan(self._of_kind[kind].kind, rules)
+        return plan_
+
+    def _rules(self, kind: str, holds: Callable[[Scope], bool]) -> tuple[Rule, ...]:
+        made = (
+            changed(rule, [one for one in self.overrides.of(rule.code) if holds(one.scope)])
+            for rule in self._rules_for(kind)
+        )
+        return tuple(rule for rule in made if rule is not None)
+
+    def _narrower(self, kind: str) -> tuple[Scope, ...]:
+        """The scopes that can make a difference between devices of one kind."""
+        scopes = (
+            change.scope
+            for rule in self._rules_for(kind)
+            for change in self.overrides.of(rule.code)
+            if change.scope.kind in (None, kind) and not change.scope.holds_all(kind)
+        )
+        return tuple(dict.fromkeys(scopes))
+
+    def _variants(self, kind: str) -> tuple[Rule, ...]:
+        """The rules of a kind as they are, and with each level that any of its devices has."""
+        found = list(self._rules(kind, lambda scope: scope.holds_all(kind)))
+        narrower = frozenset(self._narrower(kind))
+        for rule in self._rules_for(kind):
+            for change in self.overrides.of(rule.code):
+                if change.scope in narrower and change.figure in ("raises", "enabled"):
+                    one = changed(rule, [change])
+                    found += [] if one is None else [one]
+        return tuple(found)
+
+
+def _plans(
+    rules_for: Callable[[str], tuple[Rule, ...]], kinds: Mapping[str, Kind]
+) -> dict[str, KindPlan]:
     made = {name: plan(kind, rules_for(name)) for name, kind in kinds.items()}
     made[COMPOUND] = plan(_COMPOUND, rules_for(COMPOUND))
     return made
 
 
 def calm_range(
-    plans: Mapping[str, KindPlan], kind: str, quantity: str
+    plans: Plans, kind: str, quantity: str
 ) -> tuple[float, float] | frozenset[Value] | None:
-    """Where a quantity raises nothing: a range, some words; None for anywhere."""
-    plan = plans[kind].of(quantity)
+    """Where a quantity raises nothing, at no device: a range, some words; None for anywhere."""
+    plan = plans.strictest[kind].of(quantity)
     if plan is None:
         return None
     if plan.bad is None:
