@@ -48,6 +48,9 @@ class Why(StrEnum):
     ONSITE = "onsite"
     REPAIRED = "repaired"
     CONFIRMED = "confirmed"  # what was suspected is so
+    SUPPRESSED = "suppressed"  # a root cause explains it
+    RELEASED = "released"  # its root is over, and it still stands: from now on for itself
+    RECLASSIFIED = "reclassified"  # another cause stood behind it than it was taken for
     RETIRED = "retired"  # its device is no longer what it was, or where it was
     HISTORY_ENDS = "history_ends"  # the back-filled history ends while it is open
 
@@ -71,6 +74,7 @@ NOTICED = frozenset(
         Why.CONFIRMED,
         Why.SHELF_ENDED,
         Why.MAINTENANCE_ENDED,
+        Why.RELEASED,
     }
 )
 
@@ -200,11 +204,12 @@ def reopen(
     """The condition of a cleared, or just closed, fault is back: the same fault, once more.
 
     Also if it was first seen in replayed data: now it is live. People are told twice; from the
-    third time within ten minutes on it flaps.
+    third time within ten minutes on it flaps. What explained it last time need not now.
     """
     again = replace(
         fault,
         state=State.OPEN,
+        suppressed_by=None,
         late=False,
         severity=severity,
         safety=safety or fault.safety,
@@ -285,6 +290,7 @@ def worsen(
         state=State.OPEN,
         acknowledged_at_ms=None,
         acknowledged_by=None,
+        suppressed_by=None if safety or fault.safety else fault.suppressed_by,
         shelved_until_ms=None,
         evidence=evidence,
     )
@@ -427,6 +433,41 @@ def end_shelf(fault: Fault, now_ms: int) -> Move:
     back = replace(fault, shelved_until_ms=None)
     return back, FaultEvent(
         fault.id, now_ms, fault.state, fault.state, Why.SHELF_ENDED, held=_held(back)
+    )
+
+
+def suppress(fault: Fault, root: Fault, now_ms: int) -> Move:
+    """A root cause explains it: it is recorded, and nobody is told. Also another root than before.
+
+    Of a closed one it is only noted what stood behind it. Raises FaultMoved for a safety fault,
+    which nothing hides.
+    """
+    if fault.safety:
+        raise FaultMoved(f"fault {fault.id} is a safety fault, which no root cause hides")
+    why = Why.RECLASSIFIED if fault.state is State.CLOSED else Why.SUPPRESSED
+    evidence = {"suppressed_by": root.id, "root": root.code}
+    return replace(fault, suppressed_by=root.id), FaultEvent(
+        fault.id, now_ms, fault.state, fault.state, why, evidence=evidence
+    )
+
+
+def release(fault: Fault, now_ms: int, notice_at_ms: int | None = None) -> Move:
+    """Its root is over and it still stands: now it is a fault of its own, and people are told.
+
+    Raises FaultMoved if no root explains it, or it is closed.
+    """
+    if fault.suppressed_by is None or fault.state is State.CLOSED:
+        raise FaultMoved(f"fault {fault.id} is {fault.state}, and no root cause explains it")
+    free = replace(fault, suppressed_by=None)
+    return free, FaultEvent(
+        fault.id,
+        now_ms,
+        fault.state,
+        fault.state,
+        Why.RELEASED,
+        evidence={"suppressed_by": fault.suppressed_by},
+        notice_at_ms=notice_at_ms,
+        held=_held(free),
     )
 
 
