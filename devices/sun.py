@@ -37,14 +37,18 @@ def sun(day: date, latitude: float, longitude: float) -> Sun:
     return _sun(day.toordinal() - _UNIX_EPOCH_DAY, latitude, longitude)
 
 
-def lighting_hours(latitude: float, longitude: float, at_ms: int) -> bool:
-    """Whether `at_ms` (UTC epoch ms) is between civil dusk and civil dawn there.
+def sun_around(latitude: float, longitude: float, at_ms: int) -> Sun:
+    """The sun of the day that holds `at_ms` (UTC epoch ms) there.
 
-    Called for every silent lamp: the sun of a day and a place is worked out once.
+    The date is that by the sun, so that dawn and dusk of one day are never told apart by a time
+    zone. Called for every report of a lamp: the sun of a day and a place is worked out once.
     """
-    # The date by the sun, so that dawn and dusk of one day are never told apart by a time zone.
-    day = floor((at_ms + longitude / 360 * DAY_MS) / DAY_MS)
-    today = _remembered_sun(day, latitude, longitude)
+    return _remembered_sun(floor((at_ms + longitude / 360 * DAY_MS) / DAY_MS), latitude, longitude)
+
+
+def lighting_hours(latitude: float, longitude: float, at_ms: int) -> bool:
+    """Whether `at_ms` (UTC epoch ms) is between civil dusk and civil dawn there."""
+    today = sun_around(latitude, longitude, at_ms)
     if today.dawn_ms is None or today.dusk_ms is None:
         return today.is_always_dark
     return not today.dawn_ms <= at_ms < today.dusk_ms
