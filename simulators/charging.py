@@ -41,7 +41,8 @@ class Session:
 
     The curve: inrush for a minute, `power_w` for `plateau_h`, then an exponential fall with time
     constant `tau_h` down to `float_w`. end_ms and reason are what will end it if nothing comes
-    between. wh: drawn until `at_ms`, less than the curve's after a brown-out.
+    between. wh: drawn until `at_ms`, less than the curve's after a brown-out. register: what the
+    board's own meter counts of it; 1 for a good one.
     """
 
     __slots__ = (
@@ -55,6 +56,7 @@ class Session:
         "plateau_h",
         "power_w",
         "reason",
+        "register",
         "started_ms",
         "tau_h",
         "wh",
@@ -65,6 +67,7 @@ class Session:
         self.started_ms = started_ms
         self.at_ms = started_ms
         self.wh = 0.0
+        self.register = 1.0
         self.power_w = 0.0
         self.plateau_h = 0.0
         self.tau_h = 1.25
@@ -116,7 +119,19 @@ class Session:
 class Port:
     """One socket. broken: the state that a fault of its own gives it. hot_c: above normal."""
 
-    __slots__ = ("anomaly", "broken", "device", "hot_c", "id", "leak_w", "no", "session", "status")
+    __slots__ = (
+        "anomaly",
+        "bad_contact",
+        "broken",
+        "device",
+        "hot_c",
+        "id",
+        "leak_w",
+        "no",
+        "session",
+        "shunned",
+        "status",
+    )
 
     def __init__(self, device: Device) -> None:
         self.device = device
@@ -127,6 +142,8 @@ class Port:
         self.broken: str | None = None
         self.hot_c = 0.0
         self.leak_w = 0.0  # what flows through a welded relay
+        self.bad_contact = False  # nothing plugged in is found
+        self.shunned = False  # nobody comes
         self.anomaly: str | None = None
 
     def shown(self) -> str:
@@ -135,6 +152,7 @@ class Port:
 
 class Shed(Node):
     __slots__ = (
+        "ambient_c",
         "base_v",
         "board_temp_c",
         "cabinet_door",
@@ -165,6 +183,7 @@ class Shed(Node):
         self.supply_v = 0.0  # what the grid gives in a brown-out; 0: as usual
         self.board_temp_c = 28.0
         self.hot_c = 0.0
+        self.ambient_c = 0.0  # above a usual day
         self.csq = 22
         self.price_fen = 75  # a kWh, electricity and service together
         self.smoke = False
@@ -237,6 +256,21 @@ def _set_end(session: Session, shed: Shed, full_h: float, rng: Random) -> None:
             session.end_ms = begun + round((0.1 + 0.6 * rng.random()) * full_h * HOUR_MS)
 
 
+def finds_no_load(session: Session) -> None:
+    """Whatever was plugged in, the board finds nothing and gives up."""
+    session.power_w = session.float_w = 0.0
+    session.reason = "no_load_at_start"
+    session.end_ms = session.started_ms + 2 * NO_LOAD_MS
+
+
+def steady_session(shed: Shed, now_ms: int, epoch_ms: int, power_w: float, end_ms: int) -> Session:
+    """A charge with the same power until somebody stops it at `end_ms`."""
+    session = Session(shed.next_order(now_ms, epoch_ms), now_ms)
+    session.power_w, session.plateau_h = power_w, 48.0
+    session.end_ms, session.reason = end_ms, "remote_stop"
+    return session
+
+
 def full_stays_ms(now_ms: int, rng: Random) -> int:
     """How long a full bicycle keeps its socket: some minutes, or until its owner gets up."""
     hour = local_hour(now_ms)
@@ -262,7 +296,7 @@ def heartbeat(shed: Shed, now_ms: int, rng: Random) -> Values:
         busy += port.session is not None
     return {
         "csq": max(0, min(31, shed.csq + int(rng.random() * 3) - 1)),
-        "board_temp_c": round(shed.board_temp_c + shed.hot_c, 1),
+        "board_temp_c": round(shed.board_temp_c + shed.hot_c + shed.ambient_c, 1),
         "voltage_v": voltage_v(shed, 150.0 * busy, now_ms, rng),
         "ports_total": len(shed.ports),
         "ports_in_use": busy,
@@ -309,10 +343,12 @@ def power(shed: Shed, now_ms: int, rng: Random) -> tuple[Values, dict[str, Value
         load_w += watts
         values: Values = {
             "power_w": round(watts, 1),
-            "session_energy_kwh": round(session.wh / 1000, 3),
+            "session_energy_kwh": round(session.wh * session.register / 1000, 3),
             "session_s": (now_ms - session.started_ms) // 1000,
             "session_fee_fen": fee_fen(shed, session),
-            "port_temp_c": round(26 + min(watts, 400.0) * 0.04 + port.hot_c + rng.random(), 1),
+            "port_temp_c": round(
+                26 + min(watts, 400.0) * 0.04 + port.hot_c + shed.ambient_c + rng.random(), 1
+            ),
             "tier": session.tier,
         }
         drawn.append((values, watts))
@@ -353,7 +389,7 @@ def ended(shed: Shed, port: Port, session: Session, now_ms: int, reason: str) ->
         "port_no": port.no,
         "order": str(session.order),
         "session_s": (now_ms - session.started_ms) // 1000,
-        "session_energy_kwh": round(session.wh / 1000, 3),
+        "session_energy_kwh": round(session.wh * session.register / 1000, 3),
         "session_fee_fen": fee_fen(shed, session),
         "stop_reason": reason,
         "native_reason": reason,

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from simulators.anomalies import ANOMALIES, DISTRICT, Anomaly
+from simulators.anomalies import ANOMALIES, BY_KIND, DISTRICT, Anomaly
 from simulators.cameras import Camera
 from simulators.charging import Shed
 from simulators.gates import Gate
 from simulators.gateways import Gateway
-from simulators.lamps import Lamp
+from simulators.lamps import Circuit, Lamp
 from simulators.lifts import Lift
 from simulators.nodes import Link, Node
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from simulators.truth import Detail
 
 SHORTEST_MS = 45_000
+ASKED_AGAIN_MS = 60_000
+WAITED_FOR_MS = 30 * 60_000  # so long somebody is looked for whom an injection can befall
 
 
 class _Fate:
@@ -50,9 +54,30 @@ class _Fate:
         return self.edges[n] - (self.edges[n - 1] if n else 0.0)
 
 
+@dataclass(frozen=True, slots=True)
+class Injection:
+    """One thing that is to befall somebody. of, compound: whom, where `device` names nobody.
+
+    device: the id of a device, a compound or a supply circuit; "" for anybody whom it can befall.
+    at_ms: UTC epoch ms; wanted: what the anomaly takes.
+    """
+
+    kind: str
+    at_ms: int
+    lasts_ms: int
+    device: str = ""
+    compound: str = ""
+    wanted: Mapping[str, float] = field(default_factory=dict)
+
+
 def begin(fleet: Fleet) -> None:
     """Have things befall a fleet from now on; what stands for long is there already."""
     fate = _Fate(fleet)
+    for injection in fleet.injections:
+        if injection.at_ms > fleet.start_ms:
+            fleet.later(injection.at_ms, _inject, (fate, injection))
+        else:
+            _inject(fleet, (fate, injection), fleet.start_ms)
     if not fate.rows:
         return
     for row in fate.rows:
@@ -72,12 +97,46 @@ def _next_strike(fleet: Fleet, fate: _Fate, now_ms: int) -> int:
     return now_ms + 1 + int(-math.log(1 - fleet.fate.random()) / fate.per_h * 3_600_000)
 
 
+def _inject(fleet: Fleet, at: tuple[_Fate, Injection], now_ms: int) -> int:
+    """As soon as somebody is found; whom nobody could be found for in time is noted."""
+    fate, injection = at
+    row = BY_KIND[injection.kind]
+    end_ms = now_ms + (injection.lasts_ms if row.minutes else 0)
+    subjects = [s for s in fate.subjects[row.of] if _is_meant(s, injection)]
+    first = int(fleet.fate.random() * len(subjects)) if subjects else 0
+    for subject in (*subjects[first:], *subjects[:first]):
+        if _is_spared(subject) or not row.able(subject):
+            continue
+        if row.fits is None or row.fits(fleet, subject, now_ms, end_ms):
+            _befalls(fleet, row, subject, now_ms, end_ms, injection.wanted)
+            return 0
+    if now_ms - injection.at_ms >= WAITED_FOR_MS:
+        fleet.not_injected.append(injection)
+        return 0
+    return now_ms + ASKED_AGAIN_MS
+
+
+def _is_meant(subject: Any, injection: Injection) -> bool:
+    if injection.device:
+        return _scope(subject) == injection.device
+    if not injection.compound:
+        return True
+    if isinstance(subject, tuple):
+        subject = subject[0]
+    if isinstance(subject, Circuit):
+        subject = subject.lamps[0]
+    if isinstance(subject, Link):
+        subject = subject.node
+    return injection.compound == (
+        subject.device.compound if isinstance(subject, Node) else _scope(subject)
+    )
+
+
 def _strike(fleet: Fleet, fate: _Fate, row: Anomaly, now_ms: int) -> None:
     """Let it befall somebody whom it can; with nobody found in a few tries, nobody."""
     subjects, rng = fate.subjects[row.of], fleet.fate
     for _ in range(12):
         subject = subjects[int(rng.random() * len(subjects))]
-        owner, scope = _owner(subject), _scope(subject)
         if _is_spared(subject) or not row.able(subject):
             continue
         end_ms = now_ms
@@ -86,20 +145,34 @@ def _strike(fleet: Fleet, fate: _Fate, row: Anomaly, now_ms: int) -> None:
             # log-normal around the mean: most are short, some last
             draw = math.exp(row.spread * rng.gauss(0.0, 1.0) - row.spread**2 / 2)
             end_ms += min(6 * 3_600_000, max(SHORTEST_MS, int(mean * draw * 60_000)))
-        if hasattr(owner, "anomaly") and mean:
-            owner.anomaly = row.kind
-        detail = row.begin(fleet, subject, now_ms, end_ms)
-        fleet.fact(row.kind, scope, now_ms, end_ms, {**_about(subject), **detail})
-        if mean:
-            fleet.later(end_ms, _end, (row, subject, detail))
+        if row.fits is not None and not row.fits(fleet, subject, now_ms, end_ms):
+            continue
+        _befalls(fleet, row, subject, now_ms, end_ms, {})
         return
+
+
+def _befalls(
+    fleet: Fleet,
+    row: Anomaly,
+    subject: Any,
+    now_ms: int,
+    end_ms: int,
+    wanted: Mapping[str, float],
+) -> None:
+    owner = _owner(subject)
+    if row.occupies and end_ms > now_ms and hasattr(owner, "anomaly"):
+        owner.anomaly = row.kind
+    detail = row.begin(fleet, subject, now_ms, end_ms, **wanted)
+    fleet.fact(row.kind, _scope(subject), now_ms, end_ms, {**_about(subject), **detail})
+    if end_ms > now_ms:
+        fleet.later(end_ms, _end, (row, subject, detail))
 
 
 def _end(fleet: Fleet, ending: tuple[Anomaly, Any, Detail], now_ms: int) -> int:
     row, subject, detail = ending
     owner = _owner(subject)
     row.end(fleet, subject, now_ms, detail)
-    if hasattr(owner, "anomaly"):
+    if row.occupies and hasattr(owner, "anomaly"):
         owner.anomaly = None
     return 0
 
@@ -116,9 +189,20 @@ def _subjects(fleet: Fleet) -> dict[str, list[Any]]:
         "lift": [node for node in nodes if isinstance(node, Lift)],
         "gateway": [node for node in nodes if isinstance(node, Gateway)],
         "compound": list(fleet.yards.values()),
+        "circuit": _circuits(nodes),
         "link": [link for link in fleet.links.values() if link.native],
         "node": nodes,
     }
+
+
+def _circuits(nodes: list[Node]) -> list[Circuit]:
+    """The supplies that several lamps with controllers of their own hang on."""
+    found: dict[str, Circuit] = {}
+    for node in nodes:
+        name = node.device.circuit
+        if isinstance(node, Lamp) and not node.circuit and name is not None:
+            found.setdefault(name, Circuit(name)).lamps.append(node)
+    return list(found.values())
 
 
 def _owner(subject: Any) -> Any:
@@ -146,6 +230,8 @@ def _about(subject: Any) -> dict[str, str]:
         return {"of": subject.device.kind, "compound": subject.device.compound}
     if isinstance(subject, Link):
         return {"of": subject.node.device.kind, "compound": subject.node.device.compound}
+    if isinstance(subject, Circuit):
+        return {"of": "circuit", "compound": subject.lamps[0].device.compound}
     return {"of": "compound"}
 
 

@@ -8,7 +8,7 @@ so what happens per message is kept to a few calls: measured 8 to 11 µs, half a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from heapq import heappop, heappush, heapreplace
 from random import Random
 from typing import Any, NamedTuple
@@ -28,7 +28,7 @@ from simulators.lamps import Lamp
 from simulators.lifts import Lift
 from simulators.native import Values
 from simulators.nodes import Link, Node, Step
-from simulators.profiles import ARRIVALS_WEEK, PASSAGES_WEEK, next_arrival_ms
+from simulators.profiles import USUAL, Profile, next_arrival_ms
 from simulators.truth import Detail, Fact, Truth, unseen
 
 PUBLISH, BIRTH, WILL = 0, 1, 2
@@ -83,7 +83,8 @@ class Fleet:
 
     At the start it looks as it would in mid-run: sockets charge in the evening, lamps are lit at
     night, and what the rates keep broken is broken. seed: changes what happens, never the registry.
-    truth: is told every fact when it begins.
+    truth: is told every fact when it begins. profile: how people and devices of this run behave.
+    injections: what befalls whom besides, at which time.
     """
 
     def __init__(
@@ -93,11 +94,16 @@ class Fleet:
         start_ms: int,
         rates: Rates = NONE,
         truth: Truth = unseen,
+        profile: Profile = USUAL,
+        injections: Sequence[fate.Injection] = (),
     ) -> None:
         self.registry = registry
         self.start_ms = start_ms
         self.now_ms = start_ms
         self.rates = rates
+        self.profile = profile
+        self.injections = injections
+        self.not_injected: list[fate.Injection] = []  # nobody was found that it could befall
         self.rng = Random(f"{seed}/{start_ms}/behaviour")  # noqa: S311 - no secret
         self.fate = Random(f"{seed}/{start_ms}/fate")  # noqa: S311 - no secret
         self.nights = Nights()
@@ -270,6 +276,14 @@ class Fleet:
         noticed = now_ms + shortest + int(self.fate.random() * (longest - shortest))
         self.later(noticed, _noticed, (link, link.closes))
 
+    def storm(self, now_ms: int, until_ms: int, within_ms: int) -> None:
+        """The broker is gone until then; everybody keeps what it has and comes back within."""
+        for link in self.links.values():
+            if link.up:
+                self.disconnect(link, now_ms, keeps=True)
+                back_ms = until_ms + int(self.fate.random() * within_ms)
+                self.later(back_ms, _comes_back, (link, link.closes))
+
     def status_topic(self, link: Link) -> str:
         device = link.node.device
         return native.topic(device.compound, device.kind, device.id, "status")
@@ -299,8 +313,14 @@ class Fleet:
 
     # -- charging
 
-    def plug_in(self, shed: Shed, port: Port, now_ms: int) -> None:
-        session = charging.new_session(shed, now_ms, EPOCH_MS, self.rng)
+    def plug_in(
+        self, shed: Shed, port: Port, now_ms: int, session: charging.Session | None = None
+    ) -> None:
+        """Somebody begins to charge, as usual or as `session` has it."""
+        if session is None:
+            session = charging.new_session(shed, now_ms, EPOCH_MS, self.rng)
+        if port.bad_contact:
+            charging.finds_no_load(session)
         port.session, port.status = session, "in_use"
         self.later(session.end_ms, _session_over, (shed, port, session))
         if shed.juy:
@@ -397,7 +417,9 @@ class Fleet:
                 share = _gate_weight(device) / weights[device.compound]
                 # the refused come on top: a household passes so often, not tries so often
                 per_day = households * gates.PASSAGES_A_HOUSEHOLD * share / (1 - gates.DENIED)
+                per_day *= self.profile.passages
                 node = Gate(device, link, per_day, households)
+                node.tells_swings = self.profile.swings
                 node.salt = rng.getrandbits(64)
             case "shed":
                 node = Shed(device, link, ports)
@@ -409,7 +431,7 @@ class Fleet:
                 link.node = node
             case "lamp":
                 node = Lamp(device, link)
-                node.jitter_ms = int((rng.random() - 0.5) * 1_200_000)
+                node.jitter_ms = int((rng.random() - 0.5) * 1_200_000 * self.profile.lamp_jitter)
                 node.base_v = 225.0 + 8.0 * rng.random()
                 node.energy_kwh = round(rng.random() * 900, 3)
                 node.midnight_kwh = node.energy_kwh
@@ -457,7 +479,8 @@ class Fleet:
                     self.later(first + node.interval_ms // 2, _power, node)
                 case Gate():
                     self.later(first, _gate, node)
-                    next_ms = next_arrival_ms(node.per_day, PASSAGES_WEEK, start + RAMP_MS, rng)
+                    week = self.profile.passages_week
+                    next_ms = next_arrival_ms(node.per_day, week, start + RAMP_MS, rng)
                     self.later(next_ms, _passage, node)
                 case Camera():
                     self.later(first, _camera, node)
@@ -487,6 +510,14 @@ def _connect(fleet: Fleet, link: Link, now_ms: int) -> int:
     return 0
 
 
+def _comes_back(fleet: Fleet, at: tuple[Link, int], now_ms: int) -> int:
+    """Unless something else has taken its connection meanwhile."""
+    link, closes = at
+    if link.closes == closes:
+        _connect(fleet, link, now_ms)
+    return 0
+
+
 def _noticed(fleet: Fleet, lost: tuple[Link, int], now_ms: int) -> int:
     link, closes = lost
     if link.native and not link.up and link.closes == closes:
@@ -513,7 +544,8 @@ def _next(fleet: Fleet, node: Node, now_ms: int) -> int:
     if node.fresh:
         node.fresh = False
         return now_ms + int(node.interval_ms * (0.1 + 0.9 * fleet.rng.random()))
-    return now_ms + node.interval_ms + int(fleet.rng.random() * 100) - 50
+    jitter_ms = fleet.profile.jitter_ms
+    return now_ms + node.interval_ms + int(fleet.rng.random() * 2 * jitter_ms) - jitter_ms
 
 
 def _gate(fleet: Fleet, gate: Gate, now_ms: int) -> int:
@@ -530,12 +562,21 @@ def _gate(fleet: Fleet, gate: Gate, now_ms: int) -> int:
 
 def _passage(fleet: Fleet, gate: Gate, now_ms: int) -> int:
     rng = fleet.rng
-    if now_ms >= gate.dead_until_ms:
-        tried = gates.passage(gate, now_ms, rng)
-        fleet.event(gate, now_ms, "access", tried.fields)
-        if tried.open_ms >= gates.CONTACT_MS and gate.door_state == "closed":
-            fleet.later(now_ms + gates.CONTACT_MS, _still_open, (gate, now_ms + tried.open_ms))
-    return next_arrival_ms(gate.per_day, PASSAGES_WEEK, now_ms, rng)
+    if now_ms >= gate.dead_until_ms and not gate.jammed:
+        try_to_pass(fleet, gate, now_ms)
+    return next_arrival_ms(gate.per_day, fleet.profile.passages_week, now_ms, rng)
+
+
+def try_to_pass(fleet: Fleet, gate: Gate, now_ms: int) -> None:
+    """Somebody stands at the gate."""
+    tried = gates.passage(gate, now_ms, fleet.rng)
+    fleet.event(gate, now_ms, "access", tried.fields)
+    if not tried.open_ms or gate.lock_stuck:
+        return
+    gate.granted_ms = now_ms
+    told_ms = gates.SWING_MS if gate.tells_swings else gates.CONTACT_MS
+    if tried.open_ms >= told_ms and gate.door_state == "closed":
+        fleet.later(now_ms + told_ms, _still_open, (gate, now_ms + tried.open_ms))
 
 
 def _still_open(fleet: Fleet, opened: tuple[Gate, int], now_ms: int) -> int:
@@ -683,7 +724,8 @@ def _shed(fleet: Fleet, shed: Shed, now_ms: int) -> int:
     else:
         values = charging.heartbeat(shed, now_ms, fleet.rng)
         fleet.report(shed, now_ms, values, charging.port_states(shed))
-    return now_ms + shed.interval_ms + int(fleet.rng.random() * 100) - 50
+    jitter_ms = fleet.profile.jitter_ms
+    return now_ms + shed.interval_ms + int(fleet.rng.random() * 2 * jitter_ms) - jitter_ms
 
 
 def _power(fleet: Fleet, shed: Shed, now_ms: int) -> int:
@@ -703,12 +745,16 @@ def _power(fleet: Fleet, shed: Shed, now_ms: int) -> int:
 def _arrivals(fleet: Fleet, shed: Shed, now_ms: int) -> int:
     """Somebody wants to charge. Entered once at the very beginning, when nobody does yet."""
     rng = fleet.rng
-    per_day = len(shed.ports) * charging.ARRIVALS_A_PORT * shed.demand
+    per_day = len(shed.ports) * charging.ARRIVALS_A_PORT * shed.demand * fleet.profile.arrivals
     if now_ms > fleet.start_ms - WARM_UP_MS and now_ms >= shed.dead_until_ms:
-        free = [port for port in shed.ports if port.status == "idle" and port.broken is None]
+        free = [
+            port
+            for port in shed.ports
+            if port.status == "idle" and port.broken is None and not port.shunned
+        ]
         if free and shed.leakage_state == "ok" and not shed.smoke:
             fleet.plug_in(shed, free[int(rng.random() * len(free))], now_ms)
-    return next_arrival_ms(per_day, ARRIVALS_WEEK, now_ms, rng)
+    return next_arrival_ms(per_day, fleet.profile.arrivals_week, now_ms, rng)
 
 
 def _session_over(fleet: Fleet, planned: tuple[Shed, Port, charging.Session], now_ms: int) -> int:

@@ -15,6 +15,7 @@ SLOW = 0.005  # passages that leave the door open for long, yet within the limit
 FULL_EVERY = 20  # heartbeats: all states are told again every 10 minutes
 # A controller does not tell of every swing of the door: it tells of one that lasts.
 CONTACT_MS = 7_000
+SWING_MS = 800  # from a grant to the door standing open
 
 # (cumulative share, method)
 METHODS = ((0.45, "face"), (0.70, "card"), (0.90, "button"), (0.97, "qr"), (1.0, "remote"))
@@ -30,6 +31,12 @@ DENIALS = (
 
 
 class Gate(Node):
+    """One gate. jammed: nobody gets as far as to try. lock_stuck: a grant opens nothing.
+
+    face_fails: the share of faces that its reader refuses for no good reason. health_code: what is
+    told of a resident's code, "" where nobody asks. tells_swings: it tells of every opening.
+    """
+
     __slots__ = (
         "arm_state",
         "barrier",
@@ -39,8 +46,13 @@ class Gate(Node):
         "door_alarm",
         "door_mode",
         "door_state",
+        "face_fails",
+        "granted_ms",
+        "health_code",
+        "jammed",
         "lane_controller_online",
         "lock_state",
+        "lock_stuck",
         "mains_ok",
         "motor_ok",
         "per_day",
@@ -48,6 +60,7 @@ class Gate(Node):
         "reader_tamper_1",
         "salt",
         "tamper",
+        "tells_swings",
     )
 
     def __init__(self, device: Device, link: Link, per_day: float, households: int) -> None:
@@ -69,6 +82,12 @@ class Gate(Node):
         self.arm_state = "closed"
         self.motor_ok = True
         self.lane_controller_online = True
+        self.granted_ms = 0
+        self.face_fails = 0.0
+        self.health_code = ""
+        self.jammed = False
+        self.lock_stuck = False
+        self.tells_swings = False
 
 
 class Passage(NamedTuple):
@@ -130,10 +149,21 @@ def passage(gate: Gate, now_ms: int, rng: Random) -> Passage:
             fields["result"] = "denied"
             fields["deny_reason"] = _drawn(DENIALS, rng.random())
             return Passage(fields, 0)
+        if gate.face_fails and method == "face" and rng.random() < gate.face_fails:
+            return _refused(fields, "face_mismatch")
+        if gate.health_code:
+            fields["health_code"] = gate.health_code
+            if gate.health_code == "timeout":
+                return _refused(fields, "health_code")
     fields["result"] = "granted"
     if rng.random() < SLOW:
         return Passage(fields, 15_000 + int(rng.random() * 35_000))
     return Passage(fields, 3_000 + int(rng.random() * 5_000))
+
+
+def _refused(fields: Values, reason: str) -> Passage:
+    fields["result"], fields["deny_reason"] = "denied", reason
+    return Passage(fields, 0)
 
 
 def _drawn(table: tuple[tuple[float, str], ...], at: float) -> str:

@@ -28,7 +28,9 @@ FLAGS = (
 class Lamp(Node):
     """A street lamp with its controller, or a stairwell circuit of `count` lamps with its meter.
 
-    dim_pct: 0 while it is off. failed: how many of its lamps are dark. forced: it burns by day.
+    dim_pct: 0 while it is off. failed: how many of its lamps are dark. held_pct: what it is held
+    at, whatever its plan. drawn: the share of the usual power that it draws. cut: its circuit has
+    lost its supply, and its meter has not.
     powered: whether its supply is on; a switched supply is off by day, and then it says nothing.
     """
 
@@ -36,12 +38,14 @@ class Lamp(Node):
         "base_v",
         "circuit",
         "count",
+        "cut",
         "dim_pct",
+        "drawn",
         "energy_kwh",
         "failed",
         "flags",
-        "forced",
         "gear_hot_c",
+        "held_pct",
         "hours_h",
         "jitter_ms",
         "last_ms",
@@ -50,6 +54,7 @@ class Lamp(Node):
         "motion_count",
         "motion_per_night",
         "nominal_w",
+        "power_factor",
         "powered",
         "supply_loss_count",
         "switch_count",
@@ -71,7 +76,10 @@ class Lamp(Node):
         self.dim_pct = 0
         self.powered = True
         self.failed = 0
-        self.forced = False
+        self.held_pct: int | None = None
+        self.drawn = 1.0
+        self.power_factor = POWER_FACTOR
+        self.cut = False
         self.flags: dict[str, bool] = {}
         self.gear_hot_c = 0.0
         self.energy_kwh = 0.0
@@ -84,6 +92,17 @@ class Lamp(Node):
         self.motion_per_night = 0.0
         self.last_ms = 0
         self.last_w = 0.0
+
+
+class Circuit:
+    """Street lamps, each with a controller of its own, that hang on one supply."""
+
+    __slots__ = ("anomaly", "id", "lamps")
+
+    def __init__(self, name: str) -> None:
+        self.id = name
+        self.lamps: list[Lamp] = []
+        self.anomaly: str | None = None
 
 
 def plan(lamp: Lamp, now_ms: int, nights: Nights) -> tuple[int, int]:
@@ -104,12 +123,14 @@ def plan(lamp: Lamp, now_ms: int, nights: Nights) -> tuple[int, int]:
         level, until = 100, midnight + DIM_FROM_MS
     else:
         level, until = DIM_PCT, midnight + DAY_MS + 1
-    return (100 if lamp.forced else level), until + lamp.jitter_ms
+    return (level if lamp.held_pct is None else lamp.held_pct), until + lamp.jitter_ms
 
 
 def power_w(lamp: Lamp, rng: Random) -> float:
     """What it draws now. A dark lamp is missing from its circuit as one n-th of the power."""
-    lit = (lamp.count - lamp.failed) / lamp.count
+    if lamp.cut:
+        return 0.0
+    lit = (lamp.count - lamp.failed) / lamp.count * lamp.drawn
     return lamp.nominal_w * lamp.dim_pct / 100 * lit * (0.99 + 0.02 * rng.random())
 
 
@@ -133,7 +154,7 @@ def meter(lamp: Lamp, now_ms: int, rng: Random) -> float:
 
 def report(lamp: Lamp, now_ms: int, rng: Random) -> Values:
     watts = meter(lamp, now_ms, rng)
-    volts = lamp.base_v + (rng.random() - 0.5) * 3
+    volts = 2.0 if lamp.cut else lamp.base_v + (rng.random() - 0.5) * 3
     values: Values = {
         "switch_state": "on" if lamp.dim_pct else "off",
         "dim_level_pct": lamp.dim_pct,
@@ -142,8 +163,8 @@ def report(lamp: Lamp, now_ms: int, rng: Random) -> Values:
         "energy_kwh": round(lamp.energy_kwh, 3),
     }
     if watts > 0:
-        values["current_a"] = round(watts / (volts * POWER_FACTOR), 3)
-        values["power_factor"] = POWER_FACTOR
+        values["current_a"] = round(watts / (volts * lamp.power_factor), 3)
+        values["power_factor"] = lamp.power_factor
     if lamp.circuit:
         values["motion_count"] = lamp.motion_count
     else:

@@ -1,7 +1,10 @@
 """Shares of a day: at which local hour people pass gates and plug in, and how to draw from them."""
 
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 from random import Random
+from types import MappingProxyType
 
 ZONE_MS = 8 * 3_600_000  # Asia/Shanghai has no daylight saving
 HOUR_MS = 3_600_000
@@ -38,6 +41,72 @@ PASSAGES_WEEKEND = _weekend()
 # A week of hours from Monday 00:00 local, as shares of one day's events in that hour (0 to 1).
 PASSAGES_WEEK = tuple(s / 100 for s in PASSAGES_WEEKDAY * 5 + PASSAGES_WEEKEND * 2)
 ARRIVALS_WEEK = tuple(s / 100 for s in ARRIVALS * 7)
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """How people and devices of one run differ from those of another.
+
+    passages_week, arrivals_week: shares of a day by hour of the week. passages, arrivals: how many,
+    as a share of the usual number. jitter_ms: by how much a report is early or late. lamp_jitter:
+    of the lamps' own clocks, as a share of ten minutes. latency_ms: from a device to our journal,
+    (shortest, longest). swings: gates tell of every opening of the door, not only of long ones.
+    """
+
+    name: str
+    passages_week: tuple[float, ...] = PASSAGES_WEEK
+    arrivals_week: tuple[float, ...] = ARRIVALS_WEEK
+    passages: float = 1.0
+    arrivals: float = 1.0
+    jitter_ms: int = 50
+    lamp_jitter: float = 1.0
+    latency_ms: tuple[int, int] = (20, 140)
+    swings: bool = False
+
+
+def _shifted(week: tuple[float, ...], hours: float, flatter: float) -> tuple[float, ...]:
+    """Each day `hours` later and its peaks lower by the share `flatter`; the same in all."""
+    whole = math.floor(hours)
+    part = hours - whole
+    shifted: list[float] = []
+    for day in range(7):
+        shares = week[24 * day : 24 * day + 24]
+        for hour in range(24):
+            moved = (1 - part) * shares[(hour - whole) % 24] + part * shares[
+                (hour - whole - 1) % 24
+            ]
+            shifted.append((1 - flatter) * moved + flatter * sum(shares) / 24)
+    return tuple(shifted)
+
+
+USUAL = Profile("usual")
+PROFILES: Mapping[str, Profile] = MappingProxyType(
+    {
+        profile.name: profile
+        for profile in (
+            USUAL,
+            Profile(
+                "graded",
+                _shifted(PASSAGES_WEEK, 0.6, 0.12),
+                _shifted(ARRIVALS_WEEK, -0.8, 0.1),
+                passages=0.87,
+                arrivals=1.12,
+                jitter_ms=400,
+                lamp_jitter=0.8,
+                latency_ms=(30, 450),
+            ),
+            Profile(
+                "swings",
+                _shifted(PASSAGES_WEEK, -0.4, 0.08),
+                _shifted(ARRIVALS_WEEK, 0.5, 0.05),
+                passages=1.1,
+                arrivals=0.95,
+                jitter_ms=250,
+                swings=True,
+            ),
+        )
+    }
+)
 
 
 def local_day(at_ms: int) -> int:

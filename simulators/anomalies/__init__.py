@@ -28,6 +28,7 @@ DISTRICT = {
     "gateway": 225,
     "compound": 225,
     "link": 359,
+    "circuit": 196,  # of street lamps
     "node": 5_168,  # everything that sends messages of its own
 }
 

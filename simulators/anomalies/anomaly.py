@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from simulators.native import Json, Values
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 DAY_MIN = 1_440.0
 ON_REQUEST = (0.0, DAY_MIN, 0.0, DAY_MIN)  # no year brings it by itself: a scenario does
 
-Begin = Callable[["Fleet", Any, int, int], "Detail"]
+Begin = Callable[..., "Detail"]
+Fits = Callable[["Fleet", Any, int, int], bool]
 End = Callable[["Fleet", Any, int, "Detail"], None]
 
 
@@ -27,9 +28,11 @@ class Anomaly:
     of: the kind of subject (a key of DISTRICT). year: how often a year, for one subject; minutes:
     how long, on average (0: over in the same moment). demo_h: how often an hour in the whole
     district in a demonstration; demo_minutes likewise. begin: (fleet, subject, now, end) makes it
-    so, and says more about it. end: undoes it, knowing what `begin` said. able: who it can befall.
-    standing: it may already be so when the simulation begins. spread: of the durations, as the
-    standard deviation of their logarithm.
+    so, and says more about it; what a scenario wants of it, within the bounds of `takes`, comes by
+    name. end: undoes it, knowing what `begin` said. able: who it can befall. fits: whether it would
+    show there and then, (fleet, subject, now, end). occupies: nothing else befalls the subject
+    meanwhile. standing: it may already be so when the
+    simulation begins. spread: of the durations, as the standard deviation of their logarithm.
     """
 
     kind: str
@@ -43,6 +46,9 @@ class Anomaly:
     able: Callable[[Any], bool] = lambda _: True
     standing: bool = False
     spread: float = 0.5
+    fits: Fits | None = None
+    occupies: bool = True
+    takes: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
 def set_values(fleet: Fleet, node: Node, now_ms: int, sets: Mapping[str, Json]) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from simulators import charging
 from simulators.anomalies.anomaly import (
     DAY_MIN,
+    ON_REQUEST,
     Anomaly,
     Begin,
     End,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from simulators.truth import Detail
 
 # Sessions that end for these reasons are facts of their own (domain.md §7.2: 1 % of all).
+ORDERS_SINCE_MS = 1_577_836_800_000  # as in simulators.fleet: orders count seconds from here
 SAFETY_STOPS = {
     "over_power": "overload_stop",
     "over_temp": "overheat_stop",
@@ -197,8 +199,15 @@ def _tell_port(fleet: Fleet, shed: Shed, port: Port, now_ms: int) -> None:
         fleet.report(shed, now_ms, {}, {str(port.no): values})
 
 
-def _port_heats(fleet: Fleet, at: tuple[Shed, Port], _now_ms: int, _end_ms: int) -> Detail:
-    at[1].hot_c = round(46 + 12 * fleet.fate.random(), 1)
+def _port_heats(
+    fleet: Fleet,
+    at: tuple[Shed, Port],
+    _now_ms: int,
+    _end_ms: int,
+    *,
+    above_normal_c: float = 0.0,
+) -> Detail:
+    at[1].hot_c = above_normal_c or round(46 + 12 * fleet.fate.random(), 1)
     return {"above_normal_c": at[1].hot_c}
 
 
@@ -229,6 +238,77 @@ def _cut_off(fleet: Fleet, stopped: tuple[Shed, Port, charging.Session, str], no
     if port.session is session:
         fleet.unplug(shed, port, now_ms, reason)
     return 0
+
+
+def _relay_leaks(fleet: Fleet, at: tuple[Shed, Port], now_ms: int, _end_ms: int) -> Detail:
+    """Idle, says the board, and there is power on the socket all the same."""
+    at[1].leak_w = round(35 + 60 * fleet.fate.random(), 1)
+    _tell_port(fleet, *at, now_ms)
+    return {"power_w": at[1].leak_w}
+
+
+def _relay_opens(fleet: Fleet, at: tuple[Shed, Port], now_ms: int, _: Detail) -> None:
+    at[1].leak_w = 0.0
+    _tell_port(fleet, *at, now_ms)
+
+
+def _nobody_comes(_fleet: Fleet, at: tuple[Shed, Port], _now_ms: int, _end_ms: int) -> Detail:
+    at[1].shunned = True
+    return {}
+
+
+def _people_come(_fleet: Fleet, at: tuple[Shed, Port], _now_ms: int, _: Detail) -> None:
+    at[1].shunned = False
+
+
+def _contact_breaks(fleet: Fleet, at: tuple[Shed, Port], now_ms: int, _end_ms: int) -> Detail:
+    """Whoever plugs in finds no charge; some people try it at once."""
+    shed, port = at
+    port.bad_contact = True
+    for n in range(4):
+        fleet.later(now_ms + n * 180_000 + 5_000, _tries_socket, (shed, port))
+    return {}
+
+
+def _tries_socket(fleet: Fleet, at: tuple[Shed, Port], now_ms: int) -> int:
+    shed, port = at
+    if port.status == "idle" and port.broken is None and shed.link.up:
+        fleet.plug_in(shed, port, now_ms)
+    return 0
+
+
+def _contact_is_good(_fleet: Fleet, at: tuple[Shed, Port], _now_ms: int, _: Detail) -> None:
+    at[1].bad_contact = False
+
+
+def _never_full(fleet: Fleet, at: tuple[Shed, Port], now_ms: int, end_ms: int) -> Detail:
+    shed, port = at
+    watts = 110 + 60 * fleet.fate.random()
+    fleet.plug_in(shed, port, now_ms, _steady(shed, now_ms, watts, end_ms))
+    return {"power_w": round(watts, 1)}
+
+
+def _counts_wrongly(
+    fleet: Fleet, at: tuple[Shed, Port], now_ms: int, end_ms: int, *, factor: float = 1.5
+) -> Detail:
+    """One charge that the board's meter counts as more, or less, than was drawn."""
+    shed, port = at
+    session = _steady(shed, now_ms, 160 + 60 * fleet.fate.random(), end_ms)
+    session.register = factor
+    fleet.plug_in(shed, port, now_ms, session)
+    return {"factor": factor}
+
+
+def _steady(shed: Shed, now_ms: int, watts: float, end_ms: int) -> charging.Session:
+    return charging.steady_session(shed, now_ms, ORDERS_SINCE_MS, watts, end_ms)
+
+
+def _is_unplugged(fleet: Fleet, at: tuple[Shed, Port], now_ms: int, _: Detail) -> None:
+    fleet.unplug(*at, now_ms, "remote_stop")
+
+
+def _native_port_is_free(at: tuple[Shed, Port]) -> bool:
+    return not at[0].juy and _port_is_free(at)
 
 
 def _port_is_well(at: tuple[Shed, Port]) -> bool:
@@ -294,7 +374,33 @@ ANOMALIES = (
         *_port_breaks("relay_stuck", "device_fault"),
         _port_is_well,
     ),
-    Anomaly("port_hot", "port", 0.02, 30, 6, 8, _port_heats, _port_cools, _port_charges_for_long),
+    Anomaly(
+        "port_hot",
+        "port",
+        0.02,
+        30,
+        6,
+        8,
+        _port_heats,
+        _port_cools,
+        _port_charges_for_long,
+        takes={"above_normal_c": (46.0, 120.0)},
+    ),
     Anomaly("overload_stop", "port", 0.0, 0, 8, 0, _overload, nothing, _port_is_free),
     Anomaly("battery_damaged", "port", 0.01, 0, 0.5, 0, _battery, nothing, _native_port_charges),
+    Anomaly("relay_leaks", "port", *ON_REQUEST, _relay_leaks, _relay_opens, _native_port_is_free),
+    Anomaly("port_abandoned", "port", *ON_REQUEST, _nobody_comes, _people_come, _port_is_free),
+    Anomaly("socket_broken", "port", *ON_REQUEST, _contact_breaks, _contact_is_good, _port_is_free),
+    Anomaly(
+        "charge_endless", "port", *ON_REQUEST, _never_full, _is_unplugged, _native_port_is_free
+    ),
+    Anomaly(
+        "meter_wrong",
+        "port",
+        *ON_REQUEST,
+        _counts_wrongly,
+        _is_unplugged,
+        _native_port_is_free,
+        takes={"factor": (0.2, 5.0)},
+    ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from simulators.anomalies.anomaly import Anomaly
+from simulators.anomalies.anomaly import ON_REQUEST, Anomaly, set_values
 from simulators.anomalies.charging import (
     drops,
     is_up,
@@ -19,6 +19,9 @@ from simulators.gateways import Gateway
 if TYPE_CHECKING:
     from simulators.fleet import Fleet, Yard
     from simulators.truth import Detail
+
+RAIN_DB = 6
+HEAT_C = 15.0  # of sockets and boxes on a day above 38 °C
 
 
 def _power_cut(fleet: Fleet, yard: Yard, now_ms: int, end_ms: int) -> Detail:
@@ -60,8 +63,10 @@ def _can_lose_power(yard: Yard) -> bool:
     )
 
 
-def _browns_out(fleet: Fleet, yard: Yard, now_ms: int, _end_ms: int) -> Detail:
-    volts = round(170 + 14 * fleet.fate.random(), 1)
+def _browns_out(
+    fleet: Fleet, yard: Yard, now_ms: int, _end_ms: int, *, voltage_v: float = 0.0
+) -> Detail:
+    volts = voltage_v or round(170 + 14 * fleet.fate.random(), 1)
     for shed in yard.sheds:
         supplies(fleet, shed, now_ms, volts)
     return {"voltage_v": volts}
@@ -72,6 +77,51 @@ def _browned_out(fleet: Fleet, yard: Yard, now_ms: int, _: Detail) -> None:
         supplies(fleet, shed, now_ms, 0.0)
 
 
+def _rains(fleet: Fleet, yard: Yard, now_ms: int, _end_ms: int) -> Detail:
+    """Currents leak ten times as much, which is still little, and the radio is weaker."""
+    for node in yard.nodes():
+        node.rssi_dbm -= RAIN_DB
+    if yard.gateway is not None:
+        yard.gateway.csq -= RAIN_DB // 2
+    for shed in yard.sheds:
+        shed.csq -= RAIN_DB // 2
+        if not shed.juy:
+            set_values(fleet, shed, now_ms, {"leakage_ma": shed.leakage_ma * 10})
+    return {"rssi_db": -RAIN_DB}
+
+
+def _dries(fleet: Fleet, yard: Yard, now_ms: int, _: Detail) -> None:
+    for node in yard.nodes():
+        node.rssi_dbm += RAIN_DB
+    if yard.gateway is not None:
+        yard.gateway.csq += RAIN_DB // 2
+    for shed in yard.sheds:
+        shed.csq += RAIN_DB // 2
+        if not shed.juy and shed.leakage_state == "ok":
+            set_values(fleet, shed, now_ms, {"leakage_ma": 2.0})
+
+
+def _is_hot(_fleet: Fleet, yard: Yard, _now_ms: int, _end_ms: int) -> Detail:
+    for shed in yard.sheds:
+        shed.ambient_c = HEAT_C
+    return {"above_normal_c": HEAT_C}
+
+
+def _cools(_fleet: Fleet, yard: Yard, _now_ms: int, _: Detail) -> None:
+    for shed in yard.sheds:
+        shed.ambient_c = 0.0
+
+
+def _has_dry_sheds(yard: Yard) -> bool:
+    return bool(yard.sheds) and all(
+        shed.anomaly is None and shed.leakage_ma < 3 for shed in yard.sheds
+    )
+
+
+def _has_cool_sheds(yard: Yard) -> bool:
+    return bool(yard.sheds) and all(not shed.ambient_c for shed in yard.sheds)
+
+
 def _can_brown_out(yard: Yard) -> bool:
     return bool(yard.sheds) and all(is_up(shed) and not shed.supply_v for shed in yard.sheds)
 
@@ -79,5 +129,18 @@ def _can_brown_out(yard: Yard) -> bool:
 ANOMALIES = (
     Anomaly("gateway_lost", "gateway", 2, 20, 3, 5, drops, returns, is_up, spread=0.8),
     Anomaly("power_cut", "compound", 1, 60, 0.6, 12, _power_cut, _power_is_back, _can_lose_power),
-    Anomaly("brown_out", "compound", 2, 8, 1.5, 5, _browns_out, _browned_out, _can_brown_out),
+    Anomaly(
+        "brown_out",
+        "compound",
+        2,
+        8,
+        1.5,
+        5,
+        _browns_out,
+        _browned_out,
+        _can_brown_out,
+        takes={"voltage_v": (165.0, 195.0)},
+    ),
+    Anomaly("rain", "compound", *ON_REQUEST, _rains, _dries, _has_dry_sheds, occupies=False),
+    Anomaly("heat", "compound", *ON_REQUEST, _is_hot, _cools, _has_cool_sheds, occupies=False),
 )

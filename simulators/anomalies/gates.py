@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from simulators.anomalies.anomaly import (
     DAY_MIN,
+    ON_REQUEST,
     Anomaly,
     between,
     flip,
@@ -15,13 +16,14 @@ from simulators.anomalies.anomaly import (
     speaks_again,
 )
 from simulators.gates import Gate
-from simulators.native import Json
+from simulators.native import Json, Values
+from simulators.profiles import HOUR_MS, week_hour
 
 if TYPE_CHECKING:
     from simulators.fleet import Fleet
     from simulators.truth import Detail
 
-DOOR_ANOMALIES = ("door_held_open", "door_forced")
+DOOR_ANOMALIES = ("door_held_open", "door_forced", "door_pushed_open")
 
 
 def _held_open(fleet: Fleet, gate: Gate, now_ms: int, _end_ms: int) -> Detail:
@@ -43,6 +45,134 @@ def _forced(fleet: Fleet, gate: Gate, now_ms: int, _end_ms: int) -> Detail:
 
 def _shut(fleet: Fleet, gate: Gate, now_ms: int, _: Detail) -> None:
     set_values(fleet, gate, now_ms, {**_door_sets(gate, "closed"), "door_alarm": "normal"})
+
+
+def _pushed(fleet: Fleet, gate: Gate, now_ms: int, _end_ms: int) -> Detail:
+    """Opened by force, and the controller only sees that it is open."""
+    set_values(fleet, gate, now_ms, _door_sets(gate, "open"))
+    return {}
+
+
+def _nobody_was_let_in(_fleet: Fleet, gate: Gate, now_ms: int, _end_ms: int) -> bool:
+    return now_ms - gate.granted_ms > 30_000
+
+
+def _reader_flaps(fleet: Fleet, gate: Gate, now_ms: int, end_ms: int) -> Detail:
+    fleet.later(now_ms, _reader_toggles, (gate, end_ms))
+    return {}
+
+
+def _reader_toggles(fleet: Fleet, at: tuple[Gate, int], now_ms: int) -> int:
+    """Away for a little more than the rule's minute, there for some seconds."""
+    gate, end_ms = at
+    if now_ms >= end_ms or gate.anomaly != "reader_flaps":
+        return 0
+    goes = gate.reader_online_1
+    set_values(fleet, gate, now_ms, {"reader_online_1": not goes})
+    least_s, spread_s = (70, 20) if goes else (8, 12)
+    return now_ms + 1000 * (least_s + int(spread_s * fleet.fate.random()))
+
+
+def _reader_is_steady(fleet: Fleet, gate: Gate, now_ms: int, _: Detail) -> None:
+    set_values(fleet, gate, now_ms, {"reader_online_1": True})
+
+
+def _lock_sticks(_fleet: Fleet, gate: Gate, _now_ms: int, _end_ms: int) -> Detail:
+    gate.lock_stuck = True
+    return {}
+
+
+def _lock_is_free(_fleet: Fleet, gate: Gate, _now_ms: int, _: Detail) -> None:
+    gate.lock_stuck = False
+
+
+def _has_a_busy_peer(fleet: Fleet, gate: Gate, now_ms: int, end_ms: int) -> bool:
+    """Both see so many people that five grants take some minutes."""
+    return any(
+        isinstance(other, Gate)
+        and other is not gate
+        and other.tells_swings
+        and not other.barrier
+        and not other.lock_stuck
+        and _tries_an_hour(fleet, other, now_ms, end_ms) >= 20
+        for other in fleet.yards[gate.device.compound].children
+    ) and (_tries_an_hour(fleet, gate, now_ms, end_ms) >= 20 and gate.tells_swings)
+
+
+def _tries_an_hour(fleet: Fleet, gate: Gate, from_ms: int, to_ms: int) -> float:
+    """In the hour with the fewest, of those between."""
+    week = fleet.profile.passages_week
+    hours = range(from_ms, max(to_ms, from_ms + 1), HOUR_MS)
+    return gate.per_day * min(week[week_hour(at_ms)] for at_ms in hours)
+
+
+def _reader_is_dirty(_fleet: Fleet, gate: Gate, _now_ms: int, _end_ms: int) -> Detail:
+    gate.face_fails = 0.85
+    return {"refused": gate.face_fails}
+
+
+def _reader_is_cleaned(_fleet: Fleet, gate: Gate, _now_ms: int, _: Detail) -> None:
+    gate.face_fails = 0.0
+
+
+def _shows_many_faces(fleet: Fleet, gate: Gate, now_ms: int, end_ms: int) -> bool:
+    return _tries_an_hour(fleet, gate, now_ms, end_ms) >= 60  # of which 45 % by face
+
+
+def _codes_time_out(fleet: Fleet, gate: Gate, now_ms: int, end_ms: int) -> Detail:
+    """The service behind the health codes does not answer: people try again and again."""
+    gate.health_code = "timeout"
+    for at_ms in range(now_ms + 5_000, end_ms, 20_000):
+        fleet.later(at_ms, _tries_again, gate)
+    return {}
+
+
+def _tries_again(fleet: Fleet, gate: Gate, now_ms: int) -> int:
+    if now_ms >= gate.dead_until_ms:
+        fleet.event(gate, now_ms, "access", _with_code(gate))
+    return 0
+
+
+def _with_code(gate: Gate) -> Values:
+    """A try with a health code: refused while the service does not answer."""
+    fields: Values = {
+        "event_id": f"{gate.boot:x}-{gate.seq + 1:x}",
+        "method": "health_code",
+        "direction": "in",
+        "door_no": 1,
+        "health_code": gate.health_code,
+        "result": "granted" if gate.health_code == "green" else "denied",
+    }
+    if gate.health_code != "green":
+        fields["deny_reason"] = "health_code"
+    return fields
+
+
+def _codes_are_back(fleet: Fleet, gate: Gate, now_ms: int, _: Detail) -> None:
+    """Five who come after it are asked once more, and then nobody is."""
+    gate.health_code = "green"
+    for n in range(6):
+        fleet.later(now_ms + 5_000 + 12_000 * n, _tries_again, gate)
+    fleet.later(now_ms + 90_000, _nobody_is_asked, gate)
+
+
+def _nobody_is_asked(_fleet: Fleet, gate: Gate, _now_ms: int) -> int:
+    if gate.anomaly != "health_code_down":
+        gate.health_code = ""
+    return 0
+
+
+def _jams(_fleet: Fleet, gate: Gate, _now_ms: int, _end_ms: int) -> Detail:
+    gate.jammed = True
+    return {}
+
+
+def _is_freed(_fleet: Fleet, gate: Gate, _now_ms: int, _: Detail) -> None:
+    gate.jammed = False
+
+
+def _is_busy(fleet: Fleet, gate: Gate, now_ms: int, end_ms: int) -> bool:
+    return _tries_an_hour(fleet, gate, now_ms, end_ms) >= 12
 
 
 def _door_sets(gate: Gate, state: str) -> dict[str, Json]:
@@ -106,4 +236,34 @@ ANOMALIES = (
     moment("duress", "gate", (0.01, 0.4), "duress", {"door_no": 1}, _is_door),
     moment("panic", "gate", (0.02, 0.4), "panic", {"door_no": 1}, _is_door),
     Anomaly("gate_silent", "gate", 0.1, DAY_MIN, 10, 6, goes_silent, speaks_again),
+    Anomaly(
+        "door_pushed_open",
+        "gate",
+        *ON_REQUEST,
+        _pushed,
+        _shut,
+        _is_shut_door,
+        fits=_nobody_was_let_in,
+    ),
+    Anomaly("reader_flaps", "gate", *ON_REQUEST, _reader_flaps, _reader_is_steady),
+    Anomaly(
+        "lock_stuck",
+        "gate",
+        *ON_REQUEST,
+        _lock_sticks,
+        _lock_is_free,
+        _is_shut_door,
+        fits=_has_a_busy_peer,
+    ),
+    Anomaly(
+        "face_reader_dirty",
+        "gate",
+        *ON_REQUEST,
+        _reader_is_dirty,
+        _reader_is_cleaned,
+        _is_door,
+        fits=_shows_many_faces,
+    ),
+    Anomaly("health_code_down", "gate", *ON_REQUEST, _codes_time_out, _codes_are_back, _is_door),
+    Anomaly("gate_jammed", "gate", *ON_REQUEST, _jams, _is_freed, fits=_is_busy),
 )

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 from simulators import lamps
 from simulators.anomalies.anomaly import (
     DAY_MIN,
+    ON_REQUEST,
     Anomaly,
+    Begin,
     goes_silent,
     speaks_again,
 )
-from simulators.lamps import Lamp
+from simulators.lamps import Circuit, Lamp
+from simulators.profiles import local_day
 
 if TYPE_CHECKING:
     from simulators.fleet import Fleet
@@ -75,7 +78,7 @@ def _tell_lamp(fleet: Fleet, lamp: Lamp, now_ms: int) -> int:
 
 def _burns_by_day(fleet: Fleet, lamp: Lamp, now_ms: int, _end_ms: int) -> Detail:
     lamps.meter(lamp, now_ms, fleet.rng)
-    lamp.forced, lamp.dim_pct = True, 100
+    lamp.held_pct = lamp.dim_pct = 100
     lamp.flags["day_burner"] = True
     _tell_lamp(fleet, lamp, now_ms)
     _tell_flag(fleet, lamp, now_ms, "day_burner")
@@ -84,11 +87,105 @@ def _burns_by_day(fleet: Fleet, lamp: Lamp, now_ms: int, _end_ms: int) -> Detail
 
 def _burns_no_more(fleet: Fleet, lamp: Lamp, now_ms: int, _: Detail) -> None:
     lamps.meter(lamp, now_ms, fleet.rng)
-    lamp.forced = False
+    lamp.held_pct = None
     lamp.dim_pct, _until = lamps.plan(lamp, now_ms, fleet.nights)
     lamp.flags["day_burner"] = False
     _tell_lamp(fleet, lamp, now_ms)
     _tell_flag(fleet, lamp, now_ms, "day_burner")
+
+
+def _draws(share: float) -> Begin:
+    """On, and drawing only this share of its usual power."""
+
+    def begin(fleet: Fleet, lamp: Lamp, now_ms: int, _end_ms: int) -> Detail:
+        lamp.drawn = share
+        _tell_lamp(fleet, lamp, now_ms)
+        return {"share": share}
+
+    return begin
+
+
+def _draws_as_usual(fleet: Fleet, lamp: Lamp, now_ms: int, _: Detail) -> None:
+    lamp.drawn = 1.0
+    _tell_lamp(fleet, lamp, now_ms)
+
+
+def _lags(fleet: Fleet, lamp: Lamp, now_ms: int, _end_ms: int) -> Detail:
+    lamp.power_factor = round(0.55 + 0.15 * fleet.fate.random(), 2)
+    _tell_lamp(fleet, lamp, now_ms)
+    return {"power_factor": lamp.power_factor}
+
+
+def _lags_no_more(fleet: Fleet, lamp: Lamp, now_ms: int, _: Detail) -> None:
+    lamp.power_factor = lamps.POWER_FACTOR
+    _tell_lamp(fleet, lamp, now_ms)
+
+
+def _stays_off(_fleet: Fleet, lamp: Lamp, _now_ms: int, _end_ms: int) -> Detail:
+    """Its timer is wrong: it will not go on tonight."""
+    lamp.held_pct = 0
+    return {}
+
+
+def _keeps_its_plan(fleet: Fleet, lamp: Lamp, now_ms: int, _: Detail) -> None:
+    lamp.held_pct = None
+    lamps.meter(lamp, now_ms, fleet.rng)
+    lamp.dim_pct, _until = lamps.plan(lamp, now_ms, fleet.nights)
+    _tell_lamp(fleet, lamp, now_ms)
+
+
+def _cycles(fleet: Fleet, lamp: Lamp, now_ms: int, end_ms: int) -> Detail:
+    fleet.later(now_ms, _toggles, (lamp, end_ms))
+    return {}
+
+
+def _toggles(fleet: Fleet, at: tuple[Lamp, int], now_ms: int) -> int:
+    """On and off by itself, every two minutes."""
+    lamp, end_ms = at
+    if now_ms >= end_ms or lamp.anomaly != "lamp_cycles":
+        return 0
+    lamps.meter(lamp, now_ms, fleet.rng)
+    lamp.held_pct = lamp.dim_pct = 0 if lamp.dim_pct else 100
+    lamp.switch_count += 1
+    _tell_lamp(fleet, lamp, now_ms)
+    return now_ms + 100_000 + int(40_000 * fleet.fate.random())
+
+
+def _loses_supply(fleet: Fleet, lamp: Lamp, now_ms: int, _end_ms: int) -> Detail:
+    lamps.meter(lamp, now_ms, fleet.rng)
+    lamp.cut = True
+    _tell_lamp(fleet, lamp, now_ms)
+    return {"lamps": lamp.count}
+
+
+def _has_supply(fleet: Fleet, lamp: Lamp, now_ms: int, _: Detail) -> None:
+    lamp.cut = False
+    _tell_lamp(fleet, lamp, now_ms)
+
+
+def _street_goes_dark(_fleet: Fleet, circuit: Circuit, _now_ms: int, end_ms: int) -> Detail:
+    for lamp in circuit.lamps:
+        lamp.dead_until_ms = max(lamp.dead_until_ms, end_ms)
+    return {"devices": len(circuit.lamps)}
+
+
+def _street_is_lit(fleet: Fleet, circuit: Circuit, now_ms: int, _: Detail) -> None:
+    for lamp in circuit.lamps:
+        fleet.revive(lamp, now_ms)
+
+
+def _whole_street_is_lit(circuit: Circuit) -> bool:
+    return all(
+        lamp.dim_pct > 0 and lamp.anomaly is None and not lamp.dead_until_ms
+        for lamp in circuit.lamps
+    )
+
+
+def _stays_dark(fleet: Fleet, _subject: Lamp | Circuit, now_ms: int, end_ms: int) -> bool:
+    """Whether the night lasts as long."""
+    _dawn, dusk = fleet.nights.times_ms(local_day(now_ms))
+    dawn, _dusk = fleet.nights.times_ms(local_day(now_ms) + (now_ms >= dusk))
+    return fleet.nights.is_dark(now_ms) and end_ms < dawn - 600_000
 
 
 def _has_flags(lamp: Lamp) -> bool:
@@ -105,6 +202,14 @@ def _is_off_by_day(lamp: Lamp) -> bool:
 
 def _is_circuit(lamp: Lamp) -> bool:
     return lamp.circuit and not lamp.tasmota and lamp.powered
+
+
+def _is_lit(lamp: Lamp) -> bool:
+    return lamp.dim_pct > 0 and lamp.powered and not lamp.tasmota
+
+
+def _is_lit_circuit(lamp: Lamp) -> bool:
+    return lamp.circuit and _is_lit(lamp)
 
 
 def is_powered(lamp: Lamp) -> bool:
@@ -140,5 +245,29 @@ ANOMALIES = (
         _burns_by_day,
         _burns_no_more,
         _is_off_by_day,
+    ),
+    Anomaly("lamp_draws_nothing", "lamp", *ON_REQUEST, _draws(0.0), _draws_as_usual, _is_lit),
+    Anomaly("lamp_power_low", "lamp", *ON_REQUEST, _draws(0.6), _draws_as_usual, _is_lit),
+    Anomaly("lamp_power_high", "lamp", *ON_REQUEST, _draws(1.45), _draws_as_usual, _is_lit),
+    Anomaly("lamp_pf_low", "lamp", *ON_REQUEST, _lags, _lags_no_more, _is_lit),
+    Anomaly("lamp_stays_off", "lamp", *ON_REQUEST, _stays_off, _keeps_its_plan, _is_off_by_day),
+    Anomaly("lamp_cycles", "lamp", *ON_REQUEST, _cycles, _keeps_its_plan, _is_lit),
+    Anomaly(
+        "circuit_power_lost",
+        "lamp",
+        *ON_REQUEST,
+        _loses_supply,
+        _has_supply,
+        _is_lit_circuit,
+        fits=_stays_dark,
+    ),
+    Anomaly(
+        "street_power_lost",
+        "circuit",
+        *ON_REQUEST,
+        _street_goes_dark,
+        _street_is_lit,
+        _whole_street_is_lit,
+        fits=_stays_dark,
     ),
 )

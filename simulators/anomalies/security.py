@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from simulators.anomalies.anomaly import (
     DAY_MIN,
+    ON_REQUEST,
     Anomaly,
     between,
     flip,
@@ -18,6 +19,7 @@ ANOMALIES = (
     flip("lens_covered", "camera", (0.02, 600, 4, 14), {"occlusion": True}),
     flip("camera_mains_lost", "camera", (0.02, 60, 3, 5), {"mains_ok": False}),
     flip("camera_clock_off", "camera", (0.05, DAY_MIN, 2, 40), {"time_offset_s": 95.0}),
+    flip("retention_short", "camera", ON_REQUEST, {"retention_days": 12}),
     Anomaly("camera_silent", "camera", 0.03, DAY_MIN, 6, 8, goes_silent, speaks_again),
     flip("lift_stopped", "lift", (1, 240, 2.5, 7), {"in_service": False}),
     between(

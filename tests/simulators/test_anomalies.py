@@ -274,8 +274,8 @@ def test_every_kind_is_there_once_and_befalls_a_known_kind_of_subject() -> None:
     assert {row.of for row in ANOMALIES} <= set(DISTRICT)
 
 
-def test_every_kind_can_happen() -> None:
-    kinds = [row.kind for row in ANOMALIES]
+def test_every_kind_that_a_year_brings_can_happen() -> None:
+    kinds = [row.kind for row in ANOMALIES if row.demo_h]
     happened: set[str] = set()
     for start in ("2026-11-23T11:00", "2026-11-23T20:00"):
         happened |= {f.kind for f in run(start, HOUR_MS, compounds=40, rates=often(*kinds)).facts}
