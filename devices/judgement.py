@@ -138,7 +138,7 @@ class Saved:
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """One line of the log of what people decide. what: "registry", "fault" or "replay"."""
+    """One line of the log of what people decide. what: registry, fault, maintenance, replay."""
 
     id: int
     what: str
@@ -153,6 +153,8 @@ class Effects:
     late_hours, late_received: usage of hours no longer in memory, by (device, hour): the store adds
     it to their rows. counts: devices online, offline, unknown, never seen, by (compound, kind).
     compounds, baselines: as in Saved, of those that changed.
+    restated: standing faults, by id, of which the judge knows more now, without a step in their life:
+    how often they flapped, whom they concern. After the moves, and only in the state that they have.
     receipts: (boot, seq) up to which the messages of a device that asked for it are in this commit
     or an earlier one; told to the device after it.
     """
@@ -164,6 +166,7 @@ class Effects:
     memory: bytes = b"\x80"  # what the judge must remember besides its devices
     devices: list[DeviceRow] = field(default_factory=list)
     moves: list[Move] = field(default_factory=list)
+    restated: dict[str, Fault] = field(default_factory=dict)
     sessions: dict[str, Session] = field(default_factory=dict)
     hours: list[HourRow] = field(default_factory=list)
     late_hours: dict[tuple[str, int], Figures] = field(default_factory=dict)

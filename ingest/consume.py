@@ -32,6 +32,7 @@ from devices.registry import Registry
 from devices.store.database import DatabaseAway, DatabaseRefused
 from devices.store.failpoints import failpoint
 from devices.store.journal import JournalDamaged, JournalError
+from devices.store.maintenance import MAINTENANCE
 from devices.store.quarantine import REPLAY
 from devices.store.schema import LIVE
 from devices.sun import lighting_hours
@@ -344,6 +345,7 @@ class Consumer:
             lighting=lighting_hours,
         )
         judge.load(saved, self._today_ms())
+        judge.windows_changed(self._store.windows(judge.hearing.watermark_ms or 0))
         # The district's state lives as long as the process: measured, the collector's walks
         # over it cost more than judging does (12 µs a message against 5). What was there before
         # and was dropped goes first, or it would stay for ever.
@@ -520,6 +522,8 @@ class Consumer:
             self._decoder = self._a_decoder(registry)
             judge.registry_changed(registry, self._today_ms())
             self._note_work()
+        if any(one.what == MAINTENANCE for one in revisions):
+            judge.windows_changed(self._store.windows(judge.hearing.watermark_ms or 0))
         for revision in revisions:
             if revision.what == REPLAY and self._stream == LIVE:
                 self._replay(judge, revision)

@@ -7,6 +7,7 @@ from typing import Protocol
 from devices.faults import Fault
 from devices.journal import Head, Record
 from devices.judgement import Cursor, Effects, InQuarantine, Revision, Saved
+from devices.maintenance import Window
 from devices.registry import Registry
 
 Clock = Callable[[], int]  # UTC epoch ms
@@ -36,6 +37,8 @@ class JudgeStore(Protocol):
     def newest_revision(self) -> int: ...
 
     def fault(self, fault: str) -> Fault | None: ...
+
+    def windows(self, now_ms: int) -> list[Window]: ...
 
     def knows(self, key: bytes) -> bool: ...
 

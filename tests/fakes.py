@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from devices.faults import REOPENS_WITHIN_MS, Fault, FaultEvent, FaultMoved, State
+from devices.faults import REOPENS_WITHIN_MS, Fault, FaultEvent, FaultMoved, State, Why
 from devices.faults import Move as Step
 from devices.journal import Head, Raw, Record
 from devices.judgement import (
@@ -22,6 +22,7 @@ from devices.judgement import (
     Revision,
     Saved,
 )
+from devices.maintenance import Window
 from devices.registry import Registry
 from devices.sessions import Session, SessionState
 from devices.store.cursors import Position
@@ -48,6 +49,7 @@ class Rows:
     keys: dict[bytes, int] = field(default_factory=dict)
     counts: dict[tuple[str, str], tuple[int, int, int, int]] = field(default_factory=dict)
     replayed: dict[int, Replayed] = field(default_factory=dict)  # of the refused, by their number
+    windows: dict[str, Window] = field(default_factory=dict)
 
 
 class FakeJudgeStore:
@@ -98,6 +100,10 @@ class FakeJudgeStore:
     def fault(self, fault: str) -> Fault | None:
         self._fail()
         return self.rows.faults.get(fault)
+
+    def windows(self, now_ms: int) -> list[Window]:
+        self._fail()
+        return [window for window in self.rows.windows.values() if window.over_at_ms > now_ms]
 
     def knows(self, key: bytes) -> bool:
         self._fail()
@@ -166,6 +172,11 @@ class FakeJudgeStore:
         self._decide("fault", fault)
         return moved
 
+    def a_window(self, window: Window) -> None:
+        """Somebody makes a maintenance window, or ends it."""
+        self.rows.windows[window.id] = window
+        self._decide("maintenance", window.id)
+
     def an_import(self, registry: Registry) -> None:
         """Somebody imports a registry."""
         self._registry = registry
@@ -205,10 +216,20 @@ class FakeJudgeStore:
                     continue
                 raise FaultMoved(f"{fault.id} is no longer {move.was}")
             else:
-                faults[fault.id] = replace(
-                    fault, assignee=known.assignee, shelved_until_ms=known.shelved_until_ms
-                )
+                if move.event.reason is Why.SHELF_ENDED and not (
+                    known.shelved_until_ms is not None
+                    and known.shelved_until_ms <= move.event.at_ms
+                ):
+                    raise FaultMoved(f"{fault.id} was shelved anew")
+                faults[fault.id] = _kept(fault, known, move.event.reason)
             events.append(move.event)
+        for fault in effects.restated.values():
+            if fault.id in there:
+                continue
+            known = faults.get(fault.id)
+            if known is None or known.state is not fault.state:
+                raise FaultMoved(f"{fault.id} is no longer {fault.state}")
+            faults[fault.id] = _kept(fault, known, None)
         self.rows.faults, self.rows.events = faults, events
 
     def _write(self, effects: Effects, journal_id: str) -> None:
@@ -396,3 +417,19 @@ class FakeBell(Bell):
             self._stop.set()
         self._stop.wait(0)
         return heard
+
+
+def _kept(fault: Fault, known: Fault, reason: Why | None) -> Fault:
+    """What the judge makes of a fault, with what people wrote, as far as that is not void."""
+    is_void = fault.state is State.CLOSED or reason in (Why.WORSENED, Why.SHELF_ENDED)
+    is_new = reason is Why.REOPENED
+    return replace(
+        fault,
+        assignee=known.assignee,
+        suspected=known.suspected,
+        confirmed_at_ms=known.confirmed_at_ms,
+        repeat_of=known.repeat_of,
+        shelved_until_ms=None if is_void else known.shelved_until_ms,
+        onsite_at_ms=None if is_new else known.onsite_at_ms,
+        repaired_at_ms=None if is_new else known.repaired_at_ms,
+    )

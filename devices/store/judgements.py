@@ -4,7 +4,7 @@ Totals that are added to here (accounts, usage of hours long past) are safe to a
 cursor moves in the same transaction: nothing is ever added twice.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from operator import itemgetter
 from typing import Any
@@ -51,6 +51,7 @@ from devices.judgement import (
     Revision,
     Saved,
 )
+from devices.maintenance import Window
 from devices.messages import Outcome, Reason
 from devices.registry import Registry
 from devices.rules import Severity
@@ -68,6 +69,7 @@ from devices.store.database import (
 )
 from devices.store.failpoints import failpoint
 from devices.store.faults import fault_of
+from devices.store.maintenance import standing_windows
 from devices.store.quarantine import in_quarantine_of
 from devices.store.schema import (
     LIVE,
@@ -256,6 +258,13 @@ class Judgements:
             row = connection.execute(query).one_or_none()
         return None if row is None else in_quarantine_of(row)
 
+    def windows(self, now_ms: int) -> list[Window]:
+        """The maintenance windows that are not over then; a history has none: nobody is told."""
+        if self._stream != LIVE:
+            return []
+        with _reading(self._engine) as connection:
+            return standing_windows(connection, now_ms)
+
     def knows(self, key: bytes) -> bool:
         """Whether an identity is on record."""
         if self._stream != LIVE:
@@ -351,7 +360,8 @@ class Judgements:
     ) -> None:
         """All but the cursor."""
         self._write_devices(connection, effects.devices)
-        self._write_moves(connection, effects.moves, now_ms)
+        known = self._write_moves(connection, effects.moves, now_ms)
+        self._restate(connection, effects.restated.values(), known)
         self._write_sessions(connection, effects.sessions.values())
         self._write_hours(connection, effects.hours)
         self._add_to_hours(connection, effects)
@@ -452,11 +462,14 @@ class Judgements:
             ),
         )
 
-    def _write_moves(self, connection: Connection, moves: Iterable[Move], now_ms: int) -> None:
+    def _write_moves(
+        self, connection: Connection, moves: Iterable[Move], now_ms: int
+    ) -> Container[str]:
         """The steps of faults, in order, each by compare-and-set and with its line in the history.
 
         The same messages make the same fault, so a replay finds it there already, with all that
-        has become of it since: then what these messages say is known and changes nothing.
+        has become of it since: then what these messages say is known and changes nothing. Gives the
+        ids of those.
         """
         known: set[str] = set()
         for move in moves:
@@ -490,6 +503,22 @@ class Judgements:
                     held=event.held,
                 )
             )
+        return known
+
+    def _restate(
+        self, connection: Connection, rows: Iterable[Fault], known: Container[str]
+    ) -> None:
+        """Faults of which more is known now. known: those of which a replay tells what was."""
+        for fault in rows:
+            if fault.id in known:
+                continue
+            found = connection.execute(
+                update(faults)
+                .where(faults.c.id == fault.id, faults.c.state == fault.state)
+                .values(**_judged(fault))
+            )
+            if found.rowcount != 1:
+                raise FaultMoved(f"fault {fault.id} is no longer {fault.state}")
 
     def _insert_fault(self, connection: Connection, fault: Fault) -> bool:
         """Whether the row is new; False if this very fault is there. Raises FaultMoved."""

@@ -1,6 +1,6 @@
 """The judge: decoded records in journal order in, effects out. Reads no clock and no store."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -13,11 +13,13 @@ from devices.faults import Fault, State
 from devices.journal import RETAINED, Raw, Record
 from devices.judgement import LIVE, DeviceRow, Effects, HourRow, Move, Saved
 from devices.liveness import silence_limit_s
+from devices.maintenance import Window
 from devices.messages import Decoded, Event, Item, Outcome, Reading, Reason, Rejected, Value
-from devices.registry import Registry
+from devices.registry import Device, Registry
 from devices.usage import HOUR_MS, hour_of
 from ingest import receipts
 from ingest.judge import ledger, use
+from ingest.judge.holds import Holds
 from ingest.judge.identity import (
     BYTE,
     HASHED,
@@ -98,8 +100,15 @@ class Judge:
         self._probed = False
         self._ticks = 0
         self._newest_ms = 0
+        self._holds = Holds()
         self._finder = FaultFinder(
-            stream, self.memories, self.hearing, self._touch, self._fault_moved
+            stream,
+            self.memories,
+            self.hearing,
+            self._touch,
+            self._fault_moved,
+            self._fault_restated,
+            self._holds,
         )
         self._roll = RollCall(
             registry,
@@ -166,6 +175,16 @@ class Judge:
         self._take_registry(registry, now_ms)
         self._roll.tell_counts()
 
+    def windows_changed(self, windows: Iterable[Window]) -> None:
+        """From here on these maintenance windows count."""
+        standing = (
+            fault
+            for memory in self.memories.values()
+            for fault in memory.faults.values()
+            if fault.state is not State.CLOSED
+        )
+        self._holds.windows_changed(windows, standing)
+
     def person_moved(self, fault: Fault, now_ms: int) -> None:
         """A person acted on a fault."""
         memory = self.memories.get(fault.device or "")
@@ -181,6 +200,8 @@ class Judge:
             if memory is None:
                 memory = DeviceMemory(device, self._plans[device.kind])
                 self.memories[device.id] = memory
+            elif memory.device.kind != device.kind:
+                memory = self._becomes(memory, device, now_ms)
             elif memory.device.compound != device.compound:
                 self._moves_away(memory, now_ms)
             memory.device = device
@@ -190,14 +211,27 @@ class Judge:
             if not memory.in_service:
                 self._use.abandon(memory)
                 self._finder.retire(memory, "out_of_service", now_ms)
+            elif any(fault.kind != device.kind for fault in memory.faults.values()):
+                self._finder.retire_kinds(memory, now_ms)  # it changed while nobody judged
         for gone in self.memories.keys() - registry.devices.keys():
             del self.memories[gone]
         self._roll.registry_changed(registry)
 
-    def _moves_away(self, memory: DeviceMemory, now_ms: int) -> None:
-        """What the device did and had in its old compound stays there."""
+    def _becomes(self, memory: DeviceMemory, device: Device, now_ms: int) -> DeviceMemory:
+        """A device that is of another kind from here on, and is known for nothing yet."""
+        self._moves_away(memory, now_ms, "kind_changed")
+        fresh = DeviceMemory(device, self._plans[device.kind])
+        # the one that waits for a person still does
+        fresh.faults = {c: f for c, f in memory.faults.items() if f.state is not State.CLOSED}
+        self._touched = [touched for touched in self._touched if touched is not memory]
+        self.memories[device.id] = fresh
+        self._touch(fresh)
+        return fresh
+
+    def _moves_away(self, memory: DeviceMemory, now_ms: int, why: str = "moved") -> None:
+        """What the device did and had in its old compound, or as its old kind, stays there."""
         self._use.abandon(memory)
-        self._finder.retire(memory, "moved", now_ms)
+        self._finder.retire(memory, why, now_ms)
         memory.saved_use_ms = 0
         self._save_use(memory, self.effects)
         memory.hours.clear()
@@ -295,6 +329,9 @@ class Judge:
         watermark_ms = self.hearing.watermark_ms or watermark_ms
         self._finder.tick(watermark_ms)
         self._roll.heard_until(watermark_ms)
+        for subject, code in self._holds.due(watermark_ms):
+            if subject in self.memories:
+                self._finder.hold_ended(self.memories[subject], code, watermark_ms)
         if before_ms is not None and hour_of(before_ms) < hour_of(watermark_ms):
             for memory in self.memories.values():
                 if memory.device.kind == "lamp" and memory.state is Presence.OFFLINE:
@@ -662,7 +699,11 @@ class Judge:
 
     def _fault_moved(self, memory: DeviceMemory, move: Move) -> None:
         self.effects.moves.append(move)
+        self.effects.restated.pop(move.fault.id, None)  # the move's row is the newer one
         self._touch(memory)
+
+    def _fault_restated(self, fault: Fault) -> None:
+        self.effects.restated[fault.id] = fault
 
     def _platform_moved(self, move: Move) -> None:
         self.effects.moves.append(move)

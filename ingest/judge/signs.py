@@ -15,6 +15,7 @@ from devices.faults import Fault, State
 from devices.judgement import Move
 from devices.messages import Event, Value
 from devices.rules import Equals, Happened, Missing, Refused, Rule, Stopped
+from ingest.judge.holds import Holds
 from ingest.judge.memory import Aside, DeviceMemory, Presence, Seen, SignKey
 from ingest.judge.plan import PlannedSign, QuantityPlan
 from ingest.judge.timing import Hearing
@@ -28,7 +29,8 @@ GIVE_UP_MS = 48 * 3_600_000  # after the last loss: the usage of its day is fina
 class FaultFinder:
     """Holds the timers of all devices of one stream.
 
-    touch: told of each device whose memory changed. moved: told what becomes of faults.
+    touch: told of each device whose memory changed. moved: told what becomes of faults. restated:
+    told of standing faults of which more is known. holds: marks the steps of which nobody is told.
     """
 
     def __init__(
@@ -38,12 +40,16 @@ class FaultFinder:
         hearing: Hearing,
         touch: Callable[[DeviceMemory], None],
         moved: Callable[[DeviceMemory, Move], None],
+        restated: Callable[[Fault], None],
+        holds: Holds,
     ) -> None:
         self._stream = stream
         self._memories = memories
         self._hearing = hearing
         self._touch = touch
         self._moved = moved
+        self._restated = restated
+        self._holds = holds
         self._timers: list[tuple[float, str, str]] = []  # due, device, code
         self._armed: dict[tuple[str, str], float] = {}  # the timer that counts; others are stale
         self._watermark_ms = 0
@@ -305,8 +311,27 @@ class FaultFinder:
             self._touch(memory)
         for fault in list(memory.faults.values()):
             if fault.state in ACTIVE:
-                over, event = faults.end(fault, now_ms, {"reason": why})
+                over, event = faults.retire(fault, now_ms, why)
                 self._record(memory, over, fault.state, event)
+
+    def retire_kinds(self, memory: DeviceMemory, now_ms: int) -> None:
+        """Faults that the device had as another kind are over; nobody looks for them any more."""
+        for fault in list(memory.faults.values()):
+            if fault.kind != memory.device.kind and fault.state in ACTIVE:
+                over, event = faults.retire(fault, now_ms, "kind_changed")
+                self._record(memory, over, fault.state, event)
+
+    def hold_ended(self, memory: DeviceMemory, code: str, watermark_ms: int) -> None:
+        """What held the notices of this fault may be over by now."""
+        standing = memory.faults.get(code)
+        if standing is None:
+            return
+        for fault, event in self._holds.ended(standing, watermark_ms):
+            if event is None:
+                self._restate(memory, fault)
+                self._holds.watch(fault)
+            else:
+                self._record(memory, fault, fault.state, event)
 
     # Time
 
@@ -341,6 +366,8 @@ class FaultFinder:
         self._watermark_ms = max(self._watermark_ms, watermark_ms)
         for code in _codes(memory):
             self._arm(memory, code)
+        for fault in memory.faults.values():
+            self._holds.watch(fault)
 
     def person_moved(self, memory: DeviceMemory, fault: Fault, now_ms: int) -> None:
         """A person acted on this fault; one that was closed and is still bad is opened again."""
@@ -348,6 +375,9 @@ class FaultFinder:
         if fault.state is State.CLOSED and (known is None or known.id != fault.id):
             return  # an old one: somebody commented on it
         memory.faults[fault.code] = fault
+        self._holds.watch(fault)
+        if fault.state is State.ACKNOWLEDGED and fault.safety:
+            self.settle(memory, fault.code, now_ms)  # it may be over, and have waited for this
         if fault.state is not State.CLOSED:
             return
         for key, seen in list(memory.signs.items()):
@@ -378,6 +408,8 @@ class FaultFinder:
             is_active = standing is not None and standing.state in ACTIVE
             if is_active and not all(self._away(memory, rule, key, seen) for key, seen in signs):
                 self._arm(memory, code)
+                return
+            if is_active and standing is not None and _waits_for_a_person(standing):
                 return
             for key, seen in signs:
                 if seen.aside is Aside.NO:
@@ -413,6 +445,10 @@ class FaultFinder:
             worse = faults.worsen(standing, severity, safety, now_ms, evidence)
             if worse is not None:
                 self._record(memory, worse[0], standing.state, worse[1])
+            elif faults.is_flapping(standing) and (
+                min(seen.base_ms for _, seen in held) > standing.raises_ms[-1]
+            ):
+                self._restate(memory, faults.came_back(standing, now_ms, evidence))
         elif standing is not None and (
             faults.may_reopen(standing, now_ms) or _never_ended(standing, since_ms, held)
         ):
@@ -453,8 +489,19 @@ class FaultFinder:
         # A state holds while the device is online; a gauge needs that second sample.
         return not planned.gauge and self._passed(memory, seen.base_ms, delay_ms)
 
+    def _clear_delay_ms(self, memory: DeviceMemory, rule: Rule) -> float:
+        """How long its signs must be away before it is over; longer while it flaps."""
+        standing = memory.faults.get(rule.code)
+        is_damped = (
+            standing is not None
+            and standing.state in ACTIVE
+            and not standing.safety
+            and faults.is_flapping(standing)
+        )
+        return max(rule.clear_delay_s * 1000, faults.REOPENS_WITHIN_MS if is_damped else 0)
+
     def _away(self, memory: DeviceMemory, rule: Rule, key: SignKey, seen: Seen) -> bool:
-        delay_ms = rule.clear_delay_s * 1000
+        delay_ms = self._clear_delay_ms(memory, rule)
         if delay_ms == 0 or seen.sample_ms - seen.since_ms >= delay_ms:
             return True
         needs_sample = memory.plan.signs[key[:2]].gauge and not seen.quieted
@@ -590,7 +637,7 @@ class FaultFinder:
             if key[0] != code or planned is None:
                 continue
             if not seen.present:
-                due.append(self._due_ms(memory, seen.base_ms, rule.clear_delay_s * 1000))
+                due.append(self._due_ms(memory, seen.base_ms, self._clear_delay_ms(memory, rule)))
                 continue
             if not planned.gauge:
                 due.append(self._due_ms(memory, seen.base_ms, planned.delay_ms))
@@ -616,14 +663,24 @@ class FaultFinder:
     def _record(
         self, memory: DeviceMemory, fault: Fault, was: State | None, event: faults.FaultEvent
     ) -> None:
+        fault, event = self._holds.step((fault, event))
         memory.faults[fault.code] = fault
         self._touch(memory)
         self._moved(memory, Move(fault, was, event))
+
+    def _restate(self, memory: DeviceMemory, fault: Fault) -> None:
+        memory.faults[fault.code] = fault
+        self._restated(fault)
 
 
 def _codes(memory: DeviceMemory) -> list[str]:
     """The faults that have signs, each once, in their order."""
     return list(dict.fromkeys(key[0] for key in memory.signs))
+
+
+def _waits_for_a_person(standing: Fault) -> bool:
+    """Whether it is a safety fault that comes and goes, and nobody has answered."""
+    return standing.safety and standing.state is State.OPEN and faults.is_flapping(standing)
 
 
 def _never_ended(standing: Fault, since_ms: int, held: list[tuple[PlannedSign, Seen]]) -> bool:
