@@ -436,8 +436,8 @@ def end_shelf(fault: Fault, now_ms: int) -> Move:
     )
 
 
-def suppress(fault: Fault, root: Fault, now_ms: int) -> Move:
-    """A root cause explains it: it is recorded, and nobody is told. Also another root than before.
+def suppress(fault: Fault, root: str, code: str, now_ms: int) -> Move:
+    """A root cause, a fault of that id and code, explains it: it is recorded, and nobody is told.
 
     Of a closed one it is only noted what stood behind it. Raises FaultMoved for a safety fault,
     which nothing hides.
@@ -445,8 +445,8 @@ def suppress(fault: Fault, root: Fault, now_ms: int) -> Move:
     if fault.safety:
         raise FaultMoved(f"fault {fault.id} is a safety fault, which no root cause hides")
     why = Why.RECLASSIFIED if fault.state is State.CLOSED else Why.SUPPRESSED
-    evidence = {"suppressed_by": root.id, "root": root.code}
-    return replace(fault, suppressed_by=root.id), FaultEvent(
+    evidence = {"suppressed_by": root, "root": code}
+    return replace(fault, suppressed_by=root), FaultEvent(
         fault.id, now_ms, fault.state, fault.state, why, evidence=evidence
     )
 

@@ -5,6 +5,7 @@ Tables and figures alone. What is judged by them is `ingest.judge.roots`.
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+from typing import Protocol
 
 from devices.faults import Fault
 
@@ -48,7 +49,18 @@ SUPPRESSES: Mapping[str, frozenset[str]] = MappingProxyType(
 )
 
 
-def explains(root: Fault, child: Fault, interval_s: int) -> bool:
+class Cause(Protocol):
+    """A root, open or over: a fault, or what is kept of one."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def code(self) -> str: ...
+    @property
+    def since_ms(self) -> int: ...
+
+
+def explains(root: Cause, child: Fault, interval_s: int) -> bool:
     """Whether this root, of the same place, stands behind that fault. Never behind a safety fault.
 
     By when it began, not by when it was raised: one that failed first is explained too, and what

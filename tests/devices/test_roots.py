@@ -65,7 +65,7 @@ def test_nothing_hides_a_safety_fault() -> None:
         for code in codes:
             assert not explains(a_fault(root), a_fault(code, safety=True), 60)
     with pytest.raises(FaultMoved, match="no root cause hides"):
-        faults.suppress(a_fault("SHED_SMOKE"), a_fault("COMPOUND_POWER_CUT"), NOW_MS)
+        faults.suppress(a_fault("SHED_SMOKE"), "root", "COMPOUND_POWER_CUT", NOW_MS)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ ROOT = a_fault("COMPOUND_POWER_CUT")
 
 
 def by_root(fault: Fault) -> Move:
-    return faults.suppress(fault, ROOT, NOW_MS)
+    return faults.suppress(fault, ROOT.id, ROOT.code, NOW_MS)
 
 
 def free(fault: Fault) -> Move:
