@@ -9,7 +9,17 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from devices.kinds import camera, gate, gateway, lamp, lift, port, shed
-from devices.rules import Missing, NeverSeen, Party, Refused, Rule, Severity, Sign, Together
+from devices.rules import (
+    Missing,
+    NeverSeen,
+    Party,
+    Refused,
+    Rule,
+    Severity,
+    Sign,
+    Together,
+    Unusual,
+)
 
 ANY = "any"  # every kind of device
 COMPOUND = "compound"
@@ -71,6 +81,7 @@ _ANY_RULES = (
         party=Party.VENDOR,
         advice_zh="重启或更换采集模块",
         advice_en="Restart or replace the meter module",
+        signs=(Sign(Unusual("reports", 30), Severity.P4, 7200),),
         suspected=True,
     ),
 )

@@ -328,6 +328,18 @@ class Sparse:
     share: float
 
 
+@dataclass(frozen=True, slots=True)
+class Unusual:
+    """What the device does is not what is usual for it, or for its neighbours.
+
+    `devices.baselines` says what is usual, and how `least` is meant: passages an hour, sessions a
+    day, reports in a row, or per cent apart. The delay is how long it lasts before it is said.
+    """
+
+    quantity: str
+    least: float
+
+
 Detector = (
     Beyond
     | Equals
@@ -345,6 +357,7 @@ Detector = (
     | Returned
     | Fell
     | Sparse
+    | Unusual
 )
 
 

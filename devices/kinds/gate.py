@@ -18,7 +18,18 @@ from devices.kinds.kind import (
     whole,
     word,
 )
-from devices.rules import Becomes, Equals, Follows, Happened, Party, Rule, Severity, Sign, Silent
+from devices.rules import (
+    Becomes,
+    Equals,
+    Follows,
+    Happened,
+    Party,
+    Rule,
+    Severity,
+    Sign,
+    Silent,
+    Unusual,
+)
 
 ACCESS_METHODS = (
     "card",
@@ -326,6 +337,7 @@ RULES = (
         party=Party.VENDOR,
         advice_zh="现场试刷核实",
         advice_en="Test the gate on site",
+        signs=(Sign(Unusual("passages", 5), Severity.P4, 7200),),
         suspected=True,
     ),
     Rule(

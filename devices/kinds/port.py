@@ -28,6 +28,7 @@ from devices.rules import (
     Severity,
     Sign,
     Stopped,
+    Unusual,
 )
 from devices.stop_reasons import PortStatus, StopReason
 
@@ -169,6 +170,7 @@ RULES = (
         party=Party.VENDOR,
         advice_zh="试充核实插座与二维码",
         advice_en="Test the socket and its QR code",
+        signs=(Sign(Unusual("sessions", 1), Severity.P4, 7 * 86_400),),
         suspected=True,
     ),
     Rule(

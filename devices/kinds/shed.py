@@ -35,6 +35,7 @@ from devices.rules import (
     Sign,
     Silent,
     Stopped,
+    Unusual,
 )
 
 ALARMS = ("smoke", "high_temp", "voltage", "leakage", "power_cut", "door_open", "door_pried")
@@ -199,6 +200,7 @@ RULES = (
         party=Party.VENDOR,
         advice_zh="校验电表与倍率",
         advice_en="Check meter and scale",
+        signs=(Sign(Unusual("energy", 20), Severity.P4, 0),),
     ),
     Rule(
         code="SHED_OFFLINE",

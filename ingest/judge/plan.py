@@ -33,6 +33,7 @@ from devices.rules import (
     Silent,
     Stopped,
     Together,
+    Unusual,
     band,
     ends,
 )
@@ -141,6 +142,7 @@ class KindPlan:
     together: PlannedSign | None = None
     refused: PlannedSign | None = None
     missing: PlannedSign | None = None
+    unusual: dict[str, PlannedSign] = field(default_factory=dict)  # by code
     child: dict[str, dict[str, QuantityPlan]] = field(default_factory=dict)
     rules: dict[str, Rule] = field(default_factory=dict)
     signs: dict[tuple[str, int], PlannedSign] = field(default_factory=dict)
@@ -363,3 +365,5 @@ def _file(made: KindPlan, planned: PlannedSign) -> None:
             made.refused = planned
         case Missing():
             made.missing = planned
+        case Unusual():
+            made.unusual[planned.rule.code] = planned

@@ -14,7 +14,7 @@ from devices import faults
 from devices.faults import Fault, State
 from devices.judgement import Move
 from devices.messages import Event, Value
-from devices.rules import Equals, Happened, Missing, Refused, Rule, Stopped
+from devices.rules import Equals, Happened, Missing, Refused, Rule, Stopped, Unusual
 from ingest.judge.holds import Holds
 from ingest.judge.memory import Aside, DeviceMemory, Presence, Seen, SignKey
 from ingest.judge.plan import PlannedSign, QuantityPlan
@@ -23,6 +23,8 @@ from ingest.judge.timing import Hearing
 ACTIVE = (State.OPEN, State.ACKNOWLEDGED)
 LOOK_AGAIN_MS = 30_000
 LOOK_AT_GAP_MS = 10 * 60_000  # numbers fall out of the window without a word
+# What does not last: the person who closed the fault has dealt with it.
+_ENDED_BY_A_PERSON = (Happened, Stopped, Refused, Missing, Unusual)
 GIVE_UP_MS = 48 * 3_600_000  # after the last loss: the usage of its day is final by then
 
 
@@ -274,6 +276,31 @@ class FaultFinder:
         self._touch(memory)
         self.settle(memory, planned.rule.code, now_ms)
 
+    def unusual(
+        self,
+        memory: DeviceMemory,
+        code: str,
+        since_ms: int,
+        now_ms: int,
+        evidence: dict[str, Value],
+        source: str = "",
+    ) -> None:
+        """What the device does is unusual, and has been for as long as the rule says."""
+        planned = memory.plan.unusual.get(code)
+        if planned is not None:
+            self._present(memory, (code, planned.index, source), since_ms, now_ms, evidence)
+            self.settle(memory, code, now_ms)
+
+    def usual(
+        self, memory: DeviceMemory, code: str, at_ms: int, now_ms: int, source: str = ""
+    ) -> None:
+        """What the device does is as usual again."""
+        planned = memory.plan.unusual.get(code)
+        seen = memory.signs.get((code, planned.index, source)) if planned is not None else None
+        if seen is not None and seen.present:
+            self._over(memory, seen, at_ms, now_ms)
+            self.settle(memory, code, now_ms)
+
     # Who is there
 
     def silent(self, memory: DeviceMemory, since_ms: int, watermark_ms: int) -> None:
@@ -385,7 +412,7 @@ class FaultFinder:
             if key[0] != fault.code or seen.base_ms > (fault.closed_at_ms or now_ms):
                 continue
             detector = planned.sign.detector if planned is not None else None
-            if detector is None or isinstance(detector, Happened | Stopped | Refused | Missing):
+            if detector is None or isinstance(detector, _ENDED_BY_A_PERSON):
                 del memory.signs[key]  # an event does not last: the person has dealt with it
             if isinstance(detector, Missing):
                 memory.window.give_up()
@@ -478,7 +505,7 @@ class FaultFinder:
 
     def _held(self, memory: DeviceMemory, planned: PlannedSign, seen: Seen) -> bool:
         delay_ms = planned.delay_ms
-        if delay_ms == 0 or planned is memory.plan.silent:
+        if delay_ms == 0 or planned is memory.plan.silent or _is_held_elsewhere(planned):
             return True
         if planned.given is not None:
             told = memory.latest.get(planned.given[0])
@@ -698,6 +725,11 @@ def _told_of(closed: Fault, at_ms: int, now_ms: int) -> bool:
 def _only_a_person_ends(planned: PlannedSign) -> bool:
     """Whether it is an event of which no device ever says that it is over, like duress."""
     return isinstance(planned.sign.detector, Happened | Stopped) and not planned.sign.detector.over
+
+
+def _is_held_elsewhere(planned: PlannedSign) -> bool:
+    """Whether `ingest.judge.baselines` says of it only what has lasted for the delay."""
+    return isinstance(planned.sign.detector, Unusual)
 
 
 def _name(planned: PlannedSign) -> str:

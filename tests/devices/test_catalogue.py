@@ -25,6 +25,7 @@ from devices.rules import (
     Sign,
     Silent,
     Stopped,
+    Unusual,
     band,
     ends,
 )
@@ -115,16 +116,12 @@ ROWS = [line.split() for line in TABLE.strip().splitlines()]
 # What needs more than a threshold, a state, an event or silence: baselines, windows, neighbours.
 NEEDS_MORE = {
     "DEV_CLOCK_DRIFT",
-    "DEV_VALUE_FROZEN",
     "GATE_FACE_FAIL_RATE",
     "GATE_HEALTHCODE_SVC",
-    "GATE_NO_PASSAGE",
     "CIRCUIT_SUPPLY_LOSS",
     "LAMP_NOT_ON_SCHED",
-    "PORT_IDLE_SUSPECT",
     "PORT_NO_LOAD_REPEAT",
     "PORT_OVERTIME",
-    "SHED_METER_JUMP",
 }
 
 ALL_RULES = [*RULES.values(), *_blueprint.RULES]
@@ -196,6 +193,7 @@ def test_lost_numbers_and_a_refused_value_that_may_be_a_fire_are_signs_for_any_d
         ("DEV_DATA_GAP", Sign(Missing(), Severity.P4, 3600)),
         ("DEV_IMPLAUSIBLE", Sign(Refused(), Severity.P2, 0)),
         ("DEV_NEVER_SEEN", Sign(NeverSeen(), Severity.P4, 86_400)),
+        ("DEV_VALUE_FROZEN", Sign(Unusual("reports", 30), Severity.P4, 7200)),
     ]
 
 
