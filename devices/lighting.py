@@ -66,11 +66,11 @@ def is_broad_day(latitude: float, longitude: float, at_ms: int) -> bool:
 
 
 def is_due(latitude: float, longitude: float, at_ms: int) -> bool:
-    """From half an hour after sunset to civil dawn: a lamp that is off then is late."""
+    """From half an hour after sunset until the first clock says dawn: who is off then is late."""
     today = sun_around(latitude, longitude, at_ms)
     if today.sunset_ms is None or today.dawn_ms is None:
         return today.is_always_dark
-    return at_ms >= today.sunset_ms + ON_AFTER_SUNSET_MS or at_ms < today.dawn_ms
+    return at_ms >= today.sunset_ms + ON_AFTER_SUNSET_MS or at_ms < today.dawn_ms - OFF_BY_MS
 
 
 def is_surely_due(latitude: float, longitude: float, at_ms: int) -> bool:
@@ -206,11 +206,15 @@ def day_power_share(known: Known) -> Value | None:
         return 0.0 if power_w is None and state == "off" else None
     if state == "off" and (power_w is None or nominal_w is None or power_w <= _idle_w(nominal_w)):
         return 0.0
-    if is_switched(known):
-        uptime_s = _now(known, "uptime_s")
+    if is_switched(known):  # and has its power come on after the day?
         ended_ms = day_ended_ms(latitude, longitude, at_ms)
-        if uptime_s is not None and ended_ms is not None and at_ms - uptime_s * 1000 > ended_ms:
-            return 0.0  # its power came on after the day
+        uptime_s, told = _now(known, "uptime_s"), known.latest.get("commanded_on")
+        if ended_ms is None:
+            return None
+        if uptime_s is not None and at_ms - uptime_s * 1000 > ended_ms:
+            return 0.0
+        if told is not None and told[0] is True and told[1] > ended_ms:
+            return 0.0
     return None
 
 
@@ -278,9 +282,14 @@ def off_at_night(known: Known) -> Value | None:
 
 
 def relay_disobeys(known: Known) -> Value | None:
-    """1 where a report says that the lamp is not as it was last switched, 0 where it is."""
+    """1 where a report says that the lamp is not as it was last switched, 0 where it is.
+
+    One that its schedule has switched off and that burns by day is another fault.
+    """
     commanded_on, state = _command(known), known.word("switch_state")
     if commanded_on is None or state not in (*ON, "off"):
+        return None
+    if not commanded_on and known.word("commanded_by") == "schedule":
         return None
     is_on = state in ON
     power_w, nominal_w = _now(known, "power_w"), nominal_power_w(known)

@@ -55,7 +55,7 @@ def lit(clock: str = EVENING, attributes: Mapping[str, Value] = STREET, **said: 
     [
         ("05:00", False, True, True),
         ("06:20", False, True, True),
-        ("06:30", False, True, False),  # a clock that is fast has switched it off
+        ("06:30", False, False, False),  # a clock that is fast has switched it off
         ("06:45", False, False, False),
         ("08:00", False, False, False),
         ("08:10", True, False, False),
@@ -329,6 +329,7 @@ def test_a_circuit_draws_too_much_beyond_what_passers_by_explain(
         (EVENING, SWITCHED, {"power_w": 72, "uptime_s": 3 * 3600}, 0.0),  # without power since
         (EVENING, SWITCHED, {"power_w": 72, "uptime_s": 9 * 3600}, None),
         (EVENING, STAIRS, {"power_w": 72, "uptime_s": 60}, None),  # it only started again
+        (EVENING, SWITCHED, {"power_w": 72}, None),
     ],
 )
 def test_what_is_drawn_by_day_is_of_the_nominal_power(
@@ -340,6 +341,13 @@ def test_what_is_drawn_by_day_is_of_the_nominal_power(
 def test_a_lamp_that_is_overridden_may_burn_by_day() -> None:
     lamp = a_lamp(NOON, before={"overridden": (True, 30)}, power_w=40)
     assert lighting.day_power_share(lamp) is None
+
+
+def test_a_circuit_that_is_switched_on_in_the_evening_was_off() -> None:
+    for ago, share in ((180, 0.0), (22 * 60, None)):
+        before: dict[str, tuple[Value, float]] = {"commanded_on": (True, ago)}
+        circuit = a_lamp(EVENING, SWITCHED, before, switch_state="on", power_w=72)
+        assert lighting.day_power_share(circuit) == share
 
 
 @pytest.mark.parametrize(
@@ -374,6 +382,16 @@ def test_a_lamp_is_off_at_night_though_it_is_to_be_on(
     off: bool | None,
 ) -> None:
     assert lighting.off_at_night(a_lamp(clock, before=before, **said)) is off
+
+
+def test_a_lamp_that_its_schedule_has_switched_off_disobeys_no_more_than_it_burns() -> None:
+    for by, disobeys in (("schedule", None), ("command", 1.0)):
+        before: dict[str, tuple[Value, float]] = {
+            "commanded_on": (False, 60),
+            "commanded_by": (by, 60),
+        }
+        lamp = a_lamp(NOON, before=before, switch_state="on", power_w=40)
+        assert lighting.relay_disobeys(lamp) == disobeys
 
 
 @pytest.mark.parametrize(
