@@ -18,6 +18,7 @@ from typing import Protocol
 import structlog
 
 from devices.journal import MESSAGES, UNASSIGNED, Counted, Head, Record
+from devices.messages import Decoded, Reading
 from devices.platform import ACCOUNTS_IMBALANCE, Trouble
 from devices.registry import Registry
 from devices.store.accounts import Booked
@@ -26,6 +27,7 @@ from devices.telemetry import Point, SeriesQuery, TelemetryError, TelemetryReade
 from devices.usage import HOUR_MS, hour_of
 from ingest.decode import Decoder
 from ingest.forward import add_points
+from ingest.judge.timing import event_time
 from ingest.monitor import Place
 
 MOST_WAITING = (
@@ -290,7 +292,7 @@ class TelemetryAudit:
                 continue
             record = self._without_refused(place.journal_id, record)
             found: list[Point] = []
-            add_points(found, record, [decoder.read(raw) for raw in record.messages])
+            add_points(found, *_told(record, decoder))
             found = [p for p in found if p.fields and p.device not in basis.noisy]
             points += self.chance.sample(found, min(len(found), SAMPLE_POINTS // SAMPLE_RECORDS))
         return points[:SAMPLE_POINTS]
@@ -315,3 +317,18 @@ class TelemetryAudit:
             if found:
                 self._oldest = found[0].id  # what lies before was trimmed
         return None
+
+
+def _told(record: Record, decoder: Decoder) -> tuple[Record, list[Decoded | Reading]]:
+    """The messages of a record whose times are beyond doubt, and what they say.
+
+    Of the others forward knew, and nobody here does, whether our own clock was suspect.
+    """
+    said = [(raw, decoder.read(raw)) for raw in record.messages]
+    sure = [(raw, what) for raw, what in said if _is_sure(what, raw.received_ms)]
+    return replace(record, messages=tuple(raw for raw, _ in sure)), [what for _, what in sure]
+
+
+def _is_sure(said: Decoded | Reading, received_ms: int) -> bool:
+    times = (said.at_ms,) if type(said) is Reading else (item.at_ms for item in said.items)
+    return all(event_time(at_ms, received_ms)[1] for at_ms in times)

@@ -34,7 +34,7 @@ from ingest.blame import Blame
 from ingest.decode import Decoder
 from ingest.decoding import PATIENCE_S, Said, SharedDecodes
 from ingest.judge.plan import plans
-from ingest.judge.timing import event_time
+from ingest.judge.timing import BELIEVED, HostClock
 from ingest.ports import Bell, Clock, JournalSource
 from ingest.rate import Allowance, Limit
 
@@ -51,11 +51,12 @@ PAUSED_S = 60.0  # until a refused token or bucket is tried again
 class _Memory(Forwarded, frozen=True, omit_defaults=True):
     """What the cursor remembers. allowance, whole_ms: the rates of devices, as `Limit` saves them.
 
-    They are those at the cursor: what is read again is charged again.
+    They, and the clock, are those at the cursor: what is read again is charged again.
     """
 
     allowance: Allowance = msgspec.field(default_factory=Allowance)
     whole_ms: dict[str, int] = msgspec.field(default_factory=dict)
+    host: HostClock = msgspec.field(default_factory=HostClock)
 
 
 _pack = msgspec.msgpack.Encoder().encode
@@ -139,6 +140,8 @@ class Forwarder:
         self._loaded = False
         self._limit = Limit(plans())
         self._rates: tuple[Allowance, dict[str, int]] = (Allowance(), {})  # at the cursor
+        self._host = HostClock()
+        self._host_then = HostClock()  # at the cursor
         self.progress = Progress()
 
     def run(self, source: JournalSource, bell: Bell, stop: threading.Event) -> None:
@@ -180,7 +183,11 @@ class Forwarder:
             found = self._next(source, position)
             for record, decoded in found:
                 allowed = self._limit.allowed(record, decoded)
-                add_points(points, record, allowed, self._since_ms)
+                if record.control is not None:
+                    self._host.control(record.kind, record.control)
+                elif self._host.is_suspect:
+                    self._host.heard(record, decoded)
+                add_points(points, record, allowed, self._since_ms, self._host)
                 position = record.id
                 if record.kind == MESSAGES:
                     jseq = record.first_jseq + record.count - 1
@@ -196,10 +203,12 @@ class Forwarder:
         for start in range(0, len(points), REQUEST_POINTS):
             if not self._write(points[start : start + REQUEST_POINTS], stop, done):
                 self._limit.load(*self._rates)
+                self._host = msgspec.structs.replace(self._host_then)
                 return 0  # stopped in the middle: not confirmed, so the cursor stays
         failpoint("F4", DatabaseAway)
         confirmed, dead = progress.confirmed + done.confirmed, progress.dead + done.dead
         self._rates = self._limit.saved(newest_ms)
+        self._host_then = msgspec.structs.replace(self._host)
         self._save(position, jseq, self._memory(confirmed, dead, None, progress.replayed))
         progress.position, progress.jseq, progress.newest_received_ms = position, jseq, newest_ms
         progress.confirmed, progress.dead = confirmed, dead
@@ -235,8 +244,8 @@ class Forwarder:
             progress.confirmed, progress.dead, progress.replayed = confirmed, dead, revision
 
     def _memory(self, confirmed: int, dead: int, paused: Retry | None, replayed: int) -> _Memory:
-        allowance, whole_ms = self._rates
-        return _Memory(confirmed, dead, paused, replayed, allowance, whole_ms)
+        rates = self._rates
+        return _Memory(confirmed, dead, paused, replayed, *rates, self._host_then)
 
     def _save(self, position: int, jseq: int, state: Forwarded) -> None:
         at = Position(self._journal_id, position, jseq, _pack(state))
@@ -276,9 +285,11 @@ class Forwarder:
             progress.confirmed, progress.dead = counted.confirmed, counted.dead
             progress.replayed = counted.replayed
             self._rates = counted.allowance, counted.whole_ms
+            self._host_then = counted.host
             if known.journal_id == head.journal_id:
                 progress.position, progress.jseq = known.position, known.jseq
         self._limit.load(*self._rates)
+        self._host = msgspec.structs.replace(self._host_then)
         self._blame.stands(self._journal_id, progress.position)
         self._loaded = True
 
@@ -383,6 +394,7 @@ def add_points(
     record: Record,
     decoded: Sequence[Decoded | Reading],
     since_ms: int = 0,
+    host: HostClock = BELIEVED,
 ) -> None:
     """What of a record goes to the telemetry store: of messages received at `since_ms` or later."""
     add = points.append
@@ -391,16 +403,16 @@ def add_points(
             continue
         if type(said) is Reading:
             device = said.device
-            at_ms, _ = event_time(said.at_ms, raw.received_ms)
+            at_ms, _ = host.event_time(said.at_ms, raw.received_ms)
             add(Point(device.kind, device.compound, device.id, at_ms, said.values))
         elif said.reason is None:
-            _add_points(points, raw, said)
+            _add_points(points, raw, said, host)
 
 
-def _add_points(points: list[Point], raw: Raw, said: Decoded) -> None:
+def _add_points(points: list[Point], raw: Raw, said: Decoded, host: HostClock = BELIEVED) -> None:
     received_ms = raw.received_ms
     for item in said.items:
-        at_ms, plausible = event_time(item.at_ms, received_ms)
+        at_ms, plausible = host.event_time(item.at_ms, received_ms)
         if not plausible and said.array:
             continue  # an element of a replay whose time cannot be known
         if item.at_ms is None and raw.flags & RETAINED:

@@ -35,7 +35,7 @@ from ingest.judge.plan import KindPlan
 from ingest.judge.platform import PlatformWatch
 from ingest.judge.presence import RollCall
 from ingest.judge.signs import FaultFinder
-from ingest.judge.timing import TICKS_WITHOUT_PROBE, Gap, Hearing, event_time
+from ingest.judge.timing import BELIEVED, TICKS_WITHOUT_PROBE, Gap, Hearing, HostClock
 from ingest.judge.use import METERED
 from ingest.judge.values import ValueJudge
 from ingest.rate import Allowance, Spared
@@ -89,6 +89,7 @@ class Judge:
         self._touched: list[DeviceMemory] = []
         self._plans = plans
         self._allowance = Allowance()
+        self._host = HostClock()
         self._spared = Spared(plans)
         # the signs that no value touches: a device with no other is judged the short way
         self._gaps_only = {
@@ -142,6 +143,7 @@ class Judge:
             self._ticks = state.get("ticks", 0)
             self._newest_ms = state.get("newest_ms", 0)
             self._allowance = msgspec.convert(state.get("allowance", ()), Allowance)
+            self._host = msgspec.convert(state.get("host", ()), HostClock)
             if self._platform is not None:
                 self._platform.load(saved.faults, state.get("platform"))
             self.effects.position, self.effects.jseq = cursor.position, cursor.jseq
@@ -262,6 +264,7 @@ class Judge:
                 "ticks": self._ticks,
                 "newest_ms": self._newest_ms,
                 "allowance": self._allowance,
+                "host": self._host,
                 "platform": None if self._platform is None else self._platform.kept,
             }
         )
@@ -302,6 +305,10 @@ class Judge:
 
     def _control(self, kind: str, control: Mapping[str, int | bool | str]) -> None:
         self._allowance.control(kind, control)
+        was_suspect = self._host.is_suspect
+        self._host.control(kind, control)
+        if was_suspect and not self._host.is_suspect:
+            self._roll.clock_is_believed(int(control["at_ms"]))
         gap: Gap | None = None
         if kind == journal.PROBE:
             self._probed = True
@@ -351,6 +358,10 @@ class Judge:
         online = Presence.ONLINE  # Python 3.11 calls a function for it, which takes 0.1 µs
         most_ms, step_ms = self._allowance.most_ms, self._allowance.step_ms
         stored: dict[tuple[str, int], int] = {}
+        if self._host.is_suspect:
+            self._host.heard(record, decoded)
+            if not self._host.is_suspect:
+                self._roll.clock_is_believed(record.messages[-1].received_ms)
         jseq = record.first_jseq - 1
         for raw, said in zip(record.messages, decoded, strict=True):
             jseq += 1
@@ -462,7 +473,7 @@ class Judge:
             self._roll.spoke(memory, said, raw.received_ms)
 
     def _missed(self, memory: DeviceMemory, said: Decoded, received_ms: int, now_ms: int) -> None:
-        at_ms, _ = event_time(said.items[-1].at_ms, received_ms)
+        at_ms, _ = self._host.event_time(said.items[-1].at_ms, received_ms)
         self._finder.missed(memory, min(at_ms, received_ms), now_ms)
 
     def _is_allowed(self, memory: DeviceMemory, received_ms: int) -> bool:
@@ -538,11 +549,13 @@ class Judge:
         """
         received_ms = raw.received_ms
         told_ms = received_ms if replay_ms is None else replay_ms
-        at_ms, plausible = event_time(item.at_ms, received_ms)
+        host = self._host if replay_ms is None else BELIEVED
+        at_ms, plausible = host.event_time(item.at_ms, received_ms)
         if not plausible and said.array:
             detail = f"implausible time {item.at_ms}"
             return self._refuse(memory, item, said, Reason.CLOCK, detail, received_ms, told_ms)
-        order_ms = min(at_ms, received_ms)
+        is_dated = plausible and item.at_ms is not None
+        order_ms = host.order_ms(at_ms, received_ms, memory.device_at_ms, is_dated=is_dated)
         sight = self._identities.sight(
             memory.device.id,
             memory.window,
@@ -561,7 +574,8 @@ class Judge:
         self._touch(memory)
         has_identity = item.seq is not None or item.at_ms is not None
         replayed = replay_ms is not None or (
-            said.array and received_ms - order_ms > silence_limit_s(memory.device) * 1000
+            said.array
+            and host.earliest_ms(received_ms) - order_ms > silence_limit_s(memory.device) * 1000
         )
         late = replayed or (memory.device_at_ms is not None and order_ms < memory.device_at_ms)
         if said.array and not late:

@@ -123,6 +123,15 @@ class RollCall:
             if memory.in_service:
                 self._expect(memory)
 
+    def clock_is_believed(self, now_ms: int) -> None:
+        """After a step it is known to be right: nothing was said later than now."""
+        for memory in self._memories.values():
+            if memory.device_at_ms is not None and memory.device_at_ms > now_ms:
+                # else all that comes without a time of its own would look late for as long
+                memory.device_at_ms = now_ms
+                memory.event_at_ms = min(memory.event_at_ms, now_ms)
+                self._touch(memory)
+
     def _expect(self, memory: DeviceMemory) -> None:
         if memory.plan.silent is not None and memory.state is Presence.ONLINE:
             limit_ms = silence_limit_s(memory.device) * 1000

@@ -246,6 +246,24 @@ def test_a_store_that_has_everything_is_no_trouble() -> None:
     assert 5 * 8 <= audit.checked <= 5 * 24
 
 
+def test_a_point_whose_time_nobody_knows_any_more_is_not_looked_for() -> None:
+    """Our clock was an hour behind for a while, and forward knew it."""
+    setting = Setting()
+    setting.journal.records = [
+        replace(
+            record,
+            messages=tuple(
+                raw._replace(received_ms=raw.received_ms - HOUR_MS) for raw in record.messages
+            ),
+        )
+        for record in setting.journal.records
+    ]
+    setting.changed_ms -= HOUR_MS
+    assert setting.audit().look(NOW_MS) is None
+    setting.store.points.clear()
+    assert setting.audit().look(NOW_MS) is None
+
+
 def test_a_lost_point_is_found_within_a_few_rounds_and_is_over_when_it_is_back() -> None:
     setting = Setting()
     lost = setting.lose(17)

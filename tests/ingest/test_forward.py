@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from devices.journal import MESSAGES, RETAINED, Record
+from devices.journal import CLOCK, MESSAGES, RETAINED, Record
 from devices.messages import Decoded
 from devices.store.accounts import Forwarded
 from devices.store.database import DatabaseAway
@@ -28,6 +28,7 @@ from ingest.consume import Consumer
 from ingest.decode import Decoder
 from ingest.decoding import SharedDecodes
 from ingest.forward import BACK_OFF_CAP_S, PAUSED_S, REQUEST_POINTS, Forwarder
+from ingest.judge.timing import AGREED, AHEAD_MS
 from ingest.ports import Bell
 from tests.fakes import (
     FakeBell,
@@ -182,6 +183,25 @@ def test_elements_of_an_array_without_a_believable_time_are_no_points() -> None:
     bench.district.arrives("gate", sent)
     bench.drain()
     assert [(p.at_ms, p.fields) for p in bench.points()] == [(START_MS - 7000, {"csq": 2})]
+
+
+@pytest.mark.parametrize("step_s", [3600, -3600, -START_MS // 1000])
+def test_points_keep_the_devices_time_when_the_clock_of_the_host_steps(step_s: int) -> None:
+    bench = Bench()
+    d = bench.district
+    d.now_s += step_s
+    d.control(CLOCK, {"step_s": step_s, "at_ms": d.now_ms})
+    d.says("gate", {"csq": 20}, ts=START_MS)
+    bench.drain()
+    bench.forwarder = bench.a_forwarder()
+    d.arrives("gate", [{"ts": START_MS + n, "values": {"csq": n}} for n in (1, 2)])
+    bench.drain()
+    assert [point.at_ms for point in bench.points()] == [START_MS, START_MS + 1, START_MS + 2]
+    for n in range(AGREED):  # it was right, whatever it was before
+        d.says("gate", {"csq": n}, ts=d.now_ms + n)
+    d.says("gate", {"csq": 1}, ts=d.now_ms + AHEAD_MS + 1)
+    bench.drain()
+    assert d.now_ms + AHEAD_MS + 1 not in {point.at_ms for point in bench.points()}
 
 
 def test_a_history_is_stored_from_a_time_on() -> None:
