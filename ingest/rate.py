@@ -13,7 +13,8 @@ import msgspec
 
 from devices.journal import LINK, PROBE, RETAINED, TICK, Record
 from devices.messages import Decoded, Event, Item, Reading, Reason, Rejected, Report, Value
-from devices.rules import Happened
+from devices.rules import Happened, Where
+from ingest.judge.patterns import has
 from ingest.judge.plan import KindPlan, PlannedSign
 from ingest.judge.timing import TICKS_WITHOUT_PROBE
 
@@ -83,7 +84,7 @@ class Spared:
 
     def __init__(self, plans: Mapping[str, KindPlan]) -> None:
         self._values: dict[str, dict[str, list[PlannedSign]]] = {kind: {} for kind in plans}
-        self._events: dict[str, list[tuple[str, Mapping[str, Value]]]] = {}
+        self._events: dict[str, list[tuple[str, Where]]] = {}
         self._plans = plans
         for kind, plan in plans.items():
             signs = [sign for sign in plan.signs.values() if sign.safety]
@@ -146,7 +147,7 @@ class Spared:
 
     def _counts(self, event: Event) -> bool:
         return event.type in _SESSIONS or any(
-            event.type == name and all(event.attributes.get(n) == v for n, v in where.items())
+            event.type == name and has(event, where)
             for name, where in self._events[event.device.kind]
         )
 
@@ -201,7 +202,7 @@ class Limit:
         return decoded if allowed is None else allowed
 
 
-def _events(signs: Iterable[PlannedSign]) -> Iterable[tuple[str, Mapping[str, Value]]]:
+def _events(signs: Iterable[PlannedSign]) -> Iterable[tuple[str, Where]]:
     """The events, with the fields that they must have, that show one of these signs or end it."""
     for sign in signs:
         if isinstance(sign.sign.detector, Happened):

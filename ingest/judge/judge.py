@@ -121,7 +121,7 @@ class Judge:
             self._touch,
         )
         self._use = use.UseMeter(self._gathering, self._commanded)
-        self._values = ValueJudge(self.memories, self._finder, self._use, self._touch)
+        self._values = ValueJudge(self.memories, self._finder, self._use, self._touch, self._place)
         self._identities = Identities(self._gathering, seen_before)
         self._ledger = Ledger(self._gathering)
         # A back-filled history has no troubles of ours: nobody received it.
@@ -651,7 +651,7 @@ class Judge:
         late = replayed or at_ms < memory.event_at_ms
         if key is None:
             # No number and no time: it may set levels, and never adds up.
-            self._event_signs(memory, event, at_ms, received_ms, late)
+            self._event_signs(memory, event, at_ms, received_ms, late, adds_up=False)
             return True
         # A session's start and end are repeated under new numbers: their order is what counts.
         if not self._identities.is_first(
@@ -677,13 +677,20 @@ class Judge:
         return True
 
     def _event_signs(
-        self, memory: DeviceMemory, event: Event, at_ms: int, received_ms: int, late: bool
+        self,
+        memory: DeviceMemory,
+        event: Event,
+        at_ms: int,
+        received_ms: int,
+        late: bool,
+        *,
+        adds_up: bool = True,
     ) -> None:
         shed = (
             self.memories.get(memory.device.parent or "") if event.type == "session_end" else None
         )
         if not late:
-            self._finder.event(memory, event, at_ms, received_ms)
+            self._finder.event(memory, event, at_ms, received_ms, adds_up=adds_up)
             if shed is not None:
                 self._finder.port_event(shed, memory.device.id, event, at_ms, received_ms)
             return
@@ -701,6 +708,10 @@ class Judge:
     def _commanded(self, memory: DeviceMemory, at_ms: int) -> bool:
         compound = self.registry.compounds[memory.device.compound]
         return self._lighting(compound.latitude, compound.longitude, at_ms)
+
+    def _place(self, memory: DeviceMemory) -> tuple[float, float]:
+        compound = self.registry.compounds[memory.device.compound]
+        return compound.latitude, compound.longitude
 
     def _gathering(self) -> Effects:
         return self.effects

@@ -52,6 +52,7 @@ class Seen(msgspec.Struct, array_like=True):
     from which timers run. sample_ms: event time of the newest sample that says the same; heard_ms:
     when we received the newest of any kind. quieted: it ended because nothing more came, so no
     sample is waited for. aside: while it is set the sign is over, though its value still reads bad.
+    steps: events towards its end, where one is not enough. turned: half of a good cycle was seen.
     """
 
     present: bool
@@ -62,6 +63,27 @@ class Seen(msgspec.Struct, array_like=True):
     evidence: dict[str, Value]
     quieted: bool = False
     aside: Aside = Aside.NO
+    steps: int = 0
+    turned: bool = False
+
+
+class Tally(msgspec.Struct, array_like=True):
+    """What a sign remembers that no single value or event shows; all times are event times.
+
+    times_ms, keys: the newest that count, oldest first, and what tells them apart. parts: of the
+    window of a share, [from_ms, events, those that count], oldest first. asked_ms, met_ms: the
+    newest event that is to have an effect, and the newest effect; run, first_ms: how many had none
+    since, and the first of them; learned: how many running had theirs before.
+    """
+
+    times_ms: list[int] = []
+    keys: list[str] = []
+    parts: list[tuple[int, int, int]] = []
+    asked_ms: int = 0
+    met_ms: int = 0
+    run: int = 0
+    first_ms: int = 0
+    learned: int = 0
 
 
 class Ended(msgspec.Struct, array_like=True):
@@ -106,6 +128,7 @@ class DeviceMemory:
     window: SeqWindow = field(default_factory=SeqWindow)
     will_ms: int | None = None
     signs: dict[SignKey, Seen] = field(default_factory=dict)
+    tallies: dict[SignKey, Tally] = field(default_factory=dict)
     faults: dict[str, Fault] = field(default_factory=dict)
     hours: dict[int, Hour] = field(default_factory=dict)
     used_to_ms: int | None = None  # usage is accounted up to here (event time)
@@ -149,6 +172,7 @@ def pack(memory: DeviceMemory) -> bytes:
             memory.ended,
             memory.whole_ms,
             list(memory.guessed.values()) if memory.guessed else (),
+            list(memory.tallies.items()) if memory.tallies else (),
         )
     )
 
@@ -167,6 +191,7 @@ class _Packed(msgspec.Struct, array_like=True):
     ended: Ended | None = None
     whole_ms: int = 0
     guessed: list[Ended] = []
+    tallies: list[tuple[SignKey, Tally]] = []
 
 
 _unpack = msgspec.msgpack.Decoder(_Packed).decode
@@ -194,3 +219,4 @@ def unpack(memory: DeviceMemory, latest: bytes, packed: bytes) -> None:
     memory.ended = kept.ended
     memory.whole_ms = kept.whole_ms
     memory.guessed = {ended.order: ended for ended in kept.guessed}
+    memory.tallies = {key: tally for key, tally in kept.tallies if key[0] in memory.plan.rules}

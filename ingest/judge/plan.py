@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 from devices.catalogue import COMPOUND, rules_for
 from devices.kinds import KINDS, Kind
+from devices.kinds.kind import Derived
 from devices.liveness import WEAK_CSQ
 from devices.messages import Value
 from devices.overrides import NONE, Overrides, Scope, changed
@@ -21,24 +22,36 @@ from devices.registry import Device
 from devices.rules import (
     Becomes,
     Beyond,
+    Changed,
+    Counted,
     Equals,
+    Fell,
     Follows,
     Happened,
     Missing,
     NeverSeen,
     Quiet,
     Refused,
+    Returned,
     Rule,
+    Share,
     Sign,
     Silent,
+    Sparse,
     Stopped,
     Together,
+    Unanswered,
+    Unprompted,
     Unusual,
     band,
     ends,
 )
 
 Test = Callable[[Value], bool]
+
+# What prompts a state may overtake it on its way to us: so long is waited before it is a fault.
+SETTLE_S = 2.0
+_NOWHERE = (math.inf, -math.inf)  # the range in which nothing is normal
 
 # A compound is judged like a device that reports nothing: its only faults are those of its devices.
 _COMPOUND = Kind(COMPOUND, "小区", "Compound", 60, 90, MappingProxyType({}), MappingProxyType({}))
@@ -77,6 +90,7 @@ class PlannedSign:
     """One sign of a rule. index: its place in the rule. gauge: it wants a second sample.
 
     raises, clears: what a value of its quantity says; unset for events and silence.
+    becomes: ends by another quantity, each with what that must have read since (see `Becomes`).
     """
 
     rule: Rule
@@ -85,13 +99,14 @@ class PlannedSign:
     gauge: bool = False
     raises: Test | None = None
     clears: Test | None = None
-    becomes: tuple[tuple[str, Test], ...] = ()
+    becomes: tuple[tuple[str, Test, tuple[Value, ...]], ...] = ()
     follows: tuple[Follows, ...] = ()
     quiet: Quiet | None = None
 
     @property
     def delay_ms(self) -> float:
-        return self.sign.delay_s * 1000
+        settle_s = SETTLE_S if isinstance(self.sign.detector, Unprompted) else 0.0
+        return (self.sign.delay_s + settle_s) * 1000
 
     @property
     def given(self) -> tuple[str, tuple[Value, ...]] | None:
@@ -111,6 +126,7 @@ class QuantityPlan:
 
     given: nor while this does not hold, if all of its signs are under the same condition.
     hint: what a value that is not normal tells besides.
+    patterns: signs that wait for its bad values without being shown by one.
     """
 
     low: float = -math.inf
@@ -119,6 +135,7 @@ class QuantityPlan:
     signs: list[PlannedSign] = field(default_factory=list)
     given: tuple[str, tuple[Value, ...]] | None = None
     hint: Hint | None = None
+    patterns: list[PlannedSign] = field(default_factory=list)
 
     def is_normal(self, value: Value) -> bool:
         if self.bad is not None:
@@ -131,6 +148,9 @@ class KindPlan:
     """All that can be seen of one kind of device, by the way it comes in.
 
     child: quantities of children that show a fault of the parent, by the children's kind.
+    patterns: by the type of event, signs for which one event is not enough. refusals: those that
+    count refused values. changed: by quantity, those that count its changes. fell: by a register.
+    derived: the quantities made of others that its rules need.
     """
 
     kind: Kind
@@ -144,6 +164,12 @@ class KindPlan:
     missing: PlannedSign | None = None
     unusual: dict[str, PlannedSign] = field(default_factory=dict)  # by code
     child: dict[str, dict[str, QuantityPlan]] = field(default_factory=dict)
+    patterns: dict[str, list[PlannedSign]] = field(default_factory=dict)
+    refusals: list[PlannedSign] = field(default_factory=list)
+    changed: dict[str, list[PlannedSign]] = field(default_factory=dict)
+    fell: PlannedSign | None = None
+    sparse: PlannedSign | None = None
+    derived: list[tuple[Derived, QuantityPlan]] = field(default_factory=list)
     rules: dict[str, Rule] = field(default_factory=dict)
     signs: dict[tuple[str, int], PlannedSign] = field(default_factory=dict)
     found: dict[str, QuantityPlan | None] = field(default_factory=dict)  # what `of` has answered
@@ -161,6 +187,36 @@ class KindPlan:
             self.found[name] = plan
             return plan
 
+    def changed_by(self, name: str) -> list[PlannedSign]:
+        """The signs that count changes of a quantity, or of an instance of it."""
+        declared = self.kind.quantity(name)
+        return [] if declared is None else self.changed.get(declared.name, [])
+
+    def is_calm(self, name: str) -> tuple[float, float] | frozenset[Value] | None:
+        """Where a quantity shows nothing: a range, some words; None for anywhere."""
+        declared = self.kind.quantity(name)
+        plan = self.of(name)
+        if declared is None:
+            return None
+        is_number = declared.type not in (Type.BOOL, Type.ENUM)
+        nothing: tuple[float, float] | frozenset[Value] = _NOWHERE if is_number else frozenset()
+        if declared.name in self.changed:
+            return nothing
+        if any(declared.name in derived.of for derived, _ in self.derived):
+            return nothing
+        said = {muted.value for muted in self.kind.muted if muted.quantity == declared.name}
+        if said and is_number:
+            return nothing
+        if plan is None and not said:
+            return None
+        if plan is not None and plan.bad is None:
+            return plan.low, plan.high
+        words: Iterable[Value] = (False, True)
+        if declared.type is not Type.BOOL:
+            words = declared.values
+        bad = plan.bad if plan is not None and plan.bad is not None else frozenset[Value]()
+        return frozenset(words) - bad - said
+
 
 def plan(kind: Kind, rules: Iterable[Rule]) -> KindPlan:
     """Compile the rules of one kind."""
@@ -171,6 +227,11 @@ def plan(kind: Kind, rules: Iterable[Rule]) -> KindPlan:
             planned = _planned(rule, index, sign)
             made.signs[rule.code, index] = planned
             _file(made, planned)
+    made.derived = [
+        (derived, made.quantities[derived.quantity.name])
+        for derived in kind.derived
+        if derived.quantity.name in made.quantities
+    ]
     if kind.quantity("mains_ok") is not None:
         mains = made.quantities.setdefault("mains_ok", QuantityPlan())
         mains.bad, mains.hint = (mains.bad or frozenset()) | {False}, Hint.NO_POWER
@@ -288,16 +349,7 @@ def calm_range(
     plans: Plans, kind: str, quantity: str
 ) -> tuple[float, float] | frozenset[Value] | None:
     """Where a quantity raises nothing, at no device: a range, some words; None for anywhere."""
-    plan = plans.strictest[kind].of(quantity)
-    if plan is None:
-        return None
-    if plan.bad is None:
-        return plan.low, plan.high
-    declared = plans[kind].kind.quantity(quantity)
-    words: Iterable[Value] = (False, True)
-    if declared is not None and declared.type is not Type.BOOL:
-        words = declared.values
-    return frozenset(words) - plan.bad
+    return plans.strictest[kind].is_calm(quantity)
 
 
 def _planned(rule: Rule, index: int, sign: Sign) -> PlannedSign:
@@ -309,6 +361,7 @@ def _planned(rule: Rule, index: int, sign: Sign) -> PlannedSign:
             _within(condition.clears)
             if isinstance(condition.clears, str)
             else _among(condition.clears),
+            condition.after,
         )
         for condition in over
         if isinstance(condition, Becomes)
@@ -365,5 +418,51 @@ def _file(made: KindPlan, planned: PlannedSign) -> None:
             made.refused = planned
         case Missing():
             made.missing = planned
+        case Counted():
+            _file_counted(made, planned, detector)
+        case Share():
+            _file_pattern(made, planned, detector.event)
+        case Returned():
+            _file_pattern(made, planned, detector.event)
+        case Unanswered():
+            _file_pattern(made, planned, detector.event)
+            _wait_for(made, planned, detector.quantity, detector.values)
+        case Unprompted():
+            _file_pattern(made, planned, *(prompt.event for prompt in detector.prompts))
+            _wait_for(made, planned, detector.quantity, detector.values)
+        case Fell():
+            made.fell = planned
+            _file_pattern(made, planned, "session_end")
+        case Sparse():
+            made.sparse = planned
         case Unusual():
             made.unusual[planned.rule.code] = planned
+
+
+def _file_counted(made: KindPlan, planned: PlannedSign, counted: Counted) -> None:
+    match counted.of:
+        case Happened():
+            _file_pattern(made, planned, counted.of.event)
+        case Stopped():
+            _file_pattern(made, planned, "session_end")
+        case Refused():
+            made.refusals.append(planned)
+        case Changed():
+            made.changed.setdefault(counted.of.quantity, []).append(planned)
+    _file_pattern(made, planned, *(reset.event for reset in counted.resets))
+
+
+def _file_pattern(made: KindPlan, planned: PlannedSign, *types: str) -> None:
+    for type_ in dict.fromkeys(types):
+        filed = made.patterns.setdefault(type_, [])
+        if planned not in filed:
+            filed.append(planned)
+
+
+def _wait_for(
+    made: KindPlan, planned: PlannedSign, quantity: str, values: tuple[Value, ...]
+) -> None:
+    """These values are no longer normal, though they alone show nothing."""
+    plan = made.quantities.setdefault(quantity, QuantityPlan())
+    plan.bad = (plan.bad or frozenset()) | frozenset(values)
+    plan.patterns.append(planned)

@@ -14,9 +14,28 @@ from devices import faults
 from devices.faults import Fault, State
 from devices.judgement import Move
 from devices.messages import Event, Value
-from devices.rules import Equals, Happened, Missing, Refused, Rule, Stopped, Unusual
+from devices.rules import (
+    Beyond,
+    Counted,
+    Equals,
+    Fell,
+    Happened,
+    Missing,
+    Refused,
+    Returned,
+    Rule,
+    Share,
+    Silent,
+    Sparse,
+    Stopped,
+    Unanswered,
+    Unprompted,
+    Unusual,
+)
+from devices.usage import HOUR_MS, hour_of
 from ingest.judge.holds import Holds
 from ingest.judge.memory import Aside, DeviceMemory, Presence, Seen, SignKey
+from ingest.judge.patterns import Patterns, concerns, counts_refusals, has, meets
 from ingest.judge.plan import PlannedSign, QuantityPlan
 from ingest.judge.timing import Hearing
 
@@ -24,7 +43,20 @@ ACTIVE = (State.OPEN, State.ACKNOWLEDGED)
 LOOK_AGAIN_MS = 30_000
 LOOK_AT_GAP_MS = 10 * 60_000  # numbers fall out of the window without a word
 # What does not last: the person who closed the fault has dealt with it.
-_ENDED_BY_A_PERSON = (Happened, Stopped, Refused, Missing, Unusual)
+_ENDED_BY_A_PERSON = (
+    Happened,
+    Stopped,
+    Refused,
+    Missing,
+    Unusual,
+    Counted,
+    Share,
+    Unprompted,
+    Unanswered,
+    Returned,
+    Fell,
+    Sparse,
+)
 GIVE_UP_MS = 48 * 3_600_000  # after the last loss: the usage of its day is final by then
 
 
@@ -54,6 +86,7 @@ class FaultFinder:
         self._holds = holds
         self._timers: list[tuple[float, str, str]] = []  # due, device, code
         self._armed: dict[tuple[str, str], float] = {}  # the timer that counts; others are stale
+        self._patterns = Patterns(memories, hearing, self, touch)
         self._watermark_ms = 0
 
     # What comes in
@@ -67,14 +100,24 @@ class FaultFinder:
         now_ms: int,
         *,
         source: str = "",
+        before: Value | None = None,
+        made_of: Mapping[str, Value] | None = None,
     ) -> None:
-        """A live value that is not normal, or one of a device that has signs."""
+        """A live value that is not normal, or one of a device that has signs.
+
+        before: what the quantity read until then, of one that is not normal. made_of: the values
+        behind a derived one.
+        """
+        for planned in plan.patterns:
+            self._patterns.value(memory, planned, value, before, at_ms, now_ms)
         touched: dict[str, None] = {}  # a set that keeps its order: the same journal, the same rows
         for planned in plan.signs:
-            if not _concerns(planned, memory):
+            if not concerns(planned, memory):
                 continue
             key = (planned.rule.code, planned.index, source)
             seen = memory.signs.get(key)
+            if seen is not None and _is_too_soon(planned, seen, at_ms):
+                continue
             if planned.given is not None and not _is_given(planned, memory, at_ms):
                 if seen is not None:
                     self._not_judged(memory, key, seen, at_ms, now_ms)
@@ -85,7 +128,7 @@ class FaultFinder:
                     self._forget_session(memory, key, seen)
                 if seen is not None and seen.aside is Aside.ANSWERED:
                     continue  # the same word as before: the board latches it
-                evidence = {_name(planned): value}
+                evidence = {_name(planned): value, **(made_of or {})}
                 if _excused(planned, memory):
                     self._excuse(memory, key, at_ms, now_ms, evidence)
                 else:
@@ -112,10 +155,14 @@ class FaultFinder:
             if planned is None:
                 continue
             if seen.present:
+                if any(name == quantity and value in after for name, _, after in planned.becomes):
+                    seen.turned = True
+                    self._touch(memory)
                 # A gauge that still reads bad in the same message is not over.
-                if any(name == quantity and clears(value) for name, clears in planned.becomes) and (
-                    at_ms > seen.sample_ms if planned.gauge else at_ms >= seen.since_ms
-                ):
+                if any(
+                    name == quantity and (not after or seen.turned) and clears(value)
+                    for name, clears, after in planned.becomes
+                ) and (at_ms > seen.sample_ms if planned.gauge else at_ms >= seen.since_ms):
                     latches = isinstance(planned.sign.detector, Equals)
                     aside = Aside.ANSWERED if latches else Aside.NO
                     self._over(memory, seen, at_ms, now_ms, aside)
@@ -142,10 +189,15 @@ class FaultFinder:
     def refused(
         self, memory: DeviceMemory, quantity: str, detail: str, at_ms: int, now_ms: int
     ) -> None:
-        """A live value that was refused; only those of safety quantities show anything."""
+        """A live value that was refused: of a safety quantity a sign, of any other one of many."""
         planned = memory.plan.refused
         declared = memory.plan.kind.quantity(quantity)
-        if planned is None or declared is None or not declared.safety:
+        if declared is None:
+            return
+        if not declared.safety:
+            self._patterns.refused(memory, quantity, detail, at_ms, now_ms)
+            return
+        if planned is None:
             return
         evidence: dict[str, Value] = {"quantity": quantity, "detail": detail}
         self._pulse(memory, planned, quantity, at_ms, now_ms, evidence)
@@ -154,32 +206,57 @@ class FaultFinder:
         self, memory: DeviceMemory, quantities: Iterable[str], at_ms: int, now_ms: int
     ) -> None:
         """Live values of a device that has signs: what was refused before is valid again."""
-        planned = memory.plan.refused
-        if planned is None:
-            return
-        code = planned.rule.code
-        over = [memory.signs.get((code, planned.index, quantity)) for quantity in quantities]
-        for seen in over:
-            if seen is not None:
-                self._over(memory, seen, at_ms, now_ms)
-        if any(over):
-            self.settle(memory, code, now_ms)
+        refusals = [planned for planned in memory.plan.refusals if counts_refusals(planned)]
+        if memory.plan.refused is not None:
+            refusals.append(memory.plan.refused)
+        for planned in refusals:
+            code = planned.rule.code
+            over = [memory.signs.get((code, planned.index, quantity)) for quantity in quantities]
+            for seen in over:
+                if seen is not None:
+                    self._over(memory, seen, at_ms, now_ms)
+            if any(over):
+                self.settle(memory, code, now_ms)
 
-    def event(self, memory: DeviceMemory, event: Event, at_ms: int, now_ms: int) -> None:
-        """A live event of this device."""
+    def changes(
+        self, memory: DeviceMemory, values: Mapping[str, Value], at_ms: int, now_ms: int
+    ) -> None:
+        """Live values that are not yet the latest, of a device whose changes are counted."""
+        self._patterns.changes(memory, values, at_ms, now_ms)
+
+    def fell(self, shed: DeviceMemory, port: str, order: str) -> None:
+        """The register of a port fell within an order."""
+        self._patterns.fell(shed, port, order)
+
+    def event(
+        self,
+        memory: DeviceMemory,
+        event: Event,
+        at_ms: int,
+        now_ms: int,
+        *,
+        adds_up: bool = True,
+    ) -> None:
+        """A live event of this device. adds_up: it is surely new, so that it may be counted."""
+        self._imply(memory, event, at_ms, now_ms)
         for planned in self.shown_by(memory, event):
-            if _concerns(planned, memory):
+            if concerns(planned, memory):
                 self._pulse(memory, planned, "", at_ms, now_ms, _evidence(event))
+        if adds_up:
+            self._patterns.event(memory, "", event, at_ms, now_ms)
         for key, seen in list(memory.signs.items()):
             planned_sign = memory.plan.signs.get(key[:2])
             if planned_sign is None or not seen.present:
                 continue
-            if any(
-                follows.event == event.type and _has(event, follows.where)
-                for follows in planned_sign.follows
-            ):
-                self._over(memory, seen, at_ms, now_ms)
-                self.settle(memory, key[0], now_ms)
+            for follows in planned_sign.follows:
+                if not meets(event, follows):
+                    continue
+                seen.steps += 1
+                self._touch(memory)
+                if seen.steps >= follows.times:
+                    self._over(memory, seen, at_ms, now_ms)
+                    self.settle(memory, key[0], now_ms)
+                    break
 
     def port_event(
         self, memory: DeviceMemory, source: str, event: Event, at_ms: int, now_ms: int
@@ -187,6 +264,36 @@ class FaultFinder:
         """A charging session of a port of this shed has ended, live."""
         for planned in self.shown_by(memory, event):
             self._pulse(memory, planned, source, at_ms, now_ms, _evidence(event))
+        self._patterns.event(memory, source, event, at_ms, now_ms)
+
+    def appears(
+        self,
+        memory: DeviceMemory,
+        key: SignKey,
+        since_ms: int,
+        at_ms: int,
+        now_ms: int,
+        evidence: dict[str, Value],
+    ) -> None:
+        """A pattern is there, or still there; it began at `since_ms`."""
+        self._present(memory, key, at_ms, now_ms, evidence)
+        seen = memory.signs[key]
+        seen.since_ms = min(seen.since_ms, since_ms)
+        self.settle(memory, key[0], now_ms)
+
+    def goes(self, memory: DeviceMemory, key: SignKey, at_ms: int, now_ms: int) -> None:
+        """A pattern is not there any more."""
+        seen = memory.signs.get(key)
+        if seen is not None:
+            self._over(memory, seen, at_ms, now_ms)
+            self.settle(memory, key[0], now_ms)
+
+    def takes_back(self, memory: DeviceMemory, key: SignKey, at_ms: int, now_ms: int) -> None:
+        """A pattern turns out not to have been there; a fault that it raised is over."""
+        if _is_active(memory, key[0]):
+            self.goes(memory, key, at_ms, now_ms)
+        elif memory.signs.pop(key, None) is not None:
+            self._touch(memory)
 
     def shown_by(self, memory: DeviceMemory, event: Event) -> list[PlannedSign]:
         """The signs of this device that an event shows; of a shed, the end of a port's session."""
@@ -195,7 +302,7 @@ class FaultFinder:
             for planned in memory.plan.events.get(event.type, ())
             if isinstance(planned.sign.detector, Happened)
             and event.device is memory.device
-            and _has(event, planned.sign.detector.where)
+            and has(event, planned.sign.detector.where)
         ]
         if event.type == "session_end":
             reason = event.attributes.get("stop_reason")
@@ -224,7 +331,7 @@ class FaultFinder:
         for planned in signs:
             rule = planned.rule
             standing = memory.faults.get(rule.code)
-            if not planned.safety or not _concerns(planned, memory):
+            if not planned.safety or not concerns(planned, memory):
                 continue
             if planned.given is not None:
                 continue  # one value of the past does not show that the rest held too
@@ -306,7 +413,7 @@ class FaultFinder:
     def silent(self, memory: DeviceMemory, since_ms: int, watermark_ms: int) -> None:
         """Nothing was heard of the device for its silence limit, which is the delay itself."""
         planned = memory.plan.silent
-        if planned is None or not _concerns(planned, memory):
+        if planned is None or not concerns(planned, memory):
             return
         evidence: dict[str, Value] = {"last_seen_ms": since_ms}
         if memory.reason is not None:
@@ -333,8 +440,9 @@ class FaultFinder:
 
     def retire(self, memory: DeviceMemory, why: str, now_ms: int) -> None:
         """The device is no longer in service, or no longer here: its faults are over."""
-        if memory.signs:
+        if memory.signs or memory.tallies:
             memory.signs.clear()
+            memory.tallies.clear()
             self._touch(memory)
         for fault in list(memory.faults.values()):
             if fault.state in ACTIVE:
@@ -364,7 +472,9 @@ class FaultFinder:
 
     def tick(self, watermark_ms: int) -> None:
         """Everything sent before `watermark_ms` has been judged: what is due, happens."""
-        self._watermark_ms = watermark_ms
+        before_ms, self._watermark_ms = self._watermark_ms, watermark_ms
+        if before_ms and hour_of(before_ms) < hour_of(watermark_ms):
+            self._hours_end(hour_of(before_ms), watermark_ms)
         while self._timers and self._timers[0][0] <= watermark_ms:
             due, device, code = heapq.heappop(self._timers)
             if self._armed.get((device, code)) != due:
@@ -414,6 +524,7 @@ class FaultFinder:
             detector = planned.sign.detector if planned is not None else None
             if detector is None or isinstance(detector, _ENDED_BY_A_PERSON):
                 del memory.signs[key]  # an event does not last: the person has dealt with it
+                memory.tallies.pop(key, None)
             if isinstance(detector, Missing):
                 memory.window.give_up()
         self._touch(memory)
@@ -441,6 +552,7 @@ class FaultFinder:
             for key, seen in signs:
                 if seen.aside is Aside.NO:
                     del memory.signs[key]
+                    self._count_anew(memory, key)
                     self._touch(memory)
             if is_active and standing is not None:
                 over, event = faults.end(standing, now_ms)
@@ -468,6 +580,12 @@ class FaultFinder:
         worst = min(held, key=lambda pair: pair[0].sign.severity)[1]
         evidence = dict(worst.evidence)
         since_ms = min(seen.since_ms for _, seen in held)
+        if rule.repeated is not None and not _is_active(memory, rule.code):
+            at_ms = max(seen.sample_ms for _, seen in held)
+            often = rule.repeated
+            if self._patterns.raised(memory, rule.code, often.times, often.within_s, at_ms):
+                severity = min(severity, often.severity)
+                evidence["count"] = often.times
         if standing is not None and standing.state in ACTIVE:
             worse = faults.worsen(standing, severity, safety, now_ms, evidence)
             if worse is not None:
@@ -566,6 +684,60 @@ class FaultFinder:
     def _due_ms(self, memory: DeviceMemory, since_ms: int, delay_ms: float) -> float:
         return since_ms + delay_ms + self._hearing.grace_ms(since_ms, memory.device.interval_s)
 
+    def _imply(self, memory: DeviceMemory, event: Event, at_ms: int, now_ms: int) -> None:
+        """What the event says of a state, as if the device had sent it as a value."""
+        for implied in memory.plan.kind.implied:
+            if implied.event != event.type or not has(event, implied.where):
+                continue
+            value = implied.value
+            if value is None:
+                value = event.attributes.get(implied.quantity)
+            known = memory.latest.get(implied.quantity)
+            if value is None or (known is not None and known[1] > at_ms):
+                continue
+            memory.latest[implied.quantity] = (value, at_ms)
+            self.becomes(memory, implied.quantity, value, at_ms, now_ms)
+
+    def _count_anew(self, memory: DeviceMemory, key: SignKey) -> None:
+        """What was counted for a sign that is over does not count for the next one."""
+        planned = memory.plan.signs.get(key[:2])
+        if planned is not None and isinstance(planned.sign.detector, Counted):
+            memory.tallies.pop(key, None)
+
+    def _hours_end(self, hour_ms: int, now_ms: int) -> None:
+        """An hour is over: who was online in all of it must have told as much as expected."""
+        for memory in self._memories.values():
+            planned = memory.plan.sparse
+            if planned is None or not isinstance(planned.sign.detector, Sparse):
+                continue
+            key = (planned.rule.code, planned.index, "")
+            seen = memory.signs.get(key)
+            share = planned.sign.detector.share
+            if seen is not None and seen.present:
+                told_ms = int(seen.evidence["hour_ms"])
+                hour = memory.hours.get(told_ms)
+                is_filled = hour is not None and hour.received >= _expected(memory, share)
+                if is_filled or now_ms - told_ms > GIVE_UP_MS:
+                    self._over(memory, seen, now_ms, now_ms)
+                    self.settle(memory, key[0], now_ms)
+            if (
+                memory.state is not Presence.ONLINE
+                or (memory.since_ms or 0) > hour_ms
+                or not memory.in_service
+                or not _reports_always(memory)
+                or self._hearing.grace_ms(hour_ms, memory.device.interval_s)
+            ):
+                continue
+            hour = memory.hours.get(hour_ms)
+            received = 0 if hour is None else hour.received
+            if received < _expected(memory, share):
+                evidence: dict[str, Value] = {
+                    "hour_ms": hour_ms,
+                    "received": received,
+                    "expected": HOUR_MS // (memory.device.interval_s * 1000),
+                }
+                self.appears(memory, key, hour_ms, now_ms, now_ms, evidence)
+
     def _excuse(
         self,
         memory: DeviceMemory,
@@ -617,6 +789,7 @@ class FaultFinder:
             memory.signs[key] = Seen(True, at_ms, now_ms, at_ms, now_ms, evidence)
         else:
             seen.sample_ms, seen.heard_ms, seen.evidence = at_ms, now_ms, evidence
+            seen.steps, seen.turned = 0, False
         self._touch(memory)
 
     def _pulse(
@@ -736,9 +909,25 @@ def _name(planned: PlannedSign) -> str:
     return str(getattr(planned.sign.detector, "quantity", planned.rule.code))
 
 
-def _concerns(planned: PlannedSign, memory: DeviceMemory) -> bool:
-    attributes = memory.device.attributes
-    return all(attributes.get(name) == value for name, value in planned.sign.only.items())
+def _is_too_soon(planned: PlannedSign, seen: Seen, at_ms: int) -> bool:
+    """Whether a sample comes before the next one that is to be judged."""
+    detector = planned.sign.detector
+    every_s = detector.every_s if isinstance(detector, Beyond) else 0.0
+    return every_s > 0 and at_ms - seen.sample_ms < every_s * 1000
+
+
+def _expected(memory: DeviceMemory, share: float) -> int:
+    """How many reports of an hour are enough."""
+    return int(HOUR_MS / (memory.device.interval_s * 1000) * share)
+
+
+def _reports_always(memory: DeviceMemory) -> bool:
+    """Whether it speaks for itself, and around the clock."""
+    planned = memory.plan.silent
+    if planned is None or not isinstance(planned.sign.detector, Silent):
+        return False
+    is_switched = memory.device.attributes.get("supply") == "switched"
+    return not (planned.sign.detector.lighting_hours_only and is_switched)
 
 
 def _is_given(planned: PlannedSign, memory: DeviceMemory, at_ms: int) -> bool:
@@ -771,10 +960,6 @@ def _is_read(memory: DeviceMemory, quantity: str | None) -> bool:
         return False
     newest_ms = memory.device_at_ms or 0
     return newest_ms - known[1] <= 3 * memory.device.interval_s * 1000
-
-
-def _has(event: Event, where: Mapping[str, Value]) -> bool:
-    return all(event.attributes.get(name) == value for name, value in where.items())
 
 
 def _evidence(event: Event) -> dict[str, Value]:

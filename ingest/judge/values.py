@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
+from devices.kinds.kind import Known
 from devices.messages import Decoded, Value
 from ingest.judge.memory import DeviceMemory
 from ingest.judge.signs import FaultFinder
@@ -11,7 +12,7 @@ from ingest.judge.use import METERED, UseMeter
 class ValueJudge:
     """Keeps the latest values, and hands those that can mean a fault to the finder.
 
-    touch: told of each device whose memory changed.
+    touch: told of each device whose memory changed. place: the latitude and longitude of a device.
     """
 
     def __init__(
@@ -20,30 +21,42 @@ class ValueJudge:
         finder: FaultFinder,
         use: UseMeter,
         touch: Callable[[DeviceMemory], None],
+        place: Callable[[DeviceMemory], tuple[float, float]],
     ) -> None:
         self._memories = memories
         self._finder = finder
         self._use = use
         self._touch = touch
+        self._place = place
 
     def live(
         self, memory: DeviceMemory, values: dict[str, Value], at_ms: int, received_ms: int
     ) -> None:
         """Values newer than all before. A normal one costs two look-ups and a comparison."""
         device = memory.device
+        plan_ = memory.plan
+        muted = plan_.kind.muted
+        if muted and (muted[0].given[0] in memory.latest or muted[0].given[0] in values):
+            values = _audible(memory, values)
+        read_kwh = memory.energy_kwh
         if device.kind in METERED:
             self._use.values(memory, values, at_ms)
+        if plan_.changed:
+            self._finder.changes(memory, values, at_ms, received_ms)
         latest = memory.latest
-        found = memory.plan.found
+        found = plan_.found
+        before: dict[str, Value] = {}  # what was read until now, of what is not normal
         abnormal = bool(memory.signs)
         given = None  # a condition that may stand behind the value in the same message
         for name, value in values.items():
-            latest[name] = (value, at_ms)
-            plan = found[name] if name in found else memory.plan.of(name)
+            plan = found[name] if name in found else plan_.of(name)
             if plan is not None and not plan.is_normal(value):
+                if name in latest:
+                    before[name] = latest[name][0]
                 if plan.given is None or given not in (None, plan.given):
                     abnormal = True
                 given = plan.given
+            latest[name] = (value, at_ms)
         if given is not None and memory.word(given[0]) in given[1]:
             abnormal = True
         if memory.device_at_ms is None or at_ms > memory.device_at_ms:
@@ -52,9 +65,13 @@ class ValueJudge:
         if memory.signs:
             self._finder.valid(memory, values, at_ms, received_ms)
         if abnormal:
-            self._look(memory, values, at_ms, received_ms)
+            self._look(memory, values, at_ms, received_ms, before)
+        if plan_.derived:
+            self._derive(memory, values, at_ms, received_ms)
         if device.kind == "port":
             self._look_at_parent(memory, values, at_ms, received_ms)
+            if read_kwh and memory.session is not None and (memory.energy_kwh or 0.0) < read_kwh:
+                self._fell(memory)
 
     def late(
         self,
@@ -77,7 +94,7 @@ class ValueJudge:
         if fresh:
             for name, value in fresh.items():
                 memory.latest[name] = (value, at_ms)
-            self._look(memory, fresh, at_ms, received_ms)
+            self._look(memory, fresh, at_ms, received_ms, {})
             if memory.device.kind == "port":
                 self._look_at_parent(memory, fresh, at_ms, received_ms)
         self._touch(memory)
@@ -102,17 +119,62 @@ class ValueJudge:
                 self._finder.refused(memory, rejected.quantity, rejected.detail, at_ms, received_ms)
 
     def _look(
-        self, memory: DeviceMemory, values: dict[str, Value], at_ms: int, received_ms: int
+        self,
+        memory: DeviceMemory,
+        values: dict[str, Value],
+        at_ms: int,
+        received_ms: int,
+        before: Mapping[str, Value],
     ) -> None:
         # First all that appears, then what it means for other signs: names come in any order.
         for name, value in values.items():
             plan = memory.plan.of(name)
             if plan is not None:
                 source = "" if name in memory.plan.quantities else name
-                self._finder.value(memory, plan, value, at_ms, received_ms, source=source)
+                self._finder.value(
+                    memory,
+                    plan,
+                    value,
+                    at_ms,
+                    received_ms,
+                    source=source,
+                    before=before.get(name),
+                )
         if memory.signs:
             for name, value in values.items():
                 self._finder.becomes(memory, name, value, at_ms, received_ms)
+
+    def _derive(
+        self, memory: DeviceMemory, values: Mapping[str, Value], at_ms: int, received_ms: int
+    ) -> None:
+        """Judge the quantities that are made of what has just come."""
+        for derived, plan in memory.plan.derived:
+            if values.keys().isdisjoint(derived.of):
+                continue
+            value = derived.make(self._known(memory, at_ms))
+            if value is None or (plan.is_normal(value) and not memory.signs):
+                continue
+            made_of = {name: values[name] for name in derived.of if name in values}
+            self._finder.value(memory, plan, value, at_ms, received_ms, made_of=made_of)
+
+    def _known(self, memory: DeviceMemory, at_ms: int) -> Known:
+        parent = self._memories.get(memory.device.parent or "")
+        latitude, longitude = self._place(memory)
+        return Known(
+            at_ms,
+            memory.device.interval_s,
+            memory.latest,
+            memory.device.attributes,
+            parent.device.attributes if parent is not None else {},
+            latitude,
+            longitude,
+        )
+
+    def _fell(self, memory: DeviceMemory) -> None:
+        """The register of a port has fallen, and no other session has begun."""
+        shed = self._memories.get(memory.device.parent or "")
+        if shed is not None and memory.session is not None:
+            self._finder.fell(shed, memory.device.id, memory.session.order)
 
     def _look_at_parent(
         self, memory: DeviceMemory, values: dict[str, Value], at_ms: int, received_ms: int
@@ -125,3 +187,18 @@ class ValueJudge:
             value = values.get(name)
             if value is not None and (parent.signs or not plan.is_normal(value)):
                 self._finder.value(parent, plan, value, at_ms, received_ms, source=memory.device.id)
+
+
+def _audible(memory: DeviceMemory, values: dict[str, Value]) -> dict[str, Value]:
+    """The values without those that say nothing now; what was said before is unknown again."""
+    audible = values
+    for muted in memory.plan.kind.muted:
+        name, words = muted.given
+        given = values[name] if name in values else memory.word(name)
+        if given not in words:
+            continue
+        if values.get(muted.quantity) == muted.value:
+            audible = {name: value for name, value in audible.items() if name != muted.quantity}
+        if memory.word(muted.quantity) == muted.value:
+            del memory.latest[muted.quantity]
+    return audible
