@@ -13,7 +13,14 @@ from api.compounds import check_firm
 from api.devices import check_kind
 from api.errors import BadParameter, Moved, NotFound
 from api.identity import Actor, Identity, Reader
-from api.instants import DISTRICT_ZONE, parse_range, print_instant, print_known, zone_of
+from api.instants import (
+    DISTRICT_ZONE,
+    parse_instant,
+    parse_range,
+    print_instant,
+    print_known,
+    zone_of,
+)
 from api.paging import Page, PageOf
 from api.parts import Parts, PartsOf
 from devices import faults
@@ -121,6 +128,60 @@ def assign(parts: PartsOf, who: Actor, fault: str, body: shapes.Assign) -> shape
     )
 
 
+@router.post("/faults/{fault}/shelve", responses=shapes.MOVED)
+def shelve(parts: PartsOf, who: Actor, fault: str, body: shapes.Shelve) -> shapes.FaultWithEvents:
+    """Put it aside until a time; if it still stands then, it is back, and people are told.
+
+    A safety fault cannot be shelved. One that gets worse is back at once.
+    """
+    now_ms = parts.now_ms()
+    until_ms = parse_instant("until", body.until, zone_of_fault(parts, who, fault))
+    check_shelf(until_ms, now_ms)
+    return _act(
+        parts, who, fault, lambda was: faults.shelve(was, until_ms, who.name, now_ms, body.note)
+    )
+
+
+@router.post("/faults/{fault}/unshelve", responses=shapes.MOVED)
+def unshelve(
+    parts: PartsOf, who: Actor, fault: str, body: shapes.Noted | None = None
+) -> shapes.FaultWithEvents:
+    """Take it back before its time."""
+    note = body.note if body is not None else None
+    now_ms = parts.now_ms()
+    return _act(parts, who, fault, lambda was: faults.unshelve(was, who.name, now_ms, note))
+
+
+@router.post("/faults/{fault}/onsite", responses=shapes.MOVED)
+def onsite(
+    parts: PartsOf, who: Actor, fault: str, body: shapes.Noted | None = None
+) -> shapes.FaultWithEvents:
+    """Somebody is on site, and has thereby acknowledged it."""
+    note = body.note if body is not None else None
+    now_ms = parts.now_ms()
+    return _act(parts, who, fault, lambda was: faults.arrive(was, who.name, now_ms, note))
+
+
+@router.post("/faults/{fault}/repaired", responses=shapes.MOVED)
+def repaired(
+    parts: PartsOf, who: Actor, fault: str, body: shapes.Noted | None = None
+) -> shapes.FaultWithEvents:
+    """It is repaired, somebody says; it is closed when the device says so too."""
+    note = body.note if body is not None else None
+    now_ms = parts.now_ms()
+    return _act(parts, who, fault, lambda was: faults.repair(was, who.name, now_ms, note))
+
+
+@router.post("/faults/{fault}/confirm", responses=shapes.MOVED)
+def confirm(
+    parts: PartsOf, who: Actor, fault: str, body: shapes.Noted | None = None
+) -> shapes.FaultWithEvents:
+    """What was suspected is so: from now on it is a fault like any other, and people are told."""
+    note = body.note if body is not None else None
+    now_ms = parts.now_ms()
+    return _act(parts, who, fault, lambda was: faults.confirm(was, who.name, now_ms, note))
+
+
 @router.post("/faults/{fault}/close", responses=shapes.MOVED)
 def close(
     parts: PartsOf, who: Actor, fault: str, body: shapes.Close | None = None
@@ -131,6 +192,23 @@ def close(
     return _act(
         parts, who, fault, lambda was: faults.close(was, who.name, now_ms, note, resolution)
     )
+
+
+def zone_of_fault(parts: Parts, who: Identity, fault: str) -> tzinfo:
+    """The zone of its compound, in which people there write times. Raises NotFound."""
+    with reading(parts.deps.engine) as connection:
+        try:
+            compound = find_fault(connection, who.scope, fault).compound
+        except UnknownFault as error:
+            raise NotFound from error
+        known = parts.registry.get(connection).directory.compounds.get(compound or "")
+    return DISTRICT_ZONE if known is None else zone_of(known.timezone)
+
+
+def check_shelf(until_ms: int, now_ms: int) -> None:
+    """Raise BadParameter unless something may be shelved until then."""
+    if not now_ms < until_ms <= now_ms + faults.SHELVED_AT_MOST_MS:
+        raise BadParameter("until", "must be a time within the next 31 days")
 
 
 def shape(fault: Fault) -> shapes.Fault:
@@ -158,9 +236,15 @@ def _members(fault: Fault) -> dict[str, object]:
         "closed_at": print_known(fault.closed_at_ms),
         "suppressed_by": fault.suppressed_by,
         "shelved_until": print_known(fault.shelved_until_ms),
+        "maintenance": fault.maintenance,
         "assignee": fault.assignee,
+        "onsite_at": print_known(fault.onsite_at_ms),
+        "repaired_at": print_known(fault.repaired_at_ms),
+        "confirmed_at": print_known(fault.confirmed_at_ms),
         "resolution": fault.resolution,
         "occurrences": fault.occurrences,
+        "flaps": fault.flaps,
+        "repeat_of": fault.repeat_of,
         "late": fault.late,
         "responsible": rule.party if rule else None,
         "advice": {"zh": rule.advice_zh, "en": rule.advice_en} if rule else None,
@@ -177,6 +261,7 @@ def _event(event: FaultEvent) -> dict[str, object]:
         "actor": event.actor,
         "note": event.note,
         "evidence": None if event.evidence is None else _evidence(event.evidence),
+        "held": event.held,
     }
 
 

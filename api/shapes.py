@@ -15,6 +15,7 @@ Value = bool | int | float | str
 Note = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
 Who = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120)]
 Severity = Literal["P1", "P2", "P3", "P4"]
+Held = Literal["suspected", "flapping", "maintenance", "shelved"]
 FaultState = Literal["open", "acknowledged", "cleared", "closed"]
 DeviceState = Literal["online", "offline", "unknown", "never_seen"]
 
@@ -109,6 +110,8 @@ class Devices(BaseModel):
 
 
 class FaultEvent(BaseModel):
+    """held: why nobody is told of it; null: people are, or it is nothing to tell of."""
+
     model_config = ConfigDict(validate_by_alias=True, serialize_by_alias=True)
 
     at: Instant
@@ -118,11 +121,15 @@ class FaultEvent(BaseModel):
     actor: str
     note: str | None
     evidence: dict[str, object] | None
+    held: Held | None
 
 
 class Fault(BaseModel):
     """since: when its condition began (event time). opened_at: when it was raised. suppressed_by:
     the id of the fault that explains it. responsible: property, vendor, grid, network, resident.
+    flaps: how often its condition ended and came back. repeat_of: the fault before it of this
+    subject and code, closed within 7 days. maintenance: the window that holds its notices.
+    confirmed_at: a person said that what was suspected is so.
     """
 
     id: str
@@ -143,9 +150,15 @@ class Fault(BaseModel):
     closed_at: Instant | None
     suppressed_by: str | None
     shelved_until: Instant | None
+    maintenance: str | None
     assignee: str | None
+    onsite_at: Instant | None
+    repaired_at: Instant | None
+    confirmed_at: Instant | None
     resolution: str | None
     occurrences: int
+    flaps: int
+    repeat_of: str | None
     late: bool
     responsible: str | None
     advice: Words | None
@@ -166,6 +179,19 @@ class Acknowledge(BaseModel):
     note: Note | None = None
 
 
+class Noted(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    note: Note | None = None
+
+
+class Shelve(BaseModel):
+    """until: an RFC 3339 time within the next 31 days; without zone the compound's time."""
+
+    model_config = ConfigDict(extra="forbid")
+    until: str
+    note: Note | None = None
+
+
 class Comment(BaseModel):
     model_config = ConfigDict(extra="forbid")
     note: Note
@@ -178,9 +204,57 @@ class Assign(BaseModel):
 
 
 class Close(BaseModel):
+    """resolution: what it was; `false_alarm` if it was none."""
+
     model_config = ConfigDict(extra="forbid")
     note: Note | None = None
     resolution: Who | None = None
+
+
+class Window(BaseModel):
+    """A maintenance window: in its time nobody is told of the faults it covers, which are recorded.
+
+    It covers what all its words fit; null and empty lists fit everything. ended_at: somebody ended
+    it before its time. holds_safety: it names devices and codes, so that of those it also holds
+    faults of the safety tier.
+    """
+
+    id: str
+    compound: str | None
+    kind: str | None
+    devices: list[str]
+    codes: list[str]
+    starts_at: Instant
+    ends_at: Instant
+    ended_at: Instant | None
+    state: Literal["planned", "active", "over"]
+    holds_safety: bool
+    reason: str
+    owner: str
+    created_by: str
+    created_at: Instant
+
+
+class Windows(BaseModel):
+    items: list[Window]
+    next_cursor: str | None
+
+
+class NewWindow(BaseModel):
+    """starts_at: now unless given. ends_at: within 31 days of it. owner: who answers for it.
+
+    Times are RFC 3339; without zone the compound's.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+    compound: str | None = None
+    kind: str | None = None
+    devices: Annotated[list[str], Field(max_length=500)] = []
+    codes: Annotated[list[str], Field(max_length=100)] = []
+    starts_at: str | None = None
+    ends_at: str
+    reason: Note
+    owner: Who
 
 
 class Session(BaseModel):
@@ -404,6 +478,14 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 MOVED: dict[int | str, dict[str, Any]] = {
     403: {"content": _PROBLEM, "description": "A viewer changes nothing."},
     409: {"content": _PROBLEM, "description": "The state has moved on; `fault` is as it is now."},
+}
+
+WINDOW_OVER: dict[int | str, dict[str, Any]] = {
+    403: MOVED[403],
+    409: {
+        "content": _PROBLEM,
+        "description": "It is over already; `window` is as it is now. Or there are too many.",
+    },
 }
 
 REPLAY_REFUSED: dict[int | str, dict[str, Any]] = {

@@ -399,13 +399,17 @@ def close(
 def shelve(fault: Fault, until_ms: int, actor: str, now_ms: int, note: str | None = None) -> Move:
     """A person puts it aside until then; shelved already, it has the new time.
 
-    Raises FaultMoved for a closed fault, and for one of the safety tier, which nobody may put
-    aside; ValueError for a time that is not to come, or too far off.
+    Raises FaultMoved for a closed fault, and for one of the safety tier or of our own, which nobody
+    may put aside; ValueError for a time that is not to come, or too far off.
     """
     if fault.safety:
         raise FaultMoved(
             f"fault {fault.id} is a safety fault, which cannot be shelved: it stands until it is "
             "over and somebody has acknowledged it"
+        )
+    if fault.kind == PLATFORM:
+        raise FaultMoved(
+            f"fault {fault.id} is our own, which cannot be shelved: it is over when it is over"
         )
     if fault.state is State.CLOSED:
         raise FaultMoved(f"fault {fault.id} is closed, so there is nothing to shelve")

@@ -62,6 +62,16 @@ class Filter:
     firm: str | None = None
 
 
+def compounds_of(
+    connection: Connection, scope: Scope, ids: Collection[str]
+) -> dict[str, tuple[str, str]]:
+    """Compound and kind of the devices with these ids, as far as they are in scope."""
+    query = select(devices.c.id, devices.c.compound, devices.c.kind).where(
+        devices.c.id.in_(ids), scope.holds(devices.c.compound)
+    )
+    return {row.id: (row.compound, row.kind) for row in connection.execute(query)}
+
+
 def list_devices(
     connection: Connection,
     scope: Scope,

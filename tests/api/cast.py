@@ -28,6 +28,7 @@ from devices.store.schema import (
     devices,
     fault_events,
     faults,
+    maintenance,
     quarantine,
     sessions,
     usage_hours,
@@ -341,6 +342,25 @@ def a_fault_event(connection: Connection, fault: str, **more: object) -> None:
         "evidence": None,
     } | more
     connection.execute(insert(fault_events).values(**row))
+
+
+def a_window(connection: Connection, window: str, **more: object) -> None:
+    """A maintenance window of 祥云里, since an hour ago, for another hour."""
+    row = {
+        "id": window,
+        "compound": XIANGYUNLI,
+        "kind": None,
+        "devices": [],
+        "codes": [],
+        "starts_at_ms": NOW_MS - HOUR_MS,
+        "ends_at_ms": NOW_MS + HOUR_MS,
+        "ended_at_ms": None,
+        "reason": "更换门锁",
+        "owner": "王建国",
+        "created_by": "wang-jianguo",
+        "created_at_ms": NOW_MS - HOUR_MS,
+    } | more
+    connection.execute(insert(maintenance).values(**row))
 
 
 def a_session(connection: Connection, session: str, **more: object) -> None:

@@ -65,9 +65,15 @@ def test_a_fault_has_its_names_its_evidence_and_what_happened_to_it(cast: Cast) 
         "closed_at": None,
         "suppressed_by": None,
         "shelved_until": None,
+        "maintenance": None,
         "assignee": None,
+        "onsite_at": None,
+        "repaired_at": None,
+        "confirmed_at": None,
         "resolution": None,
         "occurrences": 2,
+        "flaps": 0,
+        "repeat_of": None,
         "late": True,
         "responsible": "property",
         "advice": {"zh": "断电并到场检查插座", "en": "Cut power; inspect the socket"},
@@ -199,6 +205,7 @@ def test_acknowledging_moves_records_and_tells_the_judge(cast: Cast) -> None:
         "actor": "wang-jianguo",
         "note": "on my way",
         "evidence": None,
+        "held": None,
     }
     with cast.write() as connection:
         told = connection.execute(select(revisions).where(revisions.c.what == "fault")).one()
@@ -280,3 +287,107 @@ def test_an_action_leaves_alone_what_the_judge_writes(cast: Cast) -> None:
         connection.execute(update(faults).values(severity="P2"))
     body = cast.client("operator").post("/v1/faults/f/comment", json={"note": "still bad"}).json()
     assert body["severity"] == "P2"
+
+
+def test_a_fault_is_shelved_until_a_time_and_taken_back(cast: Cast) -> None:
+    with cast.write() as connection:
+        a_fault(connection, "f")
+    client = cast.client("yaxin")
+    # without a zone it is the compound's time
+    body = client.post(
+        "/v1/faults/f/shelve", json={"until": "2026-11-24T08:00", "note": "waits for the part"}
+    ).json()
+    assert (body["state"], body["shelved_until"]) == ("open", "2026-11-24T00:00:00.000Z")
+    event = body["events"][-1]
+    assert (event["reason"], event["note"]) == ("shelved", "waits for the part")
+    assert event["evidence"] == {"until_at": "2026-11-24T00:00:00.000Z"}
+    later = client.post("/v1/faults/f/shelve", json={"until": "2026-11-25T00:00:00Z"}).json()
+    assert later["shelved_until"] == "2026-11-25T00:00:00.000Z"
+    back = client.post("/v1/faults/f/unshelve").json()
+    assert (back["shelved_until"], back["events"][-1]["reason"]) == (None, "unshelved")
+    again = client.post("/v1/faults/f/unshelve")
+    assert again.status_code == 409
+    assert "not shelved" in again.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("until", "why"),
+    [
+        ("2026-11-23T11:42:10Z", "within the next 31 days"),  # now
+        ("2026-11-22", "within the next 31 days"),
+        ("2026-12-25", "within the next 31 days"),
+        ("tomorrow", "no RFC 3339 time"),
+    ],
+)
+def test_a_shelf_has_an_end_that_is_to_come_and_not_far_off(
+    cast: Cast, until: str, why: str
+) -> None:
+    with cast.write() as connection:
+        a_fault(connection, "f")
+    answer = cast.client("operator").post("/v1/faults/f/shelve", json={"until": until})
+    assert answer.status_code == 422
+    assert why in answer.json()["detail"]
+    assert cast.client("operator").post("/v1/faults/f/shelve", json={}).status_code == 422
+
+
+def test_a_safety_fault_cannot_be_shelved_and_the_answer_says_why(cast: Cast) -> None:
+    with cast.write() as connection:
+        a_fault(connection, "smoke", code="SHED_SMOKE", severity="P1", safety=True)
+        a_fault(
+            connection, "ours", device=None, compound=None, kind="platform", code="SYS_PROBE_LOST"
+        )
+    for fault, why in (("smoke", "safety fault"), ("ours", "our own")):
+        answer = cast.client("operator").post(
+            f"/v1/faults/{fault}/shelve", json={"until": "2026-11-24"}
+        )
+        assert answer.status_code == 409
+        assert why in answer.json()["detail"]
+        assert answer.json()["fault"]["shelved_until"] is None
+
+
+def test_who_is_on_site_has_acknowledged_it_and_who_repaired_it_leaves_the_rest_to_the_device(
+    cast: Cast,
+) -> None:
+    with cast.write() as connection:
+        a_fault(connection, "f")
+    client = cast.client("yaxin")
+    there = client.post("/v1/faults/f/onsite", json={"note": "at the gate"}).json()
+    assert (there["state"], there["acknowledged_by"]) == ("acknowledged", "wang-jianguo")
+    assert there["onsite_at"] == "2026-11-23T11:42:10.000Z"
+    cast.now_ms += MINUTE_MS
+    done = client.post("/v1/faults/f/repaired").json()
+    assert (done["state"], done["repaired_at"]) == ("acknowledged", "2026-11-23T11:43:10.000Z")
+    assert [event["reason"] for event in done["events"]] == ["raised", "onsite", "repaired"]
+    for action in ("onsite", "repaired"):
+        assert client.post(f"/v1/faults/f/{action}").status_code == 409
+    client.post("/v1/faults/f/close")
+    for action in ("onsite", "repaired", "unshelve", "confirm"):
+        assert client.post(f"/v1/faults/f/{action}").status_code == 409
+
+
+def test_what_was_suspected_is_confirmed_or_was_a_false_alarm(cast: Cast) -> None:
+    with cast.write() as connection:
+        a_fault(connection, "so", code="GATE_NO_PASSAGE", suspected=True)
+        a_fault(connection, "not", code="DEV_VALUE_FROZEN", suspected=True)
+    client = cast.client("yaxin")
+    body = client.post("/v1/faults/so/confirm", json={"note": "nobody gets in"}).json()
+    assert (body["suspected"], body["state"]) == (False, "open")
+    assert body["confirmed_at"] == "2026-11-23T11:42:10.000Z"
+    event = body["events"][-1]
+    assert (event["reason"], event["held"]) == ("confirmed", None)  # now people are told
+    again = client.post("/v1/faults/so/confirm")
+    assert again.status_code == 409
+    assert "not suspected" in again.json()["detail"]
+    refuted = client.post("/v1/faults/not/close", json={"resolution": "false_alarm"}).json()
+    assert (refuted["state"], refuted["resolution"]) == ("closed", "false_alarm")
+    assert refuted["suspected"]
+
+
+def test_flaps_and_the_fault_before_are_shown(cast: Cast) -> None:
+    with cast.write() as connection:
+        a_fault(connection, "first", state="closed")
+        a_fault(connection, "second", flaps=17, repeat_of="first", maintenance="m1")
+        a_fault_event(connection, "second", reason="reopened", held="flapping")
+    body = cast.client("operator").get("/v1/faults/second").json()
+    assert (body["flaps"], body["repeat_of"], body["maintenance"]) == (17, "first", "m1")
+    assert body["events"][-1]["held"] == "flapping"

@@ -19,12 +19,18 @@ from tests.api.cast import (
     Cast,
     a_fault,
     a_refusal,
+    a_window,
 )
 
 ACTIONS = {
     "acknowledge": {},
     "comment": {"note": "on site"},
     "assign": {"assignee": "zhao-min"},
+    "shelve": {"until": "2026-11-24"},
+    "unshelve": {},
+    "onsite": {},
+    "repaired": {},
+    "confirm": {},
     "close": {},
 }
 # For every parameter in a path: what is yaxin's own, what is a stranger's, what does not exist.
@@ -33,6 +39,7 @@ IDS = {
     "device": (GATE, STRANGE_GATE, "atlantis-gate-1"),
     "fault": ("own-fault", "strange-fault", "no-fault"),
     "refused": ("1", "2", "3000"),
+    "window": ("own-window", "strange-window", "no-window"),
 }
 OPERATORS_ONLY = ("/v1/quarantine/{refused}/replay",)
 NEEDED = {"/v1/devices/{device}/telemetry": "?quantity=door_state"}
@@ -99,6 +106,8 @@ def with_rows(cast: Cast) -> None:
         a_fault(connection, "strange-fault", device=STRANGE_GATE, compound=LIANXIN)
         a_refusal(connection, 1)
         a_refusal(connection, 2, compound=LIANXIN, device=STRANGE_GATE)
+        a_window(connection, "own-window")
+        a_window(connection, "strange-window", compound=LIANXIN, reason="连心胡同换锁")
 
 
 def test_what_is_a_strangers_is_not_there_to_the_byte(cast: Cast) -> None:
@@ -121,7 +130,7 @@ def test_what_is_a_strangers_is_not_there_to_the_byte(cast: Cast) -> None:
             )
             for id_ in IDS[parameter]
         )
-        allowed = (403,) if route.path in OPERATORS_ONLY else (200, 303, 409)
+        allowed = (403,) if route.path in OPERATORS_ONLY else (200, 204, 303, 409)
         assert own.status_code in allowed, (route.path, own.text)
         assert strange.status_code == 404, route.path
         assert strange.content == unknown.content, route.path
@@ -136,6 +145,7 @@ def test_what_is_a_strangers_is_not_there_to_the_byte(cast: Cast) -> None:
         "/v1/faults?compound={}",
         "/v1/accounting?compound={}",
         "/v1/quarantine?compound={}",
+        "/v1/maintenance?compound={}",
     ],
 )
 def test_a_filter_for_a_strangers_compound_is_404_like_one_for_none(cast: Cast, path: str) -> None:
@@ -146,7 +156,9 @@ def test_a_filter_for_a_strangers_compound_is_404_like_one_for_none(cast: Cast, 
     assert strange.content == unknown.content
 
 
-@pytest.mark.parametrize("path", ["/v1/compounds", "/v1/devices", "/v1/faults", "/"])
+@pytest.mark.parametrize(
+    "path", ["/v1/compounds", "/v1/devices", "/v1/faults", "/v1/maintenance", "/"]
+)
 def test_a_filter_for_another_firm_is_404_like_one_for_none(cast: Cast, path: str) -> None:
     client = cast.client("yaxin")
     assert client.get(f"{path}?firm=yaxin").status_code == 200
@@ -158,9 +170,11 @@ def test_a_filter_for_another_firm_is_404_like_one_for_none(cast: Cast, path: st
 def test_a_firm_sees_nothing_of_a_stranger_in_any_list(cast: Cast) -> None:
     with_rows(cast)
     client = cast.client("yaxin")
-    for path in ("/v1/compounds", "/v1/devices", "/v1/faults", "/v1/quarantine", "/", "/faults"):
+    lists = ("compounds", "devices", "faults", "quarantine", "maintenance")
+    for path in (*(f"/v1/{name}" for name in lists), "/", "/faults"):
         text = client.get(path).text
-        for name in (LIANXIN, "连心胡同", "Lianxin", STRANGE_GATE, "strange-fault"):
+        strange = (LIANXIN, "连心胡同", "Lianxin", STRANGE_GATE, "strange-fault", "strange-window")
+        for name in strange:
             assert name not in text, (path, name)
 
 
