@@ -1,11 +1,15 @@
 """Street or stairwell lamp: one lamp, or a switched circuit of `lamp_count` lamps.
 
 With a `switched` supply lamps have no power by day: silence is normal then. Flags are named after
-uCIFI 3416–3418 and TALQ 2.7.1. Source: domain.md §2.4 and §3.1.
+uCIFI 3416–3418 and TALQ 2.7.1. What a lamp is expected to do, and what its readings show of it, is
+`devices.lighting`'s. Source: domain.md §2.4 and §3.1.
 """
 
+from devices import lighting
 from devices.kinds.kind import (
     LINK,
+    Derived,
+    Implied,
     Kind,
     by_name,
     count,
@@ -19,7 +23,21 @@ from devices.kinds.kind import (
     word,
 )
 from devices.quantities import Role
-from devices.rules import Beyond, Equals, Party, Rule, Severity, Sign, Silent
+from devices.rules import (
+    Beyond,
+    Changed,
+    Counted,
+    Equals,
+    Follows,
+    Party,
+    Quiet,
+    Rule,
+    Severity,
+    Sign,
+    Silent,
+)
+
+COMMANDERS = ("schedule", "sensor", "command", "local")
 
 LAMP = Kind(
     name="lamp",
@@ -64,6 +82,10 @@ LAMP = Kind(
         state("thermal_shutdown", "过热关断", "Thermal shutdown"),
         state("leakage_detected", "漏电", "Leakage detected", safety=True),
         state("cabinet_door_open", "柜门打开", "Cabinet door open"),
+        # of its events: what it was last told
+        state("commanded_on", "指令开灯", "Commanded on"),
+        state("commanded_by", "指令来源", "Commanded by", *COMMANDERS),
+        state("overridden", "临时控制中", "Overridden"),
     ),
     events=events(
         event(
@@ -71,9 +93,68 @@ LAMP = Kind(
             "开关动作",
             "Switched",
             flag("on", required=True),
-            word("by", "schedule", "sensor", "command", "local"),
+            word("by", *COMMANDERS),
         ),
         event("override", "临时控制", "Override", flag("active", required=True), text("until")),
+    ),
+    derived=(
+        Derived(
+            gauge("power_share", "实际与应有功率之比", "Power, of the expected", ""),
+            ("power_w",),
+            lighting.power_share,
+        ),
+        Derived(
+            gauge("lamps_dark", "回路中不亮的灯数", "Lamps of the circuit that are dark", ""),
+            ("power_w",),
+            lighting.lamps_dark,
+        ),
+        Derived(
+            gauge("dark_pct", "回路不亮比例", "Share of the circuit that is dark", "%"),
+            ("power_w",),
+            lighting.dark_pct,
+        ),
+        Derived(
+            gauge("power_ratio", "亮灯时功率之比", "Power while lit, of the expected", ""),
+            ("power_w",),
+            lighting.power_ratio,
+        ),
+        Derived(
+            gauge("day_power_share", "白天功率占额定", "Power by day, of the nominal", ""),
+            ("power_w", "switch_state", "uptime_s"),
+            lighting.day_power_share,
+        ),
+        Derived(
+            gauge("no_load", "合闸无负载", "Switched on without a load", ""),
+            ("power_w",),
+            lighting.no_load,
+        ),
+        Derived(
+            gauge("lit_power_factor", "亮灯时功率因数", "Power factor while bright", ""),
+            ("power_factor",),
+            lighting.lit_power_factor,
+        ),
+        Derived(
+            gauge("lit_voltage_v", "亮灯时段电压", "Voltage in lighting hours", "V"),
+            ("voltage_v", "phase_voltage_v_r", "phase_voltage_v_s", "phase_voltage_v_t"),
+            lighting.lit_voltage_v,
+        ),
+        Derived(
+            state("off_at_night", "夜间未亮", "Off at night"),
+            ("switch_state", "ambient_lux"),
+            lighting.off_at_night,
+        ),
+        Derived(
+            gauge("relay_disobeys", "继电器不执行", "Relay not as commanded", ""),
+            ("switch_state",),
+            lighting.relay_disobeys,
+        ),
+    ),
+    implied=(
+        Implied("switched", {"on": True}, "commanded_on", True),
+        Implied("switched", {"on": False}, "commanded_on", False),
+        *(Implied("switched", {"by": by}, "commanded_by", by) for by in COMMANDERS),
+        Implied("override", {"active": True}, "overridden", True),
+        Implied("override", {"active": False}, "overridden", False),
     ),
 )
 
@@ -112,6 +193,14 @@ RULES = (
         party=Party.PROPERTY,
         advice_zh="检查回路空开与接触器",
         advice_en="Check breaker and contactor",
+        signs=(
+            Sign(
+                Beyond("lit_voltage_v", "<50", "198..242"),
+                Severity.P2,
+                delay_s=300,
+                only={"granularity": "circuit"},
+            ),
+        ),
         clear_delay_s=180,
     ),
     Rule(
@@ -134,7 +223,21 @@ RULES = (
         party=Party.VENDOR,
         advice_zh="检查驱动与接线",
         advice_en="Check driver and wiring",
-        signs=(Sign(Equals("cycling_failure", (True,), (False,)), Severity.P4, delay_s=1800),),
+        signs=(
+            Sign(Equals("cycling_failure", (True,), (False,)), Severity.P4, delay_s=1800),
+            Sign(
+                # "without command": who switches it on purpose makes the count begin anew
+                Counted(
+                    Changed("switch_state", ("on", "off")),
+                    times=6,
+                    within_s=1800,
+                    resets=(Follows("switched", {"by": ("schedule", "command", "local")}),),
+                    over=(Quiet(0),),  # and the 24 h are the clear delay
+                ),
+                Severity.P4,
+                delay_s=1800,
+            ),
+        ),
         clear_delay_s=86_400,
     ),
     Rule(
@@ -154,6 +257,13 @@ RULES = (
                 delay_s=1800,
                 only={"granularity": "circuit"},
             ),
+            Sign(Beyond("day_power_share", ">0.2", "<0.1"), Severity.P4, delay_s=1800),
+            Sign(
+                Beyond("day_power_share", ">0.2", "<0.1"),
+                Severity.P3,
+                delay_s=1800,
+                only={"granularity": "circuit"},
+            ),
         ),
     ),
     Rule(
@@ -165,7 +275,10 @@ RULES = (
         party=Party.VENDOR,
         advice_zh="更换驱动电源",
         advice_en="Replace the driver",
-        signs=(Sign(Equals("control_gear_failure", (True,), (False,)), Severity.P3, delay_s=1800),),
+        signs=(
+            Sign(Equals("control_gear_failure", (True,), (False,)), Severity.P3, delay_s=1800),
+            Sign(Beyond("no_load", ">=1", "<1"), Severity.P3, delay_s=1800),
+        ),
     ),
     Rule(
         code="LAMP_NOT_ON_SCHED",
@@ -176,6 +289,7 @@ RULES = (
         party=Party.PROPERTY,
         advice_zh="检查时控与线路",
         advice_en="Check the timer and the line",
+        signs=(Sign(Equals("off_at_night", (True,), (False,)), Severity.P3, delay_s=1800),),
     ),
     Rule(
         code="LAMP_OUT",
@@ -186,7 +300,13 @@ RULES = (
         party=Party.VENDOR,
         advice_zh="更换灯具",
         advice_en="Replace the lamp",
-        signs=(Sign(Equals("lamp_failure", (True,), (False,)), Severity.P3, delay_s=1800),),
+        # Two samples over half an hour, or over two nights: what is raised is confirmed.
+        signs=(
+            Sign(Equals("lamp_failure", (True,), (False,)), Severity.P3, delay_s=1800),
+            Sign(Beyond("power_share", "<0.1", ">0.7"), Severity.P3, delay_s=1800),
+            Sign(Beyond("lamps_dark", ">=0.6", "<0.4"), Severity.P3, delay_s=1800),
+            Sign(Beyond("dark_pct", ">=30", "<20"), Severity.P2, delay_s=1800),
+        ),
         clear_delay_s=1800,
     ),
     Rule(
@@ -213,7 +333,10 @@ RULES = (
         party=Party.VENDOR,
         advice_zh="检查驱动与补偿",
         advice_en="Check driver and compensation",
-        signs=(Sign(Equals("power_factor_too_low", (True,), (False,)), Severity.P4, delay_s=7200),),
+        signs=(
+            Sign(Equals("power_factor_too_low", (True,), (False,)), Severity.P4, delay_s=7200),
+            Sign(Beyond("lit_power_factor", "<0.8", ">=0.85"), Severity.P4, delay_s=7200),
+        ),
         clear_delay_s=7200,
     ),
     Rule(
@@ -225,7 +348,10 @@ RULES = (
         party=Party.VENDOR,
         advice_zh="核对灯具功率与负载",
         advice_en="Check wattage and extra load",
-        signs=(Sign(Equals("lamp_power_too_high", (True,), (False,)), Severity.P4, delay_s=7200),),
+        signs=(
+            Sign(Equals("lamp_power_too_high", (True,), (False,)), Severity.P4, delay_s=7200),
+            Sign(Beyond("power_ratio", ">1.25", "<1.15"), Severity.P4, delay_s=7200),
+        ),
         clear_delay_s=7200,
     ),
     Rule(
@@ -237,7 +363,10 @@ RULES = (
         party=Party.VENDOR,
         advice_zh="检查灯珠与驱动",
         advice_en="Check LEDs and driver",
-        signs=(Sign(Equals("lamp_power_too_low", (True,), (False,)), Severity.P4, delay_s=7200),),
+        signs=(
+            Sign(Equals("lamp_power_too_low", (True,), (False,)), Severity.P4, delay_s=7200),
+            Sign(Beyond("power_ratio", "<0.75", "0.85..1.15"), Severity.P4, delay_s=7200),
+        ),
         clear_delay_s=7200,
     ),
     Rule(
@@ -249,6 +378,10 @@ RULES = (
         party=Party.VENDOR,
         advice_zh="更换继电器/接触器",
         advice_en="Replace relay or contactor",
-        signs=(Sign(Equals("relay_failure", (True,), (False,)), Severity.P3, delay_s=300),),
+        # Two reports after the command, and 5 minutes apart, stand for the two retries.
+        signs=(
+            Sign(Equals("relay_failure", (True,), (False,)), Severity.P3, delay_s=300),
+            Sign(Beyond("relay_disobeys", ">=1", "<1"), Severity.P3, delay_s=300),
+        ),
     ),
 )

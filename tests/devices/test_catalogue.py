@@ -118,8 +118,6 @@ NEEDS_MORE = {
     "DEV_CLOCK_DRIFT",
     "GATE_FACE_FAIL_RATE",
     "GATE_HEALTHCODE_SVC",
-    "CIRCUIT_SUPPLY_LOSS",
-    "LAMP_NOT_ON_SCHED",
     "PORT_NO_LOAD_REPEAT",
     "PORT_OVERTIME",
 }
@@ -270,15 +268,15 @@ def test_a_sign_names_what_its_kind_can_report(rule: Rule, sign: Sign) -> None:
     kind = kind_of(rule)
     match sign.detector:
         case Beyond(quantity, raises, clears, _, given):
-            band_fits(kind.quantity(quantity), raises)
+            band_fits(kind.judged(quantity), raises)
             if given is not None:
                 words_fit(kind.quantity(given[0]), given[1])
             if clears != "<0":  # on purpose: no reading clears it
-                band_fits(kind.quantity(quantity), clears)
+                band_fits(kind.judged(quantity), clears)
         case Equals(quantity, raises, clears, of, unless):
             assert of in (None, "port")
             whose = kind if of is None else KINDS[of]
-            words_fit(whose.quantity(quantity), raises + clears)
+            words_fit(whose.judged(quantity), raises + clears)
             assert raises
             assert clears
             assert not set(raises) & set(clears)

@@ -31,7 +31,8 @@ QUANTITIES = {
     | {"control_gear_comm_failure", "invalid_scheduler", "lamp_power_too_high"}
     | {"lamp_power_too_low", "power_factor_too_low", "supply_voltage_too_high"}
     | {"supply_voltage_too_low", "supply_loss", "thermal_derating", "thermal_shutdown"}
-    | {"leakage_detected", "cabinet_door_open"},
+    | {"leakage_detected", "cabinet_door_open"}
+    | {"commanded_on", "commanded_by", "overridden"},
     "camera": LINK
     | {"channels_total", "channels_online", "stream_ok", "recording", "disk_state"}
     | {"disk_free_pct", "retention_days", "time_offset_s", "video_loss", "occlusion"}
