@@ -517,13 +517,16 @@ class FaultFinder:
             self.settle(memory, fault.code, now_ms)  # it may be over, and have waited for this
         if fault.state is not State.CLOSED:
             return
+        is_refuted = fault.suspected and fault.resolution == faults.FALSE_ALARM
         for key, seen in list(memory.signs.items()):
             planned = memory.plan.signs.get(key[:2])
             if key[0] != fault.code or seen.base_ms > (fault.closed_at_ms or now_ms):
                 continue
             detector = planned.sign.detector if planned is not None else None
-            if detector is None or isinstance(detector, _ENDED_BY_A_PERSON):
-                del memory.signs[key]  # an event does not last: the person has dealt with it
+            if is_refuted or detector is None or isinstance(detector, _ENDED_BY_A_PERSON):
+                # an event does not last: the person has dealt with it; and what was suspected and
+                # is not so must be suspected anew
+                del memory.signs[key]
                 memory.tallies.pop(key, None)
             if isinstance(detector, Missing):
                 memory.window.give_up()

@@ -6,6 +6,7 @@ Time is in seconds since START, which is a winter evening in Zhengzhou. Devices 
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -15,6 +16,7 @@ from devices.faults import Fault, State
 from devices.journal import MESSAGES, PROBE, RETAINED, TICK, Raw, Record
 from devices.judgement import Effects
 from devices.kinds import KINDS
+from devices.maintenance import Window
 from devices.messages import Value
 from devices.registry import Compound, Device, Firm, Name, Registry
 from devices.sun import lighting_hours
@@ -106,6 +108,7 @@ class District:
             lighting=lighting_hours,
         )
         self.judge.load(self.store.load(), self.now_ms)
+        self._look_at_windows()
 
     def commit(self) -> Effects:
         """Write what has gathered."""
@@ -286,10 +289,46 @@ class District:
             device, code, lambda fault: rules_of_faults.acknowledge(fault, "li-wei", self.now_ms)
         )
 
-    def closes(self, device: str, code: str) -> Fault:
+    def closes(self, device: str, code: str, resolution: str | None = None) -> Fault:
         return self._acts(
-            device, code, lambda fault: rules_of_faults.close(fault, "li-wei", self.now_ms)
+            device,
+            code,
+            lambda fault: rules_of_faults.close(fault, "li-wei", self.now_ms, None, resolution),
         )
+
+    def shelves(self, device: str, code: str, for_s: float) -> Fault:
+        until_ms = self.at_ms(self.now_s + for_s)
+        return self._acts(
+            device,
+            code,
+            lambda fault: rules_of_faults.shelve(fault, until_ms, "li-wei", self.now_ms),
+        )
+
+    def maintains(self, for_s: float, window: str = "w", **scope: Any) -> None:
+        """Somebody makes a maintenance window from now on; its scope as `Window` has it."""
+        words: dict[str, Any] = {"compound": None, "kind": None, "devices": (), "codes": ()} | scope
+        self.store.a_window(
+            Window(
+                window,
+                **words,
+                starts_at_ms=self.now_ms,
+                ends_at_ms=self.at_ms(self.now_s + for_s),
+                reason="new locks",
+                owner="wang",
+                created_by="li-wei",
+                created_at_ms=self.now_ms,
+            )
+        )
+        self._look_at_windows()
+
+    def ends_maintenance(self, window: str = "w") -> None:
+        """Somebody ends it now."""
+        self.store.a_window(replace(self.store.rows.windows[window], ended_at_ms=self.now_ms))
+        self._look_at_windows()
+
+    def _look_at_windows(self) -> None:
+        watermark_ms = self.judge.hearing.watermark_ms or 0
+        self.judge.windows_changed(self.store.windows(watermark_ms))
 
     def _acts(self, device: str, code: str, move: Any) -> Fault:
         self.commit()
