@@ -232,7 +232,7 @@ RULES = (
                     times=6,
                     within_s=1800,
                     resets=(Follows("switched", {"by": ("schedule", "command", "local")}),),
-                    over=(Quiet(0),),  # and the 24 h are the clear delay
+                    over=(Quiet(1800),),
                 ),
                 Severity.P4,
                 delay_s=1800,
