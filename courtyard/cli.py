@@ -160,20 +160,26 @@ def api(
 
 @app.command(
     epilog="Examples: courtyard simulate --compounds 20 --duration 10m;  courtyard simulate "
-    "--journal day.db --start 2026-11-23T00:00:00+08:00 --duration 24h --truth day.jsonl"
+    "--scenario terrible-day --journal day.db --truth day.jsonl"
 )
 def simulate(
-    scenario: Annotated[str, typer.Option(help="Which district; erqi is the only one.")] = "erqi",
+    scenario: Annotated[
+        str, typer.Option(help="erqi, the default district; or a scenario's name or .toml file.")
+    ] = "erqi",
     compounds: Annotated[
-        int | None, typer.Option(min=1, help="Only so many compounds of it.")
+        int | None, typer.Option(min=1, help="erqi: only so many compounds of it.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Changes what happens, never the registry.")] = 1,
+    seed: Annotated[
+        int | None, typer.Option(help="Changes what happens, never the registry.")
+    ] = None,
     vendors: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of devices that speak a vendor's format.")
-    ] = 0.0,
+        float | None,
+        typer.Option(min=0, max=1, help="erqi: share of devices that speak a vendor's format."),
+    ] = None,
     rates: Annotated[
-        Rates, typer.Option(help="How often things break: demo shows every kind within hours.")
-    ] = Rates.REAL,
+        Rates | None,
+        typer.Option(help="erqi: how often things break; demo shows every kind within hours."),
+    ] = None,
     duration: Annotated[
         str | None, typer.Option(help="How long, like 10m; live: until Ctrl-C.")
     ] = None,
@@ -188,21 +194,70 @@ def simulate(
     ] = None,
     with_parent: WithParent = False,
 ) -> None:
-    """A simulated fleet: live against the broker, or into a journal file with simulated time."""
+    """A simulated fleet: live against the broker, or into a journal file with simulated time.
+
+    A scenario file says what befalls whom and when, how people and devices behave, and from when to
+    when; the options for erqi do not go with it.
+    """
     settings = _start("simulate")
     lasts, begins = _duration(duration), _instant(start)
-    from courtyard.simulation import District, write_journal
+    from courtyard.registry import ERQI
+    from courtyard.simulation import District, Played, Staged, find_scenario, write_journal
 
-    district = District(scenario, compounds, seed, vendors, rates.value)
+    played: Played
+    if scenario == ERQI:
+        named = (rates or Rates.REAL).value
+        played = District(compounds, 1 if seed is None else seed, vendors or 0.0, named)
+    else:
+        if (compounds, vendors, rates) != (None, None, None):
+            raise UsageError("--compounds, --vendors, --rates: a scenario file says that itself")
+        staged = find_scenario(scenario)
+        played = Staged(staged, staged.seed if seed is None else seed)
+        lasts = lasts or staged.duration
+        begins = begins or (staged.start if journal is not None else None)
     if journal is None:
         if begins is not None:
             raise UsageError("--start: only with --journal; a live fleet begins now")
         from courtyard.live import run_live
 
-        _end(run_live(settings, district, lasts, truth, with_parent=with_parent))
+        _end(run_live(settings, played, lasts, truth, with_parent=with_parent))
     if begins is None or lasts is None:
         raise UsageError("--journal: needs --start and --duration")
-    _end(write_journal(district, journal, begins, lasts, truth))
+    _end(write_journal(played, journal, begins, lasts, truth))
+
+
+@app.command(
+    epilog="Examples: courtyard score --truth day.jsonl;  courtyard score --scenario every-fault"
+    " --scenario power-cuts --json > score.json"
+)
+def score(
+    truth: Annotated[
+        Path | None, typer.Option(help="What really happened, as `simulate --truth` wrote it.")
+    ] = None,
+    scenario: Annotated[
+        list[str] | None,
+        typer.Option(help="Play this one, judge it and grade the faults; `all` for every one."),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="With --scenario: another than the scenario's own.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
+) -> None:
+    """Compare the faults that the system raised with what really happened.
+
+    With --truth: the faults of the operational database. With --scenario: simulated time is written
+    and judged in a directory that is thrown away; exit code 1 where a figure is missed.
+    """
+    if (truth is None) == (not scenario):
+        raise UsageError("score: either --truth or --scenario")
+    settings = _start("score")
+    if truth is not None:
+        from courtyard.score import run_score
+
+        _end(run_score(settings, truth, as_json=as_json))
+    from courtyard.grading import run_graded
+
+    _end(run_graded(scenario or [], seed, in_json=as_json, tell=_tell))
 
 
 @app.command(hidden=True)

@@ -9,10 +9,10 @@ import structlog
 
 from courtyard.broker_address import running_broker_url
 from courtyard.clock import now_ms
-from courtyard.errors import DONE, FAILED, CommandError
+from courtyard.errors import DONE, FAILED, CommandError, UsageError
 from courtyard.settings import Settings
 from courtyard.signals import stop_on_signals, stop_with_parent
-from courtyard.simulation import District, truth_file
+from courtyard.simulation import Played, simulated_fact, tell_not_injected, truth_file
 from simulators.publisher import BadBrokerUrl, LiveFleet
 
 STOP_S = 10.0
@@ -24,24 +24,30 @@ log = structlog.get_logger()
 
 def run_live(
     settings: Settings,
-    district: District,
+    played: Played,
     lasts: timedelta | None,
     truth: Path | None,
     *,
     with_parent: bool,
 ) -> int:
-    """Plays the district until SIGTERM, SIGINT or the end of `lasts`; gives the exit code.
+    """Plays it until SIGTERM, SIGINT or the end of `lasts`; gives the exit code.
 
     A broker that is away is asked again until the end. Raises CommandError where none could be used
     in all that time.
     """
+    if played.troubles(now_ms()):
+        raise UsageError(f"--scenario: {played.name} has troubles of our own: only with --journal")
     stop = threading.Event()
     stop_on_signals(stop)
     if with_parent:
         stop_with_parent(stop)
     url = running_broker_url(settings)
     with truth_file(truth) as told:
-        fleet = district.fleet(now_ms(), told)
+        start_ms = now_ms()
+        if lasts is not None:
+            end_ms = start_ms + lasts // timedelta(milliseconds=1)
+            told(simulated_fact(played, start_ms, end_ms))
+        fleet = played.fleet(start_ms, told)
         try:
             live = LiveFleet(url, fleet, now_ms)
         except BadBrokerUrl as error:
@@ -54,6 +60,7 @@ def run_live(
         except Exception:
             log.exception("fleet_died")
             return FAILED
+    tell_not_injected(fleet)
     counters = live.counters
     log.info("fleet_ends", published=counters.published, acknowledged=counters.acknowledged)
     if crashed:

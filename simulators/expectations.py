@@ -143,6 +143,9 @@ _GATES: Mapping[str, Meaning] = {
     "door_forced": Meaning(
         (Expected("GATE_FORCED", early_s=1, clear_s=5.0),), may=("GATE_HELD_OPEN",)
     ),
+    "door_pushed_open": Meaning(
+        (Expected("GATE_FORCED", early_s=1, clear_s=5.0),), may=("GATE_HELD_OPEN",)
+    ),
     "reader_lost": Meaning((Expected("GATE_READER_OFFLINE", 60, clear_s=0.0),)),
     "reader_flaps": Meaning((Expected("GATE_READER_OFFLINE", 60, told_s=120),)),
     "gate_mains_lost": Meaning((Expected("GATE_MAINS_LOST", 60, clear_s=60.0),)),
@@ -382,6 +385,9 @@ _OURS: Mapping[str, Meaning] = {
     "receive_down": Meaning(
         may=("SYS_PROBE_LOST",), hides=Reach.DISTRICT, keeps=True, reach=Reach.DISTRICT, own=True
     ),
+    "host_asleep": Meaning(
+        may=("SYS_PROBE_LOST",), hides=Reach.DISTRICT, keeps=True, reach=Reach.DISTRICT, own=True
+    ),
     "link_lost": Meaning(
         may=("SYS_PROBE_LOST",), hides=Reach.DISTRICT, keeps=True, reach=Reach.DISTRICT, own=True
     ),
@@ -396,12 +402,6 @@ _OURS: Mapping[str, Meaning] = {
     ),
     "broker_storm": Meaning(
         may=("SYS_PROBE_LOST",), hides=Reach.DISTRICT, keeps=True, reach=Reach.DISTRICT, own=True
-    ),
-    "clock_step": Meaning(
-        (Expected("SYS_CLOCK_STEP", 0, Whose.PLATFORM, told_s=10),),
-        may=("SYS_PROBE_LOST",),
-        reach=Reach.DISTRICT,
-        own=True,
     ),
     "duplicates": Meaning(reach=Reach.DISTRICT, own=True),
     "disorder": Meaning(reach=Reach.DISTRICT, own=True),

@@ -112,7 +112,8 @@ class Score:
     """How well the faults told what happened. devices_weeks: devices times weeks graded.
 
     roots: independent causes that were to be told, or were; alertable: faults that somebody was
-    told of. due_safety, detected_safety: of the safety tier alone.
+    told of. not_asked: what could not be seen for long enough. per_cut: of each power cut that was
+    to be told, how many faults somebody was told of because of it; one is right.
     """
 
     codes: dict[str, Tally]
@@ -128,6 +129,7 @@ class Score:
     facts: dict[str, int]
     suppressed: int
     not_asked: int
+    per_cut: dict[str, int]
 
     @property
     def due(self) -> int:
@@ -501,6 +503,7 @@ class _Grader:
             facts=dict(sorted(kinds.items())),
             suppressed=sum(fault.child for fault in self._faults),
             not_asked=self._not_asked,
+            per_cut=self._per_cut(),
         )
 
     def _explain(self, fact: Fact, meaning: Meaning) -> None:
@@ -716,6 +719,23 @@ class _Grader:
                 )
         return extra
 
+    def _per_cut(self) -> dict[str, int]:
+        cuts = {
+            fact.id: 0
+            for fact in self._facts
+            if fact.kind == "power_cut" and fact.id in self._asked
+        }
+        for rows in self._by_subject.values():
+            told = {
+                row.fault.id: cut
+                for row in rows
+                if not (row.fault.child or row.fault.muted)
+                and (cut := self._explained.get(id(row)) or self._as_child.get(id(row))) in cuts
+            }
+            for cut in told.values():
+                cuts[cut] += 1
+        return cuts
+
     def _alertable(self) -> int:
         expected = {
             (subject, each.code)
@@ -757,6 +777,7 @@ def as_json(scored: Score) -> dict[str, object]:
         "roots": scored.roots,
         "suppressed": scored.suppressed,
         "not_asked": scored.not_asked,
+        "alertable_per_power_cut": scored.per_cut,
         "device_weeks": round(scored.device_weeks, 3),
         "false_of_our_outages": scored.false_of_ours,
         "false_per_1000_device_weeks": round(scored.false_per_1000_device_weeks, 3),

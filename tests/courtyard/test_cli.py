@@ -53,6 +53,7 @@ def test_the_commands_are_those_of_the_documentation() -> None:
         "backup",
         "restore",
         "replay",
+        "score",
     }
 
 
@@ -82,6 +83,10 @@ def test_every_command_explains_itself_with_an_example(
             *("simulate", "--scenario", "elsewhere", "--journal", "x.db"),
             *("--start", "2026-11-23T00:00:00Z", "--duration", "1h"),
         ],
+        ["simulate", "--scenario", "terrible-day", "--compounds", "3"],
+        ["score"],
+        ["score", "--truth", "x.jsonl", "--scenario", "calm-week"],
+        ["score", "--scenario", "elsewhere"],
         ["registry", "import", "devices.csv", "--vendors", "0.5"],
         ["token", "create"],
         ["token", "create", "--role", "king"],
