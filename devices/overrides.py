@@ -83,6 +83,10 @@ class Scope:
         """Whether it holds for every device of a kind."""
         return self.kind in (None, kind) and self == Scope(kind=self.kind)
 
+    def covers(self, other: "Scope") -> bool:
+        """Whether it holds wherever the other one does."""
+        return all(getattr(self, name) in (None, getattr(other, name)) for name in _SCOPES)
+
     def excludes(self, other: "Scope") -> bool:
         """Whether no device can be in both."""
         return any(
@@ -147,6 +151,16 @@ class Overrides:
 
 
 NONE = Overrides()
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSet:
+    """One rule file as it was imported. number: 0 while there never was one."""
+
+    number: int = 0
+    body: str = ""
+    created_by: str = ""
+    created_at_ms: int = 0
 
 
 def changed(rule: Rule, changes: Iterable[Change]) -> Rule | None:

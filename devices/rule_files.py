@@ -403,7 +403,7 @@ class _Reader:
                 [*of_sign["raises"], None], [*of_sign["clears"], None]
             ):
                 later = raising or clearing
-                if later is None or _never_together(raising, clearing):
+                if later is None or _never_together(raising, clearing, of_sign):
                     continue
                 raises = str(raising.value if raising else figure(sign, "raises"))
                 clears = str(clearing.value if clearing else figure(sign, "clears"))
@@ -553,8 +553,20 @@ def _apart_form(raises: str) -> str:
     return "clears outside of it"
 
 
-def _never_together(one: Change | None, other: Change | None) -> bool:
-    return one is not None and other is not None and one.scope.excludes(other.scope)
+def _never_together(
+    raising: Change | None, clearing: Change | None, of_sign: Mapping[str, Sequence[Change]]
+) -> bool:
+    """Whether no device has both: their scopes exclude each other, or a third one comes between."""
+    if raising and clearing and raising.scope.excludes(clearing.scope):
+        return True
+    return any(
+        one is not None
+        and third is not other
+        and third.scope.covers(one.scope)
+        and (other is None or third.scope.precedence > other.scope.precedence)
+        for one, other, name in ((raising, clearing, "clears"), (clearing, raising, "raises"))
+        for third in of_sign[name]
+    )
 
 
 def _expected(value: object, form: str) -> str:

@@ -29,18 +29,20 @@ from devices.journal import Head, Raw, Record
 from devices.judgement import Cursor, InQuarantine, Replayed, Revision
 from devices.messages import Decoded, Reading, Reason
 from devices.registry import Registry
+from devices.rule_files import read_what_fits
 from devices.store.database import DatabaseAway, DatabaseRefused
 from devices.store.failpoints import failpoint
 from devices.store.journal import JournalDamaged, JournalError
 from devices.store.maintenance import MAINTENANCE
 from devices.store.quarantine import REPLAY
+from devices.store.rule_sets import RULES
 from devices.store.schema import LIVE
 from devices.sun import lighting_hours
 from ingest.blame import REQUESTS, Blame
 from ingest.decode import Decoder
 from ingest.decoding import SharedDecodes
 from ingest.judge.judge import Judge
-from ingest.judge.plan import KindPlan, calm_range
+from ingest.judge.plan import Plans, calm_range
 from ingest.ports import Bell, Clock, JournalSource, JudgeStore
 from ingest.receipts import Receipt
 
@@ -102,7 +104,7 @@ class Consumer:
     def __init__(
         self,
         store: JudgeStore,
-        plans: Mapping[str, KindPlan],
+        plans: Plans,
         clock: Clock,
         *,
         stream: str,
@@ -336,6 +338,7 @@ class Consumer:
     def _load_judge(self) -> None:
         newest = self._store.newest_revision()
         registry = self._store.registry()
+        self._take_rules()
         saved = self._store.load()
         judge = Judge(
             registry,
@@ -522,6 +525,11 @@ class Consumer:
             self._decoder = self._a_decoder(registry)
             judge.registry_changed(registry, self._today_ms())
             self._note_work()
+        if any(one.what == RULES for one in revisions):
+            self._take_rules()
+            self._decoder = self._a_decoder(judge.registry)
+            judge.rules_changed(self._plans, self._clock())
+            self._note_work()
         if any(one.what == MAINTENANCE for one in revisions):
             judge.windows_changed(self._store.windows(judge.hearing.watermark_ms or 0))
         for revision in revisions:
@@ -538,6 +546,17 @@ class Consumer:
             self._commit()
         self._asked_singly = False
         return bool(revisions)
+
+    def _take_rules(self) -> None:
+        """Plans by the rule file that counts now."""
+        rules = self._store.rules()
+        if rules.number == self._plans.overrides.number:
+            return
+        overrides, problems = read_what_fits(rules.body, number=rules.number)
+        for problem in problems:  # a newer version has other rules than those it was checked by
+            log.error("rule_no_longer_fits", rule_set=rules.number, problem=str(problem))
+        self._plans = self._plans.using(overrides)
+        log.info("rules_taken", rule_set=rules.number, changes=len(overrides.changes))
 
     # What is judged again
 

@@ -8,6 +8,7 @@ from devices.faults import Fault
 from devices.journal import Head, Record
 from devices.judgement import Cursor, Effects, InQuarantine, Revision, Saved
 from devices.maintenance import Window
+from devices.overrides import RuleSet
 from devices.registry import Registry
 
 Clock = Callable[[], int]  # UTC epoch ms
@@ -29,6 +30,8 @@ class JudgeStore(Protocol):
     """
 
     def registry(self) -> Registry: ...
+
+    def rules(self) -> RuleSet: ...
 
     def load(self) -> Saved: ...
 

@@ -15,7 +15,7 @@ from devices.journal import LINK, PROBE, RETAINED, TICK, Record
 from devices.messages import Decoded, Event, Item, Reading, Reason, Rejected, Report, Value
 from devices.rules import Happened, Where
 from ingest.judge.patterns import has
-from ingest.judge.plan import KindPlan, PlannedSign
+from ingest.judge.plan import PlannedSign, Plans
 from ingest.judge.timing import TICKS_WITHOUT_PROBE
 
 PER_S = 20
@@ -82,7 +82,7 @@ class Spared:
     that ends one. A value that is well is none: with it, whatever a shed sends would be spared.
     """
 
-    def __init__(self, plans: Mapping[str, KindPlan]) -> None:
+    def __init__(self, plans: Plans) -> None:
         self._values: dict[str, dict[str, list[PlannedSign]]] = {kind: {} for kind in plans}
         self._events: dict[str, list[tuple[str, Where]]] = {}
         self._plans = plans
@@ -129,7 +129,7 @@ class Spared:
         return spared
 
     def _dangers(self, report: Report) -> dict[str, Value]:
-        plan = self._plans[report.device.kind]
+        plan = self._plans.of(report.device)
         of_parent = self._values[report.device.kind]
         dangers: dict[str, Value] = {}
         for name, value in report.values.items():
@@ -158,7 +158,7 @@ class Limit:
     whole_ms: of devices whose allowance is not whole; as many as there are devices at most.
     """
 
-    def __init__(self, plans: Mapping[str, KindPlan]) -> None:
+    def __init__(self, plans: Plans) -> None:
         self._spared = Spared(plans)
         self._allowance = Allowance()
         self._whole_ms: dict[str, int] = {}

@@ -23,6 +23,7 @@ from devices.judgement import (
     Saved,
 )
 from devices.maintenance import Window
+from devices.overrides import RuleSet
 from devices.registry import Registry
 from devices.sessions import Session, SessionState
 from devices.store.cursors import Position
@@ -70,6 +71,7 @@ class FakeJudgeStore:
         self.when_committed: Callable[[], None] = lambda: None
         self.commits: list[Effects] = []
         self._registry = registry
+        self._rules = RuleSet()
 
     def registry(self) -> Registry:
         self._fail()
@@ -92,6 +94,10 @@ class FakeJudgeStore:
     def revisions_after(self, revision: int) -> list[Revision]:
         self._fail()
         return [decision for decision in self.decisions if decision.id > revision]
+
+    def rules(self) -> RuleSet:
+        self._fail()
+        return self._rules
 
     def newest_revision(self) -> int:
         self._fail()
@@ -176,6 +182,11 @@ class FakeJudgeStore:
         """Somebody makes a maintenance window, or ends it."""
         self.rows.windows[window.id] = window
         self._decide("maintenance", window.id)
+
+    def a_rule_file(self, body: str) -> None:
+        """Somebody imports a rule file."""
+        self._rules = RuleSet(self._rules.number + 1, body)
+        self._decide("rules", str(self._rules.number))
 
     def an_import(self, registry: Registry) -> None:
         """Somebody imports a registry."""

@@ -53,11 +53,13 @@ from devices.judgement import (
 )
 from devices.maintenance import Window
 from devices.messages import Outcome, Reason
+from devices.overrides import RuleSet
 from devices.registry import Registry
 from devices.rules import Severity
 from devices.sessions import Session, SessionState
 from devices.sessions import begin as begin_session
 from devices.store import registry as registry_rows
+from devices.store import rule_sets
 from devices.store.accounts import keep_before
 from devices.store.database import (
     DatabaseAway,
@@ -148,6 +150,11 @@ class Judgements:
         with _reading(self._engine) as connection:
             self._numbers = registry_rows.device_numbers(connection)
             return registry_rows.load(connection)
+
+    def rules(self) -> RuleSet:
+        """What is changed of the rules."""
+        with _reading(self._engine) as connection:
+            return rule_sets.newest(connection)
 
     def load(self) -> Saved:
         """What to go on from."""

@@ -3,24 +3,13 @@
 A new one is a line in the log of what people decide, so that the judge takes it up at a border.
 """
 
-from dataclasses import dataclass
-
 from sqlalchemy import Connection, insert, select
 
+from devices.overrides import RuleSet
 from devices.store.registry import add_revision, add_revisions
 from devices.store.schema import rule_sets
 
 RULES = "rules"  # what of a revision
-
-
-@dataclass(frozen=True, slots=True)
-class RuleSet:
-    """One file of changes as it was imported. number: 0 while there never was one."""
-
-    number: int = 0
-    body: str = ""
-    created_by: str = ""
-    created_at_ms: int = 0
 
 
 def newest(connection: Connection) -> RuleSet:

@@ -31,7 +31,7 @@ from ingest.judge.identity import (
 )
 from ingest.judge.ledger import Ledger
 from ingest.judge.memory import DeviceMemory, Presence, Why, pack, pack_latest, unpack
-from ingest.judge.plan import KindPlan
+from ingest.judge.plan import Plans
 from ingest.judge.platform import PlatformWatch
 from ingest.judge.presence import RollCall
 from ingest.judge.signs import FaultFinder
@@ -76,7 +76,7 @@ class Judge:
     def __init__(
         self,
         registry: Registry,
-        plans: Mapping[str, KindPlan],
+        plans: Plans,
         *,
         stream: str,
         seen_before: Callable[[bytes], bool],
@@ -87,16 +87,9 @@ class Judge:
         self.hearing = Hearing()
         self.memories: dict[str, DeviceMemory] = {}
         self._touched: list[DeviceMemory] = []
-        self._plans = plans
         self._allowance = Allowance()
         self._host = HostClock()
-        self._spared = Spared(plans)
-        # the signs that no value touches: a device with no other is judged the short way
-        self._gaps_only = {
-            (planned.rule.code, planned.index, "")
-            for plan in plans.values()
-            if (planned := plan.missing) is not None
-        }
+        self._take_plans(plans)
         self._lighting = lighting
         self._probed = False
         self._ticks = 0
@@ -153,7 +146,7 @@ class Judge:
                 continue
             memory = DeviceMemory(
                 device,
-                self._plans[device.kind],
+                self._plans.of(device),
                 Presence(row.state),
                 None if row.reason is None else Why(row.reason),
                 row.since_ms,
@@ -187,6 +180,23 @@ class Judge:
         )
         self._holds.windows_changed(windows, standing)
 
+    def rules_changed(self, plans: Plans, now_ms: int) -> None:
+        """From here on messages are judged by these plans, and so is what stands."""
+        self._take_plans(plans)
+        for memory in self.memories.values():
+            if memory.in_service:
+                self._finder.replan(memory, plans.of(memory.device), now_ms)
+
+    def _take_plans(self, plans: Plans) -> None:
+        self._plans = plans
+        self._spared = Spared(plans)
+        # the signs that no value touches: a device with no other is judged the short way
+        self._gaps_only = {
+            (planned.rule.code, planned.index, "")
+            for plan in plans.strictest.values()
+            if (planned := plan.missing) is not None
+        }
+
     def person_moved(self, fault: Fault, now_ms: int) -> None:
         """A person acted on a fault."""
         memory = self.memories.get(fault.device or "")
@@ -200,13 +210,16 @@ class Judge:
         for device in registry.devices.values():
             memory = self.memories.get(device.id)
             if memory is None:
-                memory = DeviceMemory(device, self._plans[device.kind])
+                memory = DeviceMemory(device, self._plans.of(device))
                 self.memories[device.id] = memory
             elif memory.device.kind != device.kind:
                 memory = self._becomes(memory, device, now_ms)
             elif memory.device.compound != device.compound:
                 self._moves_away(memory, now_ms)
             memory.device = device
+            plan = self._plans.of(device)
+            if plan is not memory.plan:
+                self._finder.replan(memory, plan, now_ms)
             memory.wants_receipts = receipts.is_wanted(device)
             retired_ms = device.decommissioned_at_ms
             memory.in_service = retired_ms is None or retired_ms > now_ms

@@ -36,11 +36,12 @@ from devices.usage import HOUR_MS, hour_of
 from ingest.judge.holds import Holds
 from ingest.judge.memory import Aside, DeviceMemory, Presence, Seen, SignKey
 from ingest.judge.patterns import Patterns, concerns, counts_refusals, has, meets
-from ingest.judge.plan import PlannedSign, QuantityPlan
+from ingest.judge.plan import KindPlan, PlannedSign, QuantityPlan
 from ingest.judge.timing import Hearing
 
 ACTIVE = (State.OPEN, State.ACKNOWLEDGED)
 LOOK_AGAIN_MS = 30_000
+RULES_CHANGED, RULE_DISABLED = "rules_changed", "rule_disabled"  # why a fault is over
 LOOK_AT_GAP_MS = 10 * 60_000  # numbers fall out of the window without a word
 # What does not last: the person who closed the fault has dealt with it.
 _ENDED_BY_A_PERSON = (
@@ -467,6 +468,34 @@ class FaultFinder:
                 self._holds.watch(fault)
             else:
                 self._record(memory, fault, fault.state, event)
+
+    def replan(self, memory: DeviceMemory, plan: KindPlan, now_ms: int) -> None:
+        """Other figures hold for this device from here on: what stands is settled by them.
+
+        A fault is over whose rule was switched off, or whose last values its new levels would not
+        have raised. One that stands keeps the severity that it has, or gets a worse one.
+        """
+        memory.plan = plan
+        if not memory.signs and not memory.faults:
+            return
+        for key, seen in list(memory.signs.items()):
+            planned = plan.signs.get(key[:2])
+            if planned is None or (seen.present and not _still_shows(memory, planned, key, seen)):
+                del memory.signs[key]
+                self._touch(memory)
+                self._withdraw(memory, key[0], RULES_CHANGED, now_ms)
+        for code in memory.faults.keys() - plan.rules.keys():
+            self._withdraw(memory, code, RULE_DISABLED, now_ms)
+        for code in _codes(memory):
+            self.settle(memory, code, now_ms)
+
+    def _withdraw(self, memory: DeviceMemory, code: str, why: str, now_ms: int) -> None:
+        """A standing fault of which no sign is left is over, for this reason."""
+        fault = memory.faults[code] if _is_active(memory, code) else None
+        if fault is not None and not any(key[0] == code for key in memory.signs):
+            why = why if code in memory.plan.rules else RULE_DISABLED
+            over, event = faults.end(fault, now_ms, {"reason": why})
+            self._record(memory, replace(over, resolution=why), fault.state, event)
 
     # Time
 
@@ -941,6 +970,17 @@ def _is_given(planned: PlannedSign, memory: DeviceMemory, at_ms: int) -> bool:
     told = memory.latest.get(quantity)
     ended_ms = memory.ended.ended_ms if memory.ended is not None else 0
     return told is not None and told[0] in values and at_ms >= told[1] and at_ms > ended_ms
+
+
+def _still_shows(memory: DeviceMemory, planned: PlannedSign, key: SignKey, seen: Seen) -> bool:
+    """Whether a gauge's last value would be raised by the level that its sign has now."""
+    if not planned.gauge or planned.raises is None:
+        return True
+    name = _name(planned)
+    value = memory.word(key[2] or name)
+    if value is None:
+        value = seen.evidence.get(name)
+    return value is None or planned.raises(value)
 
 
 def _is_active(memory: DeviceMemory, code: str) -> bool:

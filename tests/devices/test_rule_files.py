@@ -283,6 +283,16 @@ def test_levels_that_only_clash_where_two_scopes_meet_are_refused() -> None:
     assert len(read(never, REGISTRY).changes) == 2
 
 
+def test_levels_that_are_never_in_force_together_may_clash() -> None:
+    wide = "[[override]]\nSHED_OVERTEMP.raises = '>=50'\nSHED_OVERTEMP.clears = '<45'\n"
+    assert len(read(wide, REGISTRY).changes) == 2  # 45 is below 50, and 60 no longer counts
+    here = "[[override]]\ncompound = 'lvyun'\n"
+    both = here + "SHED_OVERTEMP.raises = '>=40'\nSHED_OVERTEMP.clears = '<35'\n"
+    assert len(read(wide + both, REGISTRY).changes) == 4
+    one = here + "SHED_OVERTEMP.raises = '>=40'\n"
+    assert "'<45' does not lie on the other side of '>=40'" in problems(wide + one)[0]
+
+
 def test_a_file_that_was_taken_once_is_used_as_far_as_it_still_fits() -> None:
     text = "[[override]]\nSHED_OVERTEMP.delay_s = 1\nSHED_GONE.delay_s = 1\n"
     overrides, wrong = read_what_fits(text, number=7)

@@ -4,9 +4,10 @@ import threading
 
 from sqlalchemy import Engine, select
 
+from devices.overrides import RuleSet
 from devices.store.database import reading, writing
 from devices.store.registry import newest_revision
-from devices.store.rule_sets import RULES, RuleSet, newest, save
+from devices.store.rule_sets import RULES, newest, save
 from devices.store.schema import revisions, rule_sets
 
 NOW_MS = 1_795_399_200_000
