@@ -80,17 +80,14 @@ def test_flapping_once_a_second_for_an_hour_is_one_row_two_notices_and_an_end() 
     st.lists(st.tuples(st.booleans(), st.integers(1, 90)), min_size=1, max_size=120),
     st.integers(0, 119),
 )
-def test_however_it_flaps_it_is_one_row_and_two_notices_within_ten_minutes_of_quiet(
+def test_however_it_flaps_it_is_one_row_and_two_notices_in_ten_minutes(
     steps: list[tuple[bool, int]], restart_at: int
 ) -> None:
-    """No pause is as long as ten minutes; a restart anywhere changes nothing."""
+    """A restart anywhere changes nothing, and ten minutes of quiet end it."""
     d, undisturbed = a_gate_and_shed(), a_gate_and_shed()
     for district in (d, undisturbed):
         for n, (tamper, after_s) in enumerate(steps):
-            for _ in range(after_s // 5):
-                district.now_s += 5
-                district.probe()
-            district.now_s += after_s % 5
+            district.passes(after_s, beating=["gate"])
             district.says("gate", {"tamper": tamper})
             if n == restart_at and district is d:
                 district.restart()
@@ -98,7 +95,8 @@ def test_however_it_flaps_it_is_one_row_and_two_notices_within_ten_minutes_of_qu
         district.passes(660, beating=["gate"])
         district.commit()
         assert len(district.store.rows.faults) <= 1
-        assert len(notices(district, TAMPER)) <= 2 + sum(s for _, s in steps) // 600
+        # raised every five minutes or less often it does not flap
+        assert len(notices(district, TAMPER)) <= 2 + sum(s for _, s in steps) // 300
         assert district.standing() == {}
     assert d.store.rows.faults == undisturbed.store.rows.faults
     assert d.store.rows.events == undisturbed.store.rows.events
