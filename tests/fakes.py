@@ -51,6 +51,7 @@ class Rows:
     counts: dict[tuple[str, str], tuple[int, int, int, int]] = field(default_factory=dict)
     replayed: dict[int, Replayed] = field(default_factory=dict)  # of the refused, by their number
     windows: dict[str, Window] = field(default_factory=dict)
+    baselines: dict[str, bytes] = field(default_factory=dict)
 
 
 class FakeJudgeStore:
@@ -89,7 +90,13 @@ class FakeJudgeStore:
         ]
         kept.sort(key=lambda fault: (fault.state is not State.CLOSED, fault.opened_at_ms))
         ongoing = [s for s in rows.sessions.values() if s.state is SessionState.OPEN]
-        return Saved(rows.cursor, list(rows.devices.values()), kept, ongoing)
+        return Saved(
+            rows.cursor,
+            list(rows.devices.values()),
+            kept,
+            ongoing,
+            baselines=dict(rows.baselines),
+        )
 
     def revisions_after(self, revision: int) -> list[Revision]:
         self._fail()
@@ -274,6 +281,7 @@ class FakeJudgeStore:
                 )
         rows.keys |= effects.keys
         rows.counts |= effects.counts
+        rows.baselines |= effects.baselines
 
 
 class FakeJournal:

@@ -19,6 +19,7 @@ from devices.registry import Device, Registry
 from devices.usage import HOUR_MS, hour_of
 from ingest import receipts
 from ingest.judge import ledger, use
+from ingest.judge.baselines import RUNS_LEAST, Baselines
 from ingest.judge.holds import Holds
 from ingest.judge.identity import (
     BYTE,
@@ -117,6 +118,9 @@ class Judge:
         self._values = ValueJudge(self.memories, self._finder, self._use, self._touch, self._place)
         self._identities = Identities(self._gathering, seen_before)
         self._ledger = Ledger(self._gathering)
+        self._baselines = Baselines(
+            self.memories, self.hearing, self._finder, self._gathering, self._touch
+        )
         # A back-filled history has no troubles of ours: nobody received it.
         self._platform = PlatformWatch(stream, self._platform_moved) if stream == LIVE else None
 
@@ -164,6 +168,8 @@ class Judge:
         self._take_registry(self.registry, now_ms)
         for memory in self.memories.values():
             self._finder.resume(memory, self.hearing.watermark_ms or 0)
+        self._baselines.load(saved.baselines)
+        self._baselines.resume(self.hearing.watermark_ms or 0)
 
     def registry_changed(self, registry: Registry, now_ms: int) -> None:
         """From here on messages are judged by this registry."""
@@ -202,6 +208,7 @@ class Judge:
         memory = self.memories.get(fault.device or "")
         if memory is not None:
             self._finder.person_moved(memory, fault, now_ms)
+            self._baselines.person_moved(memory, fault, now_ms)
         elif fault.device is None and self._platform is not None:
             self._platform.person_moved(fault)
 
@@ -231,6 +238,7 @@ class Judge:
         for gone in self.memories.keys() - registry.devices.keys():
             del self.memories[gone]
         self._roll.registry_changed(registry)
+        self._baselines.registry_changed(registry)
 
     def _becomes(self, memory: DeviceMemory, device: Device, now_ms: int) -> DeviceMemory:
         """A device that is of another kind from here on, and is known for nothing yet."""
@@ -250,6 +258,7 @@ class Judge:
         memory.saved_use_ms = 0
         self._save_use(memory, self.effects)
         memory.hours.clear()
+        self._baselines.forget(memory)
 
     # What comes in
 
@@ -349,6 +358,7 @@ class Judge:
         watermark_ms = self.hearing.watermark_ms or watermark_ms
         self._finder.tick(watermark_ms)
         self._roll.heard_until(watermark_ms)
+        self._baselines.heard_until(before_ms, watermark_ms)
         for subject, code in self._holds.due(watermark_ms):
             if subject in self.memories:
                 self._finder.hold_ended(self.memories[subject], code, watermark_ms)
@@ -414,6 +424,14 @@ class Judge:
                     latest = memory.latest
                     for name, value in said.values.items():
                         latest[name] = (value, at_ms)
+                    for run in memory.runs:
+                        reading = said.values.get(run.name)
+                        if reading == run.value:
+                            run.count += 1
+                            if run.count >= RUNS_LEAST:
+                                self._baselines.same(memory, run, at_ms, received_ms)
+                        elif reading is not None:
+                            run.value, run.since_ms, run.count = reading, at_ms, 1
                     hour.received += 1
                     hour.moved = True
                     memory.last_seen_ms = received_ms
@@ -605,6 +623,8 @@ class Judge:
                 self._values.late(reporter, report.values, order_ms, told_ms, replayed)
             else:
                 self._values.live(reporter, report.values, order_ms, received_ms)
+                if reporter.runs:
+                    self._baselines.read(reporter, report.values, order_ms, received_ms)
         new = bool(item.reports) or item.status is not None or not item.events
         for event in item.events:
             surely = sight is Sight.NEW
@@ -674,14 +694,18 @@ class Judge:
         match event.type:
             case "access":
                 self._use.access(memory, event, at_ms)
+                seen_ms = at_ms if late else received_ms
+                self._baselines.passed(memory, event, seen_ms, received_ms)
             case "session_start":
                 if not late or self._use.may_start_late(
                     memory, event, lambda: self._identities.is_known(session_end_key(event))
                 ):
                     self._use.session_start(memory, event, at_ms)
             case "session_end":
+                began = memory.session
                 if not self._use.session_end(memory, event, at_ms, late=late):
                     return False
+                self._baselines.ended(memory, event, began, at_ms, received_ms, late=late)
         memory.saved_use_ms = 0  # what happened once is shown at once
         self._event_signs(memory, event, at_ms, received_ms, late)
         if not late:

@@ -34,6 +34,9 @@ class Why(StrEnum):
     LWT = "lwt"
     HEARTBEAT_MISSED = "heartbeat_missed"
     PARENT_DOWN = "parent_down"
+    WEAK_SIGNAL = "weak_signal"
+    POWER_CUT = "power_cut"
+    PLATFORM_DOWN = "platform_down"  # we could not hear, and have not heard it since
     NEVER_SEEN = "never_seen"
 
 
@@ -112,6 +115,35 @@ class Hour(msgspec.Struct, array_like=True):
     moved: bool = True
 
 
+class Run(msgspec.Struct, array_like=True):
+    """A metered reading, since when it is the same, and how many reports say so.
+
+    told: it stands as a fault that it does not change.
+    """
+
+    name: str
+    value: Value | None = None
+    since_ms: int = 0
+    count: int = 0
+    told: bool = False
+
+
+class Drawn(msgspec.Struct, array_like=True):
+    """What the session that began then has drawn, as its power adds up.
+
+    covered_s: the time of which that is known. last_w, last_ms: the newest sample. register_kwh:
+    what the board's register read last. counted: the session is a use of the socket already.
+    """
+
+    began_ms: int
+    wh: float = 0.0
+    covered_s: float = 0.0
+    last_w: float | None = None
+    last_ms: int = 0
+    register_kwh: float | None = None
+    counted: bool = False
+
+
 @dataclass(slots=True, eq=False)
 class DeviceMemory:
     """One device as the judge knows it."""
@@ -127,6 +159,7 @@ class DeviceMemory:
     latest: dict[str, tuple[Value, int]] = field(default_factory=dict)
     window: SeqWindow = field(default_factory=SeqWindow)
     will_ms: int | None = None
+    weak_ms: int | None = None  # the newest report of a signal so weak that it may fail
     signs: dict[SignKey, Seen] = field(default_factory=dict)
     tallies: dict[SignKey, Tally] = field(default_factory=dict)
     faults: dict[str, Fault] = field(default_factory=dict)
@@ -138,6 +171,9 @@ class DeviceMemory:
     ended: Ended | None = None
     guessed: dict[str, Ended] = field(default_factory=dict)  # sessions before it, by order
     saved_use_ms: int = 0  # when usage was last handed over to be saved
+    passed_ms: int = 0  # when somebody last passed this gate
+    runs: tuple[Run, ...] = ()  # of its metered readings, see `ingest.judge.baselines`
+    drawn: Drawn | None = None  # by the session that runs at this socket
     whole_ms: int = 0  # when its allowance of messages is whole again, as `ingest.rate` has it
     in_service: bool = True
     wants_receipts: bool = False
@@ -173,6 +209,10 @@ def pack(memory: DeviceMemory) -> bytes:
             memory.whole_ms,
             list(memory.guessed.values()) if memory.guessed else (),
             list(memory.tallies.items()) if memory.tallies else (),
+            memory.passed_ms,
+            memory.runs,
+            memory.drawn,
+            memory.weak_ms,
         )
     )
 
@@ -192,6 +232,10 @@ class _Packed(msgspec.Struct, array_like=True):
     whole_ms: int = 0
     guessed: list[Ended] = []
     tallies: list[tuple[SignKey, Tally]] = []
+    passed_ms: int = 0
+    runs: tuple[Run, ...] = ()
+    drawn: Drawn | None = None
+    weak_ms: int | None = None
 
 
 _unpack = msgspec.msgpack.Decoder(_Packed).decode
@@ -219,4 +263,8 @@ def unpack(memory: DeviceMemory, latest: bytes, packed: bytes) -> None:
     memory.ended = kept.ended
     memory.whole_ms = kept.whole_ms
     memory.guessed = {ended.order: ended for ended in kept.guessed}
+    memory.weak_ms = kept.weak_ms
+    memory.passed_ms = kept.passed_ms
+    memory.runs = kept.runs
+    memory.drawn = kept.drawn
     memory.tallies = {key: tally for key, tally in kept.tallies if key[0] in memory.plan.rules}
