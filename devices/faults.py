@@ -204,8 +204,12 @@ def reopen(
     """The condition of a cleared, or just closed, fault is back: the same fault, once more.
 
     Also if it was first seen in replayed data: now it is live. People are told twice; from the
-    third time within ten minutes on it flaps. What explained it last time need not now.
+    third time within ten minutes on it flaps. What explained it last time need not now. One that
+    was acknowledged is opened again by an event that only a person ends. Raises FaultMoved for one
+    that is open.
     """
+    if fault.state is State.OPEN:
+        raise FaultMoved(f"fault {fault.id} is open, so it cannot come back")
     again = replace(
         fault,
         state=State.OPEN,
@@ -278,8 +282,9 @@ def worsen(
     """A worse sign of a standing fault; None when it is no worse.
 
     An acknowledged fault is open again, and a shelved one is back: who answered, or shelved, a P2
-    has not answered a P1.
+    has not answered a P1. Raises FaultMoved for one that is over.
     """
+    _check_stands(fault)
     worst = min(severity, fault.severity)
     if worst == fault.severity and (fault.safety or not safety):
         return None
@@ -306,7 +311,11 @@ def worsen(
 
 
 def end(fault: Fault, now_ms: int, evidence: Mapping[str, object] | None = None) -> Move:
-    """The condition is over. A safety fault that nobody answered waits, cleared, for a person."""
+    """The condition is over. A safety fault that nobody answered waits, cleared, for a person.
+
+    Raises FaultMoved if it is over already.
+    """
+    _check_stands(fault)
     becomes = State.CLEARED if fault.safety and fault.state is State.OPEN else State.CLOSED
     over = replace(
         fault,
@@ -328,7 +337,12 @@ def retire(fault: Fault, now_ms: int, why: str) -> Move:
 
 
 def end_history(fault: Fault, now_ms: int) -> Move:
-    """A back-filled history ends, and its faults with it: nobody is asked about the past."""
+    """A back-filled history ends, and its faults with it: nobody is asked about the past.
+
+    Raises FaultMoved for a closed one.
+    """
+    if fault.state is State.CLOSED:
+        raise FaultMoved(f"fault {fault.id} is closed already")
     over = replace(
         fault,
         state=State.CLOSED,
@@ -538,6 +552,11 @@ def confirm(fault: Fault, actor: str, now_ms: int, note: str | None = None) -> M
     return sure, FaultEvent(
         fault.id, now_ms, fault.state, fault.state, Why.CONFIRMED, actor, note, held=_held(sure)
     )
+
+
+def _check_stands(fault: Fault) -> None:
+    if fault.state not in (State.OPEN, State.ACKNOWLEDGED):
+        raise FaultMoved(f"fault {fault.id} is {fault.state}: its condition is over already")
 
 
 def _seen(fault: Fault, actor: str, now_ms: int) -> Fault:
