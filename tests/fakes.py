@@ -52,6 +52,7 @@ class Rows:
     replayed: dict[int, Replayed] = field(default_factory=dict)  # of the refused, by their number
     windows: dict[str, Window] = field(default_factory=dict)
     baselines: dict[str, bytes] = field(default_factory=dict)
+    compounds: dict[str, bytes] = field(default_factory=dict)
 
 
 class FakeJudgeStore:
@@ -95,7 +96,8 @@ class FakeJudgeStore:
             list(rows.devices.values()),
             kept,
             ongoing,
-            baselines=dict(rows.baselines),
+            dict(rows.compounds),
+            dict(rows.baselines),
         )
 
     def revisions_after(self, revision: int) -> list[Revision]:
@@ -282,6 +284,7 @@ class FakeJudgeStore:
         rows.keys |= effects.keys
         rows.counts |= effects.counts
         rows.baselines |= effects.baselines
+        rows.compounds |= effects.compounds
 
 
 class FakeJournal:

@@ -9,6 +9,7 @@ from zlib import adler32
 import msgspec
 
 from devices import faults, journal
+from devices.catalogue import COMPOUND
 from devices.faults import Fault, State
 from devices.journal import RETAINED, Raw, Record
 from devices.judgement import LIVE, DeviceRow, Effects, HourRow, Move, Saved
@@ -35,6 +36,7 @@ from ingest.judge.memory import DeviceMemory, Presence, Why, pack, pack_latest, 
 from ingest.judge.plan import Plans
 from ingest.judge.platform import PlatformWatch
 from ingest.judge.presence import RollCall
+from ingest.judge.roots import ALARM, STOPPED, RootFinder
 from ingest.judge.signs import FaultFinder
 from ingest.judge.timing import BELIEVED, TICKS_WITHOUT_PROBE, Gap, Hearing, HostClock
 from ingest.judge.use import METERED
@@ -105,17 +107,36 @@ class Judge:
             self._fault_restated,
             self._holds,
         )
+        self._roots = RootFinder(
+            stream,
+            self.memories,
+            self.hearing,
+            self._finder,
+            self._holds,
+            self._touch,
+            self._fault_moved,
+            self._fault_restated,
+            self._commanded,
+        )
         self._roll = RollCall(
             registry,
             self.memories,
             self.hearing,
             self._finder,
+            self._roots,
             self._gathering,
             self._commanded,
             self._touch,
         )
         self._use = use.UseMeter(self._gathering, self._commanded)
-        self._values = ValueJudge(self.memories, self._finder, self._use, self._touch, self._place)
+        self._values = ValueJudge(
+            self.memories,
+            self._finder,
+            self._use,
+            self._touch,
+            self._place,
+            self._roots.no_power,
+        )
         self._identities = Identities(self._gathering, seen_before)
         self._ledger = Ledger(self._gathering)
         self._baselines = Baselines(
@@ -168,6 +189,7 @@ class Judge:
         self._take_registry(self.registry, now_ms)
         for memory in self.memories.values():
             self._finder.resume(memory, self.hearing.watermark_ms or 0)
+        self._roots.load(saved, self.hearing.watermark_ms or 0)
         self._baselines.load(saved.baselines)
         self._baselines.resume(self.hearing.watermark_ms or 0)
 
@@ -180,7 +202,7 @@ class Judge:
         """From here on these maintenance windows count."""
         standing = (
             fault
-            for memory in self.memories.values()
+            for memory in (*self.memories.values(), *self._roots.compounds())
             for fault in memory.faults.values()
             if fault.state is not State.CLOSED
         )
@@ -192,6 +214,7 @@ class Judge:
         for memory in self.memories.values():
             if memory.in_service:
                 self._finder.replan(memory, plans.of(memory.device), now_ms)
+        self._roots.rules_changed(plans, now_ms)
 
     def _take_plans(self, plans: Plans) -> None:
         self._plans = plans
@@ -208,7 +231,10 @@ class Judge:
         memory = self.memories.get(fault.device or "")
         if memory is not None:
             self._finder.person_moved(memory, fault, now_ms)
+            self._roots.person_moved(memory, fault, now_ms)
             self._baselines.person_moved(memory, fault, now_ms)
+        elif fault.kind == COMPOUND:
+            self._roots.compound_moved(fault, now_ms)
         elif fault.device is None and self._platform is not None:
             self._platform.person_moved(fault)
 
@@ -237,6 +263,7 @@ class Judge:
                 self._finder.retire_kinds(memory, now_ms)  # it changed while nobody judged
         for gone in self.memories.keys() - registry.devices.keys():
             del self.memories[gone]
+        self._roots.registry_changed(registry, self._plans, now_ms)
         self._roll.registry_changed(registry)
         self._baselines.registry_changed(registry)
 
@@ -278,6 +305,7 @@ class Judge:
     def take_effects(self) -> Effects:
         """What has gathered; it then gathers anew. The caller commits it, or drops the judge."""
         effects = self.effects
+        self._roots.hand_over(effects)
         effects.watermark_ms = self.hearing.watermark_ms
         effects.memory = _pack(
             {
@@ -313,7 +341,7 @@ class Judge:
 
     def finish(self, now_ms: int) -> None:
         """End a back-filled history: close its faults and sessions, save all its usage."""
-        for memory in self.memories.values():
+        for memory in (*self.memories.values(), *self._roots.compounds()):
             memory.signs.clear()
             for fault in list(memory.faults.values()):
                 if fault.state is not State.CLOSED:
@@ -345,6 +373,7 @@ class Judge:
             # Else everybody seen by the clock as it is now would look silent for the whole step.
             self._newest_ms = min(self._newest_ms, int(control["at_ms"]))
             self._roll.clock_went_back(int(control["at_ms"]))
+            self._roots.clock_went_back(int(control["at_ms"]))
         if self._platform is not None:
             self._platform.control(kind, control, gap)
 
@@ -356,12 +385,18 @@ class Judge:
         before_ms = self.hearing.watermark_ms
         gap = self.hearing.heard(watermark_ms)
         watermark_ms = self.hearing.watermark_ms or watermark_ms
+        if gap is not None:
+            self._roll.we_were_deaf(gap, watermark_ms)
         self._finder.tick(watermark_ms)
         self._roll.heard_until(watermark_ms)
+        self._roots.heard_until(watermark_ms)
         self._baselines.heard_until(before_ms, watermark_ms)
         for subject, code in self._holds.due(watermark_ms):
+            compound = self._roots.compound(subject)
             if subject in self.memories:
                 self._finder.hold_ended(self.memories[subject], code, watermark_ms)
+            elif compound is not None:
+                self._roots.hold_ended(compound, code, watermark_ms)
         if before_ms is not None and hour_of(before_ms) < hour_of(watermark_ms):
             for memory in self.memories.values():
                 if memory.device.kind == "lamp" and memory.state is Presence.OFFLINE:
@@ -727,6 +762,7 @@ class Judge:
             self.memories.get(memory.device.parent or "") if event.type == "session_end" else None
         )
         if not late:
+            self._power(memory, event, at_ms, received_ms)
             self._finder.event(memory, event, at_ms, received_ms, adds_up=adds_up)
             if shed is not None:
                 self._finder.port_event(shed, memory.device.id, event, at_ms, received_ms)
@@ -739,6 +775,17 @@ class Judge:
             self._finder.late(
                 shed, self._finder.shown_by(shed, event), at_ms, received_ms, evidence
             )
+
+    def _power(self, memory: DeviceMemory, event: Event, at_ms: int, received_ms: int) -> None:
+        """What a live event says of the power."""
+        said = event.attributes
+        match event.type:
+            case "login" if said.get("reason") == "power_on":
+                self._roots.powered_on(memory, received_ms)
+            case "shed_alarm" if said.get("what") == "power_cut" and said.get("active"):
+                self._roots.no_power(memory, ALARM, at_ms)
+            case "session_end" if said.get("stop_reason") == "power_cut":
+                self._roots.no_power(memory, STOPPED, at_ms)
 
     # Bookkeeping
 
@@ -760,9 +807,12 @@ class Judge:
             self._touched.append(memory)
 
     def _fault_moved(self, memory: DeviceMemory, move: Move) -> None:
+        move = self._roots.timed(memory, move)
         self.effects.moves.append(move)
         self.effects.restated.pop(move.fault.id, None)  # the move's row is the newer one
-        self._touch(memory)
+        if memory.device.kind != COMPOUND:  # that has no row of its own among the devices
+            self._touch(memory)
+        self._roots.fault_moved(memory, move)
 
     def _fault_restated(self, fault: Fault) -> None:
         self.effects.restated[fault.id] = fault

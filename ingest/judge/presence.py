@@ -1,7 +1,8 @@
 """Who is there, who has fallen silent, and since when.
 
 Silence is measured from the last live contact to the watermark, never to a wall clock, and what we
-could not hear ourselves does not count.
+could not hear ourselves does not count: after such a time a device is unknown until it is heard, or
+until it has had its grace.
 """
 
 import heapq
@@ -9,13 +10,16 @@ from collections.abc import Callable, Mapping
 
 from devices.judgement import Effects
 from devices.liveness import silence_limit_s
-from devices.messages import Decoded
+from devices.messages import Decoded, Value
 from devices.registry import Registry
 from devices.rules import Silent
 from ingest.judge.memory import DeviceMemory, Presence, Why
+from ingest.judge.roots import RootFinder
 from ingest.judge.signs import FaultFinder
-from ingest.judge.timing import Hearing
+from ingest.judge.timing import Gap, Hearing
 
+WEAK_SIGNAL_MS = 3_600_000  # a weak signal explains a silence for so long
+LOOK_AGAIN_MS = 3_600_000  # at a device below one that was never seen itself
 LONGEST_NIGHT_MS = 48 * 3_600_000  # how far back the beginning of the lighting hours is looked for
 _PLACES = {Presence.ONLINE: 0, Presence.OFFLINE: 1, Presence.UNKNOWN: 2, Presence.NEVER_SEEN: 3}
 
@@ -33,6 +37,7 @@ class RollCall:
         memories: Mapping[str, DeviceMemory],
         hearing: Hearing,
         finder: FaultFinder,
+        roots: RootFinder,
         effects: Callable[[], Effects],
         commanded: Callable[[DeviceMemory, int], bool],
         touch: Callable[[DeviceMemory], None],
@@ -41,17 +46,19 @@ class RollCall:
         self._memories = memories
         self._hearing = hearing
         self._finder = finder
+        self._roots = roots
         self._effects = effects
         self._commanded = commanded
         self._touch = touch
         self._counts: dict[tuple[str, str], list[int]] = {}
         self._deadlines: list[tuple[float, str]] = []
+        self._unseen: list[tuple[float, str]] = []  # when to look at one that was never seen
 
     def registry_changed(self, registry: Registry) -> None:
         """Count anew, and expect everybody who is online to be heard of."""
         self._registry = registry
         self._counts = {}
-        self._deadlines = []
+        self._deadlines, self._unseen = [], []
         for memory in self._memories.values():
             if memory.in_service:
                 place = (memory.device.compound, memory.device.kind)
@@ -98,11 +105,13 @@ class RollCall:
         while deadlines and deadlines[0][0] <= watermark_ms:
             _, device = heapq.heappop(deadlines)
             memory = self._memories.get(device)
-            if memory is None or memory.state is not Presence.ONLINE or not memory.in_service:
+            if memory is None or not memory.in_service:
                 continue
             retired_ms = memory.device.decommissioned_at_ms
             if retired_ms is not None and retired_ms <= watermark_ms:
                 continue  # it was to fall silent
+            if not _is_awaited(memory):
+                continue
             due_ms = self._due_ms(memory, watermark_ms)
             if due_ms > watermark_ms:
                 # Should it speak once more and then be silent, it is due after one limit from now,
@@ -111,11 +120,37 @@ class RollCall:
                 heapq.heappush(deadlines, (min(due_ms, watermark_ms + limit_ms), device))
             else:
                 self._goes(memory, watermark_ms)
+        while self._unseen and self._unseen[0][0] <= watermark_ms:
+            _, device = heapq.heappop(self._unseen)
+            memory = self._memories.get(device)
+            if memory is not None and memory.in_service and memory.state is Presence.NEVER_SEEN:
+                self._still_never_seen(memory, watermark_ms)
+
+    def we_were_deaf(self, gap: Gap, watermark_ms: int) -> None:
+        """In this time nothing could reach us: of whom we have not heard since we know nothing.
+
+        But of lamps without power by day, who would not have said anything.
+        """
+        is_lit: dict[str, bool] = {}
+        for memory in self._memories.values():
+            if memory.state is not Presence.ONLINE or not memory.in_service:
+                continue
+            if memory.plan.silent is None or (memory.last_seen_ms or 0) > gap.from_ms:
+                continue
+            if _may_sleep(memory):
+                where = memory.device.compound
+                if where not in is_lit:
+                    is_lit[where] = self._commanded(memory, watermark_ms)
+                if not is_lit[where]:
+                    continue
+            self._set(memory, Presence.UNKNOWN, Why.PLATFORM_DOWN, watermark_ms)
+            if memory.device.kind == "shed":
+                self._mirror_ports(memory, watermark_ms)
 
     def clock_went_back(self, now_ms: int) -> None:
         """The host's clock was set back: nobody was seen later than now, and all wait anew."""
         self._hearing.clock_went_back(now_ms)
-        self._deadlines = []
+        self._deadlines, self._unseen = [], []
         for memory in self._memories.values():
             if memory.last_seen_ms is not None and memory.last_seen_ms > now_ms:
                 memory.last_seen_ms = now_ms
@@ -133,7 +168,10 @@ class RollCall:
                 self._touch(memory)
 
     def _expect(self, memory: DeviceMemory) -> None:
-        if memory.plan.silent is not None and memory.state is Presence.ONLINE:
+        if memory.state is Presence.NEVER_SEEN:
+            if memory.plan.never is not None:
+                heapq.heappush(self._unseen, (0.0, memory.device.id))
+        elif memory.plan.silent is not None and _is_awaited(memory):
             limit_ms = silence_limit_s(memory.device) * 1000
             heapq.heappush(
                 self._deadlines, ((memory.last_seen_ms or 0) + limit_ms, memory.device.id)
@@ -147,9 +185,16 @@ class RollCall:
         """When its silence becomes a fault, or, with its power off, when to look again."""
         since_ms = memory.last_seen_ms or 0
         due_ms = self._deadline_ms(memory, since_ms)
+        if due_ms > now_ms:
+            return due_ms
+        cleared_ms = self._roots.cleared_ms(memory)
+        if cleared_ms is not None:  # what stood behind it is over: it has its limit once more
+            due_ms = max(due_ms, self._deadline_ms(memory, cleared_ms))
         if due_ms > now_ms or not _may_sleep(memory):
             return due_ms
         if not self._commanded(memory, now_ms):
+            if memory.state is Presence.UNKNOWN:
+                self._set(memory, Presence.ONLINE, None, now_ms)
             return now_ms + silence_limit_s(memory.device) * 1000
         return self._deadline_ms(memory, max(since_ms, self._lit_since_ms(memory, now_ms)))
 
@@ -171,16 +216,52 @@ class RollCall:
         return lit_ms
 
     def _goes(self, memory: DeviceMemory, watermark_ms: int) -> None:
-        reason = Why.LWT if memory.will_ms is not None else Why.HEARTBEAT_MISSED
-        self._set(memory, Presence.OFFLINE, reason, watermark_ms)
+        self._set(memory, Presence.OFFLINE, self._reason(memory), watermark_ms)
         memory.saved_use_ms = 0  # nothing more may come for long: what it did so far is shown now
-        self._finder.silent(memory, memory.last_seen_ms or 0, watermark_ms)
+        since_ms = memory.last_seen_ms or 0
+        evidence: dict[str, Value] = {"last_seen_ms": since_ms, **self._roots.stakes(memory)}
+        if memory.reason is not None:
+            evidence["reason"] = memory.reason.value
+        if memory.reason is Why.WEAK_SIGNAL and (csq := memory.word("csq")) is not None:
+            evidence["csq"] = csq
+        self._finder.silent(memory, since_ms, watermark_ms, evidence)
         if memory.device.kind == "shed":
             self._mirror_ports(memory, watermark_ms)
 
+    def _reason(self, memory: DeviceMemory) -> Why:
+        """What best explains that it is silent."""
+        root = self._roots.why_silent(memory)
+        if root is not None:
+            return root
+        if (memory.last_seen_ms or 0) - (memory.weak_ms or 0) <= WEAK_SIGNAL_MS:
+            return Why.WEAK_SIGNAL
+        return Why.LWT if memory.will_ms is not None else Why.HEARTBEAT_MISSED
+
+    def _still_never_seen(self, memory: DeviceMemory, watermark_ms: int) -> None:
+        """Nothing has come of it yet: a fault after a day, or look again then."""
+        planned = memory.plan.never
+        if planned is None:
+            return
+        if memory.since_ms is None:  # that it is there we know since now
+            memory.since_ms = watermark_ms
+            self._touch(memory)
+        since_ms = max(memory.since_ms, memory.device.commissioned_at_ms or 0)
+        grace_ms = self._hearing.grace_ms(since_ms, memory.device.interval_s)
+        due_ms = since_ms + planned.delay_ms + grace_ms
+        above = self._memories.get(memory.device.parent or "")
+        if due_ms > watermark_ms:
+            heapq.heappush(self._unseen, (due_ms, memory.device.id))
+        elif above is not None and above.state is Presence.NEVER_SEEN:
+            heapq.heappush(self._unseen, (watermark_ms + LOOK_AGAIN_MS, memory.device.id))
+        else:
+            self._finder.never_seen(memory, since_ms, watermark_ms)
+
     def _comes_back(self, memory: DeviceMemory, at_ms: int) -> None:
+        was_unknown = memory.reason is Why.PLATFORM_DOWN
         self._set(memory, Presence.ONLINE, None, at_ms)
-        if memory.signs:
+        if memory.signs and was_unknown:
+            self._finder.known_again(memory, at_ms)  # it was we who were away
+        elif memory.signs:
             self._finder.heard(memory, at_ms, at_ms)
 
     def _mirror_ports(self, shed: DeviceMemory, at_ms: int) -> None:
@@ -190,7 +271,9 @@ class RollCall:
             if memory is None or memory.state is Presence.NEVER_SEEN:
                 continue
             if shed.state is not Presence.ONLINE:
-                self._set(memory, Presence.UNKNOWN, Why.PARENT_DOWN, at_ms)
+                ours = shed.state is Presence.UNKNOWN
+                reason = Why.PLATFORM_DOWN if ours else Why.PARENT_DOWN
+                self._set(memory, Presence.UNKNOWN, reason, at_ms)
                 memory.saved_use_ms = 0
             elif memory.state is not Presence.ONLINE:
                 self._comes_back(memory, at_ms)
@@ -206,6 +289,14 @@ class RollCall:
             memory.since_ms = at_ms
         memory.state, memory.reason = state, reason
         self._touch(memory)
+        self._roots.watch(memory)
+
+
+def _is_awaited(memory: DeviceMemory) -> bool:
+    """Whether it is to be heard of: it is there, or was when we could last hear."""
+    return memory.state is Presence.ONLINE or (
+        memory.state is Presence.UNKNOWN and memory.reason is Why.PLATFORM_DOWN
+    )
 
 
 def _may_sleep(memory: DeviceMemory) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from devices import faults
+from devices.catalogue import COMPOUND
 from devices.faults import Fault, State
 from devices.judgement import Move
 from devices.messages import Event, Value
@@ -24,6 +25,7 @@ from devices.rules import (
     Refused,
     Returned,
     Rule,
+    Severity,
     Share,
     Silent,
     Sparse,
@@ -411,24 +413,53 @@ class FaultFinder:
 
     # Who is there
 
-    def silent(self, memory: DeviceMemory, since_ms: int, watermark_ms: int) -> None:
+    def silent(
+        self, memory: DeviceMemory, since_ms: int, watermark_ms: int, evidence: dict[str, Value]
+    ) -> None:
         """Nothing was heard of the device for its silence limit, which is the delay itself."""
         planned = memory.plan.silent
         if planned is None or not concerns(planned, memory):
             return
-        evidence: dict[str, Value] = {"last_seen_ms": since_ms}
-        if memory.reason is not None:
-            evidence["reason"] = memory.reason.value
         key = (planned.rule.code, planned.index, "")
         memory.signs[key] = Seen(True, since_ms, since_ms, since_ms, since_ms, evidence)
         self._touch(memory)
         self.settle(memory, planned.rule.code, watermark_ms)
 
+    def never_seen(self, memory: DeviceMemory, since_ms: int, watermark_ms: int) -> None:
+        """Nothing at all has come of the device, for as long as the rule says."""
+        planned = memory.plan.never
+        if planned is not None:
+            evidence: dict[str, Value] = {"registered_ms": since_ms}
+            key = (planned.rule.code, planned.index, "")
+            memory.signs[key] = Seen(True, since_ms, since_ms, since_ms, since_ms, evidence)
+            self._touch(memory)
+            self.settle(memory, planned.rule.code, watermark_ms)
+
+    def together(
+        self, memory: DeviceMemory, since_ms: int, watermark_ms: int, evidence: dict[str, Value]
+    ) -> None:
+        """What a gateway or a compound stands for has fallen silent together."""
+        planned = memory.plan.together
+        if planned is not None:
+            key = (planned.rule.code, planned.index, "")
+            memory.signs[key] = Seen(True, since_ms, since_ms, watermark_ms, watermark_ms, evidence)
+            self._touch(memory)
+            self.settle(memory, planned.rule.code, watermark_ms)
+
+    def known_again(self, memory: DeviceMemory, now_ms: int) -> None:
+        """We can hear the device again: what came due while nothing was known of it."""
+        for code in _codes(memory):
+            self.settle(memory, code, now_ms)
+
     def heard(self, memory: DeviceMemory, at_ms: int, now_ms: int) -> None:
         """The device is back. Timers begin anew: what it was away does not count for anything."""
-        planned = memory.plan.silent
+        silences = [
+            (planned.rule.code, planned.index)
+            for planned in (memory.plan.silent, memory.plan.never)
+            if planned is not None
+        ]
         for key, seen in list(memory.signs.items()):
-            if planned is not None and key[:2] == (planned.rule.code, planned.index):
+            if key[:2] in silences:
                 if seen.present:
                     self._over(memory, seen, at_ms, now_ms)
             else:
@@ -607,7 +638,7 @@ class FaultFinder:
         ]
         if not held:
             return
-        severity = min(planned.sign.severity for planned, _ in held)
+        severity = min(_severity(planned, seen) for planned, seen in held)
         safety = any(planned.safety for planned, _ in held)
         worst = min(held, key=lambda pair: pair[0].sign.severity)[1]
         evidence = dict(worst.evidence)
@@ -637,7 +668,7 @@ class FaultFinder:
                 rule,
                 stream=self._stream,
                 subject=memory.device.id,
-                device=memory.device.id,
+                device=None if memory.device.kind == COMPOUND else memory.device.id,
                 compound=memory.device.compound,
                 severity=severity,
                 safety=safety,
@@ -935,6 +966,12 @@ def _only_a_person_ends(planned: PlannedSign) -> bool:
 def _is_held_elsewhere(planned: PlannedSign) -> bool:
     """Whether `ingest.judge.baselines` says of it only what has lasted for the delay."""
     return isinstance(planned.sign.detector, Unusual)
+
+
+def _severity(planned: PlannedSign, seen: Seen) -> Severity:
+    """How bad a sign is with what its evidence says."""
+    worse = (of for name, of in planned.sign.worse.items() if seen.evidence.get(name))
+    return min((planned.sign.severity, *worse))
 
 
 def _name(planned: PlannedSign) -> str:

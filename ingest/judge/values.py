@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from devices.kinds.kind import Known
 from devices.messages import Decoded, Value
 from ingest.judge.memory import DeviceMemory
+from ingest.judge.plan import Hint
 from ingest.judge.signs import FaultFinder
 from ingest.judge.use import METERED, UseMeter
 
@@ -13,6 +14,7 @@ class ValueJudge:
     """Keeps the latest values, and hands those that can mean a fault to the finder.
 
     touch: told of each device whose memory changed. place: the latitude and longitude of a device.
+    no_power: told of each device that says, by this quantity, that its power is gone, and when.
     """
 
     def __init__(
@@ -22,12 +24,14 @@ class ValueJudge:
         use: UseMeter,
         touch: Callable[[DeviceMemory], None],
         place: Callable[[DeviceMemory], tuple[float, float]],
+        no_power: Callable[[DeviceMemory, str, int], None],
     ) -> None:
         self._memories = memories
         self._finder = finder
         self._use = use
         self._touch = touch
         self._place = place
+        self._no_power = no_power
 
     def live(
         self, memory: DeviceMemory, values: dict[str, Value], at_ms: int, received_ms: int
@@ -53,6 +57,8 @@ class ValueJudge:
             if plan is not None and not plan.is_normal(value):
                 if name in latest:
                     before[name] = latest[name][0]
+                if plan.hint is not None:
+                    self._take_hint(memory, plan.hint, name, before.get(name), at_ms, received_ms)
                 if plan.given is None or given not in (None, plan.given):
                     abnormal = True
                 given = plan.given
@@ -93,6 +99,9 @@ class ValueJudge:
         self.past(memory, past, at_ms, received_ms)
         if fresh:
             for name, value in fresh.items():
+                plan = memory.plan.of(name)
+                if plan is not None and plan.hint is not None and not plan.is_normal(value):
+                    self._take_hint(memory, plan.hint, name, memory.word(name), at_ms, received_ms)
                 memory.latest[name] = (value, at_ms)
             self._look(memory, fresh, at_ms, received_ms, {})
             if memory.device.kind == "port":
@@ -117,6 +126,21 @@ class ValueJudge:
             memory = self._memories.get(rejected.device)
             if memory is not None:
                 self._finder.refused(memory, rejected.quantity, rejected.detail, at_ms, received_ms)
+
+    def _take_hint(
+        self,
+        memory: DeviceMemory,
+        hint: Hint,
+        name: str,
+        before: Value | None,
+        at_ms: int,
+        received_ms: int,
+    ) -> None:
+        """Note what may explain that a device falls silent soon."""
+        if hint is Hint.WEAK_SIGNAL:
+            memory.weak_ms = received_ms
+        elif before is not False:  # it is the change that tells when
+            self._no_power(memory, name, at_ms)
 
     def _look(
         self,

@@ -180,6 +180,7 @@ def outcome(d: District) -> Rows:
         figures={key: rounded(figures) for key, figures in sorted(rows.figures.items()) if figures},
         accounts=Counter({key: n for key, n in sorted(rows.accounts.items()) if n}),
         counts={},
+        compounds={},
     )
 
 

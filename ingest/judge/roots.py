@@ -1,0 +1,759 @@
+"""Root causes: one power cut is one fault, and what it takes along is recorded under it.
+
+With every tick, each compound in which something is silent is looked at:
+
+1. those eligible that fell silent together, as one cause explains it (`devices.roots.together`)
+2. with evidence that the power is gone they are a power cut: if they are 70 % of at least five and
+   of two kinds, or if the gateway is one of them; in a compound without a gateway and with fewer
+   than five, if they are all, at least three and of two kinds
+3. without evidence, and behind one gateway, they are that gateway's fault
+4. whatever else stands or is raised in the place of a root, and began with it, is its child: it
+   keeps its own record, and nobody is told
+5. when the root is over, each child that still stands is a fault of its own one silence limit (or
+   its own delay) later, unless another root explains it by then
+
+A power-on at a board's return tells afterwards what its silence was. Roots that are a fault of one
+device (a gateway, a shed, a circuit) are found by that device's own rules, and only step 4 and 5
+are done here.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+
+from devices import faults
+from devices.catalogue import COMPOUND
+from devices.faults import REOPENS_WITHIN_MS, Fault, State, Why
+from devices.judgement import Effects, Move, Saved
+from devices.liveness import silence_limit_s, silence_together_s
+from devices.messages import Value
+from devices.registry import Registry
+from devices.roots import (
+    COMPOUND_POWER_CUT,
+    EVIDENCE_MS,
+    GW_OFFLINE,
+    LEAST,
+    LEAST_WITHOUT_GATEWAY,
+    SHARE,
+    SHED_POWER_CUT,
+    SUPPRESSES,
+    together,
+)
+from ingest.judge import memory as known
+from ingest.judge.holds import Holds
+from ingest.judge.memory import DeviceMemory, Presence, Seen, SignKey
+from ingest.judge.plan import Plans
+from ingest.judge.signs import ACTIVE, FaultFinder
+from ingest.judge.timing import Hearing
+from ingest.judge.yards import (
+    ENDED_KEPT,
+    EVIDENCE_KEPT_MS,
+    Evidence,
+    Root,
+    Yard,
+    a_yard,
+    pack_yard,
+    root_of,
+    settle_in,
+    take_stock,
+    unpack_yard,
+)
+
+NOTICE_MS = 120_000  # nobody is told of a silence before: its root may be found meanwhile
+MARGIN_MS = 15_000  # probes come every 5 s, and one may be late
+DARK_V = 50.0  # a lighting circuit below this is dead
+IN_RANGE_V = (198.0, 242.0)
+VOLTAGE_MS = 10 * 60_000  # older samples say nothing of the supply now
+MAINS_WORD, ALARM, STOPPED, POWER_ON = "mains_ok", "power_cut_alarm", "stop_reason", "power_on"
+
+
+class RootFinder:
+    """Keeps the compounds of one stream.
+
+    finder: finds the faults of devices. touch: told of each device whose memory changed. moved,
+    restated: told what becomes of faults. commanded: whether lamps of a device are to be on.
+    """
+
+    def __init__(
+        self,
+        stream: str,
+        memories: Mapping[str, DeviceMemory],
+        hearing: Hearing,
+        finder: FaultFinder,
+        holds: Holds,
+        touch: Callable[[DeviceMemory], None],
+        moved: Callable[[DeviceMemory, Move], None],
+        restated: Callable[[Fault], None],
+        commanded: Callable[[DeviceMemory, int], bool],
+    ) -> None:
+        self._stream = stream
+        self._memories = memories
+        self._hearing = hearing
+        self._finder = finder
+        self._touch = touch
+        self._moved = moved
+        self._commanded = commanded
+        self._yards: dict[str, Yard] = {}
+        self._compounds: dict[str, DeviceMemory] = {}
+        self._watched: set[str] = set()
+        self._dirty: dict[str, None] = {}
+        self._watermark_ms = 0
+        self._of_compounds = FaultFinder(
+            stream, self._compounds, hearing, self._touch_compound, moved, restated, holds
+        )
+
+    # What was there before
+
+    def load(self, saved: Saved, watermark_ms: int) -> None:
+        """Go on from committed rows, when the devices are there again."""
+        self._watermark_ms = watermark_ms
+        for fault in saved.faults:
+            compound = self._compounds.get(fault.subject) if fault.kind == COMPOUND else None
+            if compound is not None:
+                compound.faults[fault.code] = fault
+        for name, yard in self._yards.items():
+            packed = saved.compounds.get(name)
+            if packed is not None:
+                unpack_yard(yard, packed)
+            take_stock(yard)
+            self._of_compounds.resume(yard.memory, watermark_ms)
+            if yard.is_of_interest():
+                self._watched.add(name)
+
+    def registry_changed(self, registry: Registry, plans: Plans, now_ms: int) -> None:
+        """Who belongs to which compound is found out anew."""
+        there: dict[str, list[DeviceMemory]] = {name: [] for name in registry.compounds}
+        for memory in self._memories.values():
+            there[memory.device.compound].append(memory)
+        for name in self._yards.keys() - there.keys():
+            self._of_compounds.retire(self._yards[name].memory, "out_of_service", now_ms)
+            del self._yards[name], self._compounds[name]
+            self._watched.discard(name)
+            self._dirty.pop(name, None)
+        for name, devices in there.items():
+            yard = self._yards.get(name)
+            if yard is None:
+                yard = a_yard(registry.compounds[name], plans.of_compound(name))
+                self._yards[name] = yard
+                self._compounds[name] = yard.memory
+            settle_in(yard, devices, registry)
+            if yard.is_of_interest():
+                self._watched.add(name)
+
+    def rules_changed(self, plans: Plans, now_ms: int) -> None:
+        """Other figures hold from here on."""
+        for name, yard in self._yards.items():
+            self._of_compounds.replan(yard.memory, plans.of_compound(name), now_ms)
+
+    def compound(self, subject: str) -> DeviceMemory | None:
+        """A compound as the subject of faults."""
+        return self._compounds.get(subject)
+
+    def compounds(self) -> Iterable[DeviceMemory]:
+        """All of them."""
+        return self._compounds.values()
+
+    def hand_over(self, effects: Effects) -> None:
+        """Give what must be remembered of the compounds that changed."""
+        for name in self._dirty:
+            effects.compounds[name] = pack_yard(self._yards[name])
+        self._dirty.clear()
+
+    # What is asked of the compound of a device
+
+    def why_silent(self, memory: DeviceMemory) -> known.Why | None:
+        """The root that explains that a device falls silent now, as a reason; else None."""
+        planned = memory.plan.silent
+        yard = self._yards[memory.device.compound]
+        if planned is None or not yard.roots:
+            return None
+        like = _as_fault(memory, planned.rule.code)
+        root = yard.cause(memory, like)
+        return None if root is None else _reason(root)
+
+    def cleared_ms(self, memory: DeviceMemory) -> int | None:
+        """When the newest root ended that explained this device's silence; None: there was none.
+
+        Until one silence limit after that it is no fault that it is silent.
+        """
+        planned = memory.plan.silent
+        yard = self._yards[memory.device.compound]
+        if planned is None or not yard.roots:
+            return None
+        like = _as_fault(memory, planned.rule.code)
+        ended = [
+            root.ended_ms
+            for root in yard.roots.values()
+            if root.ended_ms is not None
+            and like.since_ms <= root.ended_ms
+            and yard.explains(root, memory, like)
+        ]
+        return max(ended, default=None)
+
+    def stakes(self, memory: DeviceMemory) -> dict[str, Value]:
+        """What makes it worse that this device is silent."""
+        device = memory.device
+        if device.kind == "gate" and self._yards[device.compound].gates == 1:
+            return {"only_gate": True}
+        if device.kind == "shed":
+            charging = sum(
+                port.session is not None
+                for port in self._yards[device.compound].devices
+                if port.device.parent == device.id
+            )
+            return {"charging": charging} if charging else {}
+        return {}
+
+    # What comes in
+
+    def watch(self, memory: DeviceMemory) -> None:
+        """The state of a device's connection has changed."""
+        self._watched.add(memory.device.compound)
+
+    def no_power(self, memory: DeviceMemory, what: str, at_ms: int) -> None:
+        """A live word of a device that its power is gone. at_ms: by our clock."""
+        self._note(memory, Evidence(at_ms, memory.device.id, what))
+
+    def powered_on(self, memory: DeviceMemory, now_ms: int) -> None:
+        """A board says that it was without power until now; its last contact is still on record."""
+        last_ms = memory.last_seen_ms
+        if last_ms is None or now_ms - last_ms <= memory.device.interval_s * 1500:
+            return  # it was not away
+        self._note(memory, Evidence(last_ms, memory.device.id, POWER_ON))
+        yard = self._yards[memory.device.compound]
+        for gateway in yard.gateways:
+            fault = gateway.faults.get(GW_OFFLINE)
+            if fault is None or fault.state is not State.CLOSED or fault.suppressed_by is not None:
+                continue
+            if now_ms - (fault.closed_at_ms or 0) > REOPENS_WITHIN_MS:
+                continue
+            pair = [(fault.since_ms, gateway.device.interval_s)]
+            pair.append((last_ms, memory.device.interval_s))
+            if len(together(pair)[1]) == len(pair):
+                self._was_a_power_cut(yard, gateway, fault, memory, now_ms)
+
+    def fault_moved(self, memory: DeviceMemory, move: Move) -> None:
+        """A fault of a device has moved: it may be a root, or a child, or neither any more."""
+        fault, event = move.fault, move.event
+        yard = self._yards.get(memory.device.compound)
+        if yard is None:
+            return
+        begins = event.reason in (Why.RAISED, Why.REOPENED)
+        key = (memory.device.id, fault.code)
+        if fault.state not in ACTIVE or fault.suppressed_by is None:
+            yard.children.pop(key, None)
+        if fault.state in ACTIVE and begins and not fault.safety:
+            cause = yard.cause(memory, fault)
+            if cause is not None:
+                self._suppress(yard, memory, fault, cause, event.at_ms)
+        if fault.code in SUPPRESSES:
+            self._root_moved(yard, fault, event.at_ms, begins=begins)
+
+    def person_moved(self, memory: DeviceMemory, fault: Fault, now_ms: int) -> None:
+        """A person acted on a fault: a root that was closed, and is not bad any more, is over."""
+        standing = memory.faults.get(fault.code)
+        yard = self._yards.get(memory.device.compound)
+        if yard is None or standing is None or standing.id != fault.id:
+            return
+        by = yard.children.get((memory.device.id, fault.code))
+        if standing.state in ACTIVE and by is not None:
+            # the row that the person saw may be older than what we have not committed yet
+            memory.faults[fault.code] = replace(standing, suppressed_by=by)
+        elif standing.state not in ACTIVE:
+            yard.children.pop((memory.device.id, fault.code), None)
+            if fault.code in SUPPRESSES:
+                self._root_moved(yard, standing, now_ms, begins=False)
+
+    def compound_moved(self, fault: Fault, now_ms: int) -> None:
+        """A person acted on a fault of a compound."""
+        compound = self._compounds.get(fault.subject)
+        if compound is not None:
+            self._of_compounds.person_moved(compound, fault, now_ms)
+            self.person_moved(compound, fault, now_ms)
+
+    def timed(self, memory: DeviceMemory, move: Move) -> Move:
+        """The same step, told later where it is a silence, because its root may be found yet."""
+        planned = memory.plan.silent
+        if planned is None or planned.rule.code != move.fault.code:
+            return move
+        if move.event.reason not in (Why.RAISED, Why.REOPENED):
+            return move
+        at_ms = self._notice_at_ms(memory, move.event.at_ms)
+        return replace(move, event=replace(move.event, notice_at_ms=at_ms))
+
+    def hold_ended(self, compound: DeviceMemory, code: str, watermark_ms: int) -> None:
+        """What held the notices of a compound's fault may be over by now."""
+        self._of_compounds.hold_ended(compound, code, watermark_ms)
+
+    # Time
+
+    def heard_until(self, watermark_ms: int) -> None:
+        """Everything sent before has been judged: look at the compounds in which there is need."""
+        self._watermark_ms = watermark_ms
+        for name in sorted(self._watched):
+            yard = self._yards[name]
+            self._look(yard, watermark_ms)
+            self._release(yard, watermark_ms)
+            self._forget(yard, watermark_ms)
+            if not yard.is_of_interest():
+                self._watched.discard(name)
+        self._of_compounds.tick(watermark_ms)
+
+    def clock_went_back(self, now_ms: int) -> None:
+        """The host's clock was set back: nothing ended, or was said, later than now."""
+        self._watermark_ms = min(self._watermark_ms, now_ms)
+        for name, yard in self._yards.items():
+            late = [root for root in yard.roots.values() if (root.ended_ms or 0) > now_ms]
+            for root in late:
+                root.ended_ms = now_ms
+            if late or yard.found_ms > now_ms:
+                yard.found_ms = min(yard.found_ms, now_ms)
+                self._dirty[name] = None
+
+    def _look(self, yard: Yard, watermark_ms: int) -> None:
+        there = [
+            memory
+            for memory in yard.eligible
+            if memory.state is not Presence.NEVER_SEEN
+            and (memory.device.decommissioned_at_ms or watermark_ms + 1) > watermark_ms
+        ]
+        self._look_for_a_power_cut(yard, there, watermark_ms)
+        for gateway in yard.gateways:
+            self._look_behind(yard, gateway, there, watermark_ms)
+
+    # A power cut
+
+    def _look_for_a_power_cut(
+        self, yard: Yard, there: list[DeviceMemory], watermark_ms: int
+    ) -> None:
+        planned = yard.memory.plan.together
+        if planned is None:
+            return
+        key = (planned.rule.code, planned.index, "")
+        seen = yard.memory.signs.get(key)
+        if seen is not None:
+            is_back = self._is_back(yard, there, watermark_ms)
+            if is_back is seen.present:
+                self._turn(self._of_compounds, yard.memory, key, seen, watermark_ms)
+                self._dirty[yard.id] = None
+            return
+        found = self._power_cut(yard, there, watermark_ms)
+        if found is None:
+            return
+        since_ms, evidence = found
+        yard.found_ms = watermark_ms
+        self._dirty[yard.id] = None
+        self._of_compounds.together(yard.memory, since_ms, watermark_ms, evidence)
+
+    def _power_cut(
+        self, yard: Yard, there: list[DeviceMemory], watermark_ms: int
+    ) -> tuple[int, dict[str, Value]] | None:
+        """Since when the compound is without power, and what shows it; None: it is not."""
+        silent = [memory for memory in there if self._is_silent(memory, watermark_ms)]
+        group = _gone_together(silent)
+        if not group:
+            return None
+        others = [memory for memory in silent if memory not in group]  # gone before, or since
+        alive = [memory for memory in there if memory not in others]
+        kinds = {memory.device.kind for memory in group}
+        many = len(alive) >= LEAST
+        most = len(group) >= SHARE * len(alive)
+        onsets = [memory.last_seen_ms or 0 for memory in group]
+        evidence: dict[str, Value] = {"silent": len(group), "of": len(alive)}
+        word = self._evidence(yard, group, alive)
+        if word is None:
+            return (min(onsets), evidence) if _is_alone(yard, group, alive) else None
+        gateway_gone = any(memory.device.kind == "gateway" for memory in group)
+        mostly_well = many and len(alive) - len(group) >= SHARE * len(alive)
+        if not (
+            (many and most and len(kinds) >= 2)
+            or (gateway_gone and not mostly_well)
+            or _is_alone(yard, group, alive)
+        ):
+            return None
+        evidence["evidence"] = word.what
+        if word.device:
+            evidence["by"] = word.device
+        told = word.what in (MAINS_WORD, ALARM) and word.at_ms >= min(onsets)
+        return (word.at_ms if told else min(onsets)), evidence
+
+    def _evidence(
+        self, yard: Yard, group: list[DeviceMemory], alive: list[DeviceMemory]
+    ) -> Evidence | None:
+        """What shows that those who fell silent together are without power."""
+        onsets = [memory.last_seen_ms or 0 for memory in group]
+        from_ms = min(onsets) - EVIDENCE_MS
+        to_ms = max(onsets) + EVIDENCE_MS
+        for word in yard.evidence:
+            if from_ms <= word.at_ms <= to_ms:
+                return word
+        for memory in group:
+            # Its battery may have lasted for longer than two minutes.
+            if memory.device.kind == "gateway" and memory.word("mains_ok") is False:
+                return Evidence(memory.last_seen_ms or 0, memory.device.id, MAINS_WORD)
+        for memory in yard.devices:
+            sample = memory.latest.get("voltage_v") if memory.device.kind == "lamp" else None
+            if sample is None or isinstance(sample[0], str) or not from_ms <= sample[1] <= to_ms:
+                continue
+            if sample[0] < DARK_V and self._commanded(memory, sample[1]):
+                return Evidence(sample[1], memory.device.id, "voltage_v")
+        sheds = [memory for memory in alive if memory.device.kind == "shed"]
+        behind = [memory for memory in group if memory.device.kind != "shed"]
+        if sheds and behind and all(shed in group for shed in sheds):
+            # Each has its own modem: nothing but power connects them with what the gateway serves.
+            return Evidence(min(onsets), "", "sheds_with_gateway")
+        return None
+
+    def _is_back(self, yard: Yard, there: list[DeviceMemory], watermark_ms: int) -> bool:
+        """Whether those that report again show that the power is back."""
+        if not there:
+            return True
+        back = [memory for memory in there if self._has_reported(yard, memory, watermark_ms)]
+        if len(there) >= LEAST or not yard.gateways:
+            enough = len(back) >= SHARE * len(there)
+        else:
+            gateway = any(memory.device.kind == "gateway" for memory in back)
+            others = [
+                memory
+                for memory in yard.devices
+                if memory.device.kind not in ("gateway", "port")
+                and memory.state is not Presence.NEVER_SEEN
+            ]
+            one = any(self._has_reported(yard, memory, watermark_ms) for memory in others)
+            enough = gateway and (one or not others)
+        return enough and self._has_good_voltage(yard, watermark_ms)
+
+    def _has_reported(self, yard: Yard, memory: DeviceMemory, watermark_ms: int) -> bool:
+        """Whether it has been heard since the power cut was found, and still is."""
+        return (
+            memory.state is Presence.ONLINE
+            and (memory.last_seen_ms or 0) > yard.found_ms
+            and not self._is_silent(memory, watermark_ms)
+        )
+
+    def _has_good_voltage(self, yard: Yard, watermark_ms: int) -> bool:
+        """Whether the sheds that send a voltage send a good one; none is required to."""
+        low, high = IN_RANGE_V
+        since_ms = max(yard.found_ms, watermark_ms - VOLTAGE_MS)
+        samples = [
+            sample[0]
+            for memory in yard.devices
+            if memory.device.kind == "shed"
+            and (sample := memory.latest.get("voltage_v")) is not None
+            and sample[1] > since_ms
+            and not isinstance(sample[0], str)
+        ]
+        return sum(low <= volts <= high for volts in samples) >= SHARE * len(samples)
+
+    def _was_a_power_cut(
+        self, yard: Yard, gateway: DeviceMemory, fault: Fault, shed: DeviceMemory, now_ms: int
+    ) -> None:
+        """A gateway that is back was without power, as a board says now that it is back too.
+
+        Who was told that the gateway is offline was told to look in the wrong place. So the power
+        cut is recorded, and over at once, with the gateway's fault under it.
+        """
+        planned = yard.memory.plan.together
+        standing = yard.memory.faults.get(COMPOUND_POWER_CUT)
+        if planned is None or (standing is not None and standing.state in ACTIVE):
+            return
+        since_ms = min(fault.since_ms, shed.last_seen_ms or fault.since_ms)
+        cut, event = faults.begin(
+            planned.rule,
+            stream=self._stream,
+            subject=yard.id,
+            device=None,
+            compound=yard.id,
+            severity=planned.sign.severity,
+            safety=False,
+            since_ms=since_ms,
+            now_ms=now_ms,
+            evidence={"evidence": POWER_ON, "by": shed.device.id, "instead_of": fault.id},
+            kind=COMPOUND,
+        )
+        yard.memory.faults[cut.code] = cut
+        self._moved(yard.memory, Move(cut, None, event))
+        closed = gateway.faults[GW_OFFLINE]
+        if closed.suppressed_by is None:
+            explained, event = faults.suppress(closed, cut.id, cut.code, now_ms)
+            gateway.faults[GW_OFFLINE] = explained
+            self._moved(gateway, Move(explained, closed.state, event))
+        over, event = faults.end(cut, now_ms)
+        yard.memory.faults[cut.code] = over
+        self._moved(yard.memory, Move(over, cut.state, event))
+
+    # A gateway
+
+    def _look_behind(
+        self, yard: Yard, gateway: DeviceMemory, there: list[DeviceMemory], watermark_ms: int
+    ) -> None:
+        planned = gateway.plan.together
+        standing = gateway.faults.get(GW_OFFLINE)
+        is_open = standing is not None and standing.state in ACTIVE
+        if planned is None or not (is_open or any(m.state is not Presence.ONLINE for m in there)):
+            return
+        served = [
+            memory
+            for memory in there
+            if memory is gateway or yard.behind.get(memory.device.id) == gateway.device.id
+        ]
+        key = (planned.rule.code, planned.index, "")
+        seen = gateway.signs.get(key)
+        if seen is not None:
+            heard = [m for m in served if m.state is Presence.ONLINE]
+            is_back = len([m for m in heard if not self._is_silent(m, watermark_ms)]) >= (
+                SHARE * len(served)
+            )
+            if is_back is seen.present:
+                self._turn(self._finder, gateway, key, seen, watermark_ms)
+        elif not is_open:
+            self._went_together(yard, gateway, served, watermark_ms)
+        if is_open and standing is not None:
+            self._children_report(gateway, standing, served, watermark_ms)
+
+    def _went_together(
+        self, yard: Yard, gateway: DeviceMemory, served: list[DeviceMemory], watermark_ms: int
+    ) -> None:
+        silent = [memory for memory in served if self._is_silent(memory, watermark_ms)]
+        group = _gone_together(silent)
+        alive = len(served) - len(silent) + len(group)
+        if alive < LEAST or len(group) < SHARE * alive or yard.memory.signs:
+            return
+        if len({memory.device.kind for memory in group}) < 2:
+            return
+        evidence: dict[str, Value] = {"silent": len(group), "of": alive}
+        onset_ms = min(memory.last_seen_ms or 0 for memory in group)
+        self._finder.together(gateway, onset_ms, watermark_ms, evidence)
+
+    def _children_report(
+        self, gateway: DeviceMemory, fault: Fault, served: list[DeviceMemory], watermark_ms: int
+    ) -> None:
+        """What is behind a gateway is back while it says nothing itself: then it works."""
+        planned = gateway.plan.silent
+        seen = gateway.signs.get((GW_OFFLINE, planned.index, "")) if planned is not None else None
+        children = [memory for memory in served if memory is not gateway]
+        back = [
+            memory
+            for memory in children
+            if memory.state is Presence.ONLINE and (memory.since_ms or 0) > fault.since_ms
+        ]
+        if planned is None or seen is None or not seen.present or not back:
+            return
+        if len(back) >= SHARE * len(children):
+            key = (GW_OFFLINE, planned.index, "")
+            self._turn(self._finder, gateway, key, seen, watermark_ms)
+
+    # Roots and their children
+
+    def _root_moved(self, yard: Yard, fault: Fault, now_ms: int, *, begins: bool) -> None:
+        root = root_of(fault)
+        if root.ended_ms is None:
+            yard.roots[fault.id] = root
+        elif fault.id in yard.roots:
+            yard.roots[fault.id] = replace_ended(root, now_ms)
+            if fault.code == COMPOUND_POWER_CUT:
+                yard.evidence.clear()  # what comes next needs its own
+            _drop_oldest(yard)
+        else:
+            return
+        self._dirty[yard.id] = None
+        self._watched.add(yard.id)
+        if begins and root.ended_ms is None:
+            self._take_children(yard, fault, root, now_ms)
+
+    def _take_children(self, yard: Yard, fault: Fault, root: Root, now_ms: int) -> None:
+        for memory in yard.devices:
+            for child in list(memory.faults.values()):
+                if child.id == fault.id or not yard.explains(root, memory, child):
+                    continue
+                if child.state in ACTIVE:
+                    by = yard.roots.get(child.suppressed_by or "")
+                    if child.suppressed_by is None or by is None or by.ended_ms is not None:
+                        self._suppress(yard, memory, child, root, now_ms)
+                elif _was_taken_for_itself(root, child):
+                    explained, event = faults.suppress(child, root.id, root.code, now_ms)
+                    memory.faults[child.code] = explained
+                    self._moved(memory, Move(explained, child.state, event))
+
+    def _suppress(
+        self, yard: Yard, memory: DeviceMemory, fault: Fault, root: Root, now_ms: int
+    ) -> None:
+        explained, event = faults.suppress(fault, root.id, root.code, now_ms)
+        memory.faults[fault.code] = explained
+        yard.children[memory.device.id, fault.code] = root.id
+        planned = memory.plan.silent
+        is_silence = planned is not None and planned.rule.code == fault.code
+        if is_silence and memory.state is Presence.OFFLINE:
+            memory.reason = _reason(root)
+        self._moved(memory, Move(explained, fault.state, event))
+
+    def _release(self, yard: Yard, watermark_ms: int) -> None:
+        """Children of roots that are over, and that still stand when their time has come."""
+        for (device, code), by in list(yard.children.items()):
+            memory = self._memories.get(device)
+            fault = memory.faults.get(code) if memory is not None else None
+            if memory is None or fault is None or fault.suppressed_by != by:
+                yard.children.pop((device, code), None)
+                continue
+            root = yard.roots.get(by)
+            if root is None:  # nobody knows it any more: from now on as if it had just ended
+                root = Root(by, COMPOUND_POWER_CUT, fault.since_ms, None, watermark_ms)
+                yard.roots[by] = root
+                self._dirty[yard.id] = None
+            if root.ended_ms is None or not self._stands_alone(memory, code, root, watermark_ms):
+                continue
+            cause = yard.cause(memory, fault)
+            if cause is not None:
+                self._suppress(yard, memory, fault, cause, watermark_ms)
+                continue
+            planned = memory.plan.silent
+            is_silence = planned is not None and planned.rule.code == code
+            notice_ms = self._notice_at_ms(memory, watermark_ms) if is_silence else None
+            free, event = faults.release(fault, watermark_ms, notice_ms)
+            memory.faults[code] = free
+            self._moved(memory, Move(free, fault.state, event))
+
+    def _stands_alone(self, memory: DeviceMemory, code: str, root: Root, watermark_ms: int) -> bool:
+        """Whether a fault still stands one limit, or its own delay, after its root ended."""
+        present = [key for key, seen in memory.signs.items() if key[0] == code and seen.present]
+        if not present:
+            return False  # it is about to be over, as any fault
+        planned = memory.plan.silent
+        from_ms = root.ended_ms or 0
+        if planned is not None and planned.rule.code == code:
+            delay_ms = silence_limit_s(memory.device) * 1000
+        else:
+            if memory.state is not Presence.ONLINE:
+                return False  # nothing is known of it until it speaks
+            from_ms = max(from_ms, memory.since_ms or 0)
+            delay_ms = max(memory.plan.signs[key[:2]].delay_ms for key in present)
+        grace_ms = self._hearing.grace_ms(from_ms, memory.device.interval_s)
+        return from_ms + delay_ms + grace_ms <= watermark_ms
+
+    def _forget(self, yard: Yard, watermark_ms: int) -> None:
+        """Drop what is too old to mean anything."""
+        if yard.evidence and yard.evidence[0].at_ms < watermark_ms - EVIDENCE_KEPT_MS:
+            yard.evidence = [
+                word for word in yard.evidence if word.at_ms >= watermark_ms - EVIDENCE_KEPT_MS
+            ]
+            self._dirty[yard.id] = None
+        needed = set(yard.children.values())
+        for root in [root for root in yard.roots.values() if root.ended_ms is not None]:
+            ended_ms = root.ended_ms or 0
+            grace_ms = self._hearing.grace_ms(ended_ms, yard.longest_ms // 1000)
+            if root.id not in needed and ended_ms + yard.longest_ms + grace_ms < watermark_ms:
+                del yard.roots[root.id]
+                self._dirty[yard.id] = None
+
+    # Bookkeeping
+
+    def _is_silent(self, memory: DeviceMemory, watermark_ms: int) -> bool:
+        if memory.state is Presence.OFFLINE:
+            return True
+        if memory.state is not Presence.ONLINE:
+            return False  # we do not know
+        last_ms = memory.last_seen_ms or 0
+        limit_ms = silence_together_s(memory.device) * 1000
+        if last_ms + limit_ms > watermark_ms:
+            return False
+        grace_ms = self._hearing.grace_ms(last_ms, memory.device.interval_s)
+        return last_ms + limit_ms + grace_ms <= watermark_ms
+
+    def _notice_at_ms(self, memory: DeviceMemory, now_ms: int) -> int:
+        """When people may be told of a silence.
+
+        Where the gateway is overdue as well, not before that is known to be offline or not.
+        """
+        notice_ms = now_ms + NOTICE_MS
+        yard = self._yards[memory.device.compound]
+        gateway = self._memories.get(yard.behind.get(memory.device.id, ""))
+        if gateway is None or gateway.state is not Presence.ONLINE:
+            return notice_ms
+        last_ms = gateway.last_seen_ms or 0
+        if now_ms - last_ms < gateway.device.interval_s * 750:
+            return notice_ms
+        limit_ms = int(silence_limit_s(gateway.device) * 1000)
+        return max(notice_ms, min(last_ms + limit_ms + MARGIN_MS, notice_ms + NOTICE_MS))
+
+    def _turn(
+        self,
+        finder: FaultFinder,
+        memory: DeviceMemory,
+        key: SignKey,
+        seen: Seen,
+        watermark_ms: int,
+    ) -> None:
+        """What was together is no longer, or is again."""
+        seen.present = not seen.present
+        seen.since_ms = seen.base_ms = seen.sample_ms = seen.heard_ms = watermark_ms
+        if memory.device.kind != COMPOUND:
+            self._touch(memory)
+        finder.settle(memory, key[0], watermark_ms)
+
+    def _note(self, memory: DeviceMemory, evidence: Evidence) -> None:
+        yard = self._yards[memory.device.compound]
+        yard.note(evidence)
+        self._dirty[yard.id] = None
+        self._watched.add(yard.id)
+
+    def _touch_compound(self, memory: DeviceMemory) -> None:
+        self._dirty[memory.device.id] = None
+        self._watched.add(memory.device.id)
+
+
+def replace_ended(root: Root, now_ms: int) -> Root:
+    """A root that is over since now, by the clock that its children are timed by."""
+    return Root(root.id, root.code, root.since_ms, root.device, now_ms)
+
+
+def _is_alone(yard: Yard, group: list[DeviceMemory], alive: list[DeviceMemory]) -> bool:
+    """Whether all of a small compound without a gateway went together: they share power alone."""
+    return (
+        not yard.gateways
+        and len(group) == len(alive)
+        and LEAST_WITHOUT_GATEWAY <= len(alive) < LEAST
+        and len({memory.device.kind for memory in group}) >= 2
+    )
+
+
+def _gone_together(silent: list[DeviceMemory]) -> list[DeviceMemory]:
+    _, chosen = together([(m.last_seen_ms or 0, m.device.interval_s) for m in silent])
+    return [silent[n] for n in chosen]
+
+
+def _was_taken_for_itself(root: Root, child: Fault) -> bool:
+    """Whether a closed fault was the silence that a power cut, told afterwards, explains."""
+    return (
+        root.code in (COMPOUND_POWER_CUT, SHED_POWER_CUT)
+        and child.state is State.CLOSED
+        and child.suppressed_by is None
+        and (child.closed_at_ms or 0) > root.since_ms
+    )
+
+
+def _reason(root: Root) -> known.Why:
+    is_power = root.code in (COMPOUND_POWER_CUT, SHED_POWER_CUT)
+    return known.Why.POWER_CUT if is_power else known.Why.PARENT_DOWN
+
+
+def _drop_oldest(yard: Yard) -> None:
+    ended = [root for root in yard.roots.values() if root.ended_ms is not None]
+    needed = set(yard.children.values())
+    for root in ended[: max(0, len(ended) - ENDED_KEPT)]:
+        if root.id not in needed:
+            del yard.roots[root.id]
+
+
+def _as_fault(memory: DeviceMemory, code: str) -> Fault:
+    """The fault that a device's silence would be, for the table that says what explains it."""
+    rule = memory.plan.rules[code]
+    return Fault(
+        "",
+        memory.device.id,
+        code,
+        memory.device.kind,
+        rule.severity,
+        safety=False,
+        state=State.OPEN,
+        since_ms=memory.last_seen_ms or 0,
+        opened_at_ms=0,
+    )
