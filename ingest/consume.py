@@ -2,9 +2,9 @@
 
 1. load what was committed: registry, device states, standing faults, cursor
 2. read records after the cursor, decode them, judge them
-3. commit when a fault moved, as soon as what was read with it is judged; else COMMIT_AFTER_S after
-   the first message, or somewhat later where a commit takes long: the more there is to write, the
-   more messages share a device's row
+3. commit when a fault moved, as soon as what was read with it is judged; else, and in a backlog,
+   COMMIT_AFTER_S after the first message, or somewhat later where a commit takes long: the more
+   there is to write, the more messages share a device's row
 4. at the borders, read what people decided meanwhile: registry, actions on faults, and which
    messages of the quarantine are to be judged again
 5. whenever the store was away, or somebody was faster, drop everything and begin at 1
@@ -387,7 +387,8 @@ class Consumer:
                 log.error("journal_gap", expected=self._position + 1, found=record.id)
             self._take(record)
             self._commit_if_due()
-        if self._has_moved:  # by now: a backlog's faults are told sooner together than each alone
+        # Of a backlog, which is what fills a read, faults are told sooner together than each alone.
+        if self._has_moved and len(records) < READ_RECORDS:
             self._commit()
         self._commit_if_due()
         self._look_around()
@@ -458,8 +459,7 @@ class Consumer:
 
     def _commit_if_due(self) -> None:
         since = self._uncommitted_since
-        due_after_s = self._commit_after_s if self._has_moved else self._due_after_s
-        if since is not None and self._monotonic() - since >= due_after_s:
+        if since is not None and self._monotonic() - since >= self._due_after_s:
             self._commit()
 
     def _patience_s(self) -> float:
