@@ -77,7 +77,7 @@ def score_database(engine: Engine, facts: list[Fact], span: tuple[int, int]) -> 
 
 def raised_faults(connection: Connection, span: tuple[int, int]) -> list[Raised]:
     """Every fault that was opened in `span`, with each time that it was."""
-    episodes = _episodes(connection, span)
+    episodes, told = _histories(connection, span)
     rows = connection.execute(
         select(faults).where(faults.c.opened_at_ms >= span[0], faults.c.opened_at_ms <= span[1])
     )
@@ -90,7 +90,7 @@ def raised_faults(connection: Connection, span: tuple[int, int]) -> list[Raised]
             suspected=row.suspected,
             safety=row.safety,
             late=row.late,
-            child=row.suppressed_by is not None,
+            child=row.suppressed_by is not None and row.id not in told,
             muted=row.maintenance is not None,
             platform=row.kind == PLATFORM,
         )
@@ -98,9 +98,13 @@ def raised_faults(connection: Connection, span: tuple[int, int]) -> list[Raised]
     ]
 
 
-def _episodes(connection: Connection, span: tuple[int, int]) -> dict[str, list[Episode]]:
-    """Fault -> from when to when it stood, oldest first."""
+def _histories(
+    connection: Connection, span: tuple[int, int]
+) -> tuple[dict[str, list[Episode]], set[str]]:
+    """Fault -> from when to when it stood, oldest first; and who was told of before its root."""
     found: dict[str, list[Episode]] = defaultdict(list)
+    notice_ms: dict[str, int] = {}
+    told: set[str] = set()
     rows = connection.execute(
         select(fault_events)
         .where(fault_events.c.at_ms >= span[0], fault_events.c.at_ms <= span[1])
@@ -110,6 +114,9 @@ def _episodes(connection: Connection, span: tuple[int, int]) -> dict[str, list[E
         standing = found[row.fault]
         if row.reason in _BEGINS:
             standing.append(Episode(row.at_ms, None))
+            notice_ms[row.fault] = row.notice_at_ms or row.at_ms
+        elif row.reason == Why.SUPPRESSED and row.at_ms > notice_ms.get(row.fault, row.at_ms):
+            told.add(row.fault)
         elif row.becomes in _OVER and standing and standing[-1].over_ms is None:
             standing[-1] = Episode(standing[-1].opened_ms, row.at_ms)
-    return found
+    return found, told

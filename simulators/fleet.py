@@ -281,6 +281,7 @@ class Fleet:
         for link in self.links.values():
             if link.up:
                 self.disconnect(link, now_ms, keeps=True)
+                link.closes += 1  # no broker, no last will
                 back_ms = until_ms + int(self.fate.random() * within_ms)
                 self.later(back_ms, _comes_back, (link, link.closes))
 

@@ -123,7 +123,7 @@ class Reception:
 
     def carry(self, upto_ms: int, writer: "_Writer") -> None:
         """What the fleet sends before `upto_ms`, and what goes wrong on our side."""
-        while self._edges and self._edges[0][0] < upto_ms:
+        while self._edges and self._edges[0][0] <= upto_ms:
             at_ms, begins, trouble = self._edges.pop(0)
             self._carry(at_ms, writer)
             if begins:

@@ -45,6 +45,7 @@ TOLD_AGAIN_MS = {
     "gateway": 75_000,
 }
 BOOTED_MS = 60_000  # after its power is back a device tells everything at once
+ROOT_OVER_MS = {"power_cut": 270_000, "gateway_lost": 90_000}  # after the fact itself
 FIRST_MS = 60_000  # in which all have told everything after the start
 LISTED = 200  # entries of each list in the JSON
 
@@ -173,7 +174,11 @@ class _Span(NamedTuple):
 
 
 class _Hidden(NamedTuple):
-    """A time in which a device could not be heard. again_ms: until it has told all again."""
+    """A time in which a device could not be heard.
+
+    again_ms: until it has told all again. root_ms: until the root of its silence is over, from
+    when on the silence is its own.
+    """
 
     start_ms: int
     end_ms: int
@@ -181,6 +186,7 @@ class _Hidden(NamedTuple):
     fact: str
     own: bool
     keeps: bool
+    root_ms: int = 0
 
 
 class _Case(NamedTuple):
@@ -227,9 +233,11 @@ class _World:
             if device is None:
                 continue
             again_ms = BOOTED_MS if power else TOLD_AGAIN_MS[device.kind]
-            self._hidden[name].append(
-                _Hidden(fact.start_ms, fact.end_ms, again_ms, fact.id, False, meaning.keeps)
+            root_ms = ROOT_OVER_MS.get(fact.kind, 0)
+            hidden = _Hidden(
+                fact.start_ms, fact.end_ms, again_ms, fact.id, False, meaning.keeps, root_ms
             )
+            self._hidden[name].append(hidden)
 
     def reached(self, fact: Fact, reach: Reach) -> list[str]:
         """Subjects that the fact touches; everything of the district for Reach.DISTRICT."""
@@ -365,7 +373,7 @@ class _World:
         for hidden in sorted((*self._hidden.get(subject, ()), *self._deaf)):
             if hidden.fact == fact.id:
                 continue
-            again_ms = 0 if silent else hidden.again_ms
+            again_ms = hidden.root_ms if silent else hidden.again_ms
             if hidden.own:
                 interval_ms = 1000 * device.interval_s if device is not None else 0
                 again_ms = AFTER_US_MS + interval_ms if silent else 10_000
@@ -579,6 +587,8 @@ class _Grader:
             )
             until_ms = max(until_ms, case.due_ms + TOLERANCE_MS)
             for row in self._rows.get((subject, case.expected.code), ()):
+                if not self._is_told(row, case):
+                    continue
                 opened_ms, over_ms = row.episode
                 stands = opened_ms < fact.start_ms and (
                     over_ms is None or over_ms >= min(fact.start_ms + 1, fact.end_ms + 1)
@@ -586,6 +596,13 @@ class _Grader:
                 if stands or fact.start_ms - TOLERANCE_MS <= opened_ms <= until_ms:
                     return row
         return None
+
+    def _is_told(self, row: _Row, case: _Case) -> bool:
+        """Whether somebody hears of it. Safety always; and what outlasts its root is let go."""
+        fault = row.fault
+        if fault.safety or case.expected.safety:
+            return not (fault.child or fault.muted)
+        return not fault.child or case.exact
 
     def _time(self, fact: Fact, found: list[tuple[_Case, _Row]], due_ms: int, tally: Tally) -> None:
         case, row = min(found, key=lambda each: each[1].episode.opened_ms)

@@ -14,6 +14,7 @@ from simulators.anomalies.charging import (
     returns,
     supplies,
 )
+from simulators.gates import Gate
 from simulators.gateways import Gateway
 
 if TYPE_CHECKING:
@@ -24,8 +25,13 @@ RAIN_DB = 6
 HEAT_C = 15.0  # of sockets and boxes on a day above 38 °C
 
 
-def _power_cut(fleet: Fleet, yard: Yard, now_ms: int, end_ms: int) -> Detail:
-    """The grid is gone. The gateway's battery lasts long enough to say so."""
+def _power_cut(
+    fleet: Fleet, yard: Yard, now_ms: int, end_ms: int, *, breaks_min: float = 0.0
+) -> Detail:
+    """The grid is gone. The gateway's battery lasts long enough to say so.
+
+    breaks_min: a gate does not come back with the power, but so many minutes after it.
+    """
     for shed in yard.sheds:
         loses_power(fleet, shed, now_ms, end_ms)
     for node in yard.children:
@@ -35,7 +41,20 @@ def _power_cut(fleet: Fleet, yard: Yard, now_ms: int, end_ms: int) -> Detail:
         gateway.mains_ok = False
         fleet.report(gateway, now_ms, {"mains_ok": False, "battery_pct": 96.0})
         fleet.later(now_ms + 25_000, _battery_ends, (gateway, end_ms))
+    gates = [node for node in yard.children if isinstance(node, Gate)]
+    if breaks_min and gates:
+        gate, dead_ms = gates[0], end_ms + round(breaks_min * 60_000)
+        gate.dead_until_ms, gate.anomaly = dead_ms, "gate_silent"
+        about = {"of": "gate", "compound": yard.id}
+        fleet.fact("gate_silent", gate.id, now_ms, dead_ms, about)
+        fleet.later(dead_ms, _is_mended, gate)
     return {"devices": sum(1 for _ in yard.nodes())}
+
+
+def _is_mended(fleet: Fleet, gate: Gate, now_ms: int) -> int:
+    gate.anomaly = None
+    fleet.revive(gate, now_ms)
+    return 0
 
 
 def _battery_ends(fleet: Fleet, at: tuple[Gateway, int], now_ms: int) -> int:
@@ -54,7 +73,8 @@ def _power_is_back(fleet: Fleet, yard: Yard, now_ms: int, _: Detail) -> None:
     for shed in yard.sheds:
         power_returns(fleet, shed, now_ms, {})
     for node in yard.children:
-        fleet.revive(node, now_ms)
+        if node.dead_until_ms <= now_ms:
+            fleet.revive(node, now_ms)
 
 
 def _can_lose_power(yard: Yard) -> bool:
@@ -128,7 +148,18 @@ def _can_brown_out(yard: Yard) -> bool:
 
 ANOMALIES = (
     Anomaly("gateway_lost", "gateway", 2, 20, 3, 5, drops, returns, is_up, spread=0.8),
-    Anomaly("power_cut", "compound", 1, 60, 0.6, 12, _power_cut, _power_is_back, _can_lose_power),
+    Anomaly(
+        "power_cut",
+        "compound",
+        1,
+        60,
+        0.6,
+        12,
+        _power_cut,
+        _power_is_back,
+        _can_lose_power,
+        takes={"breaks_min": (0.0, 1440.0)},
+    ),
     Anomaly(
         "brown_out",
         "compound",
