@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage. Results go to standard output, ever
 standard error. What a command needs is imported by the command: `token create` loads no web server.
 """
 
+import json
 import os
 import sys
 from collections.abc import Callable
@@ -31,7 +32,13 @@ registry_app = typer.Typer(
 )
 token_app = typer.Typer(help="Who may use the API.", no_args_is_help=True, rich_markup_mode=None)
 db_app = typer.Typer(help="The operational database.", no_args_is_help=True, rich_markup_mode=None)
+rules_app = typer.Typer(
+    help="What raises faults: figures, changed by files.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 app.add_typer(registry_app, name="registry")
+app.add_typer(rules_app, name="rules")
 app.add_typer(token_app, name="token")
 app.add_typer(db_app, name="db")
 
@@ -302,6 +309,94 @@ def registry_export(
     from courtyard.registry import export_registry
 
     typer.echo(export_registry(settings, file), err=True)
+
+
+RuleFile = Annotated[Path, typer.Argument(metavar="FILE", help="A rule file, in TOML.")]
+
+
+@rules_app.command("check", epilog="Example: courtyard rules check rules.toml")
+def rules_check(file: RuleFile) -> None:
+    """Say whether a rule file can be taken; everything that is wrong is told with its line."""
+    settings = _start("rules")
+    from courtyard.rules import check_rules
+
+    typer.echo(check_rules(settings, file))
+
+
+@rules_app.command("import", epilog="Example: courtyard rules import rules.toml")
+def rules_import(file: RuleFile) -> None:
+    """Put a rule file in the place of the one before: all of it, or nothing.
+
+    Prints what that changes. A running judge takes it up within 5 s.
+    """
+    settings = _start("rules")
+    from courtyard.rules import import_rules
+
+    for line in import_rules(settings, file):
+        typer.echo(line)
+
+
+@rules_app.command("export", epilog="Example: courtyard rules export > rules.toml")
+def rules_export(
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="Else it is printed.")
+    ] = None,
+) -> None:
+    """Give the rule file in force as it was imported; nothing while there never was one."""
+    settings = _start("rules")
+    from courtyard.rules import export_rules
+
+    typer.echo(export_rules(settings, file), nl=False, err=file is not None)
+
+
+@rules_app.command("show", epilog="Example: courtyard rules show SHED_OVERTEMP --device s1-shed-1")
+def rules_show(
+    code: Annotated[str, typer.Argument(help="Of a fault of the catalogue.")],
+    device: Annotated[
+        str | None, typer.Option(help="As it is for this device; else as it is in general.")
+    ] = None,
+) -> None:
+    """Print the figures of a rule, and where each of them comes from."""
+    settings = _start("rules")
+    from courtyard.rules import show_rule
+
+    for line in show_rule(settings, code, device):
+        typer.echo(line)
+
+
+@rules_app.command(
+    "dry-run",
+    epilog="Examples: courtyard rules dry-run rules.toml --from 2026-11-23T00:00:00+08:00 --to"
+    " 2026-11-24T00:00:00+08:00;  courtyard rules dry-run rules.toml --journal week.db",
+)
+def rules_dry_run(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A rule file; - is standard input.")],
+    start: Annotated[
+        str | None, typer.Option("--from", help="Raised at or after this time.")
+    ] = None,
+    end: Annotated[str | None, typer.Option("--to", help="Received before this time.")] = None,
+    compound: Annotated[str | None, typer.Option(help="Only of this compound.")] = None,
+    journal: Annotated[
+        Path | None, typer.Option(help="Another journal, of `courtyard simulate` for example.")
+    ] = None,
+    in_json: Annotated[bool, typer.Option("--json", help="The whole difference, as JSON.")] = False,
+) -> None:
+    """Tell which faults a rule file would have raised over messages of the past.
+
+    The journal's range is judged by the rules of today and by those of the file, and what they
+    raised is compared. Nothing is written anywhere.
+    """
+    begins, ends = _instant(start), _instant(end)
+    if journal is None and (begins is None or ends is None):
+        raise UsageError("--from and --to: are needed, unless --journal names another journal")
+    settings = _start("rules")
+    from courtyard.dry_run import as_json, as_text, run_dry_run
+    from courtyard.rules import text_of
+
+    text = sys.stdin.read() if str(file) == "-" else text_of(file)
+    begins_ms, ends_ms = (None if at is None else _epoch_ms(at) for at in (begins, ends))
+    found = run_dry_run(settings, text, str(file), journal, (begins_ms, ends_ms), compound, _tell)
+    typer.echo(json.dumps(as_json(found), ensure_ascii=False) if in_json else as_text(found))
 
 
 @token_app.command("create", epilog="Example: courtyard token create --role firm --firm yaxin")

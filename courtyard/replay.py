@@ -222,9 +222,9 @@ class Stretch:
         self._what = what
         self._page: list[Record] = []
         oldest, head = journal.trimmed_id() + 1, journal.head()
-        self.begins_ms = _stamp(journal, oldest, head.id)
-        self.first_id = _first_from(journal, what.from_ms, oldest, head.id)
-        self.last_id = _first_from(journal, what.to_ms, self.first_id, head.id) - 1
+        self.begins_ms = stamp_of(journal, oldest, head.id)
+        self.first_id = first_from(journal, what.from_ms, oldest, head.id)
+        self.last_id = first_from(journal, what.to_ms, self.first_id, head.id) - 1
         # a record is stamped by its newest message: the one behind may begin within the range
         self.last_id = min(self.last_id + 1, head.id)
         self._head = head
@@ -284,7 +284,7 @@ class _Told(ForwardCursor):
             self._tell(f"telemetry: record {to.position - first + 1} of {last - first + 1}")
 
 
-def _first_from(journal: JournalReader, at_ms: int, low: int, high: int) -> int:
+def first_from(journal: JournalReader, at_ms: int, low: int, high: int) -> int:
     """The first record of [low, high] stamped at `at_ms` or later; high + 1 if there is none.
 
     Stamps rise but for steps of the host's clock: of these, what lies within the range is read.
@@ -292,7 +292,7 @@ def _first_from(journal: JournalReader, at_ms: int, low: int, high: int) -> int:
     high += 1
     while low < high:
         middle = (low + high) // 2
-        stamp = _stamp(journal, middle, high - 1)
+        stamp = stamp_of(journal, middle, high - 1)
         if stamp is None or stamp >= at_ms:
             high = middle
         else:
@@ -300,7 +300,7 @@ def _first_from(journal: JournalReader, at_ms: int, low: int, high: int) -> int:
     return low
 
 
-def _stamp(journal: JournalReader, record_id: int, last_id: int) -> int | None:
+def stamp_of(journal: JournalReader, record_id: int, last_id: int) -> int | None:
     """When the first record from `record_id` on that can be read was received."""
     for at in range(record_id, last_id + 1):
         record = journal.record_at(at)

@@ -6,7 +6,7 @@ model alone, a vendor last), before that of a compound, before that of a kind, b
 scope. Nothing here knows where they were written down: `devices.rule_files` does.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -187,6 +187,25 @@ def counting_changes(
         for change in overrides.of(rule.code)
         if holds(change.scope)
     }
+
+
+def differences(before: Overrides, after: Overrides) -> Iterator[str]:
+    """What another file changes, figure by figure, in words."""
+    was = {_key(change): change for change in before.changes}
+    becomes = {_key(change): change for change in after.changes}
+    for key in dict.fromkeys([*was, *becomes]):
+        one, other = was.get(key), becomes.get(key)
+        known = one or other
+        if known is None or (one and other and one.value == other.value):
+            continue
+        name = f'{known.code} "{known.sign}"' if known.sign else known.code
+        old = _word(one.value) if one else "as without it"
+        new = _word(other.value) if other else "as without it"
+        yield f"{known.scope}: {name} {known.figure}: {old} -> {new}"
+
+
+def _key(change: Change) -> tuple[Scope, str, str | None, str]:
+    return change.scope, change.code, change.sign, change.figure
 
 
 def named_signs(rule: Rule) -> dict[str, Sign]:
