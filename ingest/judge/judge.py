@@ -21,6 +21,7 @@ from devices.usage import HOUR_MS, hour_of
 from ingest import receipts
 from ingest.judge import ledger, use
 from ingest.judge.baselines import RUNS_LEAST, Baselines
+from ingest.judge.clocks import ClockWatch
 from ingest.judge.holds import Holds
 from ingest.judge.identity import (
     BYTE,
@@ -38,7 +39,14 @@ from ingest.judge.platform import PlatformWatch
 from ingest.judge.presence import RollCall
 from ingest.judge.roots import ALARM, STOPPED, RootFinder
 from ingest.judge.signs import FaultFinder
-from ingest.judge.timing import BELIEVED, TICKS_WITHOUT_PROBE, Gap, Hearing, HostClock
+from ingest.judge.timing import (
+    BELIEVED,
+    DEAF_AFTER_MS,
+    TICKS_WITHOUT_PROBE,
+    Gap,
+    Hearing,
+    HostClock,
+)
 from ingest.judge.use import METERED
 from ingest.judge.values import ValueJudge
 from ingest.rate import Allowance, Spared
@@ -137,6 +145,7 @@ class Judge:
             self._place,
             self._roots.no_power,
         )
+        self._clocks = ClockWatch(self._finder, self._is_caught_up, self._touch)
         self._identities = Identities(self._gathering, seen_before)
         self._ledger = Ledger(self._gathering)
         self._baselines = Baselines(
@@ -660,6 +669,8 @@ class Judge:
                 self._values.live(reporter, report.values, order_ms, received_ms)
                 if reporter.runs:
                     self._baselines.read(reporter, report.values, order_ms, received_ms)
+        if replay_ms is None and not said.array:
+            self._clocks.told(memory, item, received_ms)
         new = bool(item.reports) or item.status is not None or not item.events
         for event in item.events:
             surely = sight is Sight.NEW
@@ -796,6 +807,20 @@ class Judge:
     def _place(self, memory: DeviceMemory) -> tuple[float, float]:
         compound = self.registry.compounds[memory.device.compound]
         return compound.latitude, compound.longitude
+
+    def _is_caught_up(self, received_ms: int) -> bool:
+        """Whether a message of that time came to us at once: a probe sent shortly before is back.
+
+        Without probes nobody knows, and by a clock of ours that is suspect nothing can be said.
+        """
+        watermark_ms = self.hearing.watermark_ms
+        return (
+            self._probed
+            and self._allowance.link_ms is None
+            and not self._host.is_suspect
+            and watermark_ms is not None
+            and received_ms - watermark_ms <= DEAF_AFTER_MS
+        )
 
     def _gathering(self) -> Effects:
         return self.effects

@@ -12,6 +12,7 @@ from devices.quantities import Quantity, Type
 from devices.rules import (
     Becomes,
     Beyond,
+    Counted,
     Equals,
     Follows,
     Happened,
@@ -115,7 +116,6 @@ ROWS = [line.split() for line in TABLE.strip().splitlines()]
 
 # What needs more than a threshold, a state, an event or silence: baselines, windows, neighbours.
 NEEDS_MORE = {
-    "DEV_CLOCK_DRIFT",
     "GATE_FACE_FAIL_RATE",
     "GATE_HEALTHCODE_SVC",
     "PORT_NO_LOAD_REPEAT",
@@ -188,8 +188,10 @@ def test_whatever_is_safety_waits_for_a_person(rule: Rule) -> None:
 def test_lost_numbers_and_a_refused_value_that_may_be_a_fire_are_signs_for_any_device() -> None:
     signs = [(rule.code, sign) for rule in rules_for("any") for sign in rule.signs]
     assert signs == [
+        ("DEV_CLOCK_DRIFT", Sign(Beyond("clock_offset_s", ">300", "<60"), Severity.P4, 600)),
         ("DEV_DATA_GAP", Sign(Missing(), Severity.P4, 3600)),
         ("DEV_IMPLAUSIBLE", Sign(Refused(), Severity.P2, 0)),
+        ("DEV_IMPLAUSIBLE", Sign(Counted(Refused(), 3, 600, reports=3), Severity.P4, 600)),
         ("DEV_NEVER_SEEN", Sign(NeverSeen(), Severity.P4, 86_400)),
         ("DEV_VALUE_FROZEN", Sign(Unusual("reports", 30), Severity.P4, 7200)),
     ]
