@@ -9,10 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from devices.kinds import camera, gate, gateway, lamp, lift, port, shed
-from devices.kinds.kind import CLOCK_OFFSET
 from devices.rules import (
-    Beyond,
-    Counted,
     Missing,
     NeverSeen,
     Party,
@@ -20,6 +17,7 @@ from devices.rules import (
     Rule,
     Severity,
     Sign,
+    Sparse,
     Together,
     Unusual,
 )
@@ -38,8 +36,6 @@ _ANY_RULES = (
         party=Party.VENDOR,
         advice_zh="校准设备时间",
         advice_en="Set the device clock or NTP",
-        # of ten messages; one from before 2020 needs no others (see `ingest.judge.clocks`)
-        signs=(Sign(Beyond(CLOCK_OFFSET.name, ">300", "<60"), Severity.P4, delay_s=600),),
         clear_delay_s=600,
     ),
     Rule(
@@ -51,10 +47,13 @@ _ANY_RULES = (
         party=Party.NETWORK,
         advice_zh="等待补传，检查通信",
         advice_en="Wait for replay; check the link",
-        signs=(Sign(Missing(), Severity.P4, 3600),),
+        signs=(
+            Sign(Missing(), Severity.P4, 3600),
+            Sign(Sparse(0.9), Severity.P4, delay_s=0),  # the hour has passed when it is known
+        ),
     ),
     Rule(
-        # P2 is for quantities that are marked `safety`: a real fire looks implausible.
+        # P4 is for quantities that are not marked `safety`: a number of them in a window of time.
         code="DEV_IMPLAUSIBLE",
         kind=ANY,
         zh="数据异常",
@@ -63,10 +62,7 @@ _ANY_RULES = (
         party=Party.VENDOR,
         advice_zh="现场核实并检查传感器",
         advice_en="Verify on site; check the sensor",
-        signs=(
-            Sign(Refused(), Severity.P2, 0),
-            Sign(Counted(Refused(), 3, within_s=600, reports=3), Severity.P4, delay_s=600),
-        ),
+        signs=(Sign(Refused(), Severity.P2, 0),),
         clear_delay_s=600,
     ),
     Rule(

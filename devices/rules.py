@@ -111,6 +111,7 @@ class Beyond:
     the device said so again between two samples that show it: a state may be told long after it
     changed. A sample of a charging session, up to its stop, is no evidence of what came after.
     every_s: once it was judged, samples that come sooner than this say nothing (a daily check).
+    latched: once it is a fault no value ends it, only `over` does.
     """
 
     quantity: str
@@ -119,6 +120,7 @@ class Beyond:
     over: tuple[Over, ...] = ()
     given: tuple[str, tuple[Value, ...]] | None = None
     every_s: float = 0.0
+    latched: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +225,6 @@ class Counted:
     of: what is counted, live and each once; its own `over` does not count. Refused values are
     counted by quantity, changes by instance, stops at a shed's ports by port.
     times: how many. within_s: all of them in so many seconds of event time; None: at any time.
-    reports: or within so many of the device's intervals, where that is longer.
     distinct: the field of the event that tells them apart; two with the same value are one.
     consecutive: another event of this type, or another reason of a stop, counts anew.
     resets: events that count anew as well.
@@ -234,7 +235,6 @@ class Counted:
     of: Happened | Stopped | Refused | Changed
     times: int
     within_s: float | None = None
-    reports: int = 0
     distinct: str | None = None
     consecutive: bool = False
     resets: tuple[Follows, ...] = ()
@@ -324,6 +324,7 @@ class Fell:
 class Sparse:
     """Fewer than `share` of the reports expected in an hour in which the device was online.
 
+    Only of a device that was heard to report as often as it should: not all have values to tell.
     Over once the hour has them, or 48 h after it, when its day is final.
     """
 

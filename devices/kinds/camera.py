@@ -31,6 +31,7 @@ CAMERA = Kind(
 
 # "2 reports": any later sample will do, whatever the recorder's interval is.
 _NEXT_SAMPLE_S = 1
+_A_DAY_S = 20 * 3600  # a daily report may come a few hours sooner than the last one
 
 RULES = (
     Rule(
@@ -102,8 +103,10 @@ RULES = (
         party=Party.PROPERTY,
         advice_zh="扩容或降低码率",
         advice_en="Add storage or lower the bit rate",
-        # The recorder reports it once a day: each report is the daily check.
-        signs=(Sign(Beyond("retention_days", "<30", ">=30"), Severity.P4, delay_s=0),),
+        # Recorders report it once a day, or with everything else: then most reports are no check.
+        signs=(
+            Sign(Beyond("retention_days", "<30", ">=30", every_s=_A_DAY_S), Severity.P4, delay_s=0),
+        ),
     ),
     Rule(
         code="CCTV_TIME_DRIFT",

@@ -7,6 +7,7 @@ Source: domain.md §2.1 and §3.1.
 
 from devices.kinds.kind import (
     LINK,
+    Implied,
     Kind,
     by_name,
     event,
@@ -20,14 +21,18 @@ from devices.kinds.kind import (
 )
 from devices.rules import (
     Becomes,
+    Counted,
     Equals,
     Follows,
     Happened,
     Party,
     Rule,
     Severity,
+    Share,
     Sign,
     Silent,
+    Unanswered,
+    Unprompted,
     Unusual,
 )
 
@@ -138,6 +143,16 @@ GATE = Kind(
             text("by"),
         ),
     ),
+    # Many controllers tell of a mode once, as an event, and never as a state.
+    implied=(
+        Implied("normally_open", {"active": True}, "door_mode", "normally_open"),
+        Implied("normally_open", {"active": False}, "door_mode", "normal"),
+        Implied("fire_open", {"active": True}, "door_mode", "fire_open"),
+        Implied("fire_open", {"active": False}, "door_mode", "normal"),
+        Implied("command", {"action": "keep_open"}, "door_mode", "normally_open"),
+        Implied("command", {"action": "keep_closed"}, "door_mode", "normally_closed"),
+        Implied("command", {"action": "close"}, "door_mode", "normal"),
+    ),
 )
 
 _MEANT_TO_BE_OPEN = ("door_mode", ("normally_open", "fire_open"))
@@ -151,6 +166,9 @@ _OPEN_TOO_LONG = Equals(
     unless=_MEANT_TO_BE_OPEN,
     over=(Becomes("door_state", ("closed",)),),
 )
+_GRANTED = Follows("access", {"result": "granted"})
+# The arm has gone up and come down again: nothing is in its way, and the motor works.
+_GOOD_CYCLE = Becomes("arm_state", ("closed",), after=("open", "moving"))
 
 RULES = (
     Rule(
@@ -167,8 +185,13 @@ RULES = (
                 Happened(
                     "barrier",
                     {"what": "arm_blocked"},
-                    over=(Follows("barrier", {"what": "arm_clear"}),),
+                    over=(Follows("barrier", {"what": "arm_clear"}), _GOOD_CYCLE),
                 ),
+                Severity.P3,
+                delay_s=30,
+            ),
+            Sign(
+                Equals("arm_state", ("blocked",), ("open", "closed", "moving")),
                 Severity.P3,
                 delay_s=30,
             ),
@@ -194,7 +217,12 @@ RULES = (
         party=Party.VENDOR,
         advice_zh="转手动并报修电机",
         advice_en="Switch to manual; repair the motor",
-        signs=(Sign(Equals("motor_ok", (False,), (True,)), Severity.P2, delay_s=0),),
+        # "Next good cycle": some boards latch the flag until they are restarted.
+        signs=(
+            Sign(
+                Equals("motor_ok", (False,), (True,), over=(_GOOD_CYCLE,)), Severity.P2, delay_s=0
+            ),
+        ),
     ),
     Rule(
         code="GATE_BATT_LOW",
@@ -229,6 +257,22 @@ RULES = (
         party=Party.VENDOR,
         advice_zh="清洁镜头，检查补光",
         advice_en="Clean the lens; check the light",
+        # The hour is the window: it is raised as soon as the share is too high in it.
+        signs=(
+            Sign(
+                Share(
+                    "access",
+                    {"method": "face"},
+                    {"result": "denied"},
+                    ">0.30",
+                    "<0.20",
+                    least=20,
+                    within_s=3600,
+                ),
+                Severity.P4,
+                delay_s=0,
+            ),
+        ),
         clear_delay_s=3600,
     ),
     Rule(
@@ -271,6 +315,25 @@ RULES = (
                 Severity.P2,
                 delay_s=0,
             ),
+            # For controllers that have a door contact and no alarm of their own.
+            Sign(
+                Unprompted(
+                    "door_state",
+                    ("open",),
+                    ("closed",),
+                    prompts=(
+                        _GRANTED,
+                        Follows("exit_button"),
+                        Follows("command", {"action": ("open", "keep_open")}),
+                    ),
+                    last_s=10,
+                    silent="door_alarm",
+                    unless=_MEANT_TO_BE_OPEN,
+                    over=(Becomes("door_state", ("closed",)),),
+                ),
+                Severity.P2,
+                delay_s=0,
+            ),
         ),
         clear_delay_s=5,
     ),
@@ -283,6 +346,24 @@ RULES = (
         party=Party.NETWORK,
         advice_zh="切换为不校验并通知",
         advice_en="Bypass the check and tell residents",
+        signs=(
+            Sign(
+                Counted(
+                    Happened("access", {"health_code": "timeout"}),
+                    times=10,
+                    within_s=300,
+                    over=(
+                        Follows(
+                            "access",
+                            {"health_code": ("green", "yellow", "red", "grey")},
+                            times=5,
+                        ),
+                    ),
+                ),
+                Severity.P4,
+                delay_s=0,
+            ),
+        ),
     ),
     Rule(
         code="GATE_HELD_OPEN",
@@ -314,6 +395,20 @@ RULES = (
         advice_en="Repair the lock and door contact",
         signs=(
             Sign(Equals("lock_state", ("fault",), ("locked", "unlocked")), Severity.P2, delay_s=30),
+            # Most controllers tell only of a door that stays open, or of none: hence `learned`.
+            Sign(
+                Unanswered(
+                    "access",
+                    {"result": "granted"},
+                    "door_state",
+                    ("open",),
+                    times=5,
+                    answer_s=30,
+                    learned=20,
+                ),
+                Severity.P2,
+                delay_s=30,
+            ),
         ),
     ),
     Rule(

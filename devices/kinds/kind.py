@@ -102,7 +102,8 @@ class Known:
 
     at_ms: event time of the report that was just taken into `latest`. latest: the newest value of
     each quantity with its event time, {name: (value, at_ms)}. parent: attributes of the device
-    above it. latitude, longitude: of its compound, in degrees.
+    above it. latitude, longitude: of its compound, in degrees. charging_ms: when the session that
+    runs at a port began, as far as it was told.
     """
 
     at_ms: int
@@ -112,6 +113,7 @@ class Known:
     parent: Mapping[str, Value]
     latitude: float
     longitude: float
+    charging_ms: int | None = None
 
     def word(self, quantity: str) -> Value | None:
         """The latest value, however old; for states, which hold. None: it never came."""
@@ -166,13 +168,6 @@ class Muted:
     given: tuple[str, tuple[Value, ...]]
 
 
-# Of every device that tells the time: receive time and device time apart, either way. Nobody sends
-# it; the judge takes it from live messages (domain.md §2.0).
-CLOCK_OFFSET = Quantity(
-    "clock_offset_s", "时钟偏差", "Clock offset", Type.FLOAT, Role.GAUGE, "s", 0
-)
-
-
 @dataclass(frozen=True, slots=True)
 class Kind:
     """A kind of device, as a declaration.
@@ -196,8 +191,6 @@ class Kind:
 
     def judged(self, name: str) -> Quantity | None:
         """What `name` measures, if a device reports it or if it is derived."""
-        if name == CLOCK_OFFSET.name:
-            return CLOCK_OFFSET
         for derived in self.derived:
             if derived.quantity.name == name:
                 return derived.quantity

@@ -4,7 +4,9 @@ Source: domain.md §2.3, §3.1, §4.1 and §4.3.
 """
 
 from devices.kinds.kind import (
+    Derived,
     Kind,
+    Known,
     by_name,
     count,
     event,
@@ -21,9 +23,12 @@ from devices.quantities import Role
 from devices.rules import (
     Becomes,
     Beyond,
+    Counted,
     Equals,
+    Follows,
     Party,
     Quiet,
+    Repeated,
     Rule,
     Severity,
     Sign,
@@ -39,6 +44,37 @@ GOOD = ("idle", "connected", "reserved", "in_use", "full", "paused")
 
 _PORT_NO = whole("port_no", 1, 64, required=True)
 _ORDER = text("order", 64, required=True)
+
+# Boards can be set to 5 to 250 W: 15 is JUY's default, 10 that of DC589.
+_FLOAT_POWER_W = 15.0
+
+
+def _set_for(known: Known, name: str) -> float | None:
+    """A limit that the registry sets for the socket, or else for its shed."""
+    limit = known.attributes.get(name, known.parent.get(name))
+    return float(limit) if isinstance(limit, int | float) else None
+
+
+def over_limit_w(known: Known) -> float | None:
+    """By how much the socket draws more than `power_limit_w` allows; None without a limit."""
+    limit_w = _set_for(known, "power_limit_w")
+    power_w = known.sample("power_w")
+    return None if limit_w is None or power_w is None else power_w - limit_w
+
+
+def overtime_s(known: Known) -> float | None:
+    """How long the socket has been charging; None once the battery only floats, or is full."""
+    power_w = known.sample("power_w")
+    float_w = _set_for(known, "float_power_w")
+    if known.word("port_status") != "in_use" or power_w is None:
+        return None
+    if power_w <= (_FLOAT_POWER_W if float_w is None else float_w):
+        return None
+    session_s = known.sample("session_s")
+    if session_s is None and known.charging_ms is not None:
+        session_s = (known.at_ms - known.charging_ms) / 1000
+    return session_s
+
 
 PORT = Kind(
     name="port",
@@ -86,6 +122,14 @@ PORT = Kind(
             text("card_hash"),
         ),
     ),
+    derived=(
+        Derived(
+            gauge("over_limit_w", "超限功率", "Power above the limit", "W"),
+            ("power_w",),
+            over_limit_w,
+        ),
+        Derived(gauge("overtime_s", "充电时长", "Time of charging", "s"), ("power_w",), overtime_s),
+    ),
 )
 
 # An idle board sends no temperature (JUY): half an hour without one on an idle socket is cold.
@@ -94,6 +138,7 @@ _COOLED = Quiet(1800, given=("port_status", ("idle",)))
 _NO_POWER_SENT = Quiet(600, given=("port_status", ("idle",)))
 # Where the relay is meant to be open. Not when full or paused: some boards go on with a trickle.
 _SWITCHED_OFF = ("idle", "connected", "reserved", "disabled", "paused_high_temp", "paused_smoke")
+_NOT_CHARGING = tuple(s for s in STATUSES if s not in ("in_use", "offline", "unknown"))
 _COOL_AGAIN = (Becomes("port_temp_c", "<60"), _COOLED)
 
 _FUSE_WHOLE = tuple(s for s in STATUSES if s not in ("fuse_blown", "offline", "unknown"))
@@ -182,6 +227,19 @@ RULES = (
         party=Party.VENDOR,
         advice_zh="检查插孔与接线",
         advice_en="Check contacts and wiring",
+        signs=(
+            Sign(
+                Counted(
+                    Stopped(("no_load_at_start",)),
+                    times=3,
+                    distinct="order",
+                    consecutive=True,
+                    over=(Follows("session_end", levels={"session_energy_kwh": ">0.05"}),),
+                ),
+                Severity.P4,
+                delay_s=0,
+            ),
+        ),
         suspected=True,
     ),
     Rule(
@@ -193,8 +251,23 @@ RULES = (
         party=Party.RESIDENT,
         advice_zh="提醒勿接大功率电器",
         advice_en="Remind: no high-power loads",
-        # The board has measured, cut and ended the order: raised and over in one step.
-        signs=(Sign(Stopped(("over_power",), over=(Quiet(0),)), Severity.P3, delay_s=0),),
+        # A board that cuts has ended the order: raised and over in one step. One that does not
+        # may draw less for a while, but not before the order is over is the charger gone.
+        signs=(
+            Sign(Stopped(("over_power",), over=(Quiet(0),)), Severity.P3, delay_s=0),
+            Sign(
+                Beyond(
+                    "over_limit_w",
+                    ">0",
+                    "<=0",
+                    over=(Follows("session_end"), Becomes("port_status", _NOT_CHARGING)),
+                    latched=True,
+                ),
+                Severity.P3,
+                delay_s=10,
+            ),
+        ),
+        repeated=Repeated(3, 86_400, Severity.P2),
     ),
     Rule(
         # P1 is of the safety tier, P2 is not. An answered P1 without readings is over as P2 is.
@@ -234,6 +307,18 @@ RULES = (
         party=Party.PROPERTY,
         advice_zh="远程停止并提醒车主",
         advice_en="Stop remotely; tell the owner",
+        signs=(
+            Sign(
+                Beyond(
+                    "overtime_s",
+                    ">36000",
+                    "<=36000",
+                    over=(Follows("session_end"), Becomes("port_status", _NOT_CHARGING)),
+                ),
+                Severity.P3,
+                delay_s=0,
+            ),
+        ),
     ),
     Rule(
         code="PORT_RELAY_STUCK",

@@ -6,7 +6,9 @@ has been heard for a while without a voltage. Source: domain.md §2.2, §3.1, §
 
 from devices.kinds.kind import (
     LINK,
+    Implied,
     Kind,
+    Muted,
     by_name,
     count,
     event,
@@ -26,10 +28,12 @@ from devices.rules import (
     Becomes,
     Beyond,
     Equals,
+    Fell,
     Follows,
     Happened,
     Party,
     Quiet,
+    Returned,
     Rule,
     Severity,
     Sign,
@@ -39,6 +43,7 @@ from devices.rules import (
 )
 
 ALARMS = ("smoke", "high_temp", "voltage", "leakage", "power_cut", "door_open", "door_pried")
+_DETECTOR_OFF = ("smoke_enabled", (False,))
 
 SHED = Kind(
     name="shed",
@@ -111,6 +116,13 @@ SHED = Kind(
             whole("insert_wait_s", 0, 3600),
             whole("removal_wait_s", 0, 3600),
         ),
+    ),
+    implied=(Implied("settings", {}, "smoke_enabled"),),
+    # A detector that is switched off sees no smoke, and that says nothing.
+    muted=(
+        Muted("smoke", False, _DETECTOR_OFF),
+        Muted("smoke_mask", 0, _DETECTOR_OFF),
+        Muted("status_smoke", False, _DETECTOR_OFF),
     ),
 )
 
@@ -200,7 +212,10 @@ RULES = (
         party=Party.VENDOR,
         advice_zh="校验电表与倍率",
         advice_en="Check meter and scale",
-        signs=(Sign(Unusual("energy", 20), Severity.P4, 0),),
+        signs=(
+            Sign(Unusual("energy", 20), Severity.P4, 0),
+            Sign(Fell("session_energy_kwh", of="port"), Severity.P4, delay_s=0),
+        ),
     ),
     Rule(
         code="SHED_OFFLINE",
@@ -273,6 +288,14 @@ RULES = (
             # Told after the power is back by boards that idle without a voltage (JUY): three
             # minutes of heartbeats are enough.
             Sign(Stopped(("power_cut",), over=(*_MAINS_BACK, Quiet(180))), Severity.P2, delay_s=60),
+            # What it does not tell before it falls silent it tells when it logs in again.
+            Sign(
+                Returned(
+                    "login", {"reason": "power_on"}, dark_s=60, over=(*_MAINS_BACK, Quiet(180))
+                ),
+                Severity.P2,
+                delay_s=0,
+            ),
         ),
     ),
     Rule(

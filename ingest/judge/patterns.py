@@ -205,13 +205,10 @@ class Patterns:
         if len(tally.times_ms) < counted.times:
             return
         since_ms = tally.times_ms[0]
-        within_s = counted.within_s
-        if within_s is not None:
-            within_s = max(within_s, counted.reports * memory.device.interval_s)
-        if within_s is None or tally.times_ms[-1] - since_ms <= within_s * 1000:
+        if counted.within_s is None or tally.times_ms[-1] - since_ms <= counted.within_s * 1000:
             evidence = {**evidence, "count": counted.times}
-            if within_s is not None:
-                evidence["within_s"] = within_s
+            if counted.within_s is not None:
+                evidence["within_s"] = counted.within_s
             self._signs.appears(memory, key, since_ms, at_ms, now_ms, evidence)
 
     # A share
@@ -281,7 +278,7 @@ class Patterns:
             and self._has_normal_peer(memory, key)
         ):
             evidence: dict[str, Value] = {"event": wanted.event, "count": tally.run}
-            self._signs.appears(memory, key, tally.first_ms, at_ms, now_ms, evidence)
+            self._signs.appears(memory, key, at_ms, at_ms, now_ms, evidence)
 
     def _answered(
         self, memory: DeviceMemory, key: SignKey, wanted: Unanswered, at_ms: int, now_ms: int

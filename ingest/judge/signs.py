@@ -60,6 +60,7 @@ _ENDED_BY_A_PERSON = (
     Fell,
     Sparse,
 )
+FULL_HOURS = 3  # so many before show that a device does report as often as the registry says
 GIVE_UP_MS = 48 * 3_600_000  # after the last loss: the usage of its day is final by then
 
 
@@ -138,7 +139,11 @@ class FaultFinder:
                     self._present(memory, key, at_ms, now_ms, evidence)
             elif seen is None:
                 continue
-            elif planned.clears is not None and planned.clears(value):
+            elif (
+                planned.clears is not None
+                and planned.clears(value)
+                and not (_is_latched(planned) and _is_active(memory, planned.rule.code))
+            ):
                 self._over(memory, seen, at_ms, now_ms)
             else:  # between the levels: the last verdict stands, but the quantity is sent
                 seen.heard_ms = max(seen.heard_ms, now_ms)
@@ -793,7 +798,13 @@ class FaultFinder:
                 continue
             hour = memory.hours.get(hour_ms)
             received = 0 if hour is None else hour.received
-            if received < _expected(memory, share):
+            if received >= _expected(memory, share):
+                if memory.full_hours < FULL_HOURS:
+                    memory.full_hours += 1
+                    self._touch(memory)
+            elif memory.full_hours < FULL_HOURS:
+                memory.full_hours = 0
+            else:
                 evidence: dict[str, Value] = {
                     "hour_ms": hour_ms,
                     "received": received,
@@ -852,7 +863,7 @@ class FaultFinder:
             memory.signs[key] = Seen(True, at_ms, now_ms, at_ms, now_ms, evidence)
         else:
             seen.sample_ms, seen.heard_ms, seen.evidence = at_ms, now_ms, evidence
-            seen.steps, seen.turned = 0, False
+            seen.steps = 0
         self._touch(memory)
 
     def _pulse(
@@ -983,6 +994,11 @@ def _is_too_soon(planned: PlannedSign, seen: Seen, at_ms: int) -> bool:
     detector = planned.sign.detector
     every_s = detector.every_s if isinstance(detector, Beyond) else 0.0
     return every_s > 0 and at_ms - seen.sample_ms < every_s * 1000
+
+
+def _is_latched(planned: PlannedSign) -> bool:
+    detector = planned.sign.detector
+    return isinstance(detector, Beyond) and detector.latched
 
 
 def _expected(memory: DeviceMemory, share: float) -> int:

@@ -192,6 +192,7 @@ class ValueJudge:
             parent.device.attributes if parent is not None else {},
             latitude,
             longitude,
+            memory.session.started_at_ms if memory.session is not None else None,
         )
 
     def _fell(self, memory: DeviceMemory) -> None:

@@ -13,10 +13,20 @@ import pytest
 from devices.catalogue import RULES
 from devices.faults import State
 from devices.kinds import KINDS
-from devices.rules import Counted, Together, Unusual
+from devices.rules import (
+    Counted,
+    Fell,
+    Returned,
+    Share,
+    Together,
+    Unanswered,
+    Unprompted,
+    Unusual,
+)
 from tests.ingest.judge.district import District, a_gate, devices_of_all_kinds
 
 Act = Callable[[District], object]
+PATTERNS = Counted | Share | Unprompted | Unanswered | Returned | Fell
 ACTIVE = (State.OPEN, State.ACKNOWLEDGED)
 SENDERS = ("gate", "door", "barrier", "shed", "lamp", "circuit", "camera", "lift", "gateway")
 
@@ -41,6 +51,17 @@ def alarm(what: str, active: bool = True) -> Act:
 def stop(reason: str) -> Act:
     """A session at socket 1 ends for this reason."""
     return lambda district: district.ends("shed", 1, f"{district.now_s}", reason)
+
+
+def next_day(act: Act) -> Act:
+    """The same, a day later; everybody has just been heard of."""
+
+    def acts(district: District) -> None:
+        district.now_s += 86_400
+        everybody_speaks(district)
+        act(district)
+
+    return acts
 
 
 def silence(_: District) -> None:
@@ -85,6 +106,8 @@ GOOD_PORT = port(port_status="idle")
 TABLE = (
     Row("BARRIER_BLOCKED", 0, "barrier", event("barrier", "barrier", what="arm_blocked"), "P3", 30,
         event("barrier", "barrier", what="arm_clear")),
+    Row("BARRIER_BLOCKED", 1, "barrier", values("barrier", arm_state="blocked"), "P3", 30,
+        values("barrier", arm_state="closed")),
     Row("BARRIER_CTRL_OFFLINE", 0, "barrier", values("barrier", lane_controller_online=False),
         "P3", 60, values("barrier", lane_controller_online=True)),
     Row("BARRIER_MOTOR", 0, "barrier", values("barrier", motor_ok=False), "P2", 0,
@@ -222,7 +245,7 @@ TABLE = (
         values("camera", occlusion=False), 300),
     Row("CCTV_OFFLINE", 0, "camera", silence, "P3", 900, values("camera"), 180),
     Row("CCTV_RETENTION", 0, "camera", values("camera", retention_days=29), "P4", 0,
-        values("camera", retention_days=30)),
+        next_day(values("camera", retention_days=30))),
     Row("CCTV_TIME_DRIFT", 0, "camera", values("camera", time_offset_s=61), "P4", 1,
         values("camera", time_offset_s=60), 1, gauge=True),
     Row("CCTV_TIME_DRIFT", 1, "camera", values("camera", time_offset_s=-61), "P4", 1,
@@ -277,9 +300,10 @@ def test_the_table_has_every_sign_of_every_kind() -> None:
         for rule in RULES.values()
         if rule.kind in KINDS
         for index, sign in enumerate(rule.signs)
-        # of many devices: see test_roots.py; of what is usual: see test_baselines.py
-        if not isinstance(sign.detector, Together | Unusual | Counted)
-        # of what is derived: see test_lamps.py
+        # of many devices: see test_roots.py; of what is usual: see test_baselines.py; of many
+        # events: see test_patterns.py
+        if not isinstance(sign.detector, Together | Unusual | PATTERNS)
+        # of what is derived: see test_lamps.py and test_patterns.py
         and getattr(sign.detector, "quantity", "")
         not in {derived.quantity.name for derived in KINDS[rule.kind].derived}
     }
