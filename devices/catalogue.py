@@ -9,7 +9,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from devices.kinds import camera, gate, gateway, lamp, lift, port, shed
+from devices.kinds.kind import CLOCK_OFFSET
 from devices.rules import (
+    Beyond,
+    Counted,
     Missing,
     NeverSeen,
     Party,
@@ -36,6 +39,8 @@ _ANY_RULES = (
         party=Party.VENDOR,
         advice_zh="校准设备时间",
         advice_en="Set the device clock or NTP",
+        # of ten messages; one from before 2020 needs no others (see `ingest.judge.clocks`)
+        signs=(Sign(Beyond(CLOCK_OFFSET.name, ">300", "<60"), Severity.P4, delay_s=600),),
         clear_delay_s=600,
     ),
     Rule(
@@ -53,7 +58,7 @@ _ANY_RULES = (
         ),
     ),
     Rule(
-        # P4 is for quantities that are not marked `safety`: a number of them in a window of time.
+        # P2 is for quantities that are marked `safety`: a real fire looks implausible.
         code="DEV_IMPLAUSIBLE",
         kind=ANY,
         zh="数据异常",
@@ -62,7 +67,10 @@ _ANY_RULES = (
         party=Party.VENDOR,
         advice_zh="现场核实并检查传感器",
         advice_en="Verify on site; check the sensor",
-        signs=(Sign(Refused(), Severity.P2, 0),),
+        signs=(
+            Sign(Refused(), Severity.P2, 0),
+            Sign(Counted(Refused(), 3, within_s=600, reports=3), Severity.P4, delay_s=600),
+        ),
         clear_delay_s=600,
     ),
     Rule(

@@ -225,6 +225,7 @@ class Counted:
     of: what is counted, live and each once; its own `over` does not count. Refused values are
     counted by quantity, changes by instance, stops at a shed's ports by port.
     times: how many. within_s: all of them in so many seconds of event time; None: at any time.
+    reports: or within so many of the device's intervals, where that is longer.
     distinct: the field of the event that tells them apart; two with the same value are one.
     consecutive: another event of this type, or another reason of a stop, counts anew.
     resets: events that count anew as well.
@@ -235,6 +236,7 @@ class Counted:
     of: Happened | Stopped | Refused | Changed
     times: int
     within_s: float | None = None
+    reports: int = 0
     distinct: str | None = None
     consecutive: bool = False
     resets: tuple[Follows, ...] = ()

@@ -168,6 +168,13 @@ class Muted:
     given: tuple[str, tuple[Value, ...]]
 
 
+# Of every device that tells the time: receive time and device time apart, either way. Nobody sends
+# it; the judge takes it from live messages (domain.md §2.0).
+CLOCK_OFFSET = Quantity(
+    "clock_offset_s", "时钟偏差", "Clock offset", Type.FLOAT, Role.GAUGE, "s", 0
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """A kind of device, as a declaration.
@@ -191,6 +198,8 @@ class Kind:
 
     def judged(self, name: str) -> Quantity | None:
         """What `name` measures, if a device reports it or if it is derived."""
+        if name == CLOCK_OFFSET.name:
+            return CLOCK_OFFSET
         for derived in self.derived:
             if derived.quantity.name == name:
                 return derived.quantity

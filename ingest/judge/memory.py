@@ -144,6 +144,17 @@ class Drawn(msgspec.Struct, array_like=True):
     counted: bool = False
 
 
+class Offsets(msgspec.Struct, array_like=True):
+    """How far a device's clock was off in its newest messages, where one was off at all.
+
+    off_s: either way, in s; of up to ten, oldest first. boot, seq: the numbers of the newest.
+    """
+
+    off_s: list[float] = []
+    boot: int | None = None
+    seq: int | None = None
+
+
 @dataclass(slots=True, eq=False)
 class DeviceMemory:
     """One device as the judge knows it."""
@@ -175,6 +186,7 @@ class DeviceMemory:
     passed_ms: int = 0  # when somebody last passed this gate
     runs: tuple[Run, ...] = ()  # of its metered readings, see `ingest.judge.baselines`
     drawn: Drawn | None = None  # by the session that runs at this socket
+    offsets: Offsets | None = None  # of its clock, see `ingest.judge.clocks`
     whole_ms: int = 0  # when its allowance of messages is whole again, as `ingest.rate` has it
     in_service: bool = True
     wants_receipts: bool = False
@@ -214,6 +226,7 @@ def pack(memory: DeviceMemory) -> bytes:
             memory.runs,
             memory.drawn,
             memory.weak_ms,
+            memory.offsets,
             memory.full_hours,
         )
     )
@@ -238,6 +251,7 @@ class _Packed(msgspec.Struct, array_like=True):
     runs: tuple[Run, ...] = ()
     drawn: Drawn | None = None
     weak_ms: int | None = None
+    offsets: Offsets | None = None
     full_hours: int = 0
 
 
@@ -267,6 +281,7 @@ def unpack(memory: DeviceMemory, latest: bytes, packed: bytes) -> None:
     memory.whole_ms = kept.whole_ms
     memory.guessed = {ended.order: ended for ended in kept.guessed}
     memory.weak_ms = kept.weak_ms
+    memory.offsets = kept.offsets
     memory.passed_ms = kept.passed_ms
     memory.runs = kept.runs
     memory.drawn = kept.drawn

@@ -205,10 +205,13 @@ class Patterns:
         if len(tally.times_ms) < counted.times:
             return
         since_ms = tally.times_ms[0]
-        if counted.within_s is None or tally.times_ms[-1] - since_ms <= counted.within_s * 1000:
+        within_s = counted.within_s
+        if within_s is not None:
+            within_s = max(within_s, counted.reports * memory.device.interval_s)
+        if within_s is None or tally.times_ms[-1] - since_ms <= within_s * 1000:
             evidence = {**evidence, "count": counted.times}
-            if counted.within_s is not None:
-                evidence["within_s"] = counted.within_s
+            if within_s is not None:
+                evidence["within_s"] = within_s
             self._signs.appears(memory, key, since_ms, at_ms, now_ms, evidence)
 
     # A share

@@ -122,11 +122,6 @@ TABLE = """
 """
 ROWS = [line.split() for line in TABLE.strip().splitlines()]
 
-# What needs more than a threshold, a state, an event or silence: baselines, windows, neighbours.
-NEEDS_MORE = {
-    "DEV_CLOCK_DRIFT",
-}
-
 ALL_RULES = [*RULES.values(), *_blueprint.RULES]
 SIGNS = [
     pytest.param(rule, sign, id=f"{rule.code}-{number}")
@@ -172,8 +167,8 @@ def test_a_rule_has_its_words_in_both_languages(rule: Rule) -> None:
 
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=lambda rule: rule.code)
-def test_a_fault_has_signs_unless_it_needs_more_than_they_can_say(rule: Rule) -> None:
-    assert bool(rule.signs) is (rule.code not in NEEDS_MORE and rule.kind != "platform")
+def test_every_fault_has_signs_but_those_that_courtyard_raises_itself(rule: Rule) -> None:
+    assert bool(rule.signs) is (rule.kind != "platform")
 
 
 def test_a_suspected_fault_is_one_of_the_guesses_from_behaviour() -> None:
@@ -193,9 +188,11 @@ def test_whatever_is_safety_waits_for_a_person(rule: Rule) -> None:
 def test_lost_numbers_and_a_refused_value_that_may_be_a_fire_are_signs_for_any_device() -> None:
     signs = [(rule.code, sign) for rule in rules_for("any") for sign in rule.signs]
     assert signs == [
+        ("DEV_CLOCK_DRIFT", Sign(Beyond("clock_offset_s", ">300", "<60"), Severity.P4, 600)),
         ("DEV_DATA_GAP", Sign(Missing(), Severity.P4, 3600)),
         ("DEV_DATA_GAP", Sign(Sparse(0.9), Severity.P4, 0)),
         ("DEV_IMPLAUSIBLE", Sign(Refused(), Severity.P2, 0)),
+        ("DEV_IMPLAUSIBLE", Sign(Counted(Refused(), 3, 600, reports=3), Severity.P4, 600)),
         ("DEV_NEVER_SEEN", Sign(NeverSeen(), Severity.P4, 86_400)),
         ("DEV_VALUE_FROZEN", Sign(Unusual("reports", 30), Severity.P4, 7200)),
     ]
