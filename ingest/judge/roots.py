@@ -167,7 +167,7 @@ class RootFinder:
         if planned is None or not yard.roots:
             return None
         like = _as_fault(memory, planned.rule.code)
-        root = yard.cause(memory, like)
+        root = self._cause(yard, memory, like)
         return None if root is None else _reason(root)
 
     def cleared_ms(self, memory: DeviceMemory) -> int | None:
@@ -185,7 +185,7 @@ class RootFinder:
             for root in yard.roots.values()
             if root.ended_ms is not None
             and like.since_ms <= root.ended_ms
-            and yard.explains(root, memory, like)
+            and self._explains(yard, root, memory, like)
         ]
         return max(ended, default=None)
 
@@ -242,7 +242,7 @@ class RootFinder:
         if fault.state not in ACTIVE or fault.suppressed_by is None:
             yard.children.pop(key, None)
         if fault.state in ACTIVE and begins and not fault.safety:
-            cause = yard.cause(memory, fault)
+            cause = self._cause(yard, memory, fault)
             if cause is not None:
                 self._suppress(yard, memory, fault, cause, event.at_ms)
         if fault.code in SUPPRESSES:
@@ -349,11 +349,14 @@ class RootFinder:
     ) -> tuple[int, dict[str, Value]] | None:
         """Since when the compound is without power, and what shows it; None: it is not."""
         silent = [memory for memory in there if self._is_silent(memory, watermark_ms)]
-        group = _gone_together(silent)
+        group = self._gone_together(silent)
         if not group:
             return None
-        others = [memory for memory in silent if memory not in group]  # gone before, or since
-        alive = [memory for memory in there if memory not in others]
+        alive = [  # without those gone before, or since, and those of whom we know nothing
+            memory
+            for memory in there
+            if memory in group or (memory not in silent and memory.state is not Presence.UNKNOWN)
+        ]
         kinds = {memory.device.kind for memory in group}
         many = len(alive) >= LEAST
         most = len(group) >= SHARE * len(alive)
@@ -514,8 +517,9 @@ class RootFinder:
         self, yard: Yard, gateway: DeviceMemory, served: list[DeviceMemory], watermark_ms: int
     ) -> None:
         silent = [memory for memory in served if self._is_silent(memory, watermark_ms)]
-        group = _gone_together(silent)
-        alive = len(served) - len(silent) + len(group)
+        group = self._gone_together(silent)
+        unknown = sum(memory.state is Presence.UNKNOWN for memory in served)
+        alive = len(served) - unknown - len(silent) + len(group)
         if alive < LEAST or len(group) < SHARE * alive or yard.memory.signs:
             return
         if len({memory.device.kind for memory in group}) < 2:
@@ -563,7 +567,7 @@ class RootFinder:
     def _take_children(self, yard: Yard, fault: Fault, root: Root, now_ms: int) -> None:
         for memory in yard.devices:
             for child in list(memory.faults.values()):
-                if child.id == fault.id or not yard.explains(root, memory, child):
+                if child.id == fault.id or not self._explains(yard, root, memory, child):
                     continue
                 if child.state in ACTIVE:
                     by = yard.roots.get(child.suppressed_by or "")
@@ -573,6 +577,16 @@ class RootFinder:
                     explained, event = faults.suppress(child, root.id, root.code, now_ms)
                     memory.faults[child.code] = explained
                     self._moved(memory, Move(explained, child.state, event))
+
+    def _cause(self, yard: Yard, memory: DeviceMemory, fault: Fault) -> Root | None:
+        """The highest open root that explains this fault."""
+        for root in yard.open():
+            if self._explains(yard, root, memory, fault):
+                return root
+        return None
+
+    def _explains(self, yard: Yard, root: Root, memory: DeviceMemory, fault: Fault) -> bool:
+        return yard.explains(root, memory, fault, self._hearing.deaf_ms(fault.since_ms) // 1000)
 
     def _suppress(
         self, yard: Yard, memory: DeviceMemory, fault: Fault, root: Root, now_ms: int
@@ -601,7 +615,7 @@ class RootFinder:
                 self._dirty[yard.id] = None
             if root.ended_ms is None or not self._stands_alone(memory, code, root, watermark_ms):
                 continue
-            cause = yard.cause(memory, fault)
+            cause = self._cause(yard, memory, fault)
             if cause is not None:
                 self._suppress(yard, memory, fault, cause, watermark_ms)
                 continue
@@ -658,6 +672,16 @@ class RootFinder:
         grace_ms = self._hearing.grace_ms(last_ms, memory.device.interval_s)
         return last_ms + limit_ms + grace_ms <= watermark_ms
 
+    def _gone_together(self, silent: list[DeviceMemory]) -> list[DeviceMemory]:
+        """Those that one cause took; each may have spoken while we could not hear."""
+        onsets = []
+        for memory in silent:
+            last_ms = memory.last_seen_ms or 0
+            deaf_s = self._hearing.deaf_ms(last_ms) // 1000
+            onsets.append((last_ms, memory.device.interval_s + deaf_s))
+        _, chosen = together(onsets)
+        return [silent[n] for n in chosen]
+
     def _notice_at_ms(self, memory: DeviceMemory, now_ms: int) -> int:
         """When people may be told of a silence.
 
@@ -713,11 +737,6 @@ def _is_alone(yard: Yard, group: list[DeviceMemory], alive: list[DeviceMemory]) 
         and LEAST_WITHOUT_GATEWAY <= len(alive) < LEAST
         and len({memory.device.kind for memory in group}) >= 2
     )
-
-
-def _gone_together(silent: list[DeviceMemory]) -> list[DeviceMemory]:
-    _, chosen = together([(m.last_seen_ms or 0, m.device.interval_s) for m in silent])
-    return [silent[n] for n in chosen]
 
 
 def _was_taken_for_itself(root: Root, child: Fault) -> bool:

@@ -150,9 +150,13 @@ class Hearing:
 
     def grace_ms(self, since_ms: int, interval_s: int) -> int:
         """By how much a deadline that counts from `since_ms` moves for what we could not hear."""
+        missed_ms = self.deaf_ms(since_ms)
+        return missed_ms + interval_s * 1000 + GRACE_MS if missed_ms else 0
+
+    def deaf_ms(self, since_ms: int) -> int:
+        """For how long, since then, we could not hear."""
         if not self.gaps or self.gaps[-1].to_ms <= since_ms:
             return 0
-        missed = sum(
+        return sum(
             gap.to_ms - max(gap.from_ms, since_ms) for gap in self.gaps if gap.to_ms > since_ms
         )
-        return missed + interval_s * 1000 + GRACE_MS if missed else 0

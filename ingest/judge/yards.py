@@ -117,16 +117,13 @@ class Yard:
         there = next((m.device for m in self.devices if m.device.id == root.device), None)
         return there is not None and there.circuit is not None and there.circuit == device.circuit
 
-    def cause(self, memory: DeviceMemory, fault: Fault) -> Root | None:
-        """The highest open root that explains this fault."""
-        for root in self._open():
-            if self.explains(root, memory, fault):
-                return root
-        return None
+    def explains(self, root: Root, memory: DeviceMemory, fault: Fault, deaf_s: int) -> bool:
+        """Whether this root stands behind that fault of a device of the compound.
 
-    def explains(self, root: Root, memory: DeviceMemory, fault: Fault) -> bool:
-        """Whether this root stands behind that fault of a device of the compound."""
-        if not self.reaches(root, memory) or not explains(root, fault, memory.device.interval_s):
+        deaf_s: for so long we could not hear, since the fault began: it may have begun later.
+        """
+        interval_s = memory.device.interval_s + deaf_s
+        if not self.reaches(root, memory) or not explains(root, fault, interval_s):
             return False
         guessed = root.code == GW_OFFLINE and memory.device.parent is None
         return not guessed or fault.since_ms <= root.since_ms + TOGETHER_MS + 60_000
@@ -137,7 +134,8 @@ class Yard:
         for memory in self.devices:
             yield from memory.faults.values()
 
-    def _open(self) -> list[Root]:
+    def open(self) -> list[Root]:
+        """The roots that stand, the highest first."""
         roots = [root for root in self.roots.values() if root.ended_ms is None]
         roots.sort(key=lambda root: (_HIGHEST_FIRST.index(root.code), root.since_ms, root.id))
         return roots
