@@ -195,7 +195,8 @@ _GAUGES = [
     (rule, name, sign.detector)
     for rule in RULES.values()
     for name, sign in named_signs(rule).items()
-    if isinstance(sign.detector, Beyond) and KINDS[rule.kind].quantity(sign.detector.quantity)
+    if isinstance(sign.detector, Beyond)
+    if rule.kind in KINDS and KINDS[rule.kind].quantity(sign.detector.quantity)
 ]
 _SCOPES = st.sampled_from(
     ["", f'compound = "{COMPOUND}"', 'compound = "lvyun-xiaoqu"', 'device = "{}"', 'model = "m"']
