@@ -290,8 +290,12 @@ def _act(
     engine = parts.deps.engine
     try:
         with writing(engine) as connection:
-            move_fault(connection, who.scope, fault, move)
-            answer = _with_events(connection, who, fault)
+
+            def act() -> shapes.FaultWithEvents:
+                move_fault(connection, who.scope, fault, move)
+                return _with_events(connection, who, fault)
+
+            answer = who.once.do(connection, parts.now_ms(), shapes.FaultWithEvents, act)
     except UnknownFault as error:
         raise NotFound from error
     except FaultMoved as error:

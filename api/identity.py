@@ -7,17 +7,18 @@ takes.
 
 import ipaddress
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from fastapi import Depends
+from fastapi import Depends, Header
 from fastapi.dependencies.models import Dependant
 from fastapi.security import HTTPBearer
 from starlette.requests import Request
 
 from api.errors import BadParameter, Forbidden, Unauthenticated
+from api.once import EACH_TIME, HEADER, Once, asked_once
 from api.parts import Parts, PartsOf
 from devices.store import tokens
 from devices.store.database import reading
@@ -37,11 +38,16 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Somebody at the API. name: as it stands in the history of what they do."""
+    """Somebody at the API. name: as it stands in the history of what they do.
+
+    token: its number, 0 for a visitor. once: how what they ask for now is known if it comes again.
+    """
 
     name: str
     role: Role
     scope: Scope
+    token: int = 0
+    once: Once = EACH_TIME
 
 
 # Only so that the OpenAPI document says it; `identify` reads the header itself.
@@ -103,14 +109,25 @@ async def reader(request: Request, who: Annotated[Identity, Depends(identify)]) 
     return who
 
 
-async def actor(request: Request, who: Annotated[Identity, Depends(identify)]) -> Identity:
+async def actor(
+    request: Request,
+    who: Annotated[Identity, Depends(identify)],
+    key: Annotated[
+        str | None,
+        Header(
+            alias=HEADER,
+            description="Of your own making. The same request of the same token under the same key"
+            " is done once: for 24 hours it gets the first answer.",
+        ),
+    ] = None,
+) -> Identity:
     """Policy: operators, and firms for what is theirs."""
     known_parameters(request)
     if who.role is Role.VISITOR:
         raise Unauthenticated("Visitors may look at everything and change nothing: log in.")
     if who.role is Role.VIEWER:
         raise Forbidden("A viewer changes nothing: this takes an operator's or a firm's token.")
-    return who
+    return replace(who, once=await asked_once(request, key, who.token))
 
 
 Reader = Annotated[Identity, Depends(reader)]
@@ -167,7 +184,7 @@ def _known(parts: Parts, look_up: Callable[..., tokens.Identity | None]) -> Iden
     if found is None:
         return None
     scope = Scope(found.firm) if found.role is tokens.Role.FIRM else DISTRICT
-    return Identity(found.name, Role(found.role), scope)
+    return Identity(found.name, Role(found.role), scope, found.token_id)
 
 
 def _parameters(dependant: Dependant) -> set[str]:

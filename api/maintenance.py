@@ -85,13 +85,20 @@ def make_window(parts: PartsOf, who: Actor, body: shapes.NewWindow) -> shapes.Wi
 
     Codes of the safety tier take a list of devices too; no other window holds their faults.
     """
-    return shape(make(parts, who, body), parts.now_ms())
+    now_ms = parts.now_ms()
+    with writing(parts.deps.engine) as connection:
+        return who.once.do(
+            connection,
+            now_ms,
+            shapes.Window,
+            lambda: shape(make(connection, parts, who, body, now_ms), now_ms),
+        )
 
 
 @router.post("/maintenance/{window}/end", responses=shapes.WINDOW_OVER)
 def end_now(parts: PartsOf, who: Actor, window: str) -> shapes.Window:
     """End it now, or call it off: faults that still stand are told."""
-    return shape(end(parts, who, window), parts.now_ms())
+    return end(parts, who, window)
 
 
 @router.delete("/maintenance/{window}", status_code=204, responses=shapes.WINDOW_OVER)
@@ -101,39 +108,44 @@ def delete_window(parts: PartsOf, who: Actor, window: str) -> Response:
     return Response(status_code=204)
 
 
-def make(parts: Parts, who: Identity, body: shapes.NewWindow) -> Window:
+def make(
+    connection: Connection, parts: Parts, who: Identity, body: shapes.NewWindow, now_ms: int
+) -> Window:
     """A new window, checked. Raises BadParameter, NotFound, Moved."""
-    now_ms = parts.now_ms()
-    with writing(parts.deps.engine) as connection:
-        compound, zone = _place(connection, parts, who, body)
-        starts_at_ms, ends_at_ms = _time(body, zone, now_ms)
-        window = Window(
-            id=secrets.token_hex(10),
-            compound=compound,
-            kind=body.kind,
-            devices=tuple(dict.fromkeys(body.devices)),
-            codes=tuple(dict.fromkeys(body.codes)),
-            starts_at_ms=starts_at_ms,
-            ends_at_ms=ends_at_ms,
-            reason=body.reason,
-            owner=body.owner,
-            created_by=who.name,
-            created_at_ms=now_ms,
-        )
-        _check_codes(window)
-        try:
-            add_window(connection, window)
-        except TooManyWindows as error:
-            raise Moved(f"{error}. Nothing was done.") from error
+    compound, zone = _place(connection, parts, who, body)
+    starts_at_ms, ends_at_ms = _time(body, zone, now_ms)
+    window = Window(
+        id=secrets.token_hex(10),
+        compound=compound,
+        kind=body.kind,
+        devices=tuple(dict.fromkeys(body.devices)),
+        codes=tuple(dict.fromkeys(body.codes)),
+        starts_at_ms=starts_at_ms,
+        ends_at_ms=ends_at_ms,
+        reason=body.reason,
+        owner=body.owner,
+        created_by=who.name,
+        created_at_ms=now_ms,
+    )
+    _check_codes(window)
+    try:
+        add_window(connection, window)
+    except TooManyWindows as error:
+        raise Moved(f"{error}. Nothing was done.") from error
     return window
 
 
-def end(parts: Parts, who: Identity, window: str) -> Window:
+def end(parts: Parts, who: Identity, window: str) -> shapes.Window:
     """The window, ended now. Raises NotFound, Moved."""
     now_ms = parts.now_ms()
     try:
         with writing(parts.deps.engine) as connection:
-            return end_window(connection, who.scope, window, who.name, now_ms)
+            return who.once.do(
+                connection,
+                now_ms,
+                shapes.Window,
+                lambda: shape(end_window(connection, who.scope, window, who.name, now_ms), now_ms),
+            )
     except UnknownWindow as error:
         raise NotFound from error
     except WindowOver as error:

@@ -8,6 +8,7 @@ from datetime import tzinfo
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
+from sqlalchemy import Connection
 
 from api import compounds, shapes
 from api.errors import Forbidden, Moved, NotFound
@@ -112,32 +113,37 @@ def replay_all(
     At most 10,000 at a time, the oldest first. Parts of stored messages are not among them.
     """
     _check_operator(who)
+    now_ms = parts.now_ms()
     with writing(parts.deps.engine) as connection:
-        zone: tzinfo = DISTRICT_ZONE
-        if compound is not None:
-            zone = zone_of(compounds.find(parts.registry.get(connection), who, compound).timezone)
-        sender = None
-        if device is not None:
-            sender = find_sender(connection, who.scope, device)
-            if sender is None:
-                raise NotFound
-        now_ms = parts.now_ms()
-        asked = parse_range(start, end, zone, now_ms)
-        wanted = Filter(
-            reason=reason,
-            from_ms=asked.from_ms,
-            to_ms=asked.to_ms,
-            sender=sender,
-            whole_compound=compound,
-        )
-        _, ids = ask_again(
-            connection, who.scope, wanted, who.name, now_ms, after=after, limit=REPLAYED_AT_ONCE
-        )
-    return shapes.Requested(
-        requested=len(ids),
-        last=ids[-1] if ids else None,
-        more=len(ids) == REPLAYED_AT_ONCE,
-    )
+
+        def ask() -> shapes.Requested:
+            zone: tzinfo = DISTRICT_ZONE
+            if compound is not None:
+                known = parts.registry.get(connection)
+                zone = zone_of(compounds.find(known, who, compound).timezone)
+            sender = None
+            if device is not None:
+                sender = find_sender(connection, who.scope, device)
+                if sender is None:
+                    raise NotFound
+            asked = parse_range(start, end, zone, now_ms)
+            wanted = Filter(
+                reason=reason,
+                from_ms=asked.from_ms,
+                to_ms=asked.to_ms,
+                sender=sender,
+                whole_compound=compound,
+            )
+            _, ids = ask_again(
+                connection, who.scope, wanted, who.name, now_ms, after=after, limit=REPLAYED_AT_ONCE
+            )
+            return shapes.Requested(
+                requested=len(ids),
+                last=ids[-1] if ids else None,
+                more=len(ids) == REPLAYED_AT_ONCE,
+            )
+
+        return who.once.do(connection, now_ms, shapes.Requested, ask)
 
 
 @router.post(
@@ -152,20 +158,32 @@ def replay(
 
     Taken, it is stored (or a duplicate) and says so here; else it stays, for the reason it has now.
     """
+    now_ms = parts.now_ms()
     with writing(parts.deps.engine) as connection:
-        found = find_refused(connection, who.scope, refused)
-        if found is None:
-            raise NotFound
-        _check_operator(who)
-        row = shapes.Refused.model_validate(_members(found))
-        if found.replayed_at_ms is not None or found.partial:
-            why = (
-                "The rest of this message was stored: `courtyard replay` writes its readings again."
-                if found.partial
-                else f"This message was judged again at {row.replayed_at} and is {row.outcome}."
-            )
-            raise Moved(f"{why} Nothing was done.", {"refused": row.model_dump(mode="json")})
-        add_revision(connection, REPLAY, str(refused), {"by": who.name}, parts.now_ms())
+        return who.once.do(
+            connection,
+            now_ms,
+            shapes.Refused,
+            lambda: _ask_for_one(connection, who, refused, now_ms),
+        )
+
+
+def _ask_for_one(
+    connection: Connection, who: Identity, refused: int, now_ms: int
+) -> shapes.Refused:
+    found = find_refused(connection, who.scope, refused)
+    if found is None:
+        raise NotFound
+    _check_operator(who)
+    row = shapes.Refused.model_validate(_members(found))
+    if found.replayed_at_ms is not None or found.partial:
+        why = (
+            "The rest of this message was stored: `courtyard replay` writes its readings again."
+            if found.partial
+            else f"This message was judged again at {row.replayed_at} and is {row.outcome}."
+        )
+        raise Moved(f"{why} Nothing was done.", {"refused": row.model_dump(mode="json")})
+    add_revision(connection, REPLAY, str(refused), {"by": who.name}, now_ms)
     return row
 
 

@@ -391,6 +391,18 @@ tokens = Table(
     Column("revoked_at_ms", BigInteger),
 )
 
+# Answers to requests that carry an Idempotency-Key; kept for a day.
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("token", ForeignKey("tokens.id"), primary_key=True),
+    Column("key", String(200), primary_key=True),
+    Column("request", String(64), nullable=False),  # SHA-256 of method, address and body
+    Column("answer", LargeBinary, nullable=False),  # JSON
+    Column("at_ms", BigInteger, nullable=False),
+    Index("ix_idempotency_keys_at", "at_ms"),
+)
+
 # A browser that logged in with a token.
 web_sessions = Table(
     "web_sessions",

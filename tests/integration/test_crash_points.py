@@ -142,10 +142,11 @@ def an_api(pipeline: Pipeline, failpoints: str = "") -> Process:
     return process
 
 
-def post(pipeline: Pipeline, token: str, path: str) -> tuple[int, Any]:
+def post(pipeline: Pipeline, token: str, path: str, key: str | None = None) -> tuple[int, Any]:
     connection = HTTPConnection(HOST, int(pipeline.environ["COURTYARD_API_PORT"]), timeout=READY_S)
     with closing(connection):
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        headers |= {} if key is None else {"Idempotency-Key": key}
         connection.request("POST", path, "{}", headers)
         answer = connection.getresponse()
         return answer.status, json.loads(answer.read())
@@ -167,9 +168,12 @@ def test_an_action_whose_answer_was_lost_is_not_done_twice(rig: Rig) -> None:
     token = said.split()[-1]
     api = an_api(pipeline, "O1:kill")
     with pytest.raises((HTTPException, ConnectionError)):
-        post(pipeline, token, f"/v1/faults/{fault}/acknowledge")
+        post(pipeline, token, f"/v1/faults/{fault}/acknowledge", key="one")
     assert api.wait(READY_S) == -signal.SIGKILL
     api = an_api(pipeline)
+    status, answer = post(pipeline, token, f"/v1/faults/{fault}/acknowledge", key="one")
+    assert status == 200
+    assert [e["to"] for e in answer["events"]] == ["open", "acknowledged"]
     status, answer = post(pipeline, token, f"/v1/faults/{fault}/acknowledge")
     assert status == 409
     assert answer["fault"]["state"] == "acknowledged"
