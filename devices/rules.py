@@ -185,7 +185,8 @@ class NeverSeen:
 class Together:
     """Devices that fall silent together (domain.md §3.3); `devices.roots` has the figures.
 
-    power: of a compound, with evidence that the power is gone. Without: behind a gateway.
+    power: of a compound, with evidence that the power is gone; of a lamp, all on its supply circuit
+    (`ingest.judge.circuits`). Without: behind a gateway.
     """
 
     power: bool

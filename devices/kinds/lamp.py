@@ -35,6 +35,7 @@ from devices.rules import (
     Severity,
     Sign,
     Silent,
+    Together,
 )
 
 COMMANDERS = ("schedule", "sensor", "command", "local")
@@ -200,6 +201,7 @@ RULES = (
                 delay_s=300,
                 only={"granularity": "circuit"},
             ),
+            Sign(Together(power=True), Severity.P2, delay_s=300),  # of its circuit's first device
         ),
         clear_delay_s=180,
     ),
@@ -302,8 +304,18 @@ RULES = (
         advice_en="Replace the lamp",
         # Two samples over half an hour, or over two nights: what is raised is confirmed.
         signs=(
-            Sign(Equals("lamp_failure", (True,), (False,)), Severity.P3, delay_s=1800),
-            Sign(Beyond("power_share", "<0.1", ">0.7"), Severity.P3, delay_s=1800),
+            Sign(
+                Equals("lamp_failure", (True,), (False,)),
+                Severity.P3,
+                delay_s=1800,
+                worse={"neighbours_out": Severity.P2},
+            ),
+            Sign(
+                Beyond("power_share", "<0.1", ">0.7"),
+                Severity.P3,
+                delay_s=1800,
+                worse={"neighbours_out": Severity.P2},
+            ),
             Sign(Beyond("lamps_dark", ">=0.6", "<0.4"), Severity.P3, delay_s=1800),
             Sign(Beyond("dark_pct", ">=30", "<20"), Severity.P2, delay_s=1800),
         ),

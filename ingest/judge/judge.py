@@ -21,6 +21,7 @@ from devices.usage import HOUR_MS, hour_of
 from ingest import receipts
 from ingest.judge import ledger, use
 from ingest.judge.baselines import RUNS_LEAST, Baselines
+from ingest.judge.circuits import CircuitWatch
 from ingest.judge.clocks import ClockWatch
 from ingest.judge.holds import Holds
 from ingest.judge.identity import (
@@ -144,6 +145,9 @@ class Judge:
             self._touch,
             self._place,
             self._roots.no_power,
+        )
+        self._circuits = CircuitWatch(
+            self.memories, self.hearing, self._finder, self._commanded, self._touch
         )
         self._clocks = ClockWatch(self._finder, self._is_caught_up, self._touch)
         self._identities = Identities(self._gathering, seen_before)
@@ -274,6 +278,7 @@ class Judge:
             del self.memories[gone]
         self._roots.registry_changed(registry, self._plans, now_ms)
         self._roll.registry_changed(registry)
+        self._circuits.registry_changed(registry)
         self._baselines.registry_changed(registry)
 
     def _becomes(self, memory: DeviceMemory, device: Device, now_ms: int) -> DeviceMemory:
@@ -398,6 +403,7 @@ class Judge:
             self._roll.we_were_deaf(gap, watermark_ms)
         self._finder.tick(watermark_ms)
         self._roll.heard_until(watermark_ms)
+        self._circuits.heard_until(before_ms, watermark_ms)
         self._roots.heard_until(watermark_ms)
         self._baselines.heard_until(before_ms, watermark_ms)
         for subject, code in self._holds.due(watermark_ms):
@@ -838,6 +844,7 @@ class Judge:
         if memory.device.kind != COMPOUND:  # that has no row of its own among the devices
             self._touch(memory)
         self._roots.fault_moved(memory, move)
+        self._circuits.fault_moved(memory, move)
 
     def _fault_restated(self, fault: Fault) -> None:
         self.effects.restated[fault.id] = fault
