@@ -19,11 +19,13 @@ from api import (
     devices,
     documentation,
     errors,
+    fault_pages,
     faults,
     health,
     ingestion,
     login,
     maintenance,
+    maintenance_pages,
     pages,
     quarantine,
     sessions,
@@ -64,6 +66,8 @@ ROUTERS = (
     documentation.router,
     login.router,
     console.router,
+    fault_pages.router,
+    maintenance_pages.router,
     ingestion.router,
 )
 

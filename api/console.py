@@ -1,34 +1,36 @@
-"""The pages of the console. They work without scripts; a small one keeps the first up to date."""
+"""The overview and the page of a compound, and how faults are told in words.
 
-from collections.abc import Callable, Mapping
+They work without scripts; a small one keeps the overview up to date.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Query
+from fastapi import APIRouter, Query
 from sqlalchemy import Connection
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
-from api import compounds, paging
+from api import compounds
 from api.compounds import check_firm, counted, judge_is_blind
-from api.errors import NotFound
-from api.identity import Actor, Identity, Reader, Role
+from api.identity import Identity, Reader
 from api.instants import DISTRICT_ZONE
 from api.overview import OverviewCopy, View, compound_name, fault_name
 from api.pages import Page, PageOf
-from api.parts import Known, Parts, PartsOf
+from api.parts import Known, PartsOf
 from api.words import Language, duration, grouped, knows, named, say
 from devices import faults
 from devices.catalogue import RULES
-from devices.faults import Fault, FaultEvent, FaultMoved, Move, State
+from devices.faults import Fault
 from devices.kinds import KINDS
 from devices.registry import Name
 from devices.store.compounds import States, device_states
-from devices.store.database import reading, writing
+from devices.store.database import reading
 from devices.store.devices import Filter as DeviceFilter
 from devices.store.devices import Standing, device_names, list_devices
-from devices.store.faults import Filter, UnknownFault, find_fault, history, list_faults, move_fault
+from devices.store.faults import Filter, list_faults
 
 DEVICES_SHOWN = 400  # the largest compound has some 110
 OPEN_SHOWN = 50
@@ -36,7 +38,6 @@ OPEN_SHOWN = 50
 router = APIRouter(include_in_schema=False)
 
 FirmOf = Annotated[str | None, Query(description="Show only this firm's compounds.")]
-NoteOf = Annotated[str, Form(max_length=2000)]
 
 
 @router.get("/")
@@ -95,76 +96,6 @@ def compound_page(parts: PartsOf, who: Reader, page: PageOf, compound: str) -> R
     )
 
 
-@router.get("/faults")
-def faults_page(
-    parts: PartsOf,
-    who: Reader,
-    page: PageOf,
-    rows: paging.PageOf,
-    show: Annotated[str, Query(pattern="^(open|all)$")] = "open",
-) -> Response:
-    """Faults, the newest first; only those that are not closed, unless asked for all."""
-    now_ms = parts.now_ms()
-    with reading(parts.deps.engine) as connection:
-        known = parts.registry.get(connection)
-        found = list_faults(
-            connection,
-            who.scope,
-            Filter(is_open=show == "open"),
-            before=(rows.position[0], rows.position[1]) if rows.position else None,
-            limit=rows.limit + 1,
-        )
-        shown, cursor = rows.split(found, lambda fault: [fault.opened_at_ms, fault.id])
-        lines = fault_lines(connection, who, known, page.language, list(shown), now_ms)
-    older = "" if cursor is None else page.address(cursor=cursor)
-    return page.render("faults.html", who=who, lines=lines, show=show, older=older)
-
-
-@router.get("/faults/{fault}")
-def fault_page(parts: PartsOf, who: Reader, page: PageOf, fault: str) -> Response:
-    """One fault: what to do, what showed it, what happened."""
-    return _fault_page(parts, who, page, fault)
-
-
-@router.post("/faults/{fault}/acknowledge")
-def acknowledge(
-    parts: PartsOf, who: Actor, page: PageOf, fault: str, note: NoteOf = ""
-) -> Response:
-    """Somebody has seen it."""
-    now_ms = parts.now_ms()
-    return _act(
-        parts,
-        who,
-        page,
-        fault,
-        lambda was: faults.acknowledge(was, who.name, now_ms, note.strip() or None),
-    )
-
-
-@router.post("/faults/{fault}/comment")
-def comment(parts: PartsOf, who: Actor, page: PageOf, fault: str, note: NoteOf = "") -> Response:
-    """Add a note."""
-    if not note.strip():
-        return _fault_page(parts, who, page, fault, status=422, notice=page.say("note_needed"))
-    now_ms = parts.now_ms()
-    return _act(
-        parts, who, page, fault, lambda was: faults.comment(was, who.name, now_ms, note.strip())
-    )
-
-
-@router.post("/faults/{fault}/close")
-def close(parts: PartsOf, who: Actor, page: PageOf, fault: str, note: NoteOf = "") -> Response:
-    """It is dealt with."""
-    now_ms = parts.now_ms()
-    return _act(
-        parts,
-        who,
-        page,
-        fault,
-        lambda was: faults.close(was, who.name, now_ms, note.strip() or None),
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class Line:
     """A fault in a list, in words."""
@@ -180,6 +111,10 @@ class Line:
     began: str
     age: str
     responsible: str
+    firm: str
+    assignee: str
+    impact: str
+    marks: tuple[str, ...]
     is_suppressed: bool
 
 
@@ -202,55 +137,6 @@ def _view(request: Request, who: Identity, page: Page, firm: str | None) -> View
     look = copy.get(who.scope)
     check_firm(look.known.directory, who, firm)
     return View(look, page.language, firm)
-
-
-def _act(
-    parts: Parts, who: Identity, page: Page, fault: str, move: Callable[[Fault], Move]
-) -> Response:
-    try:
-        with writing(parts.deps.engine) as connection:
-            move_fault(connection, who.scope, fault, move)
-    except UnknownFault as error:
-        raise NotFound from error
-    except FaultMoved:
-        return _fault_page(parts, who, page, fault, status=409, notice=page.say("moved_on"))
-    return RedirectResponse(f"/faults/{fault}", 303)
-
-
-def _fault_page(
-    parts: Parts,
-    who: Identity,
-    page: Page,
-    fault: str,
-    *,
-    status: int = 200,
-    notice: str = "",
-) -> Response:
-    now_ms = parts.now_ms()
-    with reading(parts.deps.engine) as connection:
-        try:
-            found = find_fault(connection, who.scope, fault)
-        except UnknownFault as error:
-            raise NotFound from error
-        known = parts.registry.get(connection)
-        (line,) = fault_lines(connection, who, known, page.language, [found], now_ms)
-        events = history(connection, found.id)
-    rule = RULES.get(found.code)
-    advice = "" if rule is None else named(page.language, Name(rule.advice_zh, rule.advice_en))
-    return page.render(
-        "fault.html",
-        status,
-        who=who,
-        line=line,
-        found=found,
-        advice=advice,
-        evidence=evidence_lines(page.language, found),
-        events=[_event(page.language, event) for event in events],
-        may_act=who.role in (Role.OPERATOR, Role.FIRM),
-        may_acknowledge=found.state in (State.OPEN, State.CLEARED),
-        is_closed=found.state is State.CLOSED,
-        notice=notice,
-    )
 
 
 def fault_lines(
@@ -293,19 +179,38 @@ def _line(
         began=when(fault.since_ms, now_ms),
         age=duration(language, (now_ms - fault.since_ms) / 1000),
         responsible="" if rule is None else say(language, f"party_{rule.party}"),
+        firm=_firm(known, language, fault.compound),
+        assignee=fault.assignee or "",
+        impact="",
+        marks=_marks(language, fault, now_ms),
         is_suppressed=fault.suppressed_by is not None,
     )
 
 
-def _event(language: Language, event: FaultEvent) -> dict[str, str]:
-    system = event.actor == faults.SYSTEM
-    return {
-        "at": when(event.at_ms, None),
-        "what": say(language, f"h_{event.reason}"),
-        "who": say(language, "system") if system else event.actor,
-        "note": event.note or "",
-        "state": say(language, f"s_{event.becomes}"),
-    }
+def _firm(known: Known, language: Language, compound: str | None) -> str:
+    entry = known.directory.compounds.get(compound or "")
+    return "" if entry is None else named(language, known.directory.firms[entry.firm])
+
+
+def _marks(language: Language, fault: Fault, now_ms: int) -> tuple[str, ...]:
+    """What lies on top of a fault's state, in words."""
+    marks: list[str] = []
+    if fault.shelved_until_ms is not None:
+        marks.append(say(language, "shelved_until", at=when(fault.shelved_until_ms, now_ms)))
+    if fault.maintenance is not None:
+        marks.append(say(language, "in_maintenance"))
+    if fault.flaps:
+        word = "flapping_n" if faults.is_flapping(fault) else "flapped_n"
+        marks.append(say(language, word, n=grouped(fault.flaps)))
+    if fault.repeat_of is not None:
+        marks.append(say(language, "repeat"))
+    if fault.repaired_at_ms is not None:
+        marks.append(say(language, "h_repaired"))
+    elif fault.onsite_at_ms is not None:
+        marks.append(say(language, "h_onsite"))
+    if fault.late:
+        marks.append(say(language, "late_data"))
+    return tuple(marks)
 
 
 def _device(language: Language, standing: Standing, now_ms: int) -> DeviceLine:

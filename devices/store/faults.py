@@ -4,11 +4,11 @@ A person's action is one transaction: the move by compare-and-set on the state, 
 fault's history, and a revision that tells the judge.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, func, insert, literal, select, tuple_, update
 
 from devices.faults import Fault, FaultEvent, FaultMoved, Held, Move, State, Why
 from devices.rules import Severity
@@ -18,6 +18,7 @@ from devices.store.scope import Scope
 
 # Spelled out, not `<> 'closed'`: so the index on (state, compound, severity) serves.
 OPEN_STATES = (State.OPEN, State.ACKNOWLEDGED, State.CLEARED)
+CHILDREN_AT_ONCE = 500
 
 
 class UnknownFault(LookupError):
@@ -28,7 +29,8 @@ class UnknownFault(LookupError):
 class Filter:
     """Which faults are asked for; None leaves a question open.
 
-    from/to: of when it was opened. is_open: not closed, whatever else.
+    from/to: of when it was opened. is_open: not closed, whatever else. shelved, maintained: whether
+    its notices are held for that.
     """
 
     compound: str | None = None
@@ -42,6 +44,29 @@ class Filter:
     to_ms: int | None = None
     suppressed: bool | None = None
     is_open: bool = False
+    suspected: bool | None = None
+    shelved: bool | None = None
+    maintained: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many live faults are not closed. Suppressed ones count in `suppressed` alone.
+
+    severities: of those that are certain and not shelved. unanswered: of those, the open ones.
+    """
+
+    severities: Mapping[str, int]
+    unanswered: int
+    suspected: int
+    suppressed: int
+    shelved: int
+    maintained: int
+
+    @property
+    def listed(self) -> int:
+        """Those that somebody has to deal with now."""
+        return sum(self.severities.values())
 
 
 def list_faults(
@@ -68,6 +93,100 @@ def list_faults(
             | ((faults.c.opened_at_ms == at_ms) & (faults.c.id < fault))
         )
     return [fault_of(row) for row in connection.execute(query)]
+
+
+def list_by_rank(
+    connection: Connection,
+    scope: Scope,
+    wanted: Filter,
+    *,
+    behind: tuple[float, int, str] | None = None,
+    limit: int = 100,
+) -> list[Fault]:
+    """Faults that people deal with, the one that matters most first, then the newest.
+
+    behind: (rank, opened_at_ms, id) of the last one on the page before.
+    """
+    order = (faults.c.rank, faults.c.opened_at_ms, faults.c.id)
+    query = _matching(scope, wanted).order_by(*(column.desc() for column in order)).limit(limit)
+    if behind is not None:
+        query = query.where(tuple_(*order) < tuple_(*(literal(value) for value in behind)))
+    return [fault_of(row) for row in connection.execute(query)]
+
+
+def children_of(
+    connection: Connection, scope: Scope, roots: Collection[str], limit: int = CHILDREN_AT_ONCE
+) -> dict[str, list[Fault]]:
+    """Root -> the faults that it explains and that are not closed, the first to begin first."""
+    query = (
+        select(faults)
+        .where(
+            faults.c.suppressed_by.in_(roots),
+            faults.c.state.in_(OPEN_STATES),
+            scope.holds(faults.c.compound),
+        )
+        .order_by(faults.c.since_ms, faults.c.id)
+        .limit(limit)
+    )
+    children: dict[str, list[Fault]] = {}
+    for row in connection.execute(query):
+        children.setdefault(row.suppressed_by, []).append(fault_of(row))
+    return children
+
+
+def same_before(
+    connection: Connection, scope: Scope, fault: Fault, since_ms: int, limit: int = 5
+) -> list[Fault]:
+    """Other faults of its subject and code that were opened since then, the newest first."""
+    query = (
+        select(faults)
+        .where(
+            faults.c.subject == fault.subject,
+            faults.c.code == fault.code,
+            faults.c.opened_at_ms >= since_ms,
+            faults.c.id != fault.id,
+            scope.holds(faults.c.compound),
+        )
+        .order_by(faults.c.opened_at_ms.desc(), faults.c.id.desc())
+        .limit(limit)
+    )
+    return [fault_of(row) for row in connection.execute(query)]
+
+
+def tally(connection: Connection, scope: Scope) -> Tally:
+    """How the faults stand that are not closed."""
+    column = faults.c
+    groups = (
+        column.severity,
+        column.suspected,
+        column.state,
+        column.suppressed_by.is_not(None),
+        column.shelved_until_ms.is_not(None),
+        column.maintenance.is_not(None),
+    )
+    query = (
+        select(*groups, func.count())
+        .where(
+            column.state.in_(OPEN_STATES),
+            column.stream == LIVE,
+            scope.holds(column.compound),
+        )
+        .group_by(*groups)
+    )
+    severities: dict[str, int] = {}
+    unanswered = suspected = suppressed = shelved = maintained = 0
+    for row in connection.execute(query):
+        severity, is_guess, state, has_root, is_shelved, is_held, count = row
+        if has_root:
+            suppressed += count
+            continue
+        shelved += count if is_shelved else 0
+        maintained += count if is_held else 0
+        suspected += count if is_guess and not is_shelved else 0
+        if not is_guess and not is_shelved:
+            severities[severity] = severities.get(severity, 0) + count
+            unanswered += count if state == State.OPEN else 0
+    return Tally(severities, unanswered, suspected, suppressed, shelved, maintained)
 
 
 def find_fault(connection: Connection, scope: Scope, fault: str, *, lock: bool = False) -> Fault:
@@ -206,9 +325,15 @@ def _matching(scope: Scope, wanted: Filter) -> Select[Any]:
         query = query.where(faults.c.opened_at_ms < wanted.to_ms)
     if wanted.is_open:
         query = query.where(faults.c.state.in_(OPEN_STATES))
-    if wanted.suppressed is not None:
-        column = faults.c.suppressed_by
-        query = query.where(column.is_not(None) if wanted.suppressed else column.is_(None))
+    if wanted.suspected is not None:
+        query = query.where(faults.c.suspected.is_(wanted.suspected))
+    for column, is_set in (
+        (faults.c.suppressed_by, wanted.suppressed),
+        (faults.c.shelved_until_ms, wanted.shelved),
+        (faults.c.maintenance, wanted.maintained),
+    ):
+        if is_set is not None:
+            query = query.where(column.is_not(None) if is_set else column.is_(None))
     return query
 
 

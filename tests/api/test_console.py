@@ -31,10 +31,15 @@ from tests.api.cast import (
     a_fault_event,
     a_judge,
     a_state,
+    a_window,
 )
 from tests.api.test_login import OURS, logged_in
 
 ZH = {"Accept-Language": "zh-CN,zh;q=0.9"}
+ACTIONS = (
+    "acknowledge", "assign", "close", "comment", "confirm", "end", "onsite", "refute", "repaired",
+    "shelve", "unshelve",
+)  # fmt: skip
 EN = {"Accept-Language": "en-GB,en;q=0.8,zh;q=0.5"}
 
 
@@ -284,7 +289,18 @@ def test_the_page_of_an_offline_fault_says_when_the_device_was_last_heard_of(cas
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/?firm=yaxin", "/faults?show=all", "/faults/hot", f"/compounds/{XIANGYUNLI}"]
+    "path",
+    [
+        "/",
+        "/?firm=yaxin",
+        "/faults",
+        "/faults?show=all",
+        "/faults?show=shelved",
+        "/faults/hot",
+        "/faults/off",
+        "/maintenance",
+        f"/compounds/{XIANGYUNLI}",
+    ],
 )
 def test_no_link_is_dead_and_nothing_is_inline(cast: Cast, path: str) -> None:
     with_trouble(cast)
@@ -296,7 +312,10 @@ def test_no_link_is_dead_and_nothing_is_inline(cast: Cast, path: str) -> None:
     for link in page.links:
         if link.startswith("#"):
             continue
-        if link == "/logout" or link.rpartition("/")[2] in ("acknowledge", "comment", "close"):
+        if link in ("/faults/acknowledge", "/faults/shelve"):  # of what was picked: nothing
+            assert client.post(link).status_code == 422, link
+            continue
+        if link == "/logout" or link.rpartition("/")[2] in ACTIONS:
             assert client.get(link).status_code == 405, link
             continue
         assert link.startswith(("/", "?")), link
@@ -331,7 +350,7 @@ def test_a_fault_page_says_what_to_do_and_what_happened(cast: Cast) -> None:
     text = words(cast.client("operator").get("/faults/hot", headers=ZH).text)
     assert "危急 端口过温" in text
     assert "断电并到场检查插座" in text
-    assert "11-23 19:38:31 发现 · 系统" in text
+    assert "19:38:31 判定 发现 · 系统" in text
     child = words(cast.client("operator").get("/faults/child", headers=ZH).text)
     assert "由另一故障解释，已归并" in child
 
@@ -397,6 +416,186 @@ def test_the_fault_list_goes_on_to_older_ones(cast: Cast) -> None:
         found = re.search(r'href="([^"]+)">更早的', html)
         address = found[1].replace("&amp;", "&") if found else ""
     assert seen == ["f0", "f1", "f2", "f3", "f4"]
+
+
+def test_the_fault_list_has_roots_with_what_they_caused_and_suspected_ones_apart(
+    cast: Cast,
+) -> None:
+    with_trouble(cast)
+    with cast.write() as connection:
+        for n in range(2):
+            more = {"code": "CCTV_OFFLINE", "kind": "camera", "suppressed_by": "off"}
+            a_fault(connection, f"camera-{n}", subject=f"c{n}", **more)
+        a_fault(connection, "guess", code="GATE_NO_PASSAGE", severity="P4", suspected=True)
+    html = cast.client("operator").get("/faults", headers=ZH).text
+    text = words(html)
+    assert "2 处未关闭：危急 1 · 重要 1；疑似 1 另列" in text
+    assert "3 项由它引起，已归并" in text  # one of GATE_MAINS_LOST, two of CCTV_OFFLINE
+    assert "监控离线 东门、东门 等 2 项" in text
+    main, guesses = html.split('<section class="panel suspected"')
+    assert "无人通行" not in words(main)
+    assert "核实属实 误报" in words(guesses)
+    assert 'formaction="/faults/guess/refute"' in guesses
+    child = f'href="/faults/{"child"}"'
+    assert main.index('href="/faults/off"') < main.index(child)
+    assert html.count(child) == 1
+
+
+def test_the_fault_list_is_sorted_by_rank_and_goes_on_page_by_page(cast: Cast) -> None:
+    with cast.write() as connection:
+        for n, rank in enumerate((2.5, 7.0, 2.5, 0.0, 5100.25)):
+            opened_ms = NOW_MS - n * MINUTE_MS
+            a_fault(connection, f"f{n}", subject=f"s{n}", rank=rank, opened_at_ms=opened_ms)
+    client = cast.client("operator")
+    seen: list[str] = []
+    address = "/faults?limit=2"
+    while address:
+        html = client.get(address, headers=ZH).text
+        seen += re.findall(r'href="/faults/(f\d)"', html)
+        found = re.search(r'href="([^"]+)">下一页', html)
+        address = found[1].replace("&amp;", "&") if found else ""
+    assert seen == ["f4", "f1", "f0", "f2", "f3"]
+
+
+def test_what_lies_on_top_of_a_fault_is_told_in_the_list_and_on_its_page(cast: Cast) -> None:
+    with cast.write() as connection:
+        a_window(connection, "w")
+        a_fault(connection, "before", state="closed", resolution="false_alarm")
+        a_fault(
+            connection,
+            "f",
+            flaps=7,
+            raises_ms=[NOW_MS - 3000, NOW_MS - 2000, NOW_MS - 1000],
+            maintenance="w",
+            repeat_of="before",
+            onsite_at_ms=NOW_MS - MINUTE_MS,
+        )
+        a_fault_event(connection, "f", was="open", reason="reopened", held="flapping")
+    client = cast.client("yaxin")
+    listed = words(client.get("/faults", headers=ZH).text)
+    for mark in ("维护中，不通知", "反复 7 次，安静 10 分钟后关闭", "7 天内重复发生", "到场"):
+        assert mark in listed
+    assert "暂停 · 维护" in listed
+    page = words(client.get("/faults/f", headers=ZH).text)
+    assert "维护中，不通知 ：更换门锁 · 王建国 · 至 11-23 20:42:10" in page.replace("知：", "知 ：")
+    assert "未通知：反复" in page
+    assert "上一次" in page
+    assert "误报" in page  # what the one before was
+    english = words(client.get("/faults/f", headers=EN).text)
+    assert "In maintenance, nobody is told" in english
+    assert "Came back 7 times; closes after 10 min of quiet" in english
+
+
+def test_shelved_faults_have_a_list_of_their_own(cast: Cast) -> None:
+    with_trouble(cast)
+    client = logged_in(cast, "kangqiao")
+    answer = client.post("/faults/off/shelve", data={"hours": "24", "note": "等备件"}, headers=OURS)
+    assert answer.status_code == 303
+    assert "门禁离线" not in words(client.get("/faults", headers=ZH).text)
+    shelved = words(client.get("/faults?show=shelved", headers=ZH).text)
+    assert "搁置至 11-24 19:42:10" in shelved
+    page = words(client.get("/faults/off", headers=ZH).text)
+    assert "搁置 · zhao-min · 至 11-24 19:42:10" in page
+    assert "等备件" in page
+    assert client.post("/faults/off/unshelve", headers=OURS).status_code == 303
+    assert "门禁离线" in words(client.get("/faults", headers=ZH).text)
+
+
+def test_a_safety_fault_has_no_shelf_and_the_page_says_why(cast: Cast) -> None:
+    with_trouble(cast)
+    client = logged_in(cast, "yaxin")
+    html = client.get("/faults/hot", headers=ZH).text
+    assert re.search(r'formaction="/faults/hot/shelve" disabled', html)
+    assert "安全类故障不能搁置" in words(html)
+    answer = client.post("/faults/hot/shelve", data={"hours": "4"}, headers={**OURS, **ZH})
+    assert answer.status_code == 409
+    assert "安全类故障不能搁置" in words(answer.text)
+
+
+def test_what_people_do_on_the_page_of_a_fault(cast: Cast) -> None:
+    with_trouble(cast)
+    with cast.write() as connection:
+        a_fault(connection, "guess", code="GATE_NO_PASSAGE", severity="P4", suspected=True)
+        a_fault(connection, "wrong", code="DEV_VALUE_FROZEN", severity="P4", suspected=True)
+    client = logged_in(cast, "yaxin")
+    for fault, action, data, told in (
+        ("hot", "onsite", {}, "到场 · wang-jianguo"),
+        ("hot", "repaired", {"note": "插座已换"}, "已修复，待验证 · wang-jianguo"),
+        ("hot", "assign", {"assignee": "李敏"}, "已指派 李敏"),
+        ("guess", "confirm", {}, "核实属实 · wang-jianguo"),
+        ("wrong", "refute", {}, "关闭 · wang-jianguo"),
+    ):
+        answer = client.post(f"/faults/{fault}/{action}", data=data, headers=OURS)
+        assert (answer.status_code, answer.headers["Location"]) == (303, f"/faults/{fault}")
+        assert told in words(client.get(f"/faults/{fault}", headers=ZH).text), action
+    again = client.post("/faults/hot/onsite", headers={**OURS, **ZH})
+    assert again.status_code == 409
+    assert "有人先一步" in words(again.text)
+
+
+def test_several_faults_are_acted_on_at_once_and_what_was_not_done_is_told(cast: Cast) -> None:
+    with_trouble(cast)
+    client = logged_in(cast, "operator")
+    answer = client.post(
+        "/faults/acknowledge", data={"fault": ["hot", "off", "held", "nobody"]}, headers=OURS
+    )
+    assert answer.headers["Location"] == "/faults?done=2&missed=2"
+    text = words(client.get(answer.headers["Location"], headers=ZH).text)
+    assert "已处理 2 处；2 处未处理" in text
+    answer = client.post(
+        "/faults/shelve", data={"fault": ["hot", "off"], "hours": "1"}, headers=OURS
+    )
+    assert answer.headers["Location"] == "/faults?done=1&missed=1"  # hot is of the safety tier
+    stranger = logged_in(cast, "yaxin")
+    answer = stranger.post("/faults/acknowledge", data={"fault": ["off"]}, headers=OURS)
+    assert answer.headers["Location"] == "/faults?done=0&missed=1"
+
+
+@pytest.mark.parametrize(
+    ("query", "shown"),
+    [
+        ("severity=P1", {"hot"}),
+        ("kind=port", {"hot"}),
+        ("firm=kangqiao", {"off"}),
+        ("firm=&kind=&severity=", {"hot", "off"}),
+    ],
+)
+def test_the_fault_list_is_narrowed_without_scripts(
+    cast: Cast, query: str, shown: set[str]
+) -> None:
+    with_trouble(cast)
+    html = cast.client("operator").get(f"/faults?{query}", headers=ZH).text
+    assert set(re.findall(r'data-fault="(\w+)"', html)) == shown
+
+
+def test_a_maintenance_window_is_made_and_ended_on_its_page(cast: Cast) -> None:
+    client = logged_in(cast, "yaxin")
+    form = {
+        "compound": XIANGYUNLI,
+        "kind": "gate",
+        "ends_at": "2026-11-23T22:00",
+        "reason": "更换门锁",
+        "owner": "王建国",
+    }
+    assert client.post("/maintenance", data=form, headers=OURS).status_code == 303
+    html = client.get("/maintenance", headers=ZH).text
+    assert "进行中 祥云里 · 智能门禁 19:42:10 – 22:00:00 更换门锁 王建国" in words(html)
+    found = re.search(r'action="(/maintenance/\w+/end)"', html)
+    assert found is not None
+    assert client.post(found[1], headers=OURS).status_code == 303
+    assert "已结束" in words(client.get("/maintenance", headers=ZH).text)
+    again = client.post(found[1], headers={**OURS, **ZH})
+    assert again.status_code == 409
+    assert "有人先一步" in words(again.text)
+    refused = client.post(
+        "/maintenance", data=form | {"codes": "GATE_DURESS"}, headers={**OURS, **ZH}
+    )
+    assert refused.status_code == 422
+    assert "held only for named devices" in words(refused.text)
+    assert 'value="更换门锁"' in refused.text  # what was written is still there
+    empty = client.post("/maintenance", data={"compound": XIANGYUNLI}, headers={**OURS, **ZH})
+    assert empty.status_code == 422
+    assert "关闭" not in words(cast.client("viewer").get("/maintenance", headers=ZH).text)
 
 
 def test_a_compound_page_has_devices_with_state_age_and_values(cast: Cast) -> None:
