@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import tzinfo
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
 from sqlalchemy import Connection
@@ -21,7 +21,7 @@ from api.instants import (
     print_known,
     zone_of,
 )
-from api.paging import Page, PageOf
+from api.paging import Page, PageOf, Position
 from api.parts import Parts, PartsOf
 from devices import faults
 from devices.catalogue import RULES
@@ -29,7 +29,15 @@ from devices.faults import Fault, FaultEvent, FaultMoved, Move
 from devices.store.database import reading, writing
 from devices.store.devices import find_device
 from devices.store.failpoints import failpoint
-from devices.store.faults import Filter, UnknownFault, find_fault, history, list_faults, move_fault
+from devices.store.faults import (
+    Filter,
+    UnknownFault,
+    find_fault,
+    history,
+    list_faults,
+    list_ranked,
+    move_fault,
+)
 
 router = APIRouter(prefix="/v1", tags=["faults"], responses=shapes.PROBLEMS)
 
@@ -50,6 +58,25 @@ SuppressedOf = Annotated[
     bool | None, Query(description="Only faults that a root cause explains, or only the others.")
 ]
 
+Sort = Literal["newest", "rank"]
+SortOf = Annotated[
+    Sort,
+    Query(
+        description="`rank`: what is to be dealt with first comes first. A rank changes with the "
+        "hour and with what else fails, so a fault may move while you turn pages."
+    ),
+]
+
+
+def by_time(fault: Fault) -> Position:
+    """Where a fault stands in a list of the newest first."""
+    return [fault.opened_at_ms, fault.id]
+
+
+def by_rank(fault: Fault) -> Position:
+    """Where it stands in a list of the highest rank first."""
+    return [fault.rank, fault.id]
+
 
 @router.get("/faults")
 def list_all(
@@ -66,10 +93,11 @@ def list_all(
     start: FromOf = None,
     end: ToOf = None,
     suppressed: SuppressedOf = None,
+    sort: SortOf = "newest",
 ) -> shapes.Faults:
     """Faults of all states, the newest first; also those of a back-filled history."""
     wanted = Filter(compound, device, state, severity, kind, code, firm, suppressed=suppressed)
-    return _list(parts, who, page, wanted, start, end)
+    return _list(parts, who, page, wanted, start, end, sort)
 
 
 @router.get("/compounds/{compound}/faults")
@@ -86,10 +114,11 @@ def list_of_compound(
     start: FromOf = None,
     end: ToOf = None,
     suppressed: SuppressedOf = None,
+    sort: SortOf = "newest",
 ) -> shapes.Faults:
     """The faults of one compound, the newest first."""
     wanted = Filter(compound, device, state, severity, kind, code, suppressed=suppressed)
-    return _list(parts, who, page, wanted, start, end)
+    return _list(parts, who, page, wanted, start, end, sort)
 
 
 @router.get("/faults/{fault}")
@@ -249,6 +278,8 @@ def _members(fault: Fault) -> dict[str, object]:
         "responsible": rule.party if rule else None,
         "advice": {"zh": rule.advice_zh, "en": rule.advice_en} if rule else None,
         "evidence": _evidence(fault.evidence),
+        "impact": fault.impact,
+        "rank": fault.rank,
     }
 
 
@@ -314,6 +345,7 @@ def _list(
     wanted: Filter,
     start: str | None,
     end: str | None,
+    sort: Sort,
 ) -> shapes.Faults:
     _check(wanted)
     with reading(parts.deps.engine) as connection:
@@ -329,14 +361,14 @@ def _list(
             zone = zone_of(known.directory.compounds[device.compound].timezone)
         asked = parse_range(start, end, zone, parts.now_ms())
         wanted = replace(wanted, from_ms=asked.from_ms, to_ms=asked.to_ms)
-        rows = list_faults(
+        rows = (list_ranked if sort == "rank" else list_faults)(
             connection,
             who.scope,
             wanted,
             before=(page.position[0], page.position[1]) if page.position else None,
             limit=page.limit + 1,
         )
-    shown, cursor = page.split(rows, lambda fault: [fault.opened_at_ms, fault.id])
+    shown, cursor = page.split(rows, by_rank if sort == "rank" else by_time)
     return shapes.Faults(items=[shape(fault) for fault in shown], next_cursor=cursor)
 
 

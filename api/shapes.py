@@ -129,7 +129,9 @@ class Fault(BaseModel):
     the id of the fault that explains it. responsible: property, vendor, grid, network, resident.
     flaps: how often its condition ended and came back. repeat_of: the fault before it of this
     subject and code, closed within 7 days. maintenance: the window that holds its notices.
-    confirmed_at: a person said that what was suspected is so.
+    confirmed_at: a person said that what was suspected is so. impact: whom it concerns and what is
+    left to them (households, sockets, lamps, gates … with `_left` and `_total`), null while it was
+    not weighed. rank: the highest comes first.
     """
 
     id: str
@@ -163,6 +165,8 @@ class Fault(BaseModel):
     responsible: str | None
     advice: Words | None
     evidence: dict[str, object]
+    impact: dict[str, object] | None
+    rank: float
 
 
 class FaultWithEvents(Fault):

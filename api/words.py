@@ -509,6 +509,50 @@ _TEXTS: Mapping[str, tuple[str, str]] = {
     "e_to_seq": ("至序号", "To number"),
     "e_missing_before_boot": ("此前启动另缺（条）", "Missing of the boot before"),
     "e_since_ms": ("起于", "Since"),
+    # whom a fault concerns, and what is left to them
+    "impact": ("影响", "Impact"),
+    "im_no_gate": ("{n} 户无其他门可走", "no other gate for {n} households"),
+    "im_gates": ("约 {n} 户，另有 {left} 个门", "about {n} households, other gates: {left}"),
+    "im_sockets": ("{n}/{total} 个插座，余 {left}", "{n} of {total} sockets, {left} left"),
+    "im_lamps": ("{n} 盏灯", "{n} of {total} lamps"),
+    "im_cameras": ("{n} 路监控", "{n} of {total} CCTV points"),
+    "im_lifts": ("{n} 部电梯，余 {left}", "{n} of {total} lifts, {left} left"),
+    "im_charging": ("{n} 辆在充", "{n} charging"),
+    "rush_morning": ("早高峰", "morning rush"),
+    "rush_evening": ("晚高峰", "evening rush"),
+    # what a guess was made of
+    "basis": ("依据", "Basis"),
+    "ba_no_passage": (
+        "在线，{lasted}内 {seen} 次通行；{start}–{end} 平时 {usual} 次",
+        "online, {seen} passages for {lasted}; usually {usual} between {start} and {end}",
+    ),
+    "ba_idle": (
+        "{lasted}内 {seen} 次；同棚其他插座日均 {others} 次",
+        "{seen} sessions in {lasted}; the shed's other sockets {others} a day",
+    ),
+    "ba_frozen": (
+        "{quantity} {value} 连续 {reports} 次不变；同类 {changed} 台有变化",
+        "{quantity} {value}, {reports} reports running; of {changed} peers it changed",
+    ),
+    "ba_meter": (
+        "订单 {order} 报 {reported} kWh，实测 {measured} kWh，相差 {apart} %",
+        "order {order} says {reported} kWh, measured {measured} kWh: {apart} % apart",
+    ),
+    "e_usual": ("平时（次/时）", "Usually (an hour)"),
+    "e_from": ("时段起", "From"),
+    "e_to": ("时段止", "To"),
+    "e_seen": ("实际（次）", "Seen"),
+    "e_for_s": ("持续（秒）", "For (s)"),
+    "e_neighbours": ("同棚其他插座", "Other sockets of the shed"),
+    "e_neighbours_a_day": ("其他插座日均（次）", "Others' sessions a day"),
+    "e_reports": ("连续相同（次）", "Equal reports"),
+    "e_peers": ("同类设备", "Peers"),
+    "e_peers_changed": ("其中有变化", "Of which changed"),
+    "e_value": ("读数", "Reading"),
+    "e_reported_kwh": ("订单电量（kWh）", "Reported (kWh)"),
+    "e_measured_kwh": ("实测电量（kWh）", "Measured (kWh)"),
+    "e_measured_by": ("实测依据", "Measured by"),
+    "e_apart_pct": ("相差（%）", "Apart (%)"),
 }
 
 _UNITS = {

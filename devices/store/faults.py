@@ -5,7 +5,7 @@ fault's history, and a revision that tells the judge.
 """
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, func, insert, literal, select, tuple_, update
@@ -93,6 +93,37 @@ def list_faults(
             | ((faults.c.opened_at_ms == at_ms) & (faults.c.id < fault))
         )
     return [fault_of(row) for row in connection.execute(query)]
+
+
+def list_ranked(
+    connection: Connection,
+    scope: Scope,
+    wanted: Filter,
+    *,
+    before: tuple[float, str] | None = None,
+    limit: int = 100,
+) -> list[Fault]:
+    """The same faults, the highest rank first; a rank is kept when its fault is closed.
+
+    One query a state, so that the index on (state, rank, id) serves each, however many are closed.
+    before: (rank, id) of the last one on the page before.
+    """
+    states = OPEN_STATES if wanted.is_open else tuple(State)
+    column = faults.c
+    found: list[Fault] = []
+    for state in states:
+        if wanted.state not in (None, state):
+            continue
+        query = _matching(scope, replace(wanted, state=state, is_open=False))
+        query = query.order_by(column.rank.desc(), column.id.desc()).limit(limit)
+        if before is not None:
+            rank, fault = before
+            query = query.where(
+                (column.rank < rank) | ((column.rank == rank) & (column.id < fault))
+            )
+        found += [fault_of(row) for row in connection.execute(query)]
+    found.sort(key=lambda fault: (fault.rank, fault.id), reverse=True)
+    return found[:limit]
 
 
 def list_by_rank(

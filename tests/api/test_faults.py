@@ -34,6 +34,8 @@ def test_a_fault_has_its_names_its_evidence_and_what_happened_to_it(cast: Cast) 
             evidence={"port_temp_c": 91.5, "last_seen_ms": NOW_MS},
             occurrences=2,
             late=True,
+            impact={"sockets": 1, "sockets_left": 11, "sockets_total": 12, "at_hour": 19},
+            rank=9123.5,
         )
         a_fault_event(
             connection,
@@ -78,6 +80,8 @@ def test_a_fault_has_its_names_its_evidence_and_what_happened_to_it(cast: Cast) 
         "responsible": "property",
         "advice": {"zh": "断电并到场检查插座", "en": "Cut power; inspect the socket"},
         "evidence": {"port_temp_c": 91.5, "last_seen_at": "2026-11-23T11:42:10.000Z"},
+        "impact": {"sockets": 1, "sockets_left": 11, "sockets_total": 12, "at_hour": 19},
+        "rank": 9123.5,
     }
     assert events[0]["evidence"] == body["evidence"]
     assert [(e["from"], e["to"], e["reason"], e["actor"], e["note"]) for e in events] == [
@@ -391,3 +395,60 @@ def test_flaps_and_the_fault_before_are_shown(cast: Cast) -> None:
     body = cast.client("operator").get("/v1/faults/second").json()
     assert (body["flaps"], body["repeat_of"], body["maintenance"]) == (17, "first", "m1")
     assert body["events"][-1]["held"] == "flapping"
+
+
+RANKS = {"a": 2010.5, "b": 9001.0, "c": 2010.5, "d": 12.0, "e": 2999.1, "f": 2010.5}
+
+
+def some_ranked(cast: Cast) -> None:
+    """Six faults, two of them closed; three have the same rank."""
+    with cast.write() as connection:
+        for n, (fault, rank) in enumerate(RANKS.items()):
+            state = "closed" if fault in "ce" else "open"
+            code = ("GATE_TAMPER", "GATE_FORCED", "GATE_PANIC", "GATE_DURESS")[n % 4]
+            a_fault(connection, fault, rank=rank, state=state, code=code,
+                    subject=f"gate-{n}", opened_at_ms=NOW_MS - n * MINUTE_MS)  # fmt: skip
+
+
+@pytest.mark.parametrize("limit", [1, 2, 5, 6])
+@pytest.mark.parametrize(
+    ("asked", "order"),
+    [("", "befcad"), ("&state=open", "bfad"), ("&state=closed", "ec"), ("&device=" + GATE, None)],
+)
+def test_by_rank_what_is_to_be_dealt_with_first_comes_first_on_every_page(
+    cast: Cast, asked: str, order: str | None, limit: int
+) -> None:
+    some_ranked(cast)
+    order = "".join(order or "befcad")
+    client = cast.client("operator")
+    found, cursor = "", ""
+    while True:
+        address = f"/v1/faults?sort=rank&limit={limit}{asked}"
+        page = client.get(address + (f"&cursor={cursor}" if cursor else "")).json()
+        found += "".join(item["id"] for item in page["items"])
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert found == order
+
+
+def test_a_cursor_of_one_order_is_none_of_the_other(cast: Cast) -> None:
+    some_ranked(cast)
+    client = cast.client("operator")
+    cursor = client.get("/v1/faults?sort=rank&limit=2").json()["next_cursor"]
+    assert client.get(f"/v1/faults?limit=2&cursor={cursor}").status_code == 422
+    assert client.get(f"/v1/faults?sort=newest&limit=2&cursor={cursor}").status_code == 422
+    assert client.get("/v1/faults?sort=worst").status_code == 422
+
+
+def test_without_an_order_the_newest_still_come_first(cast: Cast) -> None:
+    some_ranked(cast)
+    page = cast.client("operator").get("/v1/faults").json()
+    assert [item["id"] for item in page["items"]] == list("abcdef")
+
+
+def test_another_firms_faults_have_no_rank_for_us(cast: Cast) -> None:
+    with cast.write() as connection:
+        a_fault(connection, "theirs", device=STRANGE_GATE, compound=LIANXIN, rank=9_999.0)
+    page = cast.client("yaxin").get("/v1/faults?sort=rank").json()
+    assert page["items"] == []
