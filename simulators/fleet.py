@@ -18,7 +18,7 @@ from simulators import cameras, charging, fate, gates, gateways, juy, lamps, lif
 from simulators import tasmota as tasmota_wire
 from simulators.anomalies import NONE, Rates
 from simulators.anomalies.charging import SAFETY_STOPS
-from simulators.anomalies.gates import DOOR_ANOMALIES
+from simulators.anomalies.gates import BARRIER_ANOMALIES, DOOR_ANOMALIES
 from simulators.cameras import Camera
 from simulators.charging import Port, Shed
 from simulators.daylight import Nights
@@ -421,6 +421,7 @@ class Fleet:
                 per_day *= self.profile.passages
                 node = Gate(device, link, per_day, households)
                 node.tells_swings = self.profile.swings
+                node.alarms = not self.profile.swings or len(self.nodes) % 3 > 0
                 node.salt = rng.getrandbits(64)
             case "shed":
                 node = Shed(device, link, ports)
@@ -572,8 +573,10 @@ def try_to_pass(fleet: Fleet, gate: Gate, now_ms: int) -> None:
     """Somebody stands at the gate."""
     tried = gates.passage(gate, now_ms, fleet.rng)
     fleet.event(gate, now_ms, "access", tried.fields)
-    if not tried.open_ms or gate.lock_stuck:
+    if not tried.open_ms or gate.lock_stuck or gate.lock_state == "fault":
         return
+    if gate.anomaly in BARRIER_ANOMALIES:
+        return  # the arm does not move
     gate.granted_ms = now_ms
     told_ms = gates.SWING_MS if gate.tells_swings else gates.CONTACT_MS
     if tried.open_ms >= told_ms and gate.door_state == "closed":
@@ -600,7 +603,7 @@ def _door(fleet: Fleet, gate: Gate, now_ms: int, state: str) -> None:
     values: Values = {"door_state": state}
     if gate.barrier:
         gate.arm_state = values["arm_state"] = state
-    else:
+    elif gate.lock_state != "fault":
         gate.lock_state = values["lock_state"] = "unlocked" if state == "open" else "locked"
     fleet.report(gate, now_ms, values)
 

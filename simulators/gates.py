@@ -35,9 +35,11 @@ class Gate(Node):
 
     face_fails: the share of faces that its reader refuses for no good reason. health_code: what is
     told of a resident's code, "" where nobody asks. tells_swings: it tells of every opening.
+    alarms: it says by itself that it was forced, or is open for too long.
     """
 
     __slots__ = (
+        "alarms",
         "arm_state",
         "barrier",
         "battery_low",
@@ -88,6 +90,7 @@ class Gate(Node):
         self.jammed = False
         self.lock_stuck = False
         self.tells_swings = False
+        self.alarms = True
 
 
 class Passage(NamedTuple):
@@ -115,7 +118,6 @@ def states(gate: Gate) -> Values:
     values: Values = {
         "door_state": gate.door_state,
         "lock_state": gate.lock_state,
-        "door_alarm": gate.door_alarm,
         "door_mode": gate.door_mode,
         "tamper": gate.tamper,
         "reader_tamper_1": gate.reader_tamper_1,
@@ -124,6 +126,8 @@ def states(gate: Gate) -> Values:
         "mains_ok": gate.mains_ok,
         "battery_low": gate.battery_low,
     }
+    if gate.alarms:
+        values["door_alarm"] = gate.door_alarm
     if gate.barrier:
         values["arm_state"] = gate.arm_state
         values["motor_ok"] = gate.motor_ok

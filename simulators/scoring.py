@@ -287,9 +287,7 @@ class _World:
             device = self.device(subjects[0])
             if device is None and expected.whose is Whose.SELF:
                 device = self._stand_in(fact.scope)
-            if device is not None and any(
-                device.attributes.get(name) != value for name, value in expected.only.items()
-            ):
+            if device is not None and not _is_concerned(expected, device):
                 continue
             yield subjects, self._case(fact, expected, subjects, device)
 
@@ -324,11 +322,8 @@ class _World:
                 return None  # nobody heard it, and an old one is no fault any more
             due_ms = veil.end_ms + BOOTED_MS + told_ms + delay_ms
             return _Case(fact, expected, subjects, at_ms, due_ms, False)
-        silent = _ms(expected.early_s, device) > 0 and expected.code.endswith(
-            ("_OFFLINE", "LAMP_COMM")
-        )
         need_ms = delay_ms + told_ms + UNDUE_MS
-        for span, exact in self._visible(fact, expected, subjects[0], device, silent=silent):
+        for span, exact in self._visible(fact, expected, subjects[0], device):
             if span.end_ms - span.start_ms >= need_ms:
                 first_ms = span.start_ms + delay_ms - _ms(expected.early_s, device)
                 due_ms = span.start_ms + delay_ms + told_ms
@@ -363,11 +358,9 @@ class _World:
         expected: Expected,
         subject: str,
         device: Device | None,
-        *,
-        silent: bool,
     ) -> Iterator[tuple[_Span, bool]]:
         """The times in which the fact could be seen; whether one begins with the fact itself."""
-        start_ms = fact.start_ms
+        start_ms, silent = fact.start_ms, expected.silent
         first = start_ms <= self._start_ms + FIRST_MS
         spans = [_Span(start_ms + (FIRST_MS if first else 0), fact.end_ms)]
         for hidden in sorted((*self._hidden.get(subject, ()), *self._deaf)):
@@ -409,6 +402,13 @@ class _World:
             part = _Span(max(span.start_ms, open_ms), min(span.end_ms, shut_ms))
             if part.end_ms > part.start_ms:
                 yield part
+
+
+def _is_concerned(expected: Expected, device: Device) -> bool:
+    most_s = expected.most_interval_s
+    return (most_s is None or device.interval_s <= most_s) and all(
+        device.attributes.get(name) == value for name, value in expected.only.items()
+    )
 
 
 def _ms(delay: Delay, device: Device | None) -> int:

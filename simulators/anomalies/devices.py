@@ -107,7 +107,7 @@ def _is_installed(fleet: Fleet, node: Node, now_ms: int, _: Detail) -> None:
 
 
 def _said_nothing_yet(fleet: Fleet, _node: Node, now_ms: int, _end_ms: int) -> bool:
-    return now_ms <= fleet.start_ms
+    return now_ms <= fleet.start_ms + 4_000  # the connections come up, and nothing else
 
 
 def _holds_no_connection(node: Node) -> bool:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from simulators.fleet import Fleet
     from simulators.truth import Detail
 
+BARRIER_ANOMALIES = ("barrier_blocked", "barrier_motor_broken")
 DOOR_ANOMALIES = ("door_held_open", "door_forced", "door_pushed_open")
 
 
@@ -33,7 +34,7 @@ def _held_open(fleet: Fleet, gate: Gate, now_ms: int, _end_ms: int) -> Detail:
 
 
 def _too_long(fleet: Fleet, gate: Gate, now_ms: int) -> int:
-    if gate.anomaly == "door_held_open":
+    if gate.anomaly == "door_held_open" and gate.alarms:
         set_values(fleet, gate, now_ms, {"door_alarm": "open_too_long"})
     return 0
 
@@ -44,7 +45,8 @@ def _forced(fleet: Fleet, gate: Gate, now_ms: int, _end_ms: int) -> Detail:
 
 
 def _shut(fleet: Fleet, gate: Gate, now_ms: int, _: Detail) -> None:
-    set_values(fleet, gate, now_ms, {**_door_sets(gate, "closed"), "door_alarm": "normal"})
+    alarm: dict[str, Json] = {"door_alarm": "normal"} if gate.alarms else {}
+    set_values(fleet, gate, now_ms, {**_door_sets(gate, "closed"), **alarm})
 
 
 def _pushed(fleet: Fleet, gate: Gate, now_ms: int, _end_ms: int) -> Detail:
@@ -193,13 +195,21 @@ def _is_shut(gate: Gate) -> bool:
     return gate.door_state == "closed"
 
 
+def _says_when_forced(gate: Gate) -> bool:
+    return _is_shut_door(gate) and gate.alarms
+
+
+def _says_nothing_when_forced(gate: Gate) -> bool:
+    return _is_shut_door(gate) and not gate.alarms
+
+
 def _is_shut_door(gate: Gate) -> bool:
     return not gate.barrier and gate.door_state == "closed"
 
 
 ANOMALIES = (
     Anomaly("door_held_open", "gate", 45, 3, 36, 3, _held_open, _shut, _is_shut),
-    Anomaly("door_forced", "gate", 7, 2, 12, 2, _forced, _shut, _is_shut_door),
+    Anomaly("door_forced", "gate", 7, 2, 12, 2, _forced, _shut, _says_when_forced),
     flip("reader_lost", "gate", (0.02, DAY_MIN, 14, 6), {"reader_online_1": False}),
     flip("gate_mains_lost", "gate", (0.05, 60, 10, 5), {"mains_ok": False}),
     flip("gate_tampered", "gate", (0.02, 30, 10, 4), {"tamper": True}),
@@ -242,7 +252,7 @@ ANOMALIES = (
         *ON_REQUEST,
         _pushed,
         _shut,
-        _is_shut_door,
+        _says_nothing_when_forced,
         fits=_nobody_was_let_in,
     ),
     Anomaly("reader_flaps", "gate", *ON_REQUEST, _reader_flaps, _reader_is_steady),
