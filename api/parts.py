@@ -50,12 +50,42 @@ class JournalView(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class DryRun:
+    """A run of changed rules over the past. state: running, done, failed; detail: why it failed.
+
+    result: as `shapes.DryRunResult` has it, once it is done.
+    """
+
+    started_at_ms: int
+    from_ms: int
+    to_ms: int
+    compound: str | None
+    state: str = "running"
+    percent: int = 0
+    detail: str = ""
+    result: Mapping[str, object] | None = None
+
+
+class DryRuns(Protocol):
+    """Who makes dry runs: one at a time."""
+
+    def start(self, run: DryRun, body: str) -> bool:
+        """Begin it with this rule file, which was checked; False while another one runs."""
+        ...
+
+    def newest(self) -> DryRun | None:
+        """The last one that was started, as it is now."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class Dependencies:
     """What `create_app` needs; made by `courtyard`.
 
     journal: None when it is not on this machine. secret_key: signs cursors, at least 16 bytes.
     demo: visitors from loopback may look at everything without a token. poll_s: how often the
     stream looks for news. ask_again_s: how often a listener must prove anew that it may listen.
+    dry_runs: None where there is no journal to judge.
     """
 
     engine: Engine
@@ -67,6 +97,7 @@ class Dependencies:
     version: str
     poll_s: float = 1.0
     ask_again_s: float = 30.0
+    dry_runs: DryRuns | None = None
 
     def __post_init__(self) -> None:
         if len(self.secret_key) < 16:

@@ -12,6 +12,7 @@ import uvicorn
 from api.app import create_app
 from api.parts import Dependencies, JournalAway
 from courtyard.clock import now_ms
+from courtyard.dry_runs import ChildDryRuns
 from courtyard.errors import DONE, FAILED
 from courtyard.journals import FollowedJournal
 from courtyard.listening import listen
@@ -42,6 +43,7 @@ def run_api(settings: Settings, *, demo: bool, with_parent: bool) -> int:
         return DONE
     telemetry = open_telemetry(settings)
     journal = FollowedJournal(settings.journal_path)
+    dry_runs = ChildDryRuns()
     app = create_app(
         Dependencies(
             engine=engine,
@@ -51,6 +53,7 @@ def run_api(settings: Settings, *, demo: bool, with_parent: bool) -> int:
             secret_key=secret_key(settings),
             demo=demo,
             version=version("courtyard"),
+            dry_runs=dry_runs,
         )
     )
     server = uvicorn.Server(
@@ -65,6 +68,7 @@ def run_api(settings: Settings, *, demo: bool, with_parent: bool) -> int:
     try:
         return _serve(server, listener, stop)
     finally:
+        dry_runs.end()
         telemetry.close()
         journal.close()
         engine.dispose()

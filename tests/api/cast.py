@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, insert, update
 from starlette.testclient import TestClient
 
 from api.app import create_app
-from api.parts import Dependencies, JournalAway
+from api.parts import Dependencies, DryRun, JournalAway
 from devices.journal import Counted, Head, Record
 from devices.messages import Value
 from devices.registry import Compound, Device, Firm, Name, Registry
@@ -192,6 +192,25 @@ class FakeJournal:
             raise JournalAway("there is no journal here")
 
 
+class FakeDryRuns:
+    """Dry runs that are as far as a test says. busy: another one runs."""
+
+    def __init__(self) -> None:
+        self.started: list[tuple[DryRun, str]] = []
+        self.run: DryRun | None = None
+        self.busy = False
+
+    def start(self, run: DryRun, body: str) -> bool:
+        if self.busy:
+            return False
+        self.started.append((run, body))
+        self.run = run
+        return True
+
+    def newest(self) -> DryRun | None:
+        return self.run
+
+
 @dataclass
 class Cast:
     """A running API over a small district, and a client for each of the people."""
@@ -202,6 +221,7 @@ class Cast:
     journal: FakeJournal
     tokens: Mapping[str, str]
     now_ms: int = NOW_MS
+    dry_runs: FakeDryRuns = field(default_factory=FakeDryRuns)
 
     def client(self, name: str | None) -> TestClient:
         """As `operator`, `yaxin`, `kangqiao`, `viewer`; None: without a token, from afar."""
@@ -253,6 +273,7 @@ def a_cast(engine: Engine, *, demo: bool = False, journal: bool = True) -> Cast:
         version="0.0.test",
         poll_s=0.02,
         ask_again_s=0.1,
+        dry_runs=cast.dry_runs if journal else None,
     )
     cast.app = create_app(deps)
     return cast
