@@ -12,7 +12,7 @@ from fastapi import APIRouter, Query
 
 from api import compounds, shapes
 from api.identity import Identity, Reader
-from api.instants import DISTRICT_ZONE, parse_range, zone_of
+from api.instants import DISTRICT_ZONE, parse_range, print_instant, print_known, zone_of
 from api.parts import JournalAway, JournalView, Parts, PartsOf
 from devices.journal import UNASSIGNED
 from devices.store.accounts import (
@@ -20,10 +20,13 @@ from devices.store.accounts import (
     JUDGE,
     Account,
     Follower,
+    Missing,
     booked_before,
     follower,
     forwarded,
+    missing,
     read_account,
+    unattributed,
 )
 from devices.store.database import reading
 from devices.usage import HOUR_MS, hour_of
@@ -95,26 +98,39 @@ def account_for(
             from_ms=None if hours is None else hours[0],
             to_ms=None if hours is None else hours[1],
         )
+        damaged = unattributed(connection)
+        lost = missing(connection)
     origins = _origins(who, compound, [entry.id for entry in known.directory.visible(who.scope)])
     counted = _count(parts.deps.journal, judge, origins, hours, before)
     forwarding = shapes.Forwarding(confirmed=None, dead=None, pending=None)
-    if origins is None and hours is None:  # the forwarder counts neither by compound nor by hour
+    whole = origins is None and hours is None
+    if whole:  # the forwarder counts neither by compound nor by hour
         forwarding = shapes.Forwarding(
             confirmed=answered.confirmed if answered is not None else None,
             dead=answered.dead if answered is not None else None,
             pending=_behind(counted.head_jseq, forward),
         )
-    return _shape(account, counted, forwarding)
+    elsewhere = 0 if whole else _elsewhere(_difference(counted, account) or 0, damaged, compound)
+    shown = _missing(lost, hours, is_counted=whole)
+    return _shape(account, counted, forwarding, elsewhere, shown)
 
 
-def _shape(account: Account, counted: Counted, forwarding: shapes.Forwarding) -> shapes.Accounting:
+def _shape(
+    account: Account,
+    counted: Counted,
+    forwarding: shapes.Forwarding,
+    elsewhere: int,
+    lost: shapes.Missing | None,
+) -> shapes.Accounting:
+    difference = _difference(counted, account)
     return shapes.Accounting(
         received=counted.received,
         stored=account.stored,
         duplicate=account.duplicate,
         quarantined=dict(account.quarantined),
         pending=counted.pending,
-        balance=_balance(counted, account),
+        unattributed=None if difference is None else elsewhere,
+        balance=None if difference is None else difference - elsewhere,
         late=account.marks.get("late", 0),
         partial=account.marks.get("partial", 0),
         retained=account.marks.get("retained", 0),
@@ -122,6 +138,34 @@ def _shape(account: Account, counted: Counted, forwarding: shapes.Forwarding) ->
         unknown=account.marks.get("unknown", 0),
         parts=dict(account.parts),
         telemetry=forwarding,
+        missing=lost,
+    )
+
+
+def _elsewhere(difference: int, damaged: int, compound: str | None) -> int:
+    """What of a difference is messages of damaged records, `damaged` of them in all.
+
+    The journal counted them as whose they were, and the accounts as nobody's, in no hour.
+    """
+    if compound == UNASSIGNED:
+        return max(min(difference, 0), -damaged)
+    return min(max(difference, 0), damaged)
+
+
+def _missing(
+    lost: Missing | None, hours: tuple[int, int] | None, *, is_counted: bool
+) -> shapes.Missing | None:
+    """is_counted: whose the messages were, and of which hour, nobody knows."""
+    if lost is None:
+        return None
+    if hours is not None and (
+        lost.from_ms >= hours[1] or (lost.until_ms is not None and lost.until_ms <= hours[0])
+    ):
+        return None
+    return shapes.Missing(
+        since=print_instant(lost.from_ms),
+        until=print_known(lost.until_ms),
+        messages=lost.messages if is_counted else None,
     )
 
 
@@ -132,7 +176,7 @@ def _origins(who: Identity, compound: str | None, visible: list[str]) -> frozens
     return None if who.scope.is_district else frozenset(visible)
 
 
-def _balance(counted: Counted, account: Account) -> int | None:
+def _difference(counted: Counted, account: Account) -> int | None:
     if counted.received is None or counted.pending is None:
         return None
     return counted.received - account.sum - counted.pending

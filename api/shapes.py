@@ -390,13 +390,28 @@ class Forwarding(BaseModel):
     pending: int | None
 
 
+class Missing(BaseModel):
+    """Messages that nobody has: a backup was restored, and the journal behind it was lost.
+
+    since: when the backup was made. until: when the first message after it came, null while there
+    is none. messages: null where nobody can know.
+    """
+
+    since: Instant
+    until: Instant | None
+    messages: int | None
+
+
 class Accounting(BaseModel):
-    """received = stored + duplicate + the sum of quarantined + pending + balance.
+    """received = stored + duplicate + the sum of quarantined + pending + unattributed + balance.
 
     received is the journal's own count. It and what follows from it are null when the journal
-    cannot be read here. late, partial, retained, clock, unknown are among the stored (clock: the
-    device's time could not be true, ours was taken; unknown: quantities that its kind does not have
-    were left out); parts are rejected parts of stored messages.
+    cannot be read here. unattributed: where a record of the journal is damaged, it is no longer
+    known whose its messages were; so many of what was received here are therefore booked under
+    `unassigned` (there, less than 0: booked, and received elsewhere). late, partial, retained,
+    clock, unknown are among the stored (clock: the device's time could not be true, ours was taken;
+    unknown: quantities that its kind does not have were left out); parts are rejected parts of
+    stored messages. missing: what the newest restore of a backup could not bring back.
     """
 
     received: int | None
@@ -404,6 +419,7 @@ class Accounting(BaseModel):
     duplicate: int
     quarantined: dict[str, int]
     pending: int | None
+    unattributed: int | None
     balance: int | None
     late: int
     partial: int
@@ -412,6 +428,7 @@ class Accounting(BaseModel):
     unknown: int
     parts: dict[str, int]
     telemetry: Forwarding
+    missing: Missing | None
 
 
 class Refused(BaseModel):

@@ -53,7 +53,6 @@ from devices.store.database import (
 )
 from devices.store.journal import JournalError, JournalMissing, JournalReader, hold
 
-RESTORE = "restore"  # row of `progress`: what the newest restore found of the journal
 LISTED = 3  # users of a store that are named
 
 _pack = msgspec.msgpack.Encoder().encode
@@ -328,7 +327,7 @@ class _Restore:
         with answering(), writing(engine) as connection:
             backup.note_finished(connection, manifest, now)
             body = {"backup_made_at": manifest.made_at, **journal.body()}
-            progress.report(connection, RESTORE, 1, 1, body, now)
+            progress.report(connection, progress.RESTORE, 1, 1, body, now)
         kind = "influxdb" if self.settings.influxdb_url else "embedded"
         if not with_telemetry and manifest.telemetry != kind and manifest.forward is not None:
             self.lines.append(

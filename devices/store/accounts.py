@@ -8,6 +8,7 @@ from sqlalchemy import Connection, func, select, text
 
 from devices.journal import UNASSIGNED
 from devices.messages import Outcome, Reason
+from devices.store import progress
 from devices.store.database import conflict_insert
 from devices.store.schema import LIVE, accounts, cursors
 from devices.store.scope import Scope
@@ -135,14 +136,7 @@ def read_booked(connection: Connection, from_ms: int | None = None) -> Booked | 
     judge = follower(connection, JUDGE)
     if judge is None:
         return None
-    corrupt = connection.scalar(
-        select(func.coalesce(func.sum(accounts.c.count), 0)).where(
-            accounts.c.stream == LIVE,
-            accounts.c.compound == UNASSIGNED,
-            accounts.c.outcome == Outcome.QUARANTINED,
-            accounts.c.reason == Reason.JOURNAL_CORRUPT,
-        )
-    )
+    corrupt = unattributed(connection)
     counts = {
         (compound, hour_ms): int(count)
         for compound, hour_ms, count in (
@@ -151,7 +145,7 @@ def read_booked(connection: Connection, from_ms: int | None = None) -> Booked | 
             else connection.execute(_BOOKED_HOURS, {"from_ms": from_ms})
         )
     }
-    return Booked(judge.journal_id, judge.position, judge.jseq, counts, int(corrupt or 0))
+    return Booked(judge.journal_id, judge.position, judge.jseq, counts, corrupt)
 
 
 def keep_before(connection: Connection, journal_id: str, now_ms: int) -> None:
@@ -178,6 +172,58 @@ def booked_before(connection: Connection, journal_id: str) -> dict[str, int]:
         select(cursors.c.memory).where(cursors.c.name == _before(journal_id))
     )
     return _decode_counts(memory) if memory else {}
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Messages that nobody has, because a backup was restored whose journal was lost or trimmed.
+
+    from_ms: when the backup was made. until_ms: when the first message after it was received; None
+    while there is none. messages: None where nobody can know.
+    """
+
+    from_ms: int
+    until_ms: int | None
+    messages: int | None
+
+
+def missing(connection: Connection) -> Missing | None:
+    """What the newest restore could not bring back; None for nothing."""
+    restored = progress.read(connection, progress.RESTORE)
+    if restored is None:
+        return None
+    told = msgspec.convert(restored.body, _Restored)
+    if told.missing_messages == 0 or told.missing_from_ms is None:
+        return None
+    until_ms = told.missing_until_ms
+    judge = follower(connection, JUDGE)
+    if until_ms is None and judge is not None and judge.journal_id != told.was_journal_id:
+        until_ms = connection.scalar(
+            select(cursors.c.updated_at_ms).where(cursors.c.name == _before(judge.journal_id))
+        )
+    return Missing(told.missing_from_ms, until_ms, told.missing_messages)
+
+
+class _Restored(msgspec.Struct):
+    """What `courtyard restore` puts down."""
+
+    was_journal_id: str | None = None
+    missing_messages: int | None = None
+    missing_from_ms: int | None = None
+    missing_until_ms: int | None = None
+
+
+def unattributed(connection: Connection) -> int:
+    """Messages of damaged records: booked under UNASSIGNED, for nobody knows whose they were."""
+    counted = connection.scalar(
+        select(func.coalesce(func.sum(accounts.c.count), 0)).where(
+            accounts.c.stream == LIVE,
+            accounts.c.compound == UNASSIGNED,
+            accounts.c.outcome == Outcome.QUARANTINED,
+            accounts.c.reason == Reason.JOURNAL_CORRUPT,
+        )
+    )
+    return int(counted or 0)
 
 
 def _before(journal_id: str) -> str:

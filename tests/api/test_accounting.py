@@ -7,6 +7,7 @@ from sqlalchemy import Connection, delete, insert
 
 from api.parts import Parts
 from devices.journal import MESSAGES, TICK, Counted, Head, Raw, Record
+from devices.store import progress
 from devices.store.accounts import keep_before
 from devices.store.schema import LIVE, accounts, cursors
 from tests.api.cast import (
@@ -89,6 +90,7 @@ def test_the_whole_adds_up_to_what_the_journal_counted(cast: Cast) -> None:
         "duplicate": 5,
         "quarantined": {"not_json": 2, "clock": 1, "unknown_device": 1},
         "pending": 3,
+        "unattributed": 0,
         "balance": 0,
         "late": 4,
         "partial": 3,
@@ -97,6 +99,7 @@ def test_the_whole_adds_up_to_what_the_journal_counted(cast: Cast) -> None:
         "unknown": 6,
         "parts": {"bad_number": 3},
         "telemetry": {"confirmed": None, "dead": None, "pending": 130},
+        "missing": None,
     }
 
 
@@ -202,6 +205,82 @@ def test_the_accounts_go_on_over_a_new_journal(cast: Cast) -> None:
     ):
         body = client.get(f"/v1/accounting{query}").json()
         assert (body["received"], body["pending"], body["balance"]) == (received, pending, 0)
+
+
+def a_restore(connection: Connection, **more: object) -> None:
+    """What `courtyard restore` put down an hour ago, of a backup that was made an hour before."""
+    body = {
+        "journal": "other",
+        "was_journal_id": "j1",
+        "was_jseq": 127,
+        "missing_messages": None,
+        "missing_from_ms": NOW_MS - 2 * HOUR_MS,
+        "missing_until_ms": None,
+    } | more
+    progress.report(connection, progress.RESTORE, 1, 1, body, NOW_MS - HOUR_MS)
+
+
+def test_what_a_restore_could_not_bring_back_is_told(cast: Cast) -> None:
+    client = cast.client("operator")
+    assert client.get("/v1/accounting").json()["missing"] is None
+    with cast.write() as connection:
+        a_restore(connection)
+    since = "2026-11-23T09:42:10.000Z"
+    missing = {"since": since, "until": None, "messages": None}
+    assert client.get("/v1/accounting").json()["missing"] == missing
+    with cast.write() as connection:
+        keep_before(connection, "j2", NOW_MS - HOUR_MS)
+        a_judge(connection, journal_id="j2", position=0, jseq=0)
+    until = "2026-11-23T10:42:10.000Z"
+    assert client.get("/v1/accounting").json()["missing"] == missing | {"until": until}
+    for query, is_told in (
+        ("?from=2026-11-23T10:00:00Z", True),
+        ("?from=2026-11-23T11:00:00Z", False),
+        ("?to=2026-11-23T09:00:00Z", False),
+        ("?to=2026-11-23T10:00:00Z", True),
+        (f"?compound={XIANGYUNLI}", True),
+    ):
+        told = client.get(f"/v1/accounting{query}").json()["missing"]
+        assert told == (missing | {"until": until} if is_told else None), query
+
+
+def test_how_many_are_missing_is_told_of_the_whole_alone(cast: Cast) -> None:
+    with cast.write() as connection:
+        a_restore(connection, journal="same", missing_messages=17, missing_until_ms=NOW_MS)
+    whole = cast.client("operator").get("/v1/accounting").json()["missing"]
+    assert whole["messages"] == 17
+    assert cast.client("yaxin").get("/v1/accounting").json()["missing"] == whole | {
+        "messages": None
+    }
+
+
+def test_a_restore_with_all_of_the_journal_misses_nothing(cast: Cast) -> None:
+    with cast.write() as connection:
+        a_restore(connection, journal="same", missing_messages=0, missing_from_ms=None)
+    assert cast.client("operator").get("/v1/accounting").json()["missing"] is None
+
+
+def test_messages_of_a_damaged_record_are_nobodys_and_no_imbalance(cast: Cast) -> None:
+    """Five of 祥云里 and one of 连心: the journal counted them, and can no longer read them."""
+    with_accounts(cast)
+    with cast.write() as connection:
+        account(connection, "unassigned", 0, quarantined__journal_corrupt=6)
+        a_judge(connection, position=9, jseq=133)
+    cast.journal.counts[XIANGYUNLI, HOUR] += 5
+    cast.journal.counts[LIANXIN, HOUR] += 1
+    client = cast.client("operator")
+    for query, unattributed in (
+        ("", 0),
+        (f"?compound={XIANGYUNLI}", 5),
+        (f"?compound={LIANXIN}", 1),
+        ("?compound=unassigned", -6),
+        ("?from=2026-11-23T00:00:00Z", 6),
+    ):
+        body = client.get(f"/v1/accounting{query}").json()
+        assert (body["unattributed"], body["balance"]) == (unattributed, 0), query
+    cast.journal.counts[XIANGYUNLI, HOUR] += 10
+    body = client.get(f"/v1/accounting?compound={XIANGYUNLI}").json()
+    assert (body["unattributed"], body["balance"]) == (6, 9), "no more than there are"
 
 
 def test_before_the_first_message_all_is_zero(cast: Cast) -> None:

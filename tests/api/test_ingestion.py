@@ -161,7 +161,9 @@ def an_account(**counts: int) -> shapes.Accounting:
         {
             **of,
             "quarantined": quarantined,
+            "unattributed": 0,
             "balance": 0,
+            "missing": None,
             **dict.fromkeys(("late", "partial", "retained", "clock", "unknown"), 0),
             "parts": {},
             "telemetry": {"confirmed": None, "dead": None, "pending": None},
