@@ -12,17 +12,16 @@ from typing import Any
 import msgspec
 from sqlalchemy import (
     BigInteger,
-    ColumnElement,
     Connection,
     Engine,
     String,
     Table,
     and_,
+    bindparam,
     delete,
     insert,
     or_,
     select,
-    true,
     update,
     values,
 )
@@ -33,7 +32,6 @@ from devices.faults import (
     REOPENS_WITHIN_MS,
     REPEATS_WITHIN_MS,
     Fault,
-    FaultEvent,
     FaultMoved,
     State,
     Why,
@@ -99,6 +97,26 @@ ADDED_AT_ONCE = 500  # hours; a list of values in a query has its limits
 
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder().decode
+
+
+# Made once: building a statement anew for each of a thousand faults takes longer than writing them.
+_TELL = insert(fault_events)
+_MOVE = update(faults).where(
+    faults.c.id == bindparam("fault_id"), faults.c.state == bindparam("fault_was")
+)
+_BEFORE = (
+    select(faults.c.id)
+    .where(
+        faults.c.subject == bindparam("of_subject"),
+        faults.c.code == bindparam("of_code"),
+        faults.c.stream == bindparam("of_stream"),
+        faults.c.id != bindparam("but_id"),
+        faults.c.state == State.CLOSED,
+        faults.c.closed_at_ms >= bindparam("since_ms"),
+    )
+    .order_by(faults.c.opened_at_ms.desc(), faults.c.id.desc())
+    .limit(1)
+)
 
 
 class CursorMoved(Exception):
@@ -470,7 +488,7 @@ class Judgements:
         )
 
     def _write_moves(
-        self, connection: Connection, moves: Iterable[Move], now_ms: int
+        self, connection: Connection, moves: Sequence[Move], now_ms: int
     ) -> Container[str]:
         """The steps of faults, in order, each by compare-and-set and with its line in the history.
 
@@ -479,38 +497,49 @@ class Judgements:
         ids of those.
         """
         known: set[str] = set()
+        begun: set[str] = set()
+        lines: list[dict[str, Any]] = []
+        newest = {move.fault.id: move.fault for move in moves}
         for move in moves:
             fault, event = move.fault, move.event
             if move.was is None:
-                if not self._insert_fault(connection, fault):
+                # as it is after the last of its steps here: nobody can have moved it in between
+                if not self._insert_fault(connection, newest[fault.id]):
                     known.add(fault.id)
                     continue
-            else:
-                moved = connection.execute(
-                    update(faults)
-                    .where(faults.c.id == fault.id, faults.c.state == move.was, _is_due(event))
-                    .values(**_judged(fault), **_answered(move))
-                )
-                if moved.rowcount != 1:
-                    if fault.id in known:
-                        continue
-                    raise FaultMoved(f"fault {fault.id} is no longer {move.was}, or was shelved")
-            connection.execute(
-                insert(fault_events).values(
-                    fault=event.fault,
-                    at_ms=event.at_ms,
-                    was=event.was,
-                    becomes=event.becomes,
-                    reason=event.reason,
-                    actor=event.actor,
-                    note=event.note,
-                    evidence=None if event.evidence is None else dict(event.evidence),
-                    routed_at_ms=None if self._stream == LIVE else now_ms,
-                    notice_at_ms=event.notice_at_ms,
-                    held=event.held,
-                )
+                begun.add(fault.id)
+            elif fault.id not in begun and not self._move(connection, move):
+                if fault.id in known:
+                    continue
+                raise FaultMoved(f"fault {fault.id} is no longer {move.was}, or was shelved")
+            lines.append(
+                {
+                    "fault": event.fault,
+                    "at_ms": event.at_ms,
+                    "was": event.was,
+                    "becomes": event.becomes,
+                    "reason": event.reason,
+                    "actor": event.actor,
+                    "note": event.note,
+                    "evidence": None if event.evidence is None else dict(event.evidence),
+                    "routed_at_ms": None if self._stream == LIVE else now_ms,
+                    "notice_at_ms": event.notice_at_ms,
+                    "held": event.held,
+                }
             )
+        if lines:
+            connection.execute(_TELL, lines)
         return known
+
+    @staticmethod
+    def _move(connection: Connection, move: Move) -> bool:
+        """Whether the fault was still as this step of it found it."""
+        fault, event = move.fault, move.event
+        values = {"fault_id": fault.id, "fault_was": move.was, **_judged(fault), **_answered(move)}
+        step = _MOVE
+        if event.reason is Why.SHELF_ENDED:  # unless somebody has shelved it for longer meanwhile
+            step = step.where(faults.c.shelved_until_ms <= event.at_ms)
+        return connection.execute(step, values).rowcount == 1
 
     def _restate(
         self, connection: Connection, rows: Iterable[Fault], known: Container[str]
@@ -519,11 +548,8 @@ class Judgements:
         for fault in rows:
             if fault.id in known:
                 continue
-            found = connection.execute(
-                update(faults)
-                .where(faults.c.id == fault.id, faults.c.state == fault.state)
-                .values(**_judged(fault))
-            )
+            values = {"fault_id": fault.id, "fault_was": fault.state, **_judged(fault)}
+            found = connection.execute(_MOVE, values)
             if found.rowcount != 1:
                 raise FaultMoved(f"fault {fault.id} is no longer {fault.state}")
 
@@ -540,20 +566,14 @@ class Judgements:
 
     def _fault_before(self, connection: Connection, fault: Fault) -> str | None:
         """The newest fault of this subject and code that was closed within the last 7 days."""
-        earlier = (
-            select(faults.c.id)
-            .where(
-                faults.c.subject == fault.subject,
-                faults.c.code == fault.code,
-                faults.c.stream == self._stream,
-                faults.c.id != fault.id,
-                faults.c.state == State.CLOSED,
-                faults.c.closed_at_ms >= fault.opened_at_ms - REPEATS_WITHIN_MS,
-            )
-            .order_by(faults.c.opened_at_ms.desc(), faults.c.id.desc())
-            .limit(1)
-        )
-        return connection.execute(earlier).scalar()
+        asked = {
+            "of_subject": fault.subject,
+            "of_code": fault.code,
+            "of_stream": self._stream,
+            "but_id": fault.id,
+            "since_ms": fault.opened_at_ms - REPEATS_WITHIN_MS,
+        }
+        return connection.execute(_BEFORE, asked).scalar()
 
     def _write_sessions(self, connection: Connection, rows: Iterable[Session]) -> None:
         values = [_session_row(session, self._stream) for session in rows]
@@ -761,8 +781,8 @@ def _insert_if_new(connection: Connection, table: Table, row: dict[str, Any]) ->
 
     With RETURNING: of an INSERT, psycopg does not tell how many rows it made.
     """
-    made = conflict_insert(connection, table).values(row).on_conflict_do_nothing()
-    return connection.execute(made.returning(*table.primary_key)).first() is not None
+    made = conflict_insert(connection, table).on_conflict_do_nothing()
+    return connection.execute(made.returning(*table.primary_key), row).first() is not None
 
 
 def _fault_row(fault: Fault, stream: str) -> dict[str, Any]:
@@ -815,13 +835,6 @@ def _answered(move: Move) -> dict[str, Any]:
     if fault.state is State.CLOSED or reason in (Why.WORSENED, Why.SHELF_ENDED):
         void["shelved_until_ms"] = None
     return void
-
-
-def _is_due(event: FaultEvent) -> ColumnElement[bool]:
-    """That nobody has shelved a fault for longer than the judge knows, when its shelf ends."""
-    if event.reason is not Why.SHELF_ENDED:
-        return true()
-    return faults.c.shelved_until_ms <= event.at_ms
 
 
 def _session_row(session: Session, stream: str) -> dict[str, Any]:
