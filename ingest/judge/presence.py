@@ -53,6 +53,7 @@ class RollCall:
         self._counts: dict[tuple[str, str], list[int]] = {}
         self._deadlines: list[tuple[float, str]] = []
         self._unseen: list[tuple[float, str]] = []  # when to look at one that was never seen
+        self._lit: dict[tuple[str, int], int] = {}  # since when lamps are lit, for this watermark
 
     def registry_changed(self, registry: Registry) -> None:
         """Count anew, and expect everybody who is online to be heard of."""
@@ -101,6 +102,7 @@ class RollCall:
 
     def heard_until(self, watermark_ms: int) -> None:
         """Everything sent before has been judged: silence up to here is silence."""
+        self._lit.clear()
         deadlines = self._deadlines
         while deadlines and deadlines[0][0] <= watermark_ms:
             _, device = heapq.heappop(deadlines)
@@ -201,6 +203,12 @@ class RollCall:
     def _lit_since_ms(self, memory: DeviceMemory, now_ms: int) -> int:
         """When the lighting hours that now are began, to the second."""
         step_ms = int(silence_limit_s(memory.device) * 1000)
+        place = (memory.device.compound, step_ms)
+        if place not in self._lit:  # a street falls silent as a whole
+            self._lit[place] = self._lit_before_ms(memory, now_ms, step_ms)
+        return self._lit[place]
+
+    def _lit_before_ms(self, memory: DeviceMemory, now_ms: int, step_ms: int) -> int:
         lit_ms = now_ms
         while self._commanded(memory, lit_ms - step_ms):
             lit_ms -= step_ms

@@ -38,6 +38,7 @@ from devices.roots import (
     SUPPRESSES,
     together,
 )
+from devices.rules import Rule
 from ingest.judge import memory as known
 from ingest.judge.holds import Holds
 from ingest.judge.memory import DeviceMemory, Presence, Seen, SignKey
@@ -166,7 +167,7 @@ class RootFinder:
         yard = self._yards[memory.device.compound]
         if planned is None or not yard.roots:
             return None
-        like = _as_fault(memory, planned.rule.code)
+        like = _as_fault(memory, planned.rule)
         root = self._cause(yard, memory, like)
         return None if root is None else _reason(root)
 
@@ -177,9 +178,9 @@ class RootFinder:
         """
         planned = memory.plan.silent
         yard = self._yards[memory.device.compound]
-        if planned is None or not yard.roots:
+        if planned is None or not yard.is_waited_for():
             return None
-        like = _as_fault(memory, planned.rule.code)
+        like = _as_fault(memory, planned.rule)
         ended = [
             root.ended_ms
             for root in yard.roots.values()
@@ -207,7 +208,7 @@ class RootFinder:
 
     def watch(self, memory: DeviceMemory) -> None:
         """The state of a device's connection has changed."""
-        self._watched.add(memory.device.compound)
+        self._stir(memory.device.compound)
 
     def no_power(self, memory: DeviceMemory, what: str, at_ms: int) -> None:
         """A live word of a device that its power is gone. at_ms: by our clock."""
@@ -278,7 +279,7 @@ class RootFinder:
         if move.event.reason not in (Why.RAISED, Why.REOPENED):
             return move
         at_ms = self._notice_at_ms(memory, move.event.at_ms)
-        return replace(move, event=replace(move.event, notice_at_ms=at_ms))
+        return Move(move.fault, move.was, replace(move.event, notice_at_ms=at_ms))
 
     def hold_ended(self, compound: DeviceMemory, code: str, watermark_ms: int) -> None:
         """What held the notices of a compound's fault may be over by now."""
@@ -291,9 +292,14 @@ class RootFinder:
         self._watermark_ms = watermark_ms
         for name in sorted(self._watched):
             yard = self._yards[name]
-            self._look(yard, watermark_ms)
-            self._release(yard, watermark_ms)
-            self._forget(yard, watermark_ms)
+            was_stirred = yard.is_stirred
+            if yard.may_change():
+                yard.is_stirred = False
+                self._look(yard, watermark_ms)
+            if was_stirred or yard.is_waited_for():
+                self._release(yard, watermark_ms)
+            if yard.evidence or yard.is_waited_for():
+                self._forget(yard, watermark_ms)
             if not yard.is_of_interest():
                 self._watched.discard(name)
         self._of_compounds.tick(watermark_ms)
@@ -560,7 +566,7 @@ class RootFinder:
         else:
             return
         self._dirty[yard.id] = None
-        self._watched.add(yard.id)
+        self._stir(yard.id)
         if begins and root.ended_ms is None:
             self._take_children(yard, fault, root, now_ms)
 
@@ -717,7 +723,14 @@ class RootFinder:
         yard = self._yards[memory.device.compound]
         yard.note(evidence)
         self._dirty[yard.id] = None
-        self._watched.add(yard.id)
+        self._stir(yard.id)
+
+    def _stir(self, compound: str) -> None:
+        """Something has happened in a compound: look at it with the next tick."""
+        yard = self._yards.get(compound)
+        if yard is not None:
+            yard.is_stirred = True
+            self._watched.add(compound)
 
     def _touch_compound(self, memory: DeviceMemory) -> None:
         self._dirty[memory.device.id] = None
@@ -762,13 +775,12 @@ def _drop_oldest(yard: Yard) -> None:
             del yard.roots[root.id]
 
 
-def _as_fault(memory: DeviceMemory, code: str) -> Fault:
+def _as_fault(memory: DeviceMemory, rule: Rule) -> Fault:
     """The fault that a device's silence would be, for the table that says what explains it."""
-    rule = memory.plan.rules[code]
     return Fault(
         "",
         memory.device.id,
-        code,
+        rule.code,
         memory.device.kind,
         rule.severity,
         safety=False,

@@ -70,6 +70,7 @@ class Yard:
     those whose silence says something of the others. roots: by id. children: which fault of which
     device is explained by which root. found_ms: when the power cut that stands, or is about to, was
     seen. longest_ms: the longest silence limit of any device.
+    is_stirred: something other than time has happened since it was last looked at.
     """
 
     memory: DeviceMemory
@@ -83,10 +84,22 @@ class Yard:
     children: dict[ChildKey, str] = field(default_factory=dict)
     found_ms: int = 0
     longest_ms: int = 0
+    is_stirred: bool = True
 
     @property
     def id(self) -> str:
         return self.memory.device.id
+
+    def may_change(self) -> bool:
+        """Whether looking at it may show something new: with all offline, time changes nothing."""
+        if self.is_stirred:
+            return True
+        online, unknown = Presence.ONLINE, Presence.UNKNOWN
+        return any(memory.state in (online, unknown) for memory in self.eligible)
+
+    def is_waited_for(self) -> bool:
+        """Whether a root is over, and what it explained has not had its time yet."""
+        return any(root.ended_ms is not None for root in self.roots.values())
 
     def is_of_interest(self) -> bool:
         """Whether anything may come of looking at it with the next tick."""
@@ -157,6 +170,7 @@ def a_yard(compound: Compound, plan: KindPlan) -> Yard:
 
 def settle_in(yard: Yard, devices: Iterable[DeviceMemory], registry: Registry) -> None:
     """Find out anew who belongs to the compound and what hangs on what."""
+    yard.is_stirred = True
     yard.devices = [memory for memory in devices if memory.in_service]
     yard.eligible = [memory for memory in yard.devices if is_eligible(memory.device)]
     yard.gateways = [memory for memory in yard.devices if memory.device.kind == "gateway"]
