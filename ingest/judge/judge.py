@@ -228,6 +228,7 @@ class Judge:
             if memory.in_service:
                 self._finder.replan(memory, plans.of(memory.device), now_ms)
         self._roots.rules_changed(plans, now_ms)
+        self._roll.registry_changed(self.registry)
 
     def _take_plans(self, plans: Plans) -> None:
         self._plans = plans

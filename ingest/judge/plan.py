@@ -267,6 +267,9 @@ class Plans(Mapping[str, KindPlan]):
         self._rules_for = rules_for
         self._kinds = kinds
         self._of_kind = _plans(lambda kind: self._rules(kind, lambda s: s.holds_all(kind)), kinds)
+        self._unchanged = _plans(rules_for, kinds) if overrides.changes else self._of_kind
+        for kind, plan_ in self._of_kind.items():
+            _keep_silence(plan_, self._unchanged[kind])
         self._scopes = {kind: self._narrower(kind) for kind in self._of_kind}
         self._made: dict[tuple[str, tuple[Scope, ...]], KindPlan] = {}
         self.strictest: Mapping[str, KindPlan] = (
@@ -305,7 +308,9 @@ class Plans(Mapping[str, KindPlan]):
         if plan_ is None:
             counting = frozenset(scopes)
             rules = self._rules(kind, lambda scope: scope in counting or scope.holds_all(kind))
-            plan_ = self._made[kind, scopes] = plan(self._of_kind[kind].kind, rules)
+            plan_ = plan(self._of_kind[kind].kind, rules)
+            _keep_silence(plan_, self._unchanged[kind])
+            self._made[kind, scopes] = plan_
         return plan_
 
     def _rules(self, kind: str, holds: Callable[[Scope], bool]) -> tuple[Rule, ...]:
@@ -335,6 +340,13 @@ class Plans(Mapping[str, KindPlan]):
                     one = changed(rule, [change])
                     found += [] if one is None else [one]
         return tuple(found)
+
+
+def _keep_silence(made: KindPlan, unchanged: KindPlan) -> None:
+    """Who is there is a question of its own, also where it is no fault that somebody is not."""
+    silent = unchanged.silent
+    if made.silent is None and silent is not None:
+        made.silent = made.signs[silent.rule.code, silent.index] = silent
 
 
 def _plans(

@@ -520,16 +520,17 @@ class FaultFinder:
                 del memory.signs[key]
                 self._touch(memory)
                 self._withdraw(memory, key[0], RULES_CHANGED, now_ms)
-        for code in memory.faults.keys() - plan.rules.keys():
+        for code in sorted(memory.faults.keys() - plan.rules.keys()):
             self._withdraw(memory, code, RULE_DISABLED, now_ms)
         for code in _codes(memory):
             self.settle(memory, code, now_ms)
 
     def _withdraw(self, memory: DeviceMemory, code: str, why: str, now_ms: int) -> None:
-        """A standing fault of which no sign is left is over, for this reason."""
+        """A standing fault whose rule, or whose last sign, is gone is over, for this reason."""
         fault = memory.faults[code] if _is_active(memory, code) else None
-        if fault is not None and not any(key[0] == code for key in memory.signs):
-            why = why if code in memory.plan.rules else RULE_DISABLED
+        is_off = code not in memory.plan.rules
+        if fault is not None and (is_off or not any(key[0] == code for key in memory.signs)):
+            why = RULE_DISABLED if is_off else why
             over, event = faults.end(fault, now_ms, {"reason": why})
             self._record(memory, replace(over, resolution=why), fault.state, event)
 

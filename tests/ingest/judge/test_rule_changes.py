@@ -17,6 +17,7 @@ from devices.registry import Device
 from devices.rule_files import read
 from devices.rules import Beyond, Severity
 from ingest.decode import Decoder
+from ingest.judge.memory import Presence
 from ingest.judge.plan import Plans, calm_range
 from ingest.rate import Spared
 from tests.ingest.judge.district import COMPOUND, PLANS, District, a_device, a_registry, a_shed
@@ -163,6 +164,21 @@ def test_what_is_told_after_the_change_was_taken_back_is_as_before(district: Dis
     assert district.standing() == {}
     hot(district, "shed", board_temp_c=72)
     assert district.standing() == {"shed SHED_OVERTEMP": State.OPEN}
+
+
+def test_who_is_there_is_known_also_where_nobody_wants_to_be_told(district: District) -> None:
+    for shed in ("shed", "far-shed"):
+        district.says(shed, {"board_temp_c": 20.0})
+    takes(district, HERE + "SHED_OFFLINE.enabled = false")
+    district.passes(400, ["camera", "far-camera"])
+    assert district.standing() == {"far-shed SHED_OFFLINE": State.OPEN}
+    assert district.judge.memories["shed"].state is Presence.OFFLINE
+    takes(district, "")
+    assert district.state("shed", "SHED_OFFLINE") is State.OPEN
+    takes(district, HERE + "SHED_OFFLINE.enabled = false")
+    assert last(district, "shed", "SHED_OFFLINE").resolution == "rule_disabled"
+    district.says("shed", {"board_temp_c": 20.0})
+    assert district.judge.memories["shed"].state is Presence.ONLINE
 
 
 def test_a_safety_fault_stands_while_its_level_is_made_stricter(district: District) -> None:
