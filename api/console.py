@@ -189,7 +189,9 @@ def _line(
 
 def _firm(known: Known, language: Language, compound: str | None) -> str:
     entry = known.directory.compounds.get(compound or "")
-    return "" if entry is None else named(language, known.directory.firms[entry.firm])
+    if entry is None:
+        return ""
+    return say(language, "firm_name", name=named(language, known.directory.firms[entry.firm]))
 
 
 def _marks(language: Language, fault: Fault, now_ms: int) -> tuple[str, ...]:
