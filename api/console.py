@@ -16,6 +16,7 @@ from starlette.responses import Response
 from api import compounds
 from api.compounds import check_firm, counted, judge_is_blind
 from api.identity import Identity, Reader
+from api.impact import impact_line
 from api.instants import DISTRICT_ZONE
 from api.overview import OverviewCopy, View, compound_name, fault_name
 from api.pages import Page, PageOf
@@ -181,7 +182,7 @@ def _line(
         responsible="" if rule is None else say(language, f"party_{rule.party}"),
         firm=_firm(known, language, fault.compound),
         assignee=fault.assignee or "",
-        impact="",
+        impact=impact_line(language, fault),
         marks=_marks(language, fault, now_ms),
         is_suppressed=fault.suppressed_by is not None,
     )

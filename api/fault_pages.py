@@ -18,6 +18,7 @@ from api.devices import check_kind
 from api.errors import NotFound
 from api.faults import KINDS_BESIDES
 from api.identity import Actor, Identity, Reader, Role
+from api.impact import basis_line
 from api.overview import ACKNOWLEDGE_WITHIN_S, SEVERITIES, fault_name
 from api.pages import Page, PageOf
 from api.parts import Known, Parts, PartsOf
@@ -112,7 +113,11 @@ def faults_page(
             for fault in shown
         ],
         suspected=[
-            (lines[fault.id], "; ".join(_evidence(page.language, fault))) for fault in guesses
+            (
+                lines[fault.id],
+                basis_line(page.language, fault) or "; ".join(_evidence(page.language, fault)),
+            )
+            for fault in guesses
         ],
         has_impact=any(line.impact for line in lines.values()),
         counts=counts,

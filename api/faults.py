@@ -34,8 +34,8 @@ from devices.store.faults import (
     UnknownFault,
     find_fault,
     history,
+    list_by_rank,
     list_faults,
-    list_ranked,
     move_fault,
 )
 
@@ -75,7 +75,7 @@ def by_time(fault: Fault) -> Position:
 
 def by_rank(fault: Fault) -> Position:
     """Where it stands in a list of the highest rank first."""
-    return [fault.rank, fault.id]
+    return [fault.rank, fault.opened_at_ms, fault.id]
 
 
 @router.get("/faults")
@@ -361,13 +361,13 @@ def _list(
             zone = zone_of(known.directory.compounds[device.compound].timezone)
         asked = parse_range(start, end, zone, parts.now_ms())
         wanted = replace(wanted, from_ms=asked.from_ms, to_ms=asked.to_ms)
-        rows = (list_ranked if sort == "rank" else list_faults)(
-            connection,
-            who.scope,
-            wanted,
-            before=(page.position[0], page.position[1]) if page.position else None,
-            limit=page.limit + 1,
-        )
+        at, limit = page.position, page.limit + 1
+        if sort == "rank":
+            behind = (at[0], at[1], at[2]) if at else None
+            rows = list_by_rank(connection, who.scope, wanted, behind=behind, limit=limit)
+        else:
+            before = (at[0], at[1]) if at else None
+            rows = list_faults(connection, who.scope, wanted, before=before, limit=limit)
     shown, cursor = page.split(rows, by_rank if sort == "rank" else by_time)
     return shapes.Faults(items=[shape(fault) for fault in shown], next_cursor=cursor)
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from api.compounds import BLIND_AFTER_MS, counted
+from api.impact import impact_line
 from api.instants import DISTRICT_ZONE
 from api.parts import LOOK_AGAIN_S, Dependencies, JournalAway, Known, RegistryCopy
 from api.words import Language, countdown, duration, grouped, named, say
@@ -415,7 +416,7 @@ class View:
             state += self._say("comma") + self._say("assigned", who=fault.assignee)
         if rule is not None:
             state += self._say("sep") + self._say(f"party_{rule.party}")
-        impact = []
+        impact = [line] if (line := impact_line(self._language, fault)) else []
         if placed.suppressed:
             impact.append(self._say("with_suppressed", n=grouped(placed.suppressed)))
         if fault.occurrences > 1:

@@ -510,7 +510,6 @@ _TEXTS: Mapping[str, tuple[str, str]] = {
     "e_missing_before_boot": ("此前启动另缺（条）", "Missing of the boot before"),
     "e_since_ms": ("起于", "Since"),
     # whom a fault concerns, and what is left to them
-    "impact": ("影响", "Impact"),
     "im_no_gate": ("{n} 户无其他门可走", "no other gate for {n} households"),
     "im_gates": ("约 {n} 户，另有 {left} 个门", "about {n} households, other gates: {left}"),
     "im_sockets": ("{n}/{total} 个插座，余 {left}", "{n} of {total} sockets, {left} left"),
@@ -521,7 +520,6 @@ _TEXTS: Mapping[str, tuple[str, str]] = {
     "rush_morning": ("早高峰", "morning rush"),
     "rush_evening": ("晚高峰", "evening rush"),
     # what a guess was made of
-    "basis": ("依据", "Basis"),
     "ba_no_passage": (
         "在线，{lasted}内 {seen} 次通行；{start}–{end} 平时 {usual} 次",
         "online, {seen} passages for {lasted}; usually {usual} between {start} and {end}",

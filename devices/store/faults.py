@@ -95,37 +95,6 @@ def list_faults(
     return [fault_of(row) for row in connection.execute(query)]
 
 
-def list_ranked(
-    connection: Connection,
-    scope: Scope,
-    wanted: Filter,
-    *,
-    before: tuple[float, str] | None = None,
-    limit: int = 100,
-) -> list[Fault]:
-    """The same faults, the highest rank first; a rank is kept when its fault is closed.
-
-    One query a state, so that the index on (state, rank, id) serves each, however many are closed.
-    before: (rank, id) of the last one on the page before.
-    """
-    states = OPEN_STATES if wanted.is_open else tuple(State)
-    column = faults.c
-    found: list[Fault] = []
-    for state in states:
-        if wanted.state not in (None, state):
-            continue
-        query = _matching(scope, replace(wanted, state=state, is_open=False))
-        query = query.order_by(column.rank.desc(), column.id.desc()).limit(limit)
-        if before is not None:
-            rank, fault = before
-            query = query.where(
-                (column.rank < rank) | ((column.rank == rank) & (column.id < fault))
-            )
-        found += [fault_of(row) for row in connection.execute(query)]
-    found.sort(key=lambda fault: (fault.rank, fault.id), reverse=True)
-    return found[:limit]
-
-
 def list_by_rank(
     connection: Connection,
     scope: Scope,
@@ -134,15 +103,23 @@ def list_by_rank(
     behind: tuple[float, int, str] | None = None,
     limit: int = 100,
 ) -> list[Fault]:
-    """Faults that people deal with, the one that matters most first, then the newest.
+    """The same faults, the one that matters most first, then the newest. Closed ones keep theirs.
 
+    One query a state, so that the index on (state, rank) serves each, however many are closed.
     behind: (rank, opened_at_ms, id) of the last one on the page before.
     """
     order = (faults.c.rank, faults.c.opened_at_ms, faults.c.id)
-    query = _matching(scope, wanted).order_by(*(column.desc() for column in order)).limit(limit)
-    if behind is not None:
-        query = query.where(tuple_(*order) < tuple_(*(literal(value) for value in behind)))
-    return [fault_of(row) for row in connection.execute(query)]
+    found: list[Fault] = []
+    for state in OPEN_STATES if wanted.is_open else tuple(State):
+        if wanted.state not in (None, state):
+            continue
+        query = _matching(scope, replace(wanted, state=state, is_open=False))
+        query = query.order_by(*(column.desc() for column in order)).limit(limit)
+        if behind is not None:
+            query = query.where(tuple_(*order) < tuple_(*(literal(value) for value in behind)))
+        found += [fault_of(row) for row in connection.execute(query)]
+    found.sort(key=lambda fault: (fault.rank, fault.opened_at_ms, fault.id), reverse=True)
+    return found[:limit]
 
 
 def children_of(

@@ -280,7 +280,7 @@ def _explained(connection: Connection, scope: Scope) -> dict[str, int]:
 def _worst(
     connection: Connection, scope: Scope, explained: Mapping[str, int]
 ) -> tuple[Placed, ...]:
-    """Worst class first; in it what nobody has answered, then the oldest. No suspicions."""
+    """Safety and the worst class first, what nobody has answered, then by rank. No suspicions."""
     column = faults.c
     rows = connection.execute(
         select(faults, devices.c.name, devices.c.building, devices.c.unit)
@@ -293,8 +293,10 @@ def _worst(
             scope.holds(column.compound),
         )
         .order_by(
+            column.safety.desc(),
             column.severity,
             column.state == State.ACKNOWLEDGED,
+            column.rank.desc(),
             column.opened_at_ms,
             column.id,
         )

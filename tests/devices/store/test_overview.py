@@ -56,7 +56,7 @@ def look(
         )
 
 
-def test_worst_first_then_the_unanswered_then_the_oldest(database: Engine) -> None:
+def test_worst_first_then_the_unanswered_then_by_rank_then_the_oldest(database: Engine) -> None:
     with writing(database) as connection:
         a_fault(connection, "minor", severity="P3", code="GATE_HELD_OPEN")
         a_fault(
@@ -66,6 +66,15 @@ def test_worst_first_then_the_unanswered_then_the_oldest(database: Engine) -> No
             code="GATE_TAMPER",
             state="acknowledged",
             opened_at_ms=NOW_MS - 60 * MINUTE_MS,
+            rank=3_990.0,
+        )
+        a_fault(
+            connection,
+            "many",
+            severity="P2",
+            code="GATE_BATT_LOW",
+            opened_at_ms=NOW_MS,
+            rank=3_900.0,
         )
         a_fault(connection, "young", severity="P2", code="GATE_FORCED", opened_at_ms=NOW_MS)
         a_fault(connection, "old", severity="P2", code="GATE_LOCK_FAULT")
@@ -74,8 +83,13 @@ def test_worst_first_then_the_unanswered_then_the_oldest(database: Engine) -> No
         a_fault(connection, "over", severity="P1", code="GATE_PANIC", state="closed")
         a_fault(connection, "past", severity="P1", code="GATE_DURESS", stream="history-1")
     seen = look(database)
-    assert [placed.fault.id for placed in seen.worst] == ["old", "young", "answered", "minor"]
-    assert seen.worst[0].suppressed == 1
+    assert [placed.fault.id for placed in seen.worst] == [
+        "many",
+        "old",
+        "young",
+        "answered",
+    ]
+    assert seen.worst[1].suppressed == 1
     assert seen.worst[0].device_name == "东门"
     assert seen.suppressed == 1
     counted = {(f.severity, f.code, f.suspected): f.count for f in seen.open_faults}
