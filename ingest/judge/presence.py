@@ -53,7 +53,9 @@ class RollCall:
         self._counts: dict[tuple[str, str], list[int]] = {}
         self._deadlines: list[tuple[float, str]] = []
         self._unseen: list[tuple[float, str]] = []  # when to look at one that was never seen
-        self._lit: dict[tuple[str, int], int] = {}  # since when lamps are lit, for this watermark
+        # of this watermark, for a street falls silent as a whole: are lamps lit, and since when
+        self._is_lit: dict[str, bool] = {}
+        self._lit: dict[tuple[str, int], int] = {}
 
     def registry_changed(self, registry: Registry) -> None:
         """Count anew, and expect everybody who is online to be heard of."""
@@ -102,6 +104,7 @@ class RollCall:
 
     def heard_until(self, watermark_ms: int) -> None:
         """Everything sent before has been judged: silence up to here is silence."""
+        self._is_lit.clear()
         self._lit.clear()
         deadlines = self._deadlines
         while deadlines and deadlines[0][0] <= watermark_ms:
@@ -194,7 +197,10 @@ class RollCall:
             due_ms = max(due_ms, self._deadline_ms(memory, cleared_ms))
         if due_ms > now_ms or not _may_sleep(memory):
             return due_ms
-        if not self._commanded(memory, now_ms):
+        compound = memory.device.compound
+        if compound not in self._is_lit:
+            self._is_lit[compound] = self._commanded(memory, now_ms)
+        if not self._is_lit[compound]:
             if memory.state is Presence.UNKNOWN:
                 self._set(memory, Presence.ONLINE, None, now_ms)
             return now_ms + silence_limit_s(memory.device) * 1000
@@ -204,7 +210,7 @@ class RollCall:
         """When the lighting hours that now are began, to the second."""
         step_ms = int(silence_limit_s(memory.device) * 1000)
         place = (memory.device.compound, step_ms)
-        if place not in self._lit:  # a street falls silent as a whole
+        if place not in self._lit:
             self._lit[place] = self._lit_before_ms(memory, now_ms, step_ms)
         return self._lit[place]
 

@@ -235,6 +235,8 @@ class RootFinder:
     def fault_moved(self, memory: DeviceMemory, move: Move) -> None:
         """A fault of a device has moved: it may be a root, or a child, or neither any more."""
         fault, event = move.fault, move.event
+        if event.reason is Why.SUPPRESSED or event.reason is Why.RELEASED:
+            return  # that is our own doing
         yard = self._yards.get(memory.device.compound)
         if yard is None:
             return
@@ -273,10 +275,10 @@ class RootFinder:
 
     def timed(self, memory: DeviceMemory, move: Move) -> Move:
         """The same step, told later where it is a silence, because its root may be found yet."""
+        if move.event.reason is not Why.RAISED and move.event.reason is not Why.REOPENED:
+            return move
         planned = memory.plan.silent
         if planned is None or planned.rule.code != move.fault.code:
-            return move
-        if move.event.reason not in (Why.RAISED, Why.REOPENED):
             return move
         at_ms = self._notice_at_ms(memory, move.event.at_ms)
         return Move(move.fault, move.was, replace(move.event, notice_at_ms=at_ms))
@@ -630,6 +632,7 @@ class RootFinder:
             notice_ms = self._notice_at_ms(memory, watermark_ms) if is_silence else None
             free, event = faults.release(fault, watermark_ms, notice_ms)
             memory.faults[code] = free
+            del yard.children[device, code]
             self._moved(memory, Move(free, fault.state, event))
 
     def _stands_alone(self, memory: DeviceMemory, code: str, root: Root, watermark_ms: int) -> bool:

@@ -150,7 +150,8 @@ class Yard:
     def open(self) -> list[Root]:
         """The roots that stand, the highest first."""
         roots = [root for root in self.roots.values() if root.ended_ms is None]
-        roots.sort(key=lambda root: (_HIGHEST_FIRST.index(root.code), root.since_ms, root.id))
+        if len(roots) > 1:
+            roots.sort(key=lambda root: (_HIGHEST_FIRST.index(root.code), root.since_ms, root.id))
         return roots
 
 
