@@ -246,7 +246,7 @@ def _tell(teller: _Teller, place: str, n: int, base_ms: int) -> None:
                 port_no=number,
                 order=order,
                 session_s=(end_ms - start_ms) // 1000,
-                session_energy_kwh=0.25,
+                session_energy_kwh=_drawn_kwh(number, start_ms, end_ms),
                 session_fee_fen=33,
                 stop_reason="full",
             )
@@ -254,6 +254,11 @@ def _tell(teller: _Teller, place: str, n: int, base_ms: int) -> None:
     teller.bad(base_ms + 100_000 + n, f"{topic}/{place}-gate-77/telemetry", b'{"values": {}}%d' % n)
     teller.bad(base_ms + 300_000 + n, f"{topic}/{gate}/telemetry", b'{"values": %d' % n)
     teller.bad(base_ms + 500_000 + n, f"{topic}/{gate}/telemetry", b'{"value": {"x": %d}}' % n)
+
+
+def _drawn_kwh(number: int, start_ms: int, end_ms: int) -> float:
+    """What a session draws at the power that its socket reports, to the meter's 0.01 kWh."""
+    return round((151 + number * 10) * (end_ms - start_ms) / 3.6e9, 2)
 
 
 def _charging(step: int) -> list[int]:
@@ -527,7 +532,8 @@ _SESSIONS = select(sessions).order_by(sessions.c.id)
 
 
 def _undated(fault: dict[str, Any]) -> dict[str, Any]:
-    return fault | {name: fault[name] is not None for name in _OUR_TIMES}
+    undated = {name: fault[name] is not None for name in _OUR_TIMES}
+    return fault | undated | {"raises_ms": len(fault["raises_ms"])}
 
 
 def _usage(connection: Connection) -> dict[tuple[str, int], tuple[int, dict[str, Any]]]:
