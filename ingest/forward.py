@@ -23,7 +23,9 @@ import structlog
 
 from devices.journal import MESSAGES, RETAINED, Raw, Record
 from devices.messages import Decoded, Event, Item, Reading, Reason, Value
+from devices.overrides import RuleSet
 from devices.registry import Registry
+from devices.rule_files import read_what_fits
 from devices.store.accounts import Forwarded
 from devices.store.cursors import Position
 from devices.store.database import DatabaseAway
@@ -71,6 +73,8 @@ class ForwardStore(Protocol):
     def move(self, to: Position, now_ms: int) -> None: ...
 
     def registry_revision(self) -> int: ...
+
+    def rules_after(self, number: int) -> RuleSet | None: ...
 
     def replayed(self, revision: int) -> tuple[list[Raw], int]: ...
 
@@ -138,7 +142,9 @@ class Forwarder:
         self._given_up: Collection[int] = ()
         self._journal_id = ""
         self._loaded = False
-        self._limit = Limit(plans())
+        self._plans = plans()
+        self._limit = Limit(self._plans)
+        self._rules_s = -LOOK_EVERY_S
         self._rates: tuple[Allowance, dict[str, int]] = (Allowance(), {})  # at the cursor
         self._host = HostClock()
         self._host_then = HostClock()  # at the cursor
@@ -176,6 +182,7 @@ class Forwarder:
 
     def step(self, source: JournalSource, stop: threading.Event) -> int | None:
         """Write one request: how many points that was; None if there was nothing to read."""
+        self._take_rules()
         points: list[Point] = []
         position, jseq = self.progress.position, self.progress.jseq
         newest_ms = self.progress.newest_received_ms
@@ -213,6 +220,18 @@ class Forwarder:
         progress.position, progress.jseq, progress.newest_received_ms = position, jseq, newest_ms
         progress.confirmed, progress.dead = confirmed, dead
         return len(points)
+
+    def _take_rules(self) -> None:
+        """What of a message that is one too many is a danger: by the rules as they are now."""
+        now_s = self._monotonic()
+        if now_s - self._rules_s < LOOK_EVERY_S:
+            return
+        self._rules_s = now_s
+        rules = self._store.rules_after(self._plans.overrides.number)
+        if rules is not None:
+            overrides, _ = read_what_fits(rules.body, number=rules.number)  # the judge says it
+            self._plans = self._plans.using(overrides)
+            self._limit.use(self._plans)
 
     def _write_replayed(self, stop: threading.Event) -> None:
         """Write the points of messages that were judged again since the last look, and are stored.

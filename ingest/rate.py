@@ -163,6 +163,10 @@ class Limit:
         self._allowance = Allowance()
         self._whole_ms: dict[str, int] = {}
 
+    def use(self, plans: Plans) -> None:
+        """From here on these say what is a danger."""
+        self._spared = Spared(plans)
+
     def load(self, allowance: Allowance, whole_ms: Mapping[str, int]) -> None:
         """Go on from what was saved."""
         self._allowance = msgspec.structs.replace(allowance)

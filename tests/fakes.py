@@ -343,6 +343,7 @@ class FakeForwardStore:
         self.when_moved: Callable[[], None] = lambda: None
         self.revision = 1
         self.killed: frozenset[int] = frozenset()  # messages that the judge has given up
+        self.rules = RuleSet()
         self.again: list[tuple[int, Raw | None]] = []  # revision, what became stored by it
 
     def load(self) -> Position | None:
@@ -360,6 +361,9 @@ class FakeForwardStore:
 
     def given_up(self, journal_id: str) -> frozenset[int]:
         return self.killed
+
+    def rules_after(self, number: int) -> RuleSet | None:
+        return self.rules if self.rules.number != number else None
 
     def replayed(self, revision: int) -> tuple[list[Raw], int]:
         """All of `again` behind it, two at a time."""

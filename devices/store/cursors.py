@@ -9,6 +9,8 @@ import structlog
 from sqlalchemy import Connection, Engine, select, update
 
 from devices.journal import Raw
+from devices.overrides import RuleSet
+from devices.store import rule_sets
 from devices.store.accounts import Forwarded
 from devices.store.database import DatabaseAway, answering, conflict_insert, reading, writing
 from devices.store.quarantine import given_up, replayed_since
@@ -92,6 +94,11 @@ class ForwardCursor:
     def registry_revision(self) -> int:
         with answering(), reading(self._engine) as connection:
             return newest_revision(connection)
+
+    def rules_after(self, number: int) -> RuleSet | None:
+        """The rule file in force, if it is not the one with this number."""
+        with answering(), reading(self._engine) as connection:
+            return rule_sets.newest_after(connection, number)
 
 
 class EmbeddedForwardCursor(ForwardCursor):

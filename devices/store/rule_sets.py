@@ -3,7 +3,7 @@
 A new one is a line in the log of what people decide, so that the judge takes it up at a border.
 """
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, func, insert, select
 
 from devices.overrides import RuleSet
 from devices.store.registry import add_revision, add_revisions
@@ -19,6 +19,12 @@ def newest(connection: Connection) -> RuleSet:
     if row is None:
         return RuleSet()
     return RuleSet(row.id, row.body, row.created_by, row.created_at_ms)
+
+
+def newest_after(connection: Connection, number: int) -> RuleSet | None:
+    """The one that counts, if it is not this one."""
+    query = select(func.max(rule_sets.c.id))
+    return newest(connection) if (connection.execute(query).scalar() or 0) != number else None
 
 
 def save(connection: Connection, body: str, created_by: str, now_ms: int) -> RuleSet:

@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 
 from devices.journal import CLOCK, MESSAGES, RETAINED, Record
 from devices.messages import Decoded
+from devices.overrides import RuleSet
 from devices.store.accounts import Forwarded
 from devices.store.database import DatabaseAway
 from devices.store.journal import JournalReplaced
@@ -30,6 +31,7 @@ from ingest.decoding import SharedDecodes
 from ingest.forward import BACK_OFF_CAP_S, PAUSED_S, REQUEST_POINTS, Forwarder
 from ingest.judge.timing import AGREED, AHEAD_MS
 from ingest.ports import Bell
+from ingest.rate import AT_ONCE
 from tests.fakes import (
     FakeBell,
     FakeForwardStore,
@@ -551,6 +553,24 @@ def test_a_journal_or_database_that_is_away_is_waited_for() -> None:
     assert len(bench.points()) == 10
     assert bench.counted() == Forwarded(confirmed=10, dead=0)
     assert {log["event"] for log in logs} == {"forward_waits"}
+
+
+# Of what is one too many
+
+
+def test_a_danger_by_the_rule_file_in_force_is_stored_of_what_is_one_too_many() -> None:
+    points = []
+    for body in ("", "[[override]]\nSHED_LEAKAGE.raises = '>=20'\n"):
+        bench = Bench()
+        bench.store.rules = RuleSet(1, body)
+        bench.district.every_message_is_a_record = False
+        for _ in range(AT_ONCE):
+            bench.district.says("shed", {"csq": 20})
+        bench.district.says("shed", {"csq": 20, "leakage_ma": 25.0})
+        bench.district.cut()
+        bench.drain()
+        points.append(bench.points()[-1].fields)
+    assert points == [{"csq": 20}, {"leakage_ma": 25.0}]
 
 
 # Messages that were judged again

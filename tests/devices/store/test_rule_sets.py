@@ -7,7 +7,7 @@ from sqlalchemy import Engine, select
 from devices.overrides import RuleSet
 from devices.store.database import reading, writing
 from devices.store.registry import newest_revision
-from devices.store.rule_sets import RULES, newest, save
+from devices.store.rule_sets import RULES, newest, newest_after, save
 from devices.store.schema import revisions, rule_sets
 
 NOW_MS = 1_795_399_200_000
@@ -31,6 +31,13 @@ def test_the_newest_counts_and_the_log_of_decisions_names_it(any_database: Engin
         assert newest_revision(connection, RULES) == 2
         told = connection.execute(select(revisions.c.what, revisions.c.subject)).all()
     assert [tuple(row) for row in told] == [("rules", "1"), ("rules", "2")]
+
+
+def test_the_newest_is_given_to_whoever_has_another_one(any_database: Engine) -> None:
+    saved(any_database, "a = 1")
+    with reading(any_database) as connection:
+        assert newest_after(connection, 1) is None
+        assert newest_after(connection, 0) == newest(connection)
 
 
 def test_the_same_text_again_is_no_decision(any_database: Engine) -> None:
