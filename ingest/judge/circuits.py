@@ -9,7 +9,7 @@ And `LAMP_OUT` is worse where several lamps of a circuit are out.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from devices import lighting
@@ -24,7 +24,8 @@ from ingest.judge.timing import Hearing
 
 OUT = "LAMP_OUT"
 NEIGHBOURS_OUT = "neighbours_out"  # in its evidence: so many lamps of the circuit are out
-SCAN_EVERY_MS = 60_000  # so that a root is found before its children are told, after two minutes
+SCAN_EVERY_MS = 60_000
+MARGIN_MS = 15_000  # probes come every 5 s, and one may be late
 WITHIN_MS = 5 * 60_000  # they are gone that long before their silence is one
 
 
@@ -44,12 +45,14 @@ class Dead(NamedTuple):
     """Those of a circuit that are without power, as far as one can see.
 
     since_ms: when it went. shown_ms: until when that is seen. lamps, of: how many, of how many.
+    is_due: it has lasted for its delay, which begins when the first of them counts as silent.
     """
 
     since_ms: int
     shown_ms: int
     lamps: int
     of: int
+    is_due: bool
     evidence: dict[str, Value]
 
 
@@ -92,10 +95,10 @@ class CircuitWatch:
         self._watched, self._out = {}, {}
         for place, circuit in self._circuits.items():
             planned = circuit.first.plan.together
-            if (
-                planned is not None
-                and (planned.rule.code, planned.index, "") in circuit.first.signs
-            ):
+            has_sign = planned is not None and (
+                (planned.rule.code, planned.index, "") in circuit.first.signs
+            )
+            if has_sign or any(m.state is Presence.OFFLINE for m in circuit.members):
                 self._watched[place] = None
             if any(map(_is_out, circuit.members)):
                 self._out[place] = None
@@ -104,6 +107,21 @@ class CircuitWatch:
         """A fault of a lamp has moved: with others of its circuit it may be worse."""
         if move.fault.code == OUT and move.event.reason in (Why.RAISED, Why.REOPENED):
             self._out[_place(memory)] = None
+
+    def timed(self, memory: DeviceMemory, move: Move) -> Move:
+        """The same step, told later where it is a silence that its circuit may explain yet."""
+        planned, silent = memory.plan.together, memory.plan.silent
+        if planned is None or silent is None or silent.rule.code != move.fault.code:
+            return move
+        circuit = self._circuits.get(_place(memory))
+        told_ms = move.event.notice_at_ms
+        if circuit is None or told_ms is None or memory.device.kind != "lamp":
+            return move
+        now_ms = move.event.at_ms
+        if self._dead(circuit, now_ms, planned.delay_ms) is None:
+            return move
+        told_ms = max(told_ms, now_ms + round(planned.delay_ms) + MARGIN_MS)
+        return replace(move, event=replace(move.event, notice_at_ms=told_ms))
 
     def heard_until(self, before_ms: int | None, watermark_ms: int) -> None:
         """Everything sent before has been judged: look at the circuits in which there is need.
@@ -129,9 +147,9 @@ class CircuitWatch:
         if planned is None:
             return False
         seen = first.signs.get((planned.rule.code, planned.index, ""))
-        dead = self._dead(circuit, watermark_ms)
+        dead = self._dead(circuit, watermark_ms, planned.delay_ms)
         if seen is None:
-            if dead is not None:
+            if dead is not None and dead.is_due:
                 self._finder.together(first, dead.since_ms, watermark_ms, dead.evidence)
                 self._shown(first, planned.rule.code, dead.shown_ms, watermark_ms)
             return dead is not None
@@ -156,7 +174,7 @@ class CircuitWatch:
             self._touch(first)
             self._finder.settle(first, code, watermark_ms)
 
-    def _dead(self, circuit: Circuit, watermark_ms: int) -> Dead | None:
+    def _dead(self, circuit: Circuit, watermark_ms: int, delay_ms: float) -> Dead | None:
         """What shows that the circuit is without power; None: it is not, or nobody can tell."""
         if not self._commanded(circuit.first, watermark_ms):
             return None
@@ -172,8 +190,10 @@ class CircuitWatch:
         group = [silent[n][0] for n in chosen]
         if len(group) + len(without_v) < 2:
             return None  # where it is one, nobody knows why
-        if not without_v and not any(memory.state is Presence.OFFLINE for memory in group):
+        offline_ms = [m.since_ms or 0 for m in group if m.state is Presence.OFFLINE]
+        if not without_v and not offline_ms:
             return None
+        is_due = bool(without_v) or watermark_ms - min(offline_ms) >= delay_ms
         lamps = sum(map(_lamps, group + without_v))
         before = sum(_lamps(m) for m, _ in silent if m not in group)  # those were gone already
         of = sum(map(_lamps, there)) - before
@@ -189,7 +209,8 @@ class CircuitWatch:
             "silent": len(group),
             "without_voltage": len(without_v),
         }
-        return Dead(since_ms, watermark_ms if group else max(told_ms), lamps, of, evidence)
+        shown_ms = watermark_ms if group else max(told_ms)
+        return Dead(since_ms, shown_ms, lamps, of, is_due, evidence)
 
     def _has_no_voltage(self, memory: DeviceMemory, watermark_ms: int) -> bool:
         voltage_v = self._voltage_v(memory, watermark_ms)

@@ -839,7 +839,7 @@ class Judge:
             self._touched.append(memory)
 
     def _fault_moved(self, memory: DeviceMemory, move: Move) -> None:
-        move = self._roots.timed(memory, move)
+        move = self._circuits.timed(memory, self._roots.timed(memory, move))
         self.effects.moves.append(move)
         self.effects.restated.pop(move.fault.id, None)  # the move's row is the newer one
         if memory.device.kind != COMPOUND:  # that has no row of its own among the devices

@@ -84,8 +84,11 @@ def test_a_street_without_power_is_one_fault_of_its_first_lamp() -> None:
     street.dead = set(street.lamps)
     street.goes_on(LIMIT_S - INTERVAL_S - MIN_S)
     assert street.district.all_faults() == []
-    street.goes_on(INTERVAL_S + 3 * MIN_S)
+    street.goes_on(5 * MIN_S)
+    assert street.raised(ROOT) == []  # some have been silent for the limit, for not yet 5 minutes
+    street.goes_on(2 * MIN_S)
     assert street.raised(ROOT) == ["lamp-01"]
+    street.goes_on(INTERVAL_S)
     fault = street.district.fault("lamp-01", ROOT)
     assert fault is not None
     assert fault.severity == "P2"
@@ -95,6 +98,19 @@ def test_a_street_without_power_is_one_fault_of_its_first_lamp() -> None:
     assert abs(fault.since_ms - gone_ms) <= INTERVAL_S * 1000
     assert sorted(street.raised("LAMP_COMM")) == street.lamps
     assert street.suppressed() == {f"{lamp} LAMP_COMM" for lamp in street.lamps}
+
+
+def test_nobody_is_told_of_a_lamp_before_its_circuit_is_found() -> None:
+    street = a_street()
+    street.dead = set(street.lamps)
+    street.goes_on(LIMIT_S + 5 * MIN_S)
+    street.district.commit()
+    events = street.district.store.rows.events
+    root = street.district.fault("lamp-01", ROOT)
+    assert root is not None
+    told = [e for e in events if e.reason == "raised" and e.fault != root.id]
+    assert len(told) == 10
+    assert all((event.notice_at_ms or 0) > root.opened_at_ms for event in told)
 
 
 def test_it_is_over_three_minutes_after_the_lamps_are_back() -> None:
