@@ -11,7 +11,7 @@ THREE := -n 3 --dist loadfile  # on two cores: many tests wait for a process or 
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test integration bench chaos lock wheel
+.PHONY: help setup demo check test integration bench chaos score lock wheel
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ bench: $(INSTALLED) ## messages a second and CPU a message, beside a stock clien
 
 chaos: $(INSTALLED) ## kills and outages against the real processes, hours (ARGS="kills --kills 20")
 	$(BIN)/python -m chaos $(ARGS)
+
+score: $(INSTALLED) ## faults against the truth: a calm week, every fault, power cuts, a terrible day
+	$(BIN)/courtyard score $(if $(ARGS),$(ARGS),--scenario all)
 
 lock: $(INSTALLED) ## resolve the requirements again and write both lock files
 	$(BIN)/python -m pip install --quiet "uv==0.13.9"

@@ -20,6 +20,7 @@ from courtyard.simulation import JournalSink, Staged, find_scenario
 from devices.catalogue import rules_for
 from devices.judgement import LIVE
 from devices.kinds import KINDS
+from devices.rules import Rule
 from devices.store import registry as registry_rows
 from devices.store.database import open_database, upgrade, writing
 from devices.store.journal import JournalReader, JournalWriter
@@ -101,11 +102,12 @@ def grade(
     played: Staged,
     *,
     directory: Path | None = None,
+    rules: Callable[[str], tuple[Rule, ...]] = rules_for,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Graded:
     """Plays a scenario, has it judged as it would be live, and grades the faults.
 
-    directory: an empty one, which is kept; else all is thrown away.
+    directory: an empty one, which is kept; else all is thrown away. rules: of a kind of device.
     """
     scenario = played.scenario
     assert scenario.start_ms is not None and scenario.duration_ms is not None  # noqa: PT018
@@ -123,7 +125,7 @@ def grade(
             reception = Reception(fleet, start_ms, played.troubles(start_ms))
             consumer = Consumer(
                 Judgements(engine, LIVE),
-                plans(rules_for, KINDS),
+                plans(rules, KINDS),
                 now,
                 stream=LIVE,
                 commit_after_s=COMMIT_AFTER_S,

@@ -167,9 +167,12 @@ _GATES: Mapping[str, Meaning] = {
         (Expected("GATE_LOCK_FAULT", 30, told_s=20 * MINUTE_S, when=When.AWAKE),),
         may=("GATE_NO_PASSAGE",),
     ),
-    "barrier_motor_broken": Meaning((Expected("BARRIER_MOTOR"),)),
+    # A barrier that does not move is let open in vain, too.
+    "barrier_motor_broken": Meaning((Expected("BARRIER_MOTOR"),), may=("GATE_LOCK_FAULT",)),
     "lane_controller_lost": Meaning((Expected("BARRIER_CTRL_OFFLINE", 60, clear_s=0.0),)),
-    "barrier_blocked": Meaning((Expected("BARRIER_BLOCKED", 30, clear_s=0.0, event=True),)),
+    "barrier_blocked": Meaning(
+        (Expected("BARRIER_BLOCKED", 30, clear_s=0.0, event=True),), may=("GATE_LOCK_FAULT",)
+    ),
     "fire_release": Meaning((Expected("GATE_FIRE_OPEN", clear_s=0.0, event=True),)),
     "duress": Meaning((Expected("GATE_DURESS", safety=True, event=True),)),
     "panic": Meaning((Expected("GATE_PANIC", safety=True, event=True),)),
@@ -316,14 +319,15 @@ _LAMPS: Mapping[str, Meaning] = {
         reach=Reach.CIRCUIT,
         linger_s=HOUR_S,
     ),
-    # Its lamps have no power to say anything: seen when their silence is long enough.
+    # Its lamps have no power to say anything: seen when their silence is long enough, or as soon
+    # as so many are silent together that it means something.
     "street_power_lost": Meaning(
         (
             Expected(
                 "CIRCUIT_SUPPLY_LOSS",
                 lambda device: silence_limit_s(device) + 300,
                 Whose.CIRCUIT,
-                early_s=_interval,
+                early_s=silence_limit_s,
                 when=When.LIT,
             ),
         ),

@@ -307,6 +307,10 @@ class Fleet:
         node.booted_ms = now_ms
         node.seq = 0
 
+    def let_in(self, gate: Gate, now_ms: int) -> None:
+        """The door opens for somebody, for some seconds."""
+        swing(self, gate, now_ms, 4_000)
+
     def fact(self, kind: str, scope: str, start_ms: int, end_ms: int, detail: Detail) -> None:
         self._facts += 1
         name = f"{self.start_ms // 1000:x}-{self._facts}"
@@ -577,10 +581,15 @@ def try_to_pass(fleet: Fleet, gate: Gate, now_ms: int) -> None:
         return
     if gate.anomaly in BARRIER_ANOMALIES:
         return  # the arm does not move
+    swing(fleet, gate, now_ms, tried.open_ms)
+
+
+def swing(fleet: Fleet, gate: Gate, now_ms: int, open_ms: int) -> None:
+    """Somebody was let in: the door opens, stands open for so long, and closes."""
     gate.granted_ms = now_ms
     told_ms = gates.SWING_MS if gate.tells_swings else gates.CONTACT_MS
-    if tried.open_ms >= told_ms and gate.door_state == "closed":
-        fleet.later(now_ms + told_ms, _still_open, (gate, now_ms + tried.open_ms))
+    if open_ms >= told_ms and gate.door_state == "closed":
+        fleet.later(now_ms + told_ms, _still_open, (gate, now_ms + open_ms))
 
 
 def _still_open(fleet: Fleet, opened: tuple[Gate, int], now_ms: int) -> int:

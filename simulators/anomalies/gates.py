@@ -28,9 +28,22 @@ DOOR_ANOMALIES = ("door_held_open", "door_forced", "door_pushed_open")
 
 
 def _held_open(fleet: Fleet, gate: Gate, now_ms: int, _end_ms: int) -> Detail:
+    """Somebody is let out, and the door does not close behind them."""
+    if not gate.alarms:  # who alarms knows by itself that nobody forced it
+        fleet.event(gate, now_ms, "access", _let_out(gate))
     set_values(fleet, gate, now_ms, _door_sets(gate, "open"))
     fleet.later(now_ms + 30_000, _too_long, gate)
     return {}
+
+
+def _let_out(gate: Gate) -> Values:
+    return {
+        "event_id": f"{gate.boot:x}-{gate.seq + 1:x}",
+        "method": "button",
+        "direction": "out",
+        "door_no": 1,
+        "result": "granted",
+    }
 
 
 def _too_long(fleet: Fleet, gate: Gate, now_ms: int) -> int:
@@ -132,6 +145,8 @@ def _codes_time_out(fleet: Fleet, gate: Gate, now_ms: int, end_ms: int) -> Detai
 def _tries_again(fleet: Fleet, gate: Gate, now_ms: int) -> int:
     if now_ms >= gate.dead_until_ms:
         fleet.event(gate, now_ms, "access", _with_code(gate))
+        if gate.health_code == "green":
+            fleet.let_in(gate, now_ms)
     return 0
 
 
