@@ -250,6 +250,7 @@ _TEXTS: Mapping[str, tuple[str, str]] = {
     "h_raised": ("发现", "Raised"),
     "h_reopened": ("再次发生", "Came back"),
     "h_worsened": ("加重", "Got worse"),
+    "h_eased": ("减轻", "Eased"),
     "h_over": ("恢复", "Over"),
     "h_acknowledged": ("确认", "Acknowledged"),
     "h_assigned": ("指派", "Assigned"),

@@ -36,6 +36,7 @@ class Why(StrEnum):
     RAISED = "raised"
     REOPENED = "reopened"  # its condition came back
     WORSENED = "worsened"  # a worse sign of the same fault
+    EASED = "eased"  # it is less bad than it was, and not over
     OVER = "over"  # its condition is over
     ACKNOWLEDGED = "acknowledged"
     ASSIGNED = "assigned"
@@ -307,6 +308,18 @@ def worsen(
         Why.WORSENED,
         evidence=evidence,
         held=Held.SUSPECTED if fault.suspected else None,
+    )
+
+
+def ease(fault: Fault, severity: Severity, now_ms: int, evidence: Mapping[str, object]) -> Move:
+    """It still stands, and is less bad: whoever answered the worse has answered this.
+
+    For conditions that we measure ourselves. Raises FaultMoved for one that is over.
+    """
+    _check_stands(fault)
+    eased = replace(fault, severity=severity, evidence=evidence)
+    return eased, FaultEvent(
+        fault.id, now_ms, fault.state, fault.state, Why.EASED, evidence=evidence
     )
 
 

@@ -51,6 +51,8 @@ def advance(
     rule = RULES[trouble.code]
     severity = trouble.severity or rule.severity
     if standing is not None and is_active:
+        if severity > standing.severity:
+            return faults.ease(standing, severity, now_ms, trouble.evidence)
         return faults.worsen(standing, severity, False, now_ms, trouble.evidence)
     if standing is not None and faults.may_reopen(standing, now_ms):
         return faults.reopen(standing, severity, False, now_ms, trouble.evidence)

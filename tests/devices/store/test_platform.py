@@ -2,7 +2,7 @@
 
 from sqlalchemy import Engine, select, update
 
-from devices.faults import Fault, State, Why, assign
+from devices.faults import Fault, State, Why, acknowledge, assign
 from devices.platform import DISK, STORE_AWAY, Trouble
 from devices.rules import Severity
 from devices.store.database import reading, writing
@@ -75,6 +75,32 @@ def test_a_worse_trouble_opens_again_what_was_acknowledged(any_database: Engine)
     assert worse is not None
     assert (worse.id, worse.state, worse.severity) == (fault.id, State.OPEN, Severity.P1)
     assert worse.evidence == {"used_pct": 91.5}
+
+
+def test_a_trouble_that_eases_follows_and_stays_answered(any_database: Engine) -> None:
+    """The disk has room again to acknowledge, and is still low: a P1 no longer."""
+    rows = PlatformFaults(any_database)
+    fault = rows.settle("platform", DISK, FULL, NOW_MS)
+    assert fault is not None
+    with writing(any_database) as connection:
+        move_fault(
+            connection, DISTRICT, fault.id, lambda was: acknowledge(was, "li-min", NOW_MS + 1)
+        )
+    low = Trouble(DISK, NOW_MS, {"used_pct": 78.0}, Severity.P2)
+    eased = rows.settle("platform", DISK, low, NOW_MS + 1000)
+    assert eased is not None
+    assert (eased.severity, eased.state) == (Severity.P2, State.ACKNOWLEDGED)
+    assert eased.evidence == {"used_pct": 78.0}
+    assert rows.settle("platform", DISK, low, NOW_MS + 2000) == eased
+    worse = rows.settle("platform", DISK, FULL, NOW_MS + 3000)
+    assert worse is not None
+    assert (worse.severity, worse.state) == (Severity.P1, State.OPEN)
+    assert reasons(any_database, fault) == [
+        Why.RAISED,
+        Why.ACKNOWLEDGED,
+        Why.EASED,
+        Why.WORSENED,
+    ]
 
 
 def test_two_stores_may_be_away_at_once(any_database: Engine) -> None:
