@@ -22,6 +22,7 @@ from devices.rules import (
     Fell,
     Happened,
     Missing,
+    NeverSeen,
     Refused,
     Returned,
     Rule,
@@ -976,8 +977,8 @@ def _only_a_person_ends(planned: PlannedSign) -> bool:
 
 
 def _is_held_elsewhere(planned: PlannedSign) -> bool:
-    """Whether `ingest.judge.baselines` says of it only what has lasted for the delay."""
-    return isinstance(planned.sign.detector, Unusual)
+    """Whether `baselines`, or `presence`, says of it only what has lasted for the delay."""
+    return isinstance(planned.sign.detector, Unusual | NeverSeen)
 
 
 def _severity(planned: PlannedSign, seen: Seen) -> Severity:

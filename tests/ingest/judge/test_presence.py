@@ -3,12 +3,13 @@
 Limits: the larger of three intervals and 90 s; 180 s for cameras and lifts (domain.md §3.4).
 """
 
+from random import Random
 from typing import Any
 
 import pytest
 
 from devices.faults import State
-from devices.journal import MESSAGES, Record
+from devices.journal import MESSAGES, RETAINED, Record
 from devices.messages import Decoded, Reason
 from devices.registry import Device
 from ingest.judge.memory import Presence, Why
@@ -531,3 +532,211 @@ def test_counts_follow_the_registry() -> None:
     d.imports(a_gate("a"), a_gate("b"))
     d.commit()
     assert d.store.rows.counts["jiaogong-xiaoqu", "gate"] == (1, 0, 0, 1)
+
+
+# Who was never there
+
+
+DAY_S = 86_400
+
+
+def test_a_device_that_says_nothing_for_a_day_was_never_there() -> None:
+    d = District(a_gate(), a_gate("spare"))
+    d.probe()
+    registered_ms = d.now_ms
+    d.passes(DAY_S - 5, beating=["gate"], every_s=60)
+    assert d.fault("spare", "DEV_NEVER_SEEN") is None
+    d.restart()
+    d.passes(15, beating=["gate"])
+    fault = d.fault("spare", "DEV_NEVER_SEEN")
+    assert fault is not None
+    assert (fault.state, fault.severity, fault.since_ms) == (OPEN, "P4", registered_ms)
+    assert fault.evidence == {"registered_ms": registered_ms}
+    assert presence(d, "spare") == (Presence.NEVER_SEEN, Why.NEVER_SEEN)
+    d.says("spare", {})
+    assert d.state("spare", "DEV_NEVER_SEEN") is CLOSED
+    assert d.standing() == {}
+
+
+def test_the_day_counts_from_its_commissioning() -> None:
+    d = District(a_device("spare", "gate", commissioned_at_ms=START_MS + 3 * DAY_S * 1000))
+    d.probe()
+    for _ in range(4 * 288 - 1):
+        d.passes(15)
+        d.now_s += 285
+        d.probe()  # we hear little, and that does not shorten it
+    assert d.standing() == {}
+
+
+def test_one_message_is_enough_for_ever() -> None:
+    d = District(a_gate(), a_gate("spare"))
+    d.says("spare", {})
+    d.passes(90)
+    assert d.state("spare", "GATE_OFFLINE") is OPEN
+    d.passes(DAY_S, beating=["gate"], every_s=60)
+    assert d.standing() == {"spare GATE_OFFLINE": OPEN}
+
+
+def test_what_is_below_a_device_that_was_never_there_is_no_fault_of_its_own() -> None:
+    d = District(a_gate(), *a_shed("empty"), a_device("g", "gateway"), a_gate_behind("g"))
+    d.passes(DAY_S + 60, beating=["gate"], every_s=60)
+    assert d.standing() == {"empty DEV_NEVER_SEEN": OPEN, "g DEV_NEVER_SEEN": OPEN}
+    d.says("empty", ports={"1": {"port_status": "idle"}})
+    d.passes(3700, beating=["gate", "empty"], every_s=60)
+    assert d.standing() == {"g DEV_NEVER_SEEN": OPEN, "empty-p02 DEV_NEVER_SEEN": OPEN}
+
+
+def a_gate_behind(gateway: str) -> Device:
+    return a_device("behind", "gate", parent=gateway)
+
+
+# What we do not know
+
+
+def test_after_an_outage_of_ours_a_device_is_unknown_until_it_is_heard() -> None:
+    d = a_district()
+    for device in ("gate", "shed", "camera", "lamp"):
+        d.says(device, {}, ports={"1": {"port_status": "idle"}} if device == "shed" else None)
+    d.passes(20)
+    d.deaf(300)
+    d.probe()
+    ours = (Presence.UNKNOWN, Why.PLATFORM_DOWN)
+    assert presence(d, "gate") == presence(d, "shed") == presence(d, "shed-p01") == ours
+    assert presence(d, "camera") == presence(d, "lamp") == ours
+    counts = d.commit().counts
+    assert counts["jiaogong-xiaoqu", "gate"] == (0, 0, 1, 0)
+    assert counts["jiaogong-xiaoqu", "port"] == (0, 0, 1, 1)
+    d.restart()
+    d.says("gate", {})
+    d.says("shed", {})
+    assert presence(d, "gate") == (Presence.ONLINE, None)
+    assert presence(d, "shed-p01") == (Presence.ONLINE, None)
+    assert d.commit().counts["jiaogong-xiaoqu", "gate"] == (1, 0, 0, 0)
+    d.passes(300 + 180 + 60 + 120, beating=["gate", "shed"])
+    assert presence(d, "camera") == ours  # its grace is not over
+    assert d.standing() == {}
+
+
+def test_whoever_is_not_heard_by_the_end_of_its_grace_is_offline() -> None:
+    d = a_district()
+    d.says("gate", {})
+    d.passes(20)
+    d.deaf(600)
+    d.probe()
+    d.passes(90 - 20 + 30 + 120)
+    assert presence(d, "gate") == (Presence.OFFLINE, Why.HEARTBEAT_MISSED)
+    d.says("gate", {})
+    assert presence(d, "gate") == (Presence.ONLINE, None)
+
+
+def test_a_backlog_that_comes_before_our_probe_is_heard() -> None:
+    d = a_district()
+    d.says("gate", {})
+    d.passes(20)
+    d.deaf(600)
+    d.says("gate", {}, at_s=d.now_s - 1)
+    d.probe()
+    assert presence(d, "gate") == (Presence.ONLINE, None)
+
+
+def test_a_lamp_without_power_by_day_is_not_unknown_for_our_outage() -> None:
+    d = a_street()
+    d.now_s = DAWN_S - 1200
+    d.says("lamp", {})
+    d.passes(6 * 3600)
+    d.deaf(600)
+    d.probe()
+    assert presence(d, "lamp") == (Presence.ONLINE, None)
+
+
+def test_a_lamp_whose_night_ends_while_it_is_unknown_is_not_offline() -> None:
+    d = a_street()
+    d.now_s = DAWN_S - 1200
+    d.says("lamp", {})
+    d.probe()
+    d.deaf(600)
+    d.probe()
+    assert presence(d, "lamp") == (Presence.UNKNOWN, Why.PLATFORM_DOWN)
+    d.passes(3 * 3600)
+    assert presence(d, "lamp") == (Presence.ONLINE, None)
+    assert d.standing() == {}
+
+
+@pytest.mark.parametrize("outage_s", [60, 120, 300, 600, 1200, 1800])
+def test_no_outage_of_ours_and_no_backlog_is_a_fault_of_a_device(outage_s: int) -> None:
+    """Receive is away, and what the broker kept of it comes at once, oldest first."""
+    d = District(a_gate(), a_device("camera", "camera"), *a_shed(), a_device("gateway", "gateway"))
+    everybody = ["gate", "camera", "shed", "gateway"]
+    for device in everybody:
+        d.says(device, {})
+    d.passes(600, beating=everybody)
+    backlog = [
+        d.says(device, {}, at_s=d.now_s + at_s)
+        for at_s in range(30, outage_s, 30)
+        for device in everybody
+    ]
+    assert backlog
+    d = District(a_gate(), a_device("camera", "camera"), *a_shed(), a_device("gateway", "gateway"))
+    for device in everybody:
+        d.says(device, {})
+    d.passes(600, beating=everybody)
+    d.deaf(outage_s)
+    d.restart()
+    d.again(*(raw._replace(received_ms=d.now_ms) for raw in backlog))
+    d.probe()
+    d.passes(600, beating=everybody)
+    assert d.all_faults() == []
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_whoever_spoke_last_is_not_offline_however_it_raced_with_the_alarm(seed: int) -> None:
+    """Messages, wills, probes, ticks, gaps and restarts in any order; then most of them speak."""
+    rng = Random(seed)
+    d = District(*a_racing_compound())
+    speakers = [device for device in d.registry.devices if "-p" not in device]
+    for _ in range(250):
+        d.now_s += rng.choice((0, 0, 1, 5, 5, 15, 40, 90, 180))
+        device = rng.choice(speakers)
+        match rng.randrange(10):
+            case 0:
+                d.will(device)
+            case 1:
+                d.will(device, flags=RETAINED)
+            case 2:
+                d.tick()
+            case 3 | 4 | 5:
+                d.probe()
+            case 6:
+                d.replays(device, [(d.now_s - 900, {"csq": 20}), (d.now_s - 600, {"csq": 20})])
+            case 7:
+                d.birth(device)
+            case _:
+                d.says(device, {"mains_ok": rng.random() < 0.7} if device != "lamp" else {})
+        if rng.random() < 0.05:
+            d.restart()
+    last = {device: rng.random() < 0.8 for device in speakers}
+    for device in rng.sample(speakers, len(speakers)):
+        if last[device]:
+            d.says(device, {"mains_ok": True} if device not in ("lamp", "lift") else {})
+            if rng.random() < 0.3:
+                d.probe()
+    for _ in range(80):  # no longer than the shortest limit, and all the same for everybody
+        d.now_s += 1
+        if rng.random() < 0.3:
+            d.probe()
+    offline = ("GATE_OFFLINE", "SHED_OFFLINE", "GW_OFFLINE", "LIFT_OFFLINE", "LAMP_COMM")
+    for device in speakers:
+        if last[device]:
+            assert presence(d, device)[0] in (Presence.ONLINE, Presence.UNKNOWN)
+            assert not [c for c in offline if d.state(device, c) in (OPEN, ACKNOWLEDGED)]
+
+
+def a_racing_compound() -> list[Device]:
+    return [
+        a_device("gateway", "gateway"),
+        a_device("gate-1", "gate", parent="gateway"),
+        a_device("gate-2", "gate", parent="gateway"),
+        a_device("lift", "lift", parent="gateway"),
+        *a_shed(),
+        a_lamp(),
+    ]
