@@ -417,35 +417,66 @@ def add_points(
 ) -> None:
     """What of a record goes to the telemetry store: of messages received at `since_ms` or later."""
     add = points.append
+    undated = _Undated()
     for raw, said in zip(record.messages, decoded, strict=True):
         if raw.received_ms < since_ms:
             continue
         if type(said) is Reading:
             device = said.device
-            at_ms, _ = host.event_time(said.at_ms, raw.received_ms)
+            at_ms, plausible = host.event_time(said.at_ms, raw.received_ms)
+            if said.at_ms is None or not plausible:
+                at_ms = undated.at_ms(device.kind, device.id, at_ms)
             add(Point(device.kind, device.compound, device.id, at_ms, said.values))
         elif said.reason is None:
-            _add_points(points, raw, said, host)
+            _add_points(points, raw, said, host, undated)
 
 
-def _add_points(points: list[Point], raw: Raw, said: Decoded, host: HostClock = BELIEVED) -> None:
+class _Undated:
+    """When readings are put down whose device tells no time, or none that can be true.
+
+    Those of one read from the socket have one receive time: the second of a device comes a
+    millisecond behind the first, and so on. Told by their record alone, so that it is the same
+    whenever they are written.
+    """
+
+    def __init__(self) -> None:
+        self._newest_ms: dict[tuple[str, str], int] = {}
+
+    def at_ms(self, measurement: str, device: str, received_ms: int) -> int:
+        key = (measurement, device)
+        at_ms = max(received_ms, self._newest_ms.get(key, -1) + 1)
+        self._newest_ms[key] = at_ms
+        return at_ms
+
+
+def _add_points(
+    points: list[Point],
+    raw: Raw,
+    said: Decoded,
+    host: HostClock = BELIEVED,
+    undated: _Undated | None = None,
+) -> None:
     received_ms = raw.received_ms
+    undated = undated if undated is not None else _Undated()
     for item in said.items:
         at_ms, plausible = host.event_time(item.at_ms, received_ms)
         if not plausible and said.array:
             continue  # an element of a replay whose time cannot be known
         if item.at_ms is None and raw.flags & RETAINED:
             continue  # an old copy without a time is no reading of now
+        is_dated = item.at_ms is not None and plausible
         for report in item.reports:
             device = report.device
-            points.append(Point(device.kind, device.compound, device.id, at_ms, report.values))
+            at = at_ms if is_dated else undated.at_ms(device.kind, device.id, at_ms)
+            points.append(Point(device.kind, device.compound, device.id, at, report.values))
         for event in item.events:
             device = event.device
             fields: dict[str, Value] = {"type": event.type, **event.attributes}
             if event.event_id is not None:
                 fields["event_id"] = event.event_id
-            at = _apart(at_ms, item, event)
-            points.append(Point(f"{device.kind}_event", device.compound, device.id, at, fields))
+            kind = f"{device.kind}_event"
+            at = _apart(at_ms, item, event) if is_dated else undated.at_ms(kind, device.id, at_ms)
+            points.append(Point(kind, device.compound, device.id, at, fields))
 
 
 def _apart(at_ms: int, item: Item, event: Event) -> int:

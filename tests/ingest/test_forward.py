@@ -179,6 +179,35 @@ def test_the_time_of_a_point(ts: int | None, flags: int, at_ms: int | None) -> N
     assert [point.at_ms for point in bench.points()] == ([] if at_ms is None else [at_ms])
 
 
+@pytest.mark.parametrize("ts", [None, 1_000_000])  # none, and 1970
+def test_readings_of_one_read_without_a_time_do_not_overwrite_each_other(ts: int | None) -> None:
+    bench = Bench()
+    d = bench.district
+    d.every_message_is_a_record = False
+    for n in range(3):
+        d.says("gate", {"csq": n}, ts=ts)
+        d.event("gate", "access", ts=ts, result="granted", method=("card", "face", "card")[n])
+    d.says("lamp", {"power_w": 5.0}, ts=ts)
+    d.now_s = 0.001  # the next read
+    d.says("gate", {"csq": 3}, ts=ts)
+    d.cut()
+    d.now_s = 1
+    d.says("gate", {"csq": 4}, ts=ts)
+    d.cut()
+    bench.drain()
+    shown = [
+        (p.at_ms - START_MS, p.fields["csq"]) for p in bench.points() if p.measurement == "gate"
+    ]
+    assert shown == [(0, 0), (1, 1), (2, 2), (3, 3), (1000, 4)]
+    events = [p.at_ms - START_MS for p in bench.points() if p.measurement == "gate_event"]
+    assert events == [0, 1, 2]
+    before = dict(bench.telemetry.points)
+    bench.store.position = None
+    bench.forwarder = bench.a_forwarder()
+    bench.drain()
+    assert bench.telemetry.points == before, "whenever they are written"
+
+
 def test_elements_of_an_array_without_a_believable_time_are_no_points() -> None:
     bench = Bench()
     sent = [{"ts": 1000, "values": {"csq": 1}}, {"ts": START_MS - 7000, "values": {"csq": 2}}]
