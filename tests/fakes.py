@@ -5,10 +5,18 @@ A fake of a store passes the same contract tests as the store.
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from devices.faults import REOPENS_WITHIN_MS, Fault, FaultEvent, FaultMoved, State, Why
+from devices.faults import (
+    REOPENS_WITHIN_MS,
+    REPEATS_WITHIN_MS,
+    Fault,
+    FaultEvent,
+    FaultMoved,
+    State,
+    Why,
+)
 from devices.faults import Move as Step
 from devices.journal import Head, Raw, Record
 from devices.judgement import (
@@ -118,7 +126,8 @@ class FakeJudgeStore:
 
     def windows(self, now_ms: int) -> list[Window]:
         self._fail()
-        return [window for window in self.rows.windows.values() if window.over_at_ms > now_ms]
+        lasting = [one for one in self.rows.windows.values() if one.over_at_ms > now_ms]
+        return sorted(lasting, key=lambda window: window.id)
 
     def knows(self, key: bytes) -> bool:
         self._fail()
@@ -230,7 +239,7 @@ class FakeJudgeStore:
                     for other in faults.values()
                 ):
                     raise FaultMoved(f"{fault.subject} has an open {fault.code}")
-                faults[fault.id] = fault
+                faults[fault.id] = replace(fault, repeat_of=_before(faults, fault))
             elif known is None or known.state is not move.was:
                 if fault.id in there:
                     continue
@@ -443,6 +452,19 @@ class FakeBell(Bell):
             self._stop.set()
         self._stop.wait(0)
         return heard
+
+
+def _before(faults: Mapping[str, Fault], fault: Fault) -> str | None:
+    """The newest fault of its subject and code that was closed within the last 7 days."""
+    earlier = [
+        other
+        for other in faults.values()
+        if (other.subject, other.code) == (fault.subject, fault.code)
+        and other.state is State.CLOSED
+        and (other.closed_at_ms or 0) >= fault.opened_at_ms - REPEATS_WITHIN_MS
+    ]
+    newest = max(earlier, key=lambda other: (other.opened_at_ms, other.id), default=None)
+    return None if newest is None else newest.id
 
 
 def _kept(fault: Fault, known: Fault, reason: Why | None) -> Fault:

@@ -12,6 +12,7 @@ from devices import faults, sessions
 from devices.catalogue import RULES
 from devices.faults import Fault, FaultMoved, State
 from devices.judgement import Cursor, DeviceRow, Effects, HourRow, Move, Refused
+from devices.maintenance import Window
 from devices.messages import Reason
 from devices.registry import Registry
 from devices.sessions import Session
@@ -19,6 +20,7 @@ from devices.store import schema
 from devices.store.database import open_database, reading, writing
 from devices.store.faults import move_fault
 from devices.store.judgements import CursorMoved, Judgements
+from devices.store.maintenance import add_window
 from devices.store.registry import save
 from devices.store.scope import DISTRICT
 from ingest.ports import JudgeStore
@@ -93,6 +95,31 @@ class Look:
         assert self._engine is not None
         with writing(self._engine) as connection:
             return move_fault(connection, DISTRICT, fault.id, move)
+
+    def a_window(self, window: Window) -> None:
+        """Somebody makes a maintenance window."""
+        if isinstance(self.store, FakeJudgeStore):
+            self.store.a_window(window)
+            return
+        assert self._engine is not None
+        with writing(self._engine) as connection:
+            add_window(connection, window)
+
+
+def a_window(window: str, **more: Any) -> Window:
+    words: dict[str, Any] = {
+        "compound": COMPOUND,
+        "kind": None,
+        "devices": ("gate",),
+        "codes": ("GATE_TAMPER", "GATE_PANIC"),
+        "starts_at_ms": START_MS - 1000,
+        "ends_at_ms": START_MS + HOUR_MS,
+        "reason": "更换门锁",
+        "owner": "wang",
+        "created_by": "li-wei",
+        "created_at_ms": START_MS - 1000,
+    }
+    return Window(window, **words | more)
 
 
 def the_registry() -> Registry:
@@ -280,6 +307,122 @@ def test_who_it_was_given_to_stays_when_the_judge_moves_it(look: Look) -> None:
     over = look.store.fault(raised.fault.id)
     assert over is not None
     assert (over.state, over.assignee) == (CLOSED, "wang")
+
+
+def test_what_people_wrote_stays_until_a_step_makes_it_void(look: Look) -> None:
+    raised = a_raise()
+    first = commit(look, 1, None, moves=[raised])
+    until_ms = START_MS + HOUR_MS
+    look.a_person(raised.fault, lambda f: faults.shelve(f, until_ms, "li-wei", START_MS))
+    look.a_person(raised.fault, lambda f: faults.arrive(f, "li-wei", START_MS + 1))
+    look.a_person(raised.fault, lambda f: faults.repair(f, "li-wei", START_MS + 2))
+    seen = look.store.fault(raised.fault.id)
+    assert seen is not None
+    # the judge does not know of them yet, but for the state
+    flaps = replace(raised.fault, state=ACKNOWLEDGED, flaps=3, raises_ms=(1, 2, 3))
+    second = commit(look, 2, first, restated={flaps.id: flaps})
+    kept = look.store.fault(raised.fault.id)
+    assert kept is not None
+    assert (kept.flaps, kept.raises_ms) == (3, (1, 2, 3))
+    assert (kept.shelved_until_ms, kept.onsite_at_ms, kept.repaired_at_ms) == (
+        until_ms,
+        START_MS + 1,
+        START_MS + 2,
+    )
+    third = commit(look, 3, second, moves=[an_end(kept)])
+    over = look.store.fault(raised.fault.id)
+    assert over is not None
+    assert (over.state, over.shelved_until_ms, over.repaired_at_ms) == (CLOSED, None, START_MS + 2)
+    again, event = faults.reopen(over, over.severity, False, START_MS + 5000, {})
+    commit(look, 4, third, moves=[Move(again, CLOSED, event)])
+    back = look.store.fault(raised.fault.id)
+    assert back is not None
+    assert (back.state, back.onsite_at_ms, back.repaired_at_ms) == (OPEN, None, None)
+
+
+def test_a_suspicion_that_a_person_confirmed_stays_confirmed(look: Look) -> None:
+    raised = a_raise()
+    guess = replace(raised.fault, suspected=True)
+    first = commit(look, 1, None, moves=[Move(guess, None, raised.event)])
+    look.a_person(guess, lambda f: faults.confirm(f, "li-wei", START_MS + 1))
+    commit(look, 2, first, moves=[an_end(guess)])
+    over = look.store.fault(guess.id)
+    assert over is not None
+    assert (over.suspected, over.confirmed_at_ms) == (False, START_MS + 1)
+
+
+def test_more_of_a_fault_that_a_person_moved_is_not_written_over_them(look: Look) -> None:
+    raised = a_raise()
+    first = commit(look, 1, None, moves=[raised])
+    look.a_person(raised.fault, lambda f: faults.close(f, "li-wei", START_MS + 500))
+    flaps = replace(raised.fault, flaps=3)
+    with pytest.raises(FaultMoved):
+        commit(look, 2, first, restated={flaps.id: flaps})
+    kept = look.store.fault(raised.fault.id)
+    assert kept is not None
+    assert (kept.state, kept.flaps) == (CLOSED, 0)
+
+
+@pytest.mark.parametrize(("longer", "is_refused"), [(0, False), (1, True)])
+def test_a_shelf_ends_unless_somebody_made_it_longer(
+    look: Look, longer: int, is_refused: bool
+) -> None:
+    raised = a_raise()
+    first = commit(look, 1, None, moves=[raised])
+    shelved = look.a_person(
+        raised.fault, lambda f: faults.shelve(f, START_MS + 1000, "li-wei", START_MS)
+    )
+    look.a_person(
+        raised.fault, lambda f: faults.shelve(f, START_MS + 1000 + longer, "li-wei", START_MS)
+    )
+    back, event = faults.end_shelf(shelved, START_MS + 1000)
+    if is_refused:
+        with pytest.raises(FaultMoved):
+            commit(look, 2, first, moves=[Move(back, OPEN, event)])
+    else:
+        commit(look, 2, first, moves=[Move(back, OPEN, event)])
+    kept = look.store.fault(raised.fault.id)
+    assert kept is not None
+    assert kept.shelved_until_ms == (START_MS + 1001 if is_refused else None)
+
+
+def test_a_fault_within_a_week_of_the_one_before_is_a_repeat_of_it(look: Look) -> None:
+    week_ms = 7 * 24 * HOUR_MS
+    first = a_raise()
+    other = a_raise(device="gate-2")
+    over_ms = START_MS + 1000
+    soon = a_raise(since_ms=over_ms + week_ms)
+    soon_over = an_end(soon.fault, soon.fault.opened_at_ms)
+    late = a_raise(since_ms=soon.fault.opened_at_ms + week_ms + 1)
+    cursor = commit(look, 1, None, moves=[first, an_end(first.fault, over_ms), other])
+    cursor = commit(look, 2, cursor, moves=[soon])
+    commit(look, 3, cursor, moves=[soon_over, late])
+    found = {move.fault.id: look.store.fault(move.fault.id) for move in (first, other, soon, late)}
+    assert [fault.repeat_of for fault in found.values() if fault is not None] == [
+        None,
+        None,
+        first.fault.id,
+        None,
+    ]
+
+
+def test_windows_are_known_until_they_are_over(look: Look) -> None:
+    assert look.store.windows(START_MS) == []
+    lasts = a_window("lasts", ends_at_ms=START_MS + 1000)
+    over = a_window("over", ends_at_ms=START_MS)
+    ended = a_window("ended", ended_at_ms=START_MS + 500)
+    before = look.store.newest_revision()
+    for window in (lasts, over, ended):
+        look.a_window(window)
+    assert look.store.windows(START_MS) == [ended, lasts]
+    assert look.store.windows(START_MS + 500) == [lasts]
+    assert look.store.windows(START_MS + 1000) == []
+    told = look.store.revisions_after(before)
+    assert [(one.what, one.subject) for one in told[-3:]] == [
+        ("maintenance", "lasts"),
+        ("maintenance", "over"),
+        ("maintenance", "ended"),
+    ]
 
 
 def test_what_people_do_is_told_in_order(look: Look) -> None:
