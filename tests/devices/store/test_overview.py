@@ -88,6 +88,7 @@ def test_worst_first_then_the_unanswered_then_by_rank_then_the_oldest(database: 
         "old",
         "young",
         "answered",
+        "minor",
     ]
     assert seen.worst[1].suppressed == 1
     assert seen.worst[0].device_name == "东门"
@@ -97,6 +98,7 @@ def test_worst_first_then_the_unanswered_then_by_rank_then_the_oldest(database: 
         ("P3", "GATE_HELD_OPEN", False): 1,
         ("P2", "GATE_TAMPER", False): 1,
         ("P2", "GATE_FORCED", False): 1,
+        ("P2", "GATE_BATT_LOW", False): 1,
         ("P2", "GATE_LOCK_FAULT", False): 1,
         ("P1", "GATE_NO_PASSAGE", True): 1,
     }
