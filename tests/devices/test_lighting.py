@@ -209,6 +209,8 @@ def test_a_lamp_that_tells_no_state_burns_by_its_schedule_and_by_what_it_was_tol
         ({"power_w": 0}, None),
         ({"power_w": 0, "voltage_v": 229, "dim_level_pct": 0}, None),
         ({"power_w": 0, "voltage_v": 229, "switch_state": "off"}, None),
+        ({"power_w": 0, "voltage_v": 229, "lamp_failure": True}, None),  # so it is the lamp
+        ({"power_w": 0, "voltage_v": 229, "lamp_failure": False}, 1.0),
         ({"voltage_v": 229}, None),
     ],
 )
