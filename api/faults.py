@@ -26,12 +26,14 @@ from api.parts import Parts, PartsOf
 from devices import faults
 from devices.catalogue import RULES
 from devices.faults import Fault, FaultEvent, FaultMoved, Move
+from devices.roots import SUPPRESSES
 from devices.store.database import reading, writing
 from devices.store.devices import find_device
 from devices.store.failpoints import failpoint
 from devices.store.faults import (
     Filter,
     UnknownFault,
+    count_children,
     find_fault,
     history,
     list_by_rank,
@@ -56,6 +58,9 @@ FromOf = Annotated[
 ToOf = Annotated[str | None, Query(alias="to", description="Opened before this time.")]
 SuppressedOf = Annotated[
     bool | None, Query(description="Only faults that a root cause explains, or only the others.")
+]
+SuppressedByOf = Annotated[
+    str | None, Query(description="Only faults that this one, by its id, explains.", max_length=40)
 ]
 
 Sort = Literal["newest", "rank"]
@@ -93,10 +98,12 @@ def list_all(
     start: FromOf = None,
     end: ToOf = None,
     suppressed: SuppressedOf = None,
+    suppressed_by: SuppressedByOf = None,
     sort: SortOf = "newest",
 ) -> shapes.Faults:
     """Faults of all states, the newest first; also those of a back-filled history."""
     wanted = Filter(compound, device, state, severity, kind, code, firm, suppressed=suppressed)
+    wanted = replace(wanted, suppressed_by=suppressed_by)
     return _list(parts, who, page, wanted, start, end, sort)
 
 
@@ -114,10 +121,12 @@ def list_of_compound(
     start: FromOf = None,
     end: ToOf = None,
     suppressed: SuppressedOf = None,
+    suppressed_by: SuppressedByOf = None,
     sort: SortOf = "newest",
 ) -> shapes.Faults:
     """The faults of one compound, the newest first."""
     wanted = Filter(compound, device, state, severity, kind, code, suppressed=suppressed)
+    wanted = replace(wanted, suppressed_by=suppressed_by)
     return _list(parts, who, page, wanted, start, end, sort)
 
 
@@ -240,11 +249,11 @@ def check_shelf(until_ms: int, now_ms: int) -> None:
         raise BadParameter("until", "must be a time within the next 31 days")
 
 
-def shape(fault: Fault) -> shapes.Fault:
-    return shapes.Fault.model_validate(_members(fault))
+def shape(fault: Fault, children: int) -> shapes.Fault:
+    return shapes.Fault.model_validate(_members(fault, children))
 
 
-def _members(fault: Fault) -> dict[str, object]:
+def _members(fault: Fault, children: int) -> dict[str, object]:
     rule = RULES.get(fault.code)  # None: raised by a version with a longer catalogue than ours
     return {
         "id": fault.id,
@@ -264,6 +273,7 @@ def _members(fault: Fault) -> dict[str, object]:
         "cleared_at": print_known(fault.cleared_at_ms),
         "closed_at": print_known(fault.closed_at_ms),
         "suppressed_by": fault.suppressed_by,
+        "children": children,
         "shelved_until": print_known(fault.shelved_until_ms),
         "maintenance": fault.maintenance,
         "assignee": fault.assignee,
@@ -312,7 +322,8 @@ def _with_events(connection: Connection, who: Identity, fault: str) -> shapes.Fa
     except UnknownFault as error:
         raise NotFound from error
     events = [_event(event) for event in history(connection, found.id)]
-    return shapes.FaultWithEvents.model_validate({**_members(found), "events": events})
+    children = count_children(connection, who.scope, [found.id]).get(found.id, 0)
+    return shapes.FaultWithEvents.model_validate({**_members(found, children), "events": events})
 
 
 def _act(
@@ -368,8 +379,11 @@ def _list(
         else:
             before = (at[0], at[1]) if at else None
             rows = list_faults(connection, who.scope, wanted, before=before, limit=limit)
+        roots = [fault.id for fault in rows if fault.code in SUPPRESSES]
+        children = count_children(connection, who.scope, roots) if roots else {}
     shown, cursor = page.split(rows, by_rank if sort == "rank" else by_time)
-    return shapes.Faults(items=[shape(fault) for fault in shown], next_cursor=cursor)
+    items = [shape(fault, children.get(fault.id, 0)) for fault in shown]
+    return shapes.Faults(items=items, next_cursor=cursor)
 
 
 def _check(wanted: Filter) -> None:

@@ -126,7 +126,8 @@ class FaultEvent(BaseModel):
 
 class Fault(BaseModel):
     """since: when its condition began (event time). opened_at: when it was raised. suppressed_by:
-    the id of the fault that explains it. responsible: property, vendor, grid, network, resident.
+    the id of the fault that explains it. children: how many faults this one explains, closed ones
+    included. responsible: property, vendor, grid, network, resident.
     flaps: how often its condition ended and came back. repeat_of: the fault before it of this
     subject and code, closed within 7 days. maintenance: the window that holds its notices.
     confirmed_at: a person said that what was suspected is so. impact: whom it concerns and what is
@@ -151,6 +152,7 @@ class Fault(BaseModel):
     cleared_at: Instant | None
     closed_at: Instant | None
     suppressed_by: str | None
+    children: int
     shelved_until: Instant | None
     maintenance: str | None
     assignee: str | None

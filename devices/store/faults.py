@@ -30,7 +30,7 @@ class Filter:
     """Which faults are asked for; None leaves a question open.
 
     from/to: of when it was opened. is_open: not closed, whatever else. shelved, maintained: whether
-    its notices are held for that.
+    its notices are held for that. suppressed_by: the root that explains it.
     """
 
     compound: str | None = None
@@ -47,6 +47,7 @@ class Filter:
     suspected: bool | None = None
     shelved: bool | None = None
     maintained: bool | None = None
+    suppressed_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +141,16 @@ def children_of(
     for row in connection.execute(query):
         children.setdefault(row.suppressed_by, []).append(fault_of(row))
     return children
+
+
+def count_children(connection: Connection, scope: Scope, roots: Collection[str]) -> dict[str, int]:
+    """Root -> how many faults it explains, or explained while they stood; without those of none."""
+    query = (
+        select(faults.c.suppressed_by, func.count())
+        .where(faults.c.suppressed_by.in_(roots), scope.holds(faults.c.compound))
+        .group_by(faults.c.suppressed_by)
+    )
+    return {row[0]: row[1] for row in connection.execute(query)}
 
 
 def same_before(
@@ -320,6 +331,7 @@ def _matching(scope: Scope, wanted: Filter) -> Select[Any]:
         (faults.c.severity, wanted.severity),
         (faults.c.kind, wanted.kind),
         (faults.c.code, wanted.code),
+        (faults.c.suppressed_by, wanted.suppressed_by),
     ):
         if value is not None:
             query = query.where(column == value)

@@ -66,6 +66,7 @@ def test_a_fault_has_its_names_its_evidence_and_what_happened_to_it(cast: Cast) 
         "cleared_at": None,
         "closed_at": None,
         "suppressed_by": None,
+        "children": 0,
         "shelved_until": None,
         "maintenance": None,
         "assignee": None,
@@ -140,6 +141,8 @@ def test_a_code_of_a_newer_version_is_shown_as_it_is(cast: Cast) -> None:
         ("firm=kangqiao", ["strange"]),
         ("suppressed=true", ["strange"]),
         ("suppressed=false", ["new", "root", "old", "past"]),
+        ("suppressed_by=root", ["strange"]),
+        ("suppressed_by=nobody", []),
         ("from=2026-11-23", ["new", "strange", "root"]),  # the district's midnight
         ("from=2026-11-22T16:00:00Z", ["new", "strange", "root"]),
         ("to=2026-11-23", ["old", "past"]),
@@ -178,7 +181,29 @@ def test_the_filters_of_the_list(cast: Cast, query: str, ids: list[str]) -> None
         )
     body = cast.client("operator").get(f"/v1/faults?{query}").json()
     assert [item["id"] for item in body["items"]] == ids
-    assert "events" not in body["items"][0]
+    assert not [item for item in body["items"] if "events" in item]
+
+
+def test_a_root_says_how_many_it_explains_and_they_are_listed_under_it(cast: Cast) -> None:
+    with cast.write() as connection:
+        a_fault(connection, "cut", device=None, kind="compound", code="COMPOUND_POWER_CUT")
+        for n, state in enumerate(("open", "closed")):
+            a_fault(connection, f"gate-{n}", code="GATE_OFFLINE", state=state, suppressed_by="cut")
+        a_fault(connection, "alone", code="GATE_TAMPER")
+        a_fault(connection, "foreign", compound=LIANXIN, device=STRANGE_GATE, suppressed_by="cut")
+    client = cast.client("yaxin")
+    items = {item["id"]: item for item in client.get("/v1/faults").json()["items"]}
+    assert {name: item["children"] for name, item in items.items()} == {
+        "cut": 2,
+        "gate-0": 0,
+        "gate-1": 0,
+        "alone": 0,
+    }
+    assert client.get("/v1/faults/cut").json()["children"] == 2
+    below = client.get("/v1/faults?suppressed_by=cut").json()["items"]
+    assert {item["id"] for item in below} == {"gate-0", "gate-1"}
+    of_compound = client.get(f"/v1/compounds/{XIANGYUNLI}/faults?suppressed_by=cut&state=open")
+    assert [item["id"] for item in of_compound.json()["items"]] == ["gate-0"]
 
 
 def test_a_compound_has_a_list_of_its_own(cast: Cast) -> None:
