@@ -223,8 +223,8 @@ def day_power_share(known: Known) -> Value | None:
 def no_load(known: Known) -> Value | None:
     """1 where relay and voltage are good and nothing is drawn, 0 where something is.
 
-    Of a single lamp: the drivers of a circuit do not fail together. Not of one that says itself that
-    it is the lamp which has failed.
+    Of a single lamp: the drivers of a circuit do not fail together. And not of one that says itself
+    that it is the lamp which has failed.
     """
     power_w, nominal_w = _now(known, "power_w"), nominal_power_w(known)
     if power_w is None or is_circuit(known) or known.word("switch_state") not in ON:
