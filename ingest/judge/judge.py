@@ -23,6 +23,7 @@ from ingest.judge import ledger, use
 from ingest.judge.baselines import RUNS_LEAST, Baselines
 from ingest.judge.circuits import CircuitWatch
 from ingest.judge.clocks import ClockWatch
+from ingest.judge.concern import Concerns
 from ingest.judge.holds import Holds
 from ingest.judge.identity import (
     BYTE,
@@ -155,6 +156,7 @@ class Judge:
         self._baselines = Baselines(
             self.memories, self.hearing, self._finder, self._gathering, self._touch
         )
+        self._concerns = Concerns(self.memories, self._roots.compound, self._fault_restated)
         # A back-filled history has no troubles of ours: nobody received it.
         self._platform = PlatformWatch(stream, self._platform_moved) if stream == LIVE else None
 
@@ -175,6 +177,7 @@ class Judge:
             self._newest_ms = state.get("newest_ms", 0)
             self._allowance = msgspec.convert(state.get("allowance", ()), Allowance)
             self._host = msgspec.convert(state.get("host", ()), HostClock)
+            self._concerns.load(state.get("stirred", {}))
             if self._platform is not None:
                 self._platform.load(saved.faults, state.get("platform"))
             self.effects.position, self.effects.jseq = cursor.position, cursor.jseq
@@ -281,6 +284,7 @@ class Judge:
         self._roll.registry_changed(registry)
         self._circuits.registry_changed(registry)
         self._baselines.registry_changed(registry)
+        self._concerns.registry_changed(registry)
 
     def _becomes(self, memory: DeviceMemory, device: Device, now_ms: int) -> DeviceMemory:
         """A device that is of another kind from here on, and is known for nothing yet."""
@@ -330,6 +334,7 @@ class Judge:
                 "newest_ms": self._newest_ms,
                 "allowance": self._allowance,
                 "host": self._host,
+                "stirred": self._concerns.kept,
                 "platform": None if self._platform is None else self._platform.kept,
             }
         )
@@ -418,6 +423,7 @@ class Judge:
                 if memory.device.kind == "lamp" and memory.state is Presence.OFFLINE:
                     self._use.silent(memory, watermark_ms)
                     self._touch(memory)
+        self._concerns.tick(self.effects, before_ms, watermark_ms)
         return gap
 
     def _messages(self, record: Record, decoded: Sequence[Decoded | Reading]) -> None:
@@ -845,6 +851,7 @@ class Judge:
         if memory.device.kind != COMPOUND:  # that has no row of its own among the devices
             self._touch(memory)
         self._roots.fault_moved(memory, move)
+        self._concerns.moved(move)
         self._circuits.fault_moved(memory, move)
 
     def _fault_restated(self, fault: Fault) -> None:

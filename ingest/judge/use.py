@@ -63,7 +63,7 @@ class UseMeter:
             return
         memory.used_to_ms = to_ms
         memory.saved_use_ms = 0
-        self._unknown(memory, max(last_ms, to_ms - LONGEST_MS), to_ms, _lamps(memory))
+        self._unknown(memory, max(last_ms, to_ms - LONGEST_MS), to_ms, lamps_of(memory))
 
     def access(self, memory: DeviceMemory, event: Event, at_ms: int) -> None:
         """Somebody passed, or was refused, at a gate."""
@@ -239,11 +239,11 @@ class UseMeter:
         if last_ms is not None:
             last_ms = max(last_ms, at_ms - LONGEST_MS)
         from_ms = self._span(memory, at_ms)
-        lamps = _lamps(memory)
+        lamps = lamps_of(memory)
         if memory.state is Presence.OFFLINE:
             from_ms = None  # what it said last held no longer
         if from_ms is not None and from_ms < at_ms:
-            lit = _lit(memory, lamps)
+            lit = lit_of(memory, lamps)
             switched_on = memory.word("switch_state") in ("on", "low")
             if lit:
                 self._spread(memory, "burn_s", from_ms, at_ms, lit)
@@ -382,11 +382,11 @@ def _session_of(memory: DeviceMemory, ended: Ended) -> Session:
     )
 
 
-def _lamps(memory: DeviceMemory) -> int:
+def lamps_of(memory: DeviceMemory) -> int:
     return int(memory.device.attributes.get("lamp_count", 1))
 
 
-def _lit(memory: DeviceMemory, lamps: int) -> int | None:
+def lit_of(memory: DeviceMemory, lamps: int) -> int | None:
     """How many lamps burn, by the latest values; None is unknown."""
     state, power = memory.word("switch_state"), memory.word("power_w")
     if state == "off":
