@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, func, insert, literal, select, tuple_, update
 
 from devices.faults import Fault, FaultEvent, FaultMoved, Held, Move, State, Why
+from devices.roots import SUPPRESSES
 from devices.rules import Severity
 from devices.store.registry import add_revision
 from devices.store.schema import LIVE, compounds, fault_events, faults
@@ -19,6 +20,7 @@ from devices.store.scope import Scope
 # Spelled out, not `<> 'closed'`: so the index on (state, compound, severity) serves.
 OPEN_STATES = (State.OPEN, State.ACKNOWLEDGED, State.CLEARED)
 CHILDREN_AT_ONCE = 500
+ROOTS_DEEP = 3  # a compound, a gateway or a shed, what is behind it
 
 
 class UnknownFault(LookupError):
@@ -126,20 +128,34 @@ def list_by_rank(
 def children_of(
     connection: Connection, scope: Scope, roots: Collection[str], limit: int = CHILDREN_AT_ONCE
 ) -> dict[str, list[Fault]]:
-    """Root -> the faults that it explains and that are not closed, the first to begin first."""
-    query = (
-        select(faults)
-        .where(
-            faults.c.suppressed_by.in_(roots),
-            faults.c.state.in_(OPEN_STATES),
-            scope.holds(faults.c.compound),
-        )
-        .order_by(faults.c.since_ms, faults.c.id)
-        .limit(limit)
-    )
+    """Root -> the faults that it explains and that are not closed, the first to begin first.
+
+    With those that a root below it explains: the gates of a gateway without power.
+    """
     children: dict[str, list[Fault]] = {}
-    for row in connection.execute(query):
-        children.setdefault(row.suppressed_by, []).append(fault_of(row))
+    tops = {root: root for root in roots}
+    asked = set(tops)
+    for _ in range(ROOTS_DEEP):
+        query = (
+            select(faults)
+            .where(
+                faults.c.suppressed_by.in_(asked),
+                faults.c.state.in_(OPEN_STATES),
+                scope.holds(faults.c.compound),
+            )
+            .order_by(faults.c.since_ms, faults.c.id)
+            .limit(limit)
+        )
+        found = [fault_of(row) for row in connection.execute(query)]
+        for fault in found:
+            top = tops[fault.suppressed_by or ""]
+            children.setdefault(top, []).append(fault)
+            tops[fault.id] = top
+        asked = {fault.id for fault in found if fault.code in SUPPRESSES}
+        if not asked:
+            break
+    for below in children.values():
+        below.sort(key=lambda fault: (fault.since_ms, fault.id))
     return children
 
 

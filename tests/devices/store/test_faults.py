@@ -13,6 +13,8 @@ from devices.store.database import reading, writing
 from devices.store.faults import (
     Filter,
     UnknownFault,
+    children_of,
+    count_children,
     find_fault,
     history,
     list_faults,
@@ -179,3 +181,29 @@ def test_open_faults_are_counted_by_place_and_severity(database: Engine) -> None
         assert open_by_severity(connection, DISTRICT, XIANGYUNLI) == {
             XIANGYUNLI: {"P3": 1, "P2": 1}
         }
+
+
+def test_under_a_root_stands_what_it_explains_and_what_that_explains(database: Engine) -> None:
+    with writing(database) as connection:
+        for fault, code, by in (
+            ("cut", "COMPOUND_POWER_CUT", None),
+            ("gateway", "GW_OFFLINE", "cut"),
+            ("gate", "GATE_OFFLINE", "gateway"),
+            ("shed", "SHED_OFFLINE", "cut"),
+            ("other", "GATE_OFFLINE", "another"),
+        ):
+            since_ms = NOW_MS - 100 * len(fault)
+            a_fault(
+                connection, fault, subject=fault, code=code, suppressed_by=by, since_ms=since_ms
+            )
+        a_fault(connection, "over", subject="over", state="closed", suppressed_by="cut")
+        a_fault(connection, "there", compound=LIANXIN, device=STRANGE_GATE, suppressed_by="cut")
+    yaxin = Scope("yaxin")
+    with reading(database) as connection:
+        found = children_of(connection, yaxin, ["cut", "another", "f"])
+        assert {root: [fault.id for fault in below] for root, below in found.items()} == {
+            "cut": ["gateway", "gate", "shed"],
+            "another": ["other"],
+        }
+        counted = count_children(connection, yaxin, ["cut", "gateway", "f"])
+        assert counted == {"cut": 3, "gateway": 1}  # one of them is over
