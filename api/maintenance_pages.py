@@ -18,7 +18,7 @@ from api.words import Language, named, say
 from devices.kinds import KINDS
 from devices.maintenance import Phase, Window
 from devices.registry import Name
-from devices.store.database import reading
+from devices.store.database import reading, writing
 from devices.store.devices import device_names
 from devices.store.maintenance import Filter, list_windows
 
@@ -66,7 +66,8 @@ def make(
             reason=reason,
             owner=owner,
         )
-        maintenance.make(parts, who, body)
+        with writing(parts.deps.engine) as connection:
+            maintenance.make(connection, parts, who, body, parts.now_ms())
     except ValidationError as error:
         first = error.errors()[0]
         notice = f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"

@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import Engine, delete
 
 from api.overview import OverviewCopy
-from api.words import countdown, duration
+from api.words import Language, countdown, duration, say
+from devices.faults import Held, State, Why
 from devices.store.database import open_database
 from devices.store.schema import compounds, cursors, device_state, devices, fault_events, faults
 from tests.api import district
@@ -596,6 +597,13 @@ def test_a_maintenance_window_is_made_and_ended_on_its_page(cast: Cast) -> None:
     empty = client.post("/maintenance", data={"compound": XIANGYUNLI}, headers={**OURS, **ZH})
     assert empty.status_code == 422
     assert "关闭" not in words(cast.client("viewer").get("/maintenance", headers=ZH).text)
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_whatever_happens_to_a_fault_has_words(language: Language) -> None:
+    words_of = [f"h_{why}" for why in Why] + [f"held_{held}" for held in Held]
+    for word in (*words_of, *(f"s_{state}" for state in State)):
+        assert say(language, word)
 
 
 def test_a_compound_page_has_devices_with_state_age_and_values(cast: Cast) -> None:

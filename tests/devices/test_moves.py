@@ -90,6 +90,10 @@ def gets_worse(fault: Fault) -> Move | None:
     return faults.worsen(fault, Severity.P1, False, NOW_MS, {})
 
 
+def eases(fault: Fault) -> Move:
+    return faults.ease(fault, Severity.P3, NOW_MS, {})
+
+
 def is_over(fault: Fault) -> Move:
     return faults.end(fault, NOW_MS)
 
@@ -121,6 +125,7 @@ def root_found(fault: Fault) -> Move:
 TABLE = [
     Row("its condition comes back", "judge", comes_back, Why.REOPENED, (NO, O, O, O)),
     Row("its condition gets worse", "judge", gets_worse, Why.WORSENED, (O, O, NO, NO)),
+    Row("its condition eases", "judge", eases, Why.EASED, (O, A, NO, NO)),
     Row("its condition is over", "judge", is_over, Why.OVER, (C, C, NO, NO)),
     Row("its condition is over", "judge", is_over, Why.OVER, (L, C, NO, NO), safety=True),
     Row(
