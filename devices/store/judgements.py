@@ -294,11 +294,12 @@ class Judgements:
         """Whether an identity is on record."""
         if self._stream != LIVE:
             return False
-        query = select(event_keys.c.at_ms).where(
-            event_keys.c.stream == self._stream, event_keys.c.key == key
-        )
+        # Asked for each event and each message without a number: 100 µs, and 240 as an expression.
+        query = "SELECT 1 FROM event_keys WHERE stream = ? AND key = ?"
         with _reading(self._engine) as connection:
-            return connection.execute(query).first() is not None
+            if connection.dialect.name == "postgresql":
+                query = query.replace("?", "%s")
+            return connection.exec_driver_sql(query, (self._stream, key)).first() is not None
 
     # Writing
 
