@@ -135,12 +135,14 @@ class Derived:
 
     Rules judge it like any other. It is made only where a rule needs it, with each live report that
     has one of `of`, and is neither stored nor shown.
-    make: pure; None is unknown, and then nothing is judged.
+    make: pure; None is unknown, and then nothing is judged. limit: the attribute of the device, or
+    of the one above it, without which it is always unknown.
     """
 
     quantity: Quantity
     of: tuple[str, ...]
     make: Callable[[Known], Value | None]
+    limit: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,8 @@ _ORDER = text("order", 64, required=True)
 
 # Boards can be set to 5 to 250 W: 15 is JUY's default, 10 that of DC589.
 _FLOAT_POWER_W = 15.0
+_LIMIT = "power_limit_w"
+TOO_LONG_S = 10 * 3600
 
 
 def _set_for(known: Known, name: str) -> float | None:
@@ -56,23 +58,27 @@ def _set_for(known: Known, name: str) -> float | None:
 
 
 def over_limit_w(known: Known) -> float | None:
-    """By how much the socket draws more than `power_limit_w` allows; None without a limit."""
-    limit_w = _set_for(known, "power_limit_w")
+    """By how much the socket draws more than its limit allows; None without a limit."""
+    limit_w = _set_for(known, _LIMIT)
     power_w = known.sample("power_w")
     return None if limit_w is None or power_w is None else power_w - limit_w
 
 
 def overtime_s(known: Known) -> float | None:
-    """How long the socket has been charging; None once the battery only floats, or is full."""
-    power_w = known.sample("power_w")
-    float_w = _set_for(known, "float_power_w")
-    if known.word("port_status") != "in_use" or power_w is None:
-        return None
-    if power_w <= (_FLOAT_POWER_W if float_w is None else float_w):
+    """How long it has been charging; beyond ten hours None once the battery floats, or is full."""
+    if known.word("port_status") != "in_use":
         return None
     session_s = known.sample("session_s")
-    if session_s is None and known.charging_ms is not None:
+    if session_s is None:
+        if known.charging_ms is None:
+            return None
         session_s = (known.at_ms - known.charging_ms) / 1000
+    if session_s <= TOO_LONG_S:
+        return session_s  # whatever it draws
+    power_w = known.sample("power_w")
+    float_w = _set_for(known, "float_power_w")
+    if power_w is None or power_w <= (_FLOAT_POWER_W if float_w is None else float_w):
+        return None
     return session_s
 
 
@@ -127,6 +133,7 @@ PORT = Kind(
             gauge("over_limit_w", "超限功率", "Power above the limit", "W"),
             ("power_w",),
             over_limit_w,
+            limit=_LIMIT,
         ),
         Derived(gauge("overtime_s", "充电时长", "Time of charging", "s"), ("power_w",), overtime_s),
     ),

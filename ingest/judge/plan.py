@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 from devices.catalogue import COMPOUND, rules_for
 from devices.kinds import KINDS, Kind
-from devices.kinds.kind import Derived
+from devices.kinds.kind import Derived, Implied
 from devices.liveness import WEAK_CSQ
 from devices.messages import Value
 from devices.overrides import NONE, Overrides, Scope, changed
@@ -150,7 +150,8 @@ class KindPlan:
     child: quantities of children that show a fault of the parent, by the children's kind.
     patterns: by the type of event, signs for which one event is not enough. refusals: those that
     count refused values. changed: by quantity, those that count its changes. fell: by a register.
-    derived: the quantities made of others that its rules need.
+    derived: the quantities made of others that its rules need; behind: those others. implied: by
+    the type of event, the states that it tells of.
     """
 
     kind: Kind
@@ -170,6 +171,8 @@ class KindPlan:
     fell: PlannedSign | None = None
     sparse: PlannedSign | None = None
     derived: list[tuple[Derived, QuantityPlan]] = field(default_factory=list)
+    behind: frozenset[str] = frozenset()
+    implied: dict[str, list[Implied]] = field(default_factory=dict)
     rules: dict[str, Rule] = field(default_factory=dict)
     signs: dict[tuple[str, int], PlannedSign] = field(default_factory=dict)
     found: dict[str, QuantityPlan | None] = field(default_factory=dict)  # what `of` has answered
@@ -202,7 +205,7 @@ class KindPlan:
         nothing: tuple[float, float] | frozenset[Value] = _NOWHERE if is_number else frozenset()
         if declared.name in self.changed:
             return nothing
-        if any(declared.name in derived.of for derived, _ in self.derived):
+        if declared.name in self.behind:
             return nothing
         said = {muted.value for muted in self.kind.muted if muted.quantity == declared.name}
         if said and is_number:
@@ -232,6 +235,9 @@ def plan(kind: Kind, rules: Iterable[Rule]) -> KindPlan:
         for derived in kind.derived
         if derived.quantity.name in made.quantities
     ]
+    made.behind = frozenset(name for derived, _ in made.derived for name in derived.of)
+    for implied in kind.implied:
+        made.implied.setdefault(implied.event, []).append(implied)
     if kind.quantity("mains_ok") is not None:
         mains = made.quantities.setdefault("mains_ok", QuantityPlan())
         mains.bad, mains.hint = (mains.bad or frozenset()) | {False}, Hint.NO_POWER

@@ -756,8 +756,8 @@ class FaultFinder:
 
     def _imply(self, memory: DeviceMemory, event: Event, at_ms: int, now_ms: int) -> None:
         """What the event says of a state, as if the device had sent it as a value."""
-        for implied in memory.plan.kind.implied:
-            if implied.event != event.type or not has(event, implied.where):
+        for implied in memory.plan.implied.get(event.type, ()):
+            if not has(event, implied.where):
                 continue
             value = implied.value
             if value is None:

@@ -31,6 +31,7 @@ class ValueJudge:
         self._use = use
         self._touch = touch
         self._place = place
+        self._known = Known(0, 0, {}, {}, {}, 0.0, 0.0)
         self._no_power = no_power
 
     def live(
@@ -72,7 +73,7 @@ class ValueJudge:
             self._finder.valid(memory, values, at_ms, received_ms)
         if abnormal:
             self._look(memory, values, at_ms, received_ms, before)
-        if plan_.derived:
+        if plan_.derived and not values.keys().isdisjoint(plan_.behind):
             self._derive(memory, values, at_ms, received_ms)
         if device.kind == "port":
             self._look_at_parent(memory, values, at_ms, received_ms)
@@ -172,28 +173,25 @@ class ValueJudge:
         self, memory: DeviceMemory, values: Mapping[str, Value], at_ms: int, received_ms: int
     ) -> None:
         """Judge the quantities that are made of what has just come."""
+        device = memory.device
+        parent = self._memories.get(device.parent or "")
+        known = self._known  # one for all: a new one each time takes as long as making a quantity
+        known.at_ms, known.interval_s, known.latest = at_ms, device.interval_s, memory.latest
+        known.attributes = attributes = device.attributes
+        known.parent = above = parent.device.attributes if parent is not None else {}
+        known.latitude, known.longitude = self._place(memory)
+        known.charging_ms = memory.session.started_at_ms if memory.session is not None else None
         for derived, plan in memory.plan.derived:
+            limit = derived.limit
+            if limit is not None and limit not in attributes and limit not in above:
+                continue
             if values.keys().isdisjoint(derived.of):
                 continue
-            value = derived.make(self._known(memory, at_ms))
+            value = derived.make(known)
             if value is None or (plan.is_normal(value) and not memory.signs):
                 continue
             made_of = {name: values[name] for name in derived.of if name in values}
             self._finder.value(memory, plan, value, at_ms, received_ms, made_of=made_of)
-
-    def _known(self, memory: DeviceMemory, at_ms: int) -> Known:
-        parent = self._memories.get(memory.device.parent or "")
-        latitude, longitude = self._place(memory)
-        return Known(
-            at_ms,
-            memory.device.interval_s,
-            memory.latest,
-            memory.device.attributes,
-            parent.device.attributes if parent is not None else {},
-            latitude,
-            longitude,
-            memory.session.started_at_ms if memory.session is not None else None,
-        )
 
     def _fell(self, memory: DeviceMemory) -> None:
         """The register of a port has fallen, and no other session has begun."""
