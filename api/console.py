@@ -257,6 +257,8 @@ def _evidence(language: Language, kind: str, name: str, value: object) -> tuple[
         return label, when(value, None)
     if isinstance(value, list):  # of places where the accounts do not balance
         return label, say(language, "semicolon").join(_place(one) for one in value)
+    if name in ("reason", "evidence") and knows(f"r_{value}"):
+        return label, say(language, f"r_{value}")
     return label, _value(language, value)
 
 

@@ -680,3 +680,30 @@ def test_the_first_page_of_a_whole_district_takes_less_than_50_ms(whole: Cast, p
         taken.append(time.process_time() - begun)
     # The least of them: what it costs when nobody else wants the processor's caches.
     assert min(taken) < 0.05
+
+
+def test_a_power_cut_says_in_words_what_shows_it(cast: Cast) -> None:
+    evidence = {"silent": 4, "of": 5, "evidence": "mains_ok", "by": GATE}
+    with cast.write() as connection:
+        a_fault(
+            connection,
+            "cut",
+            subject=XIANGYUNLI,
+            device=None,
+            kind="compound",
+            code="COMPOUND_POWER_CUT",
+            evidence=evidence,
+        )
+        a_fault(connection, "gateway", code="GW_OFFLINE", kind="gateway", suppressed_by="cut")
+        a_fault(
+            connection,
+            "gate",
+            suppressed_by="gateway",
+            evidence={"last_seen_ms": NOW_MS - 90_000, "reason": "weak_signal"},
+        )
+    client = cast.client("operator")
+    page = client.get("/faults/cut").text
+    assert "停电证据" in page
+    assert "市电断" in page
+    assert client.get("/faults/gate").text.count("信号弱") == 1
+    assert client.get("/faults").text.count('class="child-row"') == 2
