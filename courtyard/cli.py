@@ -399,6 +399,14 @@ def rules_dry_run(
     typer.echo(json.dumps(as_json(found), ensure_ascii=False) if in_json else as_text(found))
 
 
+@rules_app.command("docs", epilog="Example: courtyard rules docs docs/fault-catalogue.md")
+def rules_docs(file: Annotated[Path, typer.Argument(help="Where to.")]) -> None:
+    """Write the fault catalogue as a page, from the declarations."""
+    from devices.catalogue_page import page
+
+    file.write_text(page(), encoding="utf-8")
+
+
 @token_app.command("create", epilog="Example: courtyard token create --role firm --firm yaxin")
 def token_create(
     role: Annotated[Role, typer.Option(help="operator sees and does everything.")],

@@ -41,7 +41,7 @@ from devices.overrides import (
     named_signs,
 )
 from devices.registry import Device, Registry
-from devices.rules import Rule, Severity, Share, Sign, Silent, band
+from devices.rules import Rule, Severity, Share, Sign, Silent, Unusual, band
 from devices.toml_lines import Path, line_of_error, lines_of
 
 MOST_CHARACTERS = 256 * 1024
@@ -354,6 +354,8 @@ class _Reader:
                 why = _flaw_of_level(rule, sign, name, value)
             case "share":
                 why = _flaw_of_number(value, 0, 1, "a share")
+            case "least" if sign is not None and isinstance(sign.detector, Unusual):
+                why = _flaw_of_number(value, 0.1, MOST_COUNT, "a number")
             case "times" | "least":
                 is_whole = isinstance(value, int) and not isinstance(value, bool)
                 why = _flaw_of_number(value if is_whole else "", 1, MOST_COUNT, "a whole number")

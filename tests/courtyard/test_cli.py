@@ -52,6 +52,7 @@ def test_the_commands_are_those_of_the_documentation() -> None:
         "rules export",
         "rules show",
         "rules dry-run",
+        "rules docs",
         "token create",
         "db upgrade",
         "doctor",

@@ -1,6 +1,8 @@
 """Rule files: what is taken, and how everything that is wrong is told."""
 
+import re
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -291,6 +293,29 @@ def test_levels_that_are_never_in_force_together_may_clash() -> None:
     assert len(read(wide + both, REGISTRY).changes) == 4
     one = here + "SHED_OVERTEMP.raises = '>=40'\n"
     assert "'<45' does not lie on the other side of '>=40'" in problems(wide + one)[0]
+
+
+def test_the_example_of_the_documentation_is_in_order() -> None:
+    page = Path(__file__).parents[2] / "docs" / "rules.md"
+    (example,) = re.findall(r"```toml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    overrides, wrong = read_what_fits(example)
+    assert not wrong
+    assert {change.code for change in overrides.changes} == {
+        "SHED_OVERTEMP",
+        "PORT_OVERTEMP",
+        "GATE_HELD_OPEN",
+    }
+
+
+def test_how_often_and_how_usual_are_figures_too() -> None:
+    text = (
+        "[[override]]\nGATE_HEALTHCODE_SVC.times = 20\nGATE_HEALTHCODE_SVC.within_s = 600\n"
+        "GATE_NO_PASSAGE.least = 7.5\nGATE_FACE_FAIL_RATE.raises = '>0.5'\n"
+        "GATE_FACE_FAIL_RATE.least = 50\n"
+    )
+    assert len(read(text, REGISTRY).changes) == 5
+    bad = "[[override]]\nGATE_FACE_FAIL_RATE.least = 7.5\nGATE_FACE_FAIL_RATE.raises = '>1.5'\n"
+    assert [line.partition(":")[0] for line in problems(bad)] == ["line 2", "line 3"]
 
 
 def test_a_file_that_was_taken_once_is_used_as_far_as_it_still_fits() -> None:
