@@ -240,7 +240,7 @@ def _device(language: Language, standing: Standing, now_ms: int) -> DeviceLine:
 
 
 def _quantity(language: Language, kind: str, name: str) -> str:
-    quantity = KINDS[kind].quantity(name) if kind in KINDS else None
+    quantity = KINDS[kind].judged(name) if kind in KINDS else None
     return name if quantity is None else named(language, Name(quantity.zh, quantity.en))
 
 

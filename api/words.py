@@ -521,6 +521,11 @@ _TEXTS: Mapping[str, tuple[str, str]] = {
     "r_power_on": ("恢复供电后登录", "login after power-on"),
     "r_voltage_v": ("照明回路无电压", "lighting circuit without voltage"),
     "r_sheds_with_gateway": ("充电棚与网关同时离线", "sheds silent together with the gateway"),
+    # what showed a street without power, and lamps that are out in company
+    "e_circuit": ("供电回路", "Supply circuit"),
+    "e_dead": ("失电灯数", "Lamps without power"),
+    "e_without_voltage": ("其中无电压（台）", "Of those without voltage"),
+    "e_neighbours_out": ("同回路不亮灯数", "Lamps out on its circuit"),
     # what showed a gap in a device's own numbers
     "e_boot": ("设备启动号", "Boot"),
     "e_from_seq": ("从序号", "From number"),

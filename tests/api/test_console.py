@@ -682,6 +682,24 @@ def test_the_first_page_of_a_whole_district_takes_less_than_50_ms(whole: Cast, p
     assert min(taken) < 0.05
 
 
+def test_a_lamp_says_in_words_what_was_expected_of_it(cast: Cast) -> None:
+    evidence = {"power_share": 0.04, "power_w": 1.6, "neighbours_out": 3}
+    with cast.write() as connection:
+        a_fault(connection, "out", code="LAMP_OUT", kind="lamp", evidence=evidence)
+        a_fault(
+            connection,
+            "clock",
+            code="DEV_CLOCK_DRIFT",
+            kind="gate",
+            evidence={"clock_offset_s": 28800.0},
+        )
+    client = cast.client("operator")
+    page = client.get("/faults/out").text
+    for words in ("实际与应有功率之比", "功率", "同回路不亮灯数"):
+        assert words in page
+    assert "时钟偏差" in client.get("/faults/clock").text
+
+
 def test_a_power_cut_says_in_words_what_shows_it(cast: Cast) -> None:
     evidence = {"silent": 4, "of": 5, "evidence": "mains_ok", "by": GATE}
     with cast.write() as connection:
