@@ -54,6 +54,7 @@ BURNS_BY_DAY = 0.2  # LAMP_DAY_BURN: of the nominal power
 OVERRIDE_MS = DAY_MS  # an override that nobody ended is forgotten, and hides nothing after so long
 
 ON = ("on", "low")
+PHASES = ("phase_voltage_v_r", "phase_voltage_v_s", "phase_voltage_v_t")
 
 
 # When lamps are to burn
@@ -198,9 +199,11 @@ def day_power_share(known: Known) -> Value | None:
     """Power by day, of the nominal one; 0 for a lamp that was off, or without power, since."""
     latitude, longitude, at_ms = known.latitude, known.longitude, known.at_ms
     state = known.word("switch_state")
-    power_w = _now(known, "power_w")
-    nominal_w = nominal_power_w(known)
-    if is_broad_day(latitude, longitude, at_ms):
+    is_day = is_broad_day(latitude, longitude, at_ms)
+    if not is_day and state in ON and not is_switched(known):
+        return None  # as every lamp at night
+    power_w, nominal_w = _now(known, "power_w"), nominal_power_w(known)
+    if is_day:
         if is_overridden(known):
             return None
         if power_w is not None and nominal_w is not None:
@@ -226,12 +229,12 @@ def no_load(known: Known) -> Value | None:
     Of a single lamp: the drivers of a circuit do not fail together. And not of one that says itself
     that it is the lamp which has failed.
     """
-    power_w, nominal_w = _now(known, "power_w"), nominal_power_w(known)
-    if power_w is None or is_circuit(known) or known.word("switch_state") not in ON:
+    if is_circuit(known) or known.word("switch_state") not in ON:
         return None
-    if known.word("lamp_failure") is True:
+    power_w = _now(known, "power_w")
+    if power_w is None or known.word("lamp_failure") is True:
         return None
-    if power_w > _idle_w(nominal_w or 0.0):
+    if power_w > _idle_w(nominal_power_w(known) or 0.0):
         return 0.0
     voltage_v, dim_pct = known.sample("voltage_v"), known.sample("dim_level_pct")
     if voltage_v is None or dim_pct == 0 or not POWER_OK_V[0] <= voltage_v <= POWER_OK_V[1]:
@@ -256,16 +259,17 @@ def lit_power_factor(known: Known) -> Value | None:
 
 
 def lit_voltage_v(known: Known) -> Value | None:
-    """The voltage while lamps are to burn; of a cabinet, that of its best phase."""
-    voltages_v = [
-        voltage_v
-        for name in ("voltage_v", *(f"phase_voltage_v_{phase}" for phase in "rst"))
-        if (voltage_v := _now(known, name)) is not None
-    ]
-    if not voltages_v or is_overridden(known) or _is_sent_off(known):
+    """The voltage, where it is good or lamps are to burn; of a cabinet, that of its best phase."""
+    voltage_v = _now(known, "voltage_v")
+    for name in PHASES:
+        if name in known.latest and (phase_v := _now(known, name)) is not None:
+            voltage_v = phase_v if voltage_v is None else max(voltage_v, phase_v)
+    if voltage_v is None or voltage_v >= POWER_OK_V[0]:
+        return voltage_v  # a good one is good at any hour, which is quickly said
+    if is_overridden(known) or _is_sent_off(known):
         return None
     is_due_now = is_surely_due(known.latitude, known.longitude, known.at_ms)
-    return max(voltages_v) if is_due_now else None
+    return voltage_v if is_due_now else None
 
 
 def off_at_night(known: Known) -> Value | None:

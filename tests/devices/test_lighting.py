@@ -433,6 +433,9 @@ def test_a_relay_is_as_it_was_told_to_be_until_the_schedule_turns(
         (EVENING, {}, {"voltage_v": 3.0}, 3.0),
         (EVENING, {}, {"phase_voltage_v_r": 0.0, "phase_voltage_v_s": 228.0}, 228.0),
         (NOON, {}, {"voltage_v": 3.0}, None),
+        (NOON, {}, {"voltage_v": 229.0}, 229.0),  # good at any hour
+        (EVENING, {}, {"voltage_v": 120.0}, 120.0),
+        (NOON, {}, {"voltage_v": 120.0}, None),
         ("17:50", {}, {"voltage_v": 3.0}, None),
         (EVENING, {"overridden": (True, 5)}, {"voltage_v": 3.0}, None),
         (EVENING, {"voltage_v": (3.0, 15)}, {"power_w": 0.0}, None),
