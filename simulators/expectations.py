@@ -196,7 +196,9 @@ _GATES: Mapping[str, Meaning] = {
         ),
     ),
     "gate_jammed": Meaning(
-        (Expected("GATE_NO_PASSAGE", 2 * HOUR_S, told_s=HOUR_S, when=When.AWAKE),),
+        # The two hours count from the last passage, the seven days from the last charge: both are
+        # before the fact.
+        (Expected("GATE_NO_PASSAGE", 2 * HOUR_S, told_s=HOUR_S, early_s=HOUR_S, when=When.AWAKE),),
     ),
 }
 
@@ -244,7 +246,9 @@ _CHARGING: Mapping[str, Meaning] = {
     "overheat_stop": Meaning((Expected("PORT_OVERTEMP", 0, told_s=40, event=True),)),
     "short_circuit_stop": Meaning((Expected("PORT_FAULT", 0, told_s=60, event=True),)),
     "battery_damaged": Meaning((Expected("PORT_BATTERY_ABNORMAL", safety=True, event=True),)),
-    "port_abandoned": Meaning((Expected("PORT_IDLE_SUSPECT", 7 * DAY_S, told_s=HOUR_S),)),
+    "port_abandoned": Meaning(
+        (Expected("PORT_IDLE_SUSPECT", 7 * DAY_S, told_s=HOUR_S, early_s=4 * DAY_S),)
+    ),
     # Three people in a row find no charge; the third order's end is 10 minutes on at the latest.
     "socket_broken": Meaning(
         (Expected("PORT_NO_LOAD_REPEAT", 0, told_s=12 * MINUTE_S),), linger_s=HOUR_S
