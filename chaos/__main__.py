@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import get_args
 
 from chaos.checker import Verdict
-from chaos.scenarios import SCENARIOS, Context, Result, Size
+from chaos.run import Context, Result, Size
+from chaos.scenarios import SCENARIOS
 
 COLUMNS = (("scenario", 18), ("size", 7), ("seed", 11), ("lost", 5), ("double", 7), ("balance", 8))
 OPTIONS = ("messages", "rate", "kills", "seconds", "away")

@@ -234,98 +234,131 @@ def publish(
     plan: Plan, segment: int, port: int, acks: Acks, patience_s: float, gate: Path | None = None
 ) -> dict[str, float | int]:
     """Send one segment, until each message has its PUBACK. Raises TimeoutError."""
-    before = sum(plan.size(one) for one in plan.segments[:segment])
-    of_segment = islice(messages(plan), before, before + plan.size(plan.segments[segment]))
-    connections = [Connection(n, port, plan.seed) for n in range(plan.connections)]
-    is_storm = plan.segments[segment].buffered > 0
-    source: Iterator[Message] = of_segment
-    if is_storm:  # made whole: every connection needs its own at its own time
-        source = iter(list(of_segment))
-    poll = select.poll()
-    started = moved = time.monotonic()
-    ends = False
-    held: Message | None = None
-    to_come: list[tuple[float, int]] = [(0.0, c.number) for c in connections]  # (when, which)
-    if is_storm:
-        to_come = []
-    by_fd: dict[int, Connection] = {}
-    writing: set[int] = set()  # those that poll waits to be writable
-    seen = 0
-    queued = 0
-    held_back = Gate(gate)
-    while True:
-        held_back.look()
-        now_ms = int(time.time() * 1000)
-        horizon_ms = now_ms if not is_storm else now_ms + 3_600_000
-        while not ends and queued < AHEAD:
-            message = held or next(source, None)
-            held = None
-            if message is None or (message.n >= held_back.upto and held_back.ends):
-                ends = True
-                break
-            if message.due_ms > horizon_ms or message.n >= held_back.upto:
-                held = message
-                break
-            connection = connections[message.connection]
-            if is_storm and not connection.waiting and connection.reconnects < 0:
+    return _Sending(plan, segment, port, acks, Gate(gate)).run(patience_s)
+
+
+class _Sending:
+    """A segment on its way, over all connections of its plan.
+
+    In a storm every device comes back at its own time: its connection is made when its first
+    message is due, and the segment is made whole, for every connection needs its own.
+    """
+
+    STORM_AHEAD_MS = 3_600_000
+
+    def __init__(self, plan: Plan, segment: int, port: int, acks: Acks, gate: Gate) -> None:
+        before = sum(plan.size(one) for one in plan.segments[:segment])
+        of_segment = islice(messages(plan), before, before + plan.size(plan.segments[segment]))
+        self._acks = acks
+        self._gate = gate
+        self._is_storm = plan.segments[segment].buffered > 0
+        self._source: Iterator[Message] = iter(list(of_segment)) if self._is_storm else of_segment
+        self._held: Message | None = None  # the next one, which is not due yet
+        self._ends = False  # nothing more is taken from the source
+        self._queued = 0
+        self._connections = [Connection(n, port, plan.seed) for n in range(plan.connections)]
+        # (when, which) connection is to be made
+        self._to_come = [] if self._is_storm else [(0.0, c.number) for c in self._connections]
+        self._poll = select.poll()
+        self._by_fd: dict[int, Connection] = {}
+        self._writing: set[int] = set()  # those that poll waits to be writable
+
+    def run(self, patience_s: float) -> dict[str, float | int]:
+        started = moved = time.monotonic()
+        seen = 0
+        while not (self._ends and all(connection.is_done for connection in self._connections)):
+            self._gate.look()
+            now_ms = int(time.time() * 1000)
+            self._take(now_ms)
+            self._connect()
+            self._lose([*self._send(now_ms), *self._listen()])
+            self._acks.sync()
+            self._queued = sum(len(connection.waiting) for connection in self._connections)
+            now = time.monotonic()
+            if self._acks.count != seen:
+                seen, moved = self._acks.count, now
+            if self._held is not None and self._held.n >= self._gate.upto:
+                moved = now  # it waits for the gate and not for a broker
+            if now - moved > patience_s:
+                missing = sum(len(c.waiting) + len(c.unacked) for c in self._connections)
+                raise TimeoutError(f"{missing} messages have no PUBACK after {patience_s:g} s")
+        self._acks.sync(now=True)
+        for connection in self._connections:
+            connection.close()
+        return {
+            "acked": self._acks.count,
+            "seconds": round(time.monotonic() - started, 2),
+            "reconnects": sum(max(0, connection.reconnects) for connection in self._connections),
+        }
+
+    def _take(self, now_ms: int) -> None:
+        """Hand what is due, and may be sent, to its connections."""
+        horizon_ms = now_ms + (self.STORM_AHEAD_MS if self._is_storm else 0)
+        gate = self._gate
+        while not self._ends and self._queued < AHEAD:
+            message = self._held or next(self._source, None)
+            self._held = None
+            if message is None or (message.n >= gate.upto and gate.ends):
+                self._ends = True
+                return
+            if message.due_ms > horizon_ms or message.n >= gate.upto:
+                self._held = message
+                return
+            connection = self._connections[message.connection]
+            if self._is_storm and not connection.waiting and connection.reconnects < 0:
                 wait_s = max(0.0, (message.due_ms - now_ms) / 1000)
-                to_come.append((time.monotonic() + wait_s, connection.number))
-                heapq.heapify(to_come)
+                heapq.heappush(self._to_come, (time.monotonic() + wait_s, connection.number))
             connection.waiting.append(message)
-            queued += 1
+            self._queued += 1
+
+    def _connect(self) -> None:
         now = time.monotonic()
-        while to_come and to_come[0][0] <= now:
-            _, number = heapq.heappop(to_come)
-            connection = connections[number]
+        while self._to_come and self._to_come[0][0] <= now:
+            _, number = heapq.heappop(self._to_come)
+            connection = self._connections[number]
             if connection.connect():
-                by_fd[connection.fd] = connection
-                poll.register(connection.fd, select.POLLIN)
+                self._by_fd[connection.fd] = connection
+                self._poll.register(connection.fd, select.POLLIN)
             else:
-                heapq.heappush(to_come, (connection.retry_at, number))
-        lost: list[tuple[int, Connection]] = []
-        for fd, connection in by_fd.items():
+                heapq.heappush(self._to_come, (connection.retry_at, number))
+
+    def _send(self, now_ms: int) -> list[int]:
+        """What waits goes out; the connections that are lost."""
+        lost = []
+        for fd, connection in self._by_fd.items():
             try:
                 connection.send(now_ms)
             except OSError:
-                lost.append((fd, connection))
+                lost.append(fd)
                 continue
-            if connection.is_writing != (fd in writing):
-                writing ^= {fd}
-                poll.modify(fd, select.POLLIN | (select.POLLOUT if connection.is_writing else 0))
-        for fd, events in poll.poll(2):
-            connection = by_fd[fd]
+            if connection.is_writing != (fd in self._writing):
+                self._writing ^= {fd}
+                wanted = select.POLLIN | (select.POLLOUT if connection.is_writing else 0)
+                self._poll.modify(fd, wanted)
+        return lost
+
+    def _listen(self) -> list[int]:
+        """What the broker says; the connections that are lost."""
+        lost = []
+        for fd, events in self._poll.poll(2):
+            connection = self._by_fd[fd]
             try:
                 if events & select.POLLOUT:
                     connection.write()
                 if events & ~select.POLLOUT:
-                    connection.read(acks)
+                    connection.read(self._acks)
             except OSError:
-                lost.append((fd, connection))
-        for fd, connection in lost:
-            if by_fd.pop(fd, None) is not None:
-                poll.unregister(fd)
-                writing.discard(fd)
+                lost.append(fd)
+        return lost
+
+    def _lose(self, lost: list[int]) -> None:
+        for fd in lost:
+            connection = self._by_fd.pop(fd, None)
+            if connection is not None:
+                self._poll.unregister(fd)
+                self._writing.discard(fd)
                 connection.lose()
-                heapq.heappush(to_come, (connection.retry_at, connection.number))
-        acks.sync()
-        queued = sum(len(connection.waiting) for connection in connections)
-        if acks.count != seen:
-            seen, moved = acks.count, now
-        if ends and all(connection.is_done for connection in connections):
-            break
-        if held is not None and held.n >= held_back.upto:
-            moved = now  # it waits for the gate and not for a broker
-        if now - moved > patience_s:
-            missing = sum(len(c.waiting) + len(c.unacked) for c in connections)
-            raise TimeoutError(f"{missing} messages have no PUBACK after {patience_s:g} s")
-    acks.sync(now=True)
-    for connection in connections:
-        connection.close()
-    return {
-        "acked": acks.count,
-        "seconds": round(time.monotonic() - started, 2),
-        "reconnects": sum(max(0, connection.reconnects) for connection in connections),
-    }
+                heapq.heappush(self._to_come, (connection.retry_at, connection.number))
 
 
 def main() -> None:

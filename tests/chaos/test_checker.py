@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from chaos.scenarios import SCENARIOS, Context, Result, run_planted
+from chaos.run import Context, Result
+from chaos.scenarios import SCENARIOS, run_planted
 
 SEED = 4
 

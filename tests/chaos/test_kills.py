@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from chaos.scenarios import SCENARIOS, Context
+from chaos.run import Context
+from chaos.scenarios import SCENARIOS
 
 pytestmark = [pytest.mark.broker]
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from chaos.scenarios import SCENARIOS, Context, Size
+from chaos.run import Context, Size
+from chaos.scenarios import SCENARIOS
 
 MEDIUM = ("kills", "kills-apart", "kills-nats")
 ALREADY_TESTED = ("planted", "fuzz")  # tests/chaos/test_checker.py, tests/fuzz
