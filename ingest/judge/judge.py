@@ -100,6 +100,7 @@ class Judge:
         self.hearing = Hearing()
         self.memories: dict[str, DeviceMemory] = {}
         self._touched: list[DeviceMemory] = []
+        self._retiring: list[tuple[int, str]] = []  # when, device; the next one first
         self._allowance = Allowance()
         self._host = HostClock()
         self._take_plans(plans)
@@ -280,16 +281,33 @@ class Judge:
                 self._finder.retire_kinds(memory, now_ms)  # it changed while nobody judged
         for gone in self.memories.keys() - registry.devices.keys():
             del self.memories[gone]
+        self._retiring = sorted(
+            (device.decommissioned_at_ms, device.id)
+            for device in registry.devices.values()
+            if device.decommissioned_at_ms is not None and device.decommissioned_at_ms > now_ms
+        )
         self._roots.registry_changed(registry, self._plans, now_ms)
         self._roll.registry_changed(registry)
         self._circuits.registry_changed(registry)
         self._baselines.registry_changed(registry)
         self._concerns.registry_changed(registry)
 
+    def _retire_due(self, watermark_ms: int) -> None:
+        """The last day of some devices has come: as if the registry said so only now."""
+        while self._retiring and self._retiring[0][0] <= watermark_ms:
+            _, device = self._retiring.pop(0)
+            memory = self.memories[device]
+            memory.in_service = False
+            self._use.abandon(memory)
+            self._finder.retire(memory, "out_of_service", watermark_ms)
+            self._touch(memory)
+        self._roll.registry_changed(self.registry)
+        self._roll.tell_counts()
+
     def _becomes(self, memory: DeviceMemory, device: Device, now_ms: int) -> DeviceMemory:
         """A device that is of another kind from here on, and is known for nothing yet."""
         self._moves_away(memory, now_ms, "kind_changed")
-        fresh = DeviceMemory(device, self._plans[device.kind])
+        fresh = DeviceMemory(device, self._plans.of(device))
         # the one that waits for a person still does
         fresh.faults = {c: f for c, f in memory.faults.items() if f.state is not State.CLOSED}
         self._touched = [touched for touched in self._touched if touched is not memory]
@@ -407,6 +425,8 @@ class Judge:
         watermark_ms = self.hearing.watermark_ms or watermark_ms
         if gap is not None:
             self._roll.we_were_deaf(gap, watermark_ms)
+        if self._retiring and self._retiring[0][0] <= watermark_ms:
+            self._retire_due(watermark_ms)
         self._finder.tick(watermark_ms)
         self._roll.heard_until(watermark_ms)
         self._circuits.heard_until(before_ms, watermark_ms)

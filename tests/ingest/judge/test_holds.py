@@ -7,7 +7,15 @@ import pytest
 
 from devices import faults
 from devices.faults import NOTICED, FaultEvent, FaultMoved, Held, State, Why
-from tests.ingest.judge.district import COMPOUND, District, a_device, a_gate, a_lamp, a_shed
+from tests.ingest.judge.district import (
+    COMPOUND,
+    START_MS,
+    District,
+    a_device,
+    a_gate,
+    a_lamp,
+    a_shed,
+)
 
 OPEN, ACKNOWLEDGED, CLEARED, CLOSED = State
 TAMPER, SMOKE = "GATE_TAMPER", "SHED_SMOKE"
@@ -295,6 +303,24 @@ def test_a_device_whose_kind_changed_while_nobody_judged_closes_its_faults_too()
     d.load()
     assert d.standing() == {}
     assert events(d, TAMPER)[-1].evidence == {"reason": "kind_changed"}
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_device_closes_its_faults_when_its_last_day_has_come(restarts: bool) -> None:
+    d = District(
+        a_device("gate", "gate", decommissioned_at_ms=START_MS + 60_000), *a_shed(), a_gate("other")
+    )
+    d.says("gate", {"tamper": True})
+    d.says("other", {"tamper": True})
+    d.passes(55)
+    assert set(d.standing()) == {f"gate {TAMPER}", f"other {TAMPER}"}
+    if restarts:
+        d.restart()
+    d.passes(10)
+    assert set(d.standing()) == {f"other {TAMPER}"}
+    last = events(d, TAMPER)[-1]
+    assert (last.reason, last.evidence) == (Why.RETIRED, {"reason": "out_of_service"})
+    assert d.store.rows.counts[COMPOUND, "gate"] == (1, 0, 0, 0)  # only the other one counts
 
 
 def test_smoke_of_a_device_that_became_another_kind_waits_for_a_person() -> None:
