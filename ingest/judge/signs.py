@@ -796,6 +796,8 @@ class FaultFinder:
                 or not memory.in_service
                 or not _reports_always(memory)
                 or self._hearing.grace_ms(hour_ms, memory.device.interval_s)
+                # it is falling silent: a lamp may be so for most of an hour before it is offline
+                or now_ms - (memory.last_seen_ms or 0) > 1500 * memory.device.interval_s
             ):
                 continue
             hour = memory.hours.get(hour_ms)

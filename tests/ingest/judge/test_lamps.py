@@ -264,6 +264,15 @@ def test_a_fault_of_the_night_is_held_by_day_and_over_in_the_next_night() -> Non
     assert evening.severities() == {}
 
 
+def test_a_lamp_that_falls_silent_within_an_hour_is_silent_and_has_no_gap() -> None:
+    evening = Evening(a_street_lamp())
+    evening.goes_on(6 * 60 + 20, **well())  # 03:30
+    evening.district.passes(3 * 3600)
+    assert evening.severities() == {"LAMP_COMM": "P4"}
+    evening.goes_on(2 * 60, **well())
+    assert evening.district.all_faults() == ["lamp LAMP_COMM"]
+
+
 @settings(max_examples=12, deadline=None)
 @given(
     st.sampled_from([1, 6, 7, 9, 12]),
