@@ -31,12 +31,6 @@ class FollowedJournal:
     def find(self, jseq: int) -> Raw | None:
         return self._ask(lambda reader: reader.find(jseq))
 
-    def received(self, from_ms: int, to_ms: int) -> dict[tuple[str, int], int]:
-        return self._ask(lambda reader: reader.received(from_ms, to_ms))
-
-    def received_total(self) -> dict[str, int]:
-        return self._ask(JournalReader.received_total)
-
     def count(self, position: int, hours: tuple[int, int] | None, most: int) -> Counted:
         return self._ask(lambda reader: reader.count(position, hours, most))
 
