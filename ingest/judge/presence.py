@@ -107,6 +107,7 @@ class RollCall:
         self._is_lit.clear()
         self._lit.clear()
         deadlines = self._deadlines
+        gone: dict[str, DeviceMemory] = {}
         while deadlines and deadlines[0][0] <= watermark_ms:
             _, device = heapq.heappop(deadlines)
             memory = self._memories.get(device)
@@ -124,7 +125,9 @@ class RollCall:
                 limit_ms = silence_limit_s(memory.device) * 1000
                 heapq.heappush(deadlines, (min(due_ms, watermark_ms + limit_ms), device))
             else:
-                self._goes(memory, watermark_ms)
+                gone[device] = memory
+        for memory in sorted(gone.values(), key=_order):
+            self._goes(memory, watermark_ms)
         while self._unseen and self._unseen[0][0] <= watermark_ms:
             _, device = heapq.heappop(self._unseen)
             memory = self._memories.get(device)
@@ -304,6 +307,12 @@ class RollCall:
         memory.state, memory.reason = state, reason
         self._touch(memory)
         self._roots.watch(memory)
+
+
+def _order(memory: DeviceMemory) -> tuple[bool, int, str]:
+    """Of those found silent by one tick first what others hang on, so that these know why."""
+    device = memory.device
+    return device.kind not in ("gateway", "shed"), memory.last_seen_ms or 0, device.id
 
 
 def _is_awaited(memory: DeviceMemory) -> bool:
