@@ -280,6 +280,65 @@ def open_by_severity(
     return counts
 
 
+def fault_row(fault: Fault, stream: str) -> dict[str, Any]:
+    """A new fault, all of it."""
+    return {
+        "id": fault.id,
+        "stream": stream,
+        "subject": fault.subject,
+        "code": fault.code,
+        "kind": fault.kind,
+        "device": fault.device,
+        "suspected": fault.suspected,
+        "opened_at_ms": fault.opened_at_ms,
+        "shelved_until_ms": fault.shelved_until_ms,
+        "assignee": fault.assignee,
+        **judged(fault),
+    }
+
+
+def judged(fault: Fault) -> dict[str, Any]:
+    """The columns that the judge moves; what people wrote (assignee, shelving) stays."""
+    return {
+        "compound": fault.compound,
+        "since_ms": fault.since_ms,
+        "severity": fault.severity,
+        "safety": fault.safety,
+        "late": fault.late,
+        "suppressed_by": fault.suppressed_by,
+        "maintenance": fault.maintenance,
+        "raises_ms": list(fault.raises_ms),
+        "flaps": fault.flaps,
+        "impact": None if fault.impact is None else dict(fault.impact),
+        "rank": fault.rank,
+        "state": fault.state,
+        "acknowledged_at_ms": fault.acknowledged_at_ms,
+        "acknowledged_by": fault.acknowledged_by,
+        "cleared_at_ms": fault.cleared_at_ms,
+        "closed_at_ms": fault.closed_at_ms,
+        "resolution": fault.resolution,
+        "occurrences": fault.occurrences,
+        "evidence": dict(fault.evidence),
+    }
+
+
+def step_row(event: FaultEvent, routed_at_ms: int | None = None) -> dict[str, Any]:
+    """A line in the history of a fault. routed_at_ms: set where nobody is to be told of it."""
+    return {
+        "fault": event.fault,
+        "at_ms": event.at_ms,
+        "was": event.was,
+        "becomes": event.becomes,
+        "reason": event.reason,
+        "actor": event.actor,
+        "note": event.note,
+        "evidence": None if event.evidence is None else dict(event.evidence),
+        "routed_at_ms": routed_at_ms,
+        "notice_at_ms": event.notice_at_ms,
+        "held": event.held,
+    }
+
+
 def move_fault(
     connection: Connection,
     scope: Scope,
@@ -321,19 +380,7 @@ def _save(connection: Connection, fault: Fault, *, was: State) -> None:
 
 
 def _record(connection: Connection, event: FaultEvent) -> None:
-    connection.execute(
-        insert(fault_events).values(
-            fault=event.fault,
-            at_ms=event.at_ms,
-            was=event.was,
-            becomes=event.becomes,
-            reason=event.reason,
-            actor=event.actor,
-            note=event.note,
-            evidence=event.evidence,
-            held=event.held,
-        )
-    )
+    connection.execute(insert(fault_events).values(step_row(event)))
     moved = {"reason": event.reason, "was": event.was, "becomes": event.becomes}
     add_revision(connection, "fault", event.fault, moved, event.at_ms)
 

@@ -68,7 +68,7 @@ from devices.store.database import (
     writing,
 )
 from devices.store.failpoints import failpoint
-from devices.store.faults import fault_of
+from devices.store.faults import fault_of, fault_row, judged, step_row
 from devices.store.maintenance import standing_windows
 from devices.store.quarantine import in_quarantine_of
 from devices.store.schema import (
@@ -513,21 +513,7 @@ class Judgements:
                 if fault.id in known:
                     continue
                 raise FaultMoved(f"fault {fault.id} is no longer {move.was}, or was shelved")
-            lines.append(
-                {
-                    "fault": event.fault,
-                    "at_ms": event.at_ms,
-                    "was": event.was,
-                    "becomes": event.becomes,
-                    "reason": event.reason,
-                    "actor": event.actor,
-                    "note": event.note,
-                    "evidence": None if event.evidence is None else dict(event.evidence),
-                    "routed_at_ms": None if self._stream == LIVE else now_ms,
-                    "notice_at_ms": event.notice_at_ms,
-                    "held": event.held,
-                }
-            )
+            lines.append(step_row(event, None if self._stream == LIVE else now_ms))
         if lines:
             connection.execute(_TELL, lines)
         return known
@@ -536,7 +522,7 @@ class Judgements:
     def _move(connection: Connection, move: Move) -> bool:
         """Whether the fault was still as this step of it found it."""
         fault, event = move.fault, move.event
-        values = {"fault_id": fault.id, "fault_was": move.was, **_judged(fault), **_answered(move)}
+        values = {"fault_id": fault.id, "fault_was": move.was, **judged(fault), **_answered(move)}
         step = _MOVE
         if event.reason is Why.SHELF_ENDED:  # unless somebody has shelved it for longer meanwhile
             step = step.where(faults.c.shelved_until_ms <= event.at_ms)
@@ -549,14 +535,14 @@ class Judgements:
         for fault in rows:
             if fault.id in known:
                 continue
-            values = {"fault_id": fault.id, "fault_was": fault.state, **_judged(fault)}
+            values = {"fault_id": fault.id, "fault_was": fault.state, **judged(fault)}
             found = connection.execute(_MOVE, values)
             if found.rowcount != 1:
                 raise FaultMoved(f"fault {fault.id} is no longer {fault.state}")
 
     def _insert_fault(self, connection: Connection, fault: Fault) -> bool:
         """Whether the row is new; False if this very fault is there. Raises FaultMoved."""
-        row = _fault_row(fault, self._stream)
+        row = fault_row(fault, self._stream)
         row["repeat_of"] = self._fault_before(connection, fault)
         if _insert_if_new(connection, faults, row):
             return True
@@ -784,47 +770,6 @@ def _insert_if_new(connection: Connection, table: Table, row: dict[str, Any]) ->
     """
     made = conflict_insert(connection, table).on_conflict_do_nothing()
     return connection.execute(made.returning(*table.primary_key), row).first() is not None
-
-
-def _fault_row(fault: Fault, stream: str) -> dict[str, Any]:
-    return {
-        "id": fault.id,
-        "stream": stream,
-        "subject": fault.subject,
-        "code": fault.code,
-        "kind": fault.kind,
-        "device": fault.device,
-        "suspected": fault.suspected,
-        "opened_at_ms": fault.opened_at_ms,
-        "shelved_until_ms": fault.shelved_until_ms,
-        "assignee": fault.assignee,
-        **_judged(fault),
-    }
-
-
-def _judged(fault: Fault) -> dict[str, Any]:
-    """The columns that the judge moves; what people wrote (assignee, shelving) stays."""
-    return {
-        "compound": fault.compound,
-        "since_ms": fault.since_ms,
-        "severity": fault.severity,
-        "safety": fault.safety,
-        "late": fault.late,
-        "suppressed_by": fault.suppressed_by,
-        "maintenance": fault.maintenance,
-        "raises_ms": list(fault.raises_ms),
-        "flaps": fault.flaps,
-        "impact": None if fault.impact is None else dict(fault.impact),
-        "rank": fault.rank,
-        "state": fault.state,
-        "acknowledged_at_ms": fault.acknowledged_at_ms,
-        "acknowledged_by": fault.acknowledged_by,
-        "cleared_at_ms": fault.cleared_at_ms,
-        "closed_at_ms": fault.closed_at_ms,
-        "resolution": fault.resolution,
-        "occurrences": fault.occurrences,
-        "evidence": dict(fault.evidence),
-    }
 
 
 def _answered(move: Move) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, insert, select, update
 from devices.faults import Fault, FaultMoved, State
 from devices.platform import Trouble, advance
 from devices.store.database import answering, conflict_insert, reading, writing
-from devices.store.faults import OPEN_STATES, fault_of
+from devices.store.faults import OPEN_STATES, fault_of, fault_row, judged, step_row
 from devices.store.schema import LIVE, fault_events, faults
 
 TRIES = 5  # so often in a row a person may be faster
@@ -61,64 +61,20 @@ class PlatformFaults:
             if step is None:
                 return standing
             fault, event = step
-            values = _columns(fault)
             if event.was is None:
-                made = conflict_insert(connection, faults).values(
-                    id=fault.id,
-                    stream=LIVE,
-                    subject=fault.subject,
-                    code=fault.code,
-                    kind=fault.kind,
-                    device=None,
-                    compound=None,
-                    suspected=fault.suspected,
-                    since_ms=fault.since_ms,
-                    opened_at_ms=fault.opened_at_ms,
-                    late=fault.late,
-                    safety=fault.safety,
-                    **values,
-                )
+                made = conflict_insert(connection, faults).values(fault_row(fault, LIVE))
                 inserted = made.on_conflict_do_nothing().returning(faults.c.id)
                 has_moved = connection.execute(inserted).first() is not None
             else:
+                # what people wrote stays, but the shelf of a fault that is over
+                void = {"shelved_until_ms": None} if fault.state is State.CLOSED else {}
                 moved = connection.execute(
                     update(faults)
                     .where(faults.c.id == fault.id, faults.c.state == event.was)
-                    .values(**values)
+                    .values(**judged(fault), **void)
                 )
                 has_moved = moved.rowcount == 1
             if not has_moved:
                 raise FaultMoved(f"{subject} {code} is no longer {event.was or 'without a fault'}")
-            connection.execute(
-                insert(fault_events).values(
-                    fault=event.fault,
-                    at_ms=event.at_ms,
-                    was=event.was,
-                    becomes=event.becomes,
-                    reason=event.reason,
-                    actor=event.actor,
-                    note=event.note,
-                    evidence=None if event.evidence is None else dict(event.evidence),
-                    held=event.held,
-                )
-            )
+            connection.execute(insert(fault_events).values(step_row(event)))
             return fault
-
-
-def _columns(fault: Fault) -> dict[str, object]:
-    """The columns that a step may change; what people wrote stays, but a closed fault's shelf."""
-    void = {"shelved_until_ms": None} if fault.state is State.CLOSED else {}
-    return {
-        **void,
-        "severity": fault.severity,
-        "state": fault.state,
-        "acknowledged_at_ms": fault.acknowledged_at_ms,
-        "acknowledged_by": fault.acknowledged_by,
-        "cleared_at_ms": fault.cleared_at_ms,
-        "closed_at_ms": fault.closed_at_ms,
-        "resolution": fault.resolution,
-        "occurrences": fault.occurrences,
-        "flaps": fault.flaps,
-        "raises_ms": list(fault.raises_ms),
-        "evidence": dict(fault.evidence),
-    }
