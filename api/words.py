@@ -107,8 +107,8 @@ _TEXTS: Mapping[str, tuple[str, str]] = {
     # worst first
     "first": ("先处理", "Deal with first"),
     "first_note": (
-        "危急在前，同级未确认、最久的在前",
-        "Critical first, then the oldest unanswered",
+        "先危急，再未确认，再按影响大小",
+        "Critical first, then the unanswered, then by impact",
     ),
     "first_none": ("没有待处理的故障。", "Nothing to deal with."),
     "first_none_blind": (

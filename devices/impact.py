@@ -56,6 +56,7 @@ NAMES: Mapping[str, str] = {
     "gate": "gates", "port": "sockets", "lamp": "lamps", "camera": "cameras", "lift": "lifts"
 }  # fmt: skip
 
+WORKING = 0.4  # it is not out of use: a tampered gate opens
 WITH_ANOTHER = 0.6  # there is another gate, or socket, or lift in this compound that works
 INSIDE = 999.0  # what the share can add: less than a class
 _CLASSES: Mapping[Severity, float] = {
@@ -73,7 +74,8 @@ class Concern:
 
     out: by this fault and what it brings with it. down: by whatever it is, this fault included;
     total: there are. near, near_left: sockets of the same shed, and those of them that work.
-    charging: sessions that run at the sockets concerned. hour: local, 0 to 23.
+    charging: sessions that run at the sockets concerned. hour: local, 0 to 23. disables: what is
+    concerned is out of use, and does not only want looking at. is_whole: all households are.
     """
 
     households: int
@@ -84,6 +86,7 @@ class Concern:
     near: int | None = None
     near_left: int | None = None
     charging: int = 0
+    disables: bool = True
     is_whole: bool = False
 
     def left(self, name: str) -> int:
@@ -92,7 +95,7 @@ class Concern:
 
 
 def impact(concern: Concern) -> dict[str, object]:
-    """What the API tells of it; what a fault does not concern is left out.
+    """What the API tells of it; what a fault does not take away is left out.
 
     households: all of the compound where nothing of it is supplied or heard, or where it has no
     other gate or lift that works; with one left, those who would come by this one, an equal share
@@ -107,7 +110,7 @@ def impact(concern: Concern) -> dict[str, object]:
         told["households"] = households
     for name in WANTED:
         out = concern.out.get(name, 0)
-        if out:
+        if out and concern.disables:
             told[name] = out
             told[f"{name}_left"] = concern.left(name)
             told[f"{name}_total"] = concern.total.get(name, out)
@@ -133,7 +136,7 @@ def _households(concern: Concern) -> int | None:
         return concern.households
     for name in ("gates", "lifts"):
         out = concern.out.get(name, 0)
-        if not out:
+        if not out or not concern.disables:
             continue
         if not concern.left(name):
             return concern.households
@@ -149,8 +152,10 @@ def _weight(concern: Concern) -> float:
             continue
         total = max(1, concern.total.get(name, 0))
         down = max(concern.down.get(name, 0), concern.out[name])
-        another = WITH_ANOTHER if concern.left(name) else 1.0
+        another = WITH_ANOTHER if concern.left(name) or not concern.disables else 1.0
         worst = max(worst, min(1.0, down / total) * wanted[concern.hour % 24] * another)
+    if not concern.disables:
+        worst *= WORKING
     if concern.is_whole:
         worst = max(worst, 0.9)
     return min(1.0, 0.95 * worst + 0.05 * min(1.0, concern.charging / 10))

@@ -143,6 +143,7 @@ class Concerns:
             if name is None:
                 continue
             size = _size(one, down=one is memory)  # what a root takes, it takes whole
+            # those beside it that work are what is left, also where it is not out of use itself
             down[name] = down.get(name, 0) + size - stock.sizes.get(one.device.id, 0)
             out[name] = out.get(name, 0) + size
         near = near_left = None
@@ -164,6 +165,7 @@ class Concerns:
             near=near,
             near_left=near_left,
             charging=sum(one.session is not None for one in self._charging(memory, concerned)),
+            disables=fault.code in DISABLING or fault.kind == COMPOUND,
             is_whole=fault.kind == COMPOUND
             or (fault.kind == "gateway" and fault.code in DISABLING),
         )

@@ -1,5 +1,6 @@
 """Which fault comes first: the rank on paper, and what an impact says."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -12,7 +13,7 @@ EVENING, NIGHT, NOON = 19, 3, 12
 P1, P2, P3, P4 = Severity
 
 
-def sockets(out: int, total: int = 12, hour: int = EVENING, **more: int) -> Concern:
+def sockets(out: int, total: int = 12, hour: int = EVENING, charging: int = 0) -> Concern:
     return Concern(
         200,
         hour,
@@ -21,7 +22,7 @@ def sockets(out: int, total: int = 12, hour: int = EVENING, **more: int) -> Conc
         {"sockets": total},
         total,
         total - out,
-        **more,
+        charging,
     )
 
 
@@ -55,6 +56,8 @@ def test_ten_of_twelve_sockets_at_seven_in_the_evening_come_before_one_lamp() ->
         (sockets(6, charging=6), sockets(6)),  # where somebody is charging
         (Concern(200, NIGHT, is_whole=True), sockets(10)),  # all of a compound
         (lamps(1), Concern(200, EVENING)),  # something before nothing
+        (gates(1, 2), replace(gates(1, 1), disables=False)),  # out before looked at
+        (replace(gates(1, 1), disables=False), Concern(200, EVENING)),
     ],
 )
 def test_inside_a_class_the_larger_loss_comes_first(first: Concern, then: Concern) -> None:
@@ -110,6 +113,7 @@ def test_what_is_out_already_counts_for_the_share() -> None:
              "lifts": 2, "lifts_left": 0, "lifts_total": 2, "at_hour": 3},
         ),
         (Concern(213, 3), {"at_hour": 3}),
+        (replace(gates(1, 1), disables=False), {"at_hour": 19}),  # held open, and passed
         (Concern(213, 3, charging=8), {"charging": 8, "at_hour": 3}),  # hot, and it charges on
     ],
 )  # fmt: skip
