@@ -90,6 +90,7 @@ class RootFinder:
         self._memories = memories
         self._hearing = hearing
         self._finder = finder
+        self._holds = holds
         self._touch = touch
         self._moved = moved
         self._commanded = commanded
@@ -630,7 +631,7 @@ class RootFinder:
             planned = memory.plan.silent
             is_silence = planned is not None and planned.rule.code == code
             notice_ms = self._notice_at_ms(memory, watermark_ms) if is_silence else None
-            free, event = faults.release(fault, watermark_ms, notice_ms)
+            free, event = self._holds.step(faults.release(fault, watermark_ms, notice_ms))
             memory.faults[code] = free
             del yard.children[device, code]
             self._moved(memory, Move(free, fault.state, event))

@@ -16,6 +16,7 @@ from tests.ingest.judge.district import (
     a_lamp,
     a_shed,
 )
+from tests.ingest.judge.test_roots import Life, a_compound
 
 OPEN, ACKNOWLEDGED, CLEARED, CLOSED = State
 TAMPER, SMOKE = "GATE_TAMPER", "SHED_SMOKE"
@@ -143,6 +144,23 @@ def test_what_stood_before_the_window_was_told_and_what_gets_worse_in_it_is_held
     d.maintains(for_s=600, kind="port")
     d.says("shed", ports={"1": {"port_temp_c": 95}})  # P1 is of the safety tier
     assert told(d, "PORT_OVERTEMP")[1:] == [(Why.WORSENED, None)]
+
+
+def test_what_its_root_lets_go_in_the_time_of_a_window_is_told_at_its_end() -> None:
+    life = Life(*a_compound())
+    life.lives(3600)
+    life.loses_power()
+    life.lives(900)
+    life.d.maintains(for_s=3000, devices=("gate-2",))
+    life.power_returns()
+    life.dies("gate-2")
+    life.lives(1800)
+    of_gate = [e for e in life.d.judge.effects.moves if e.fault.device == "gate-2"]
+    released = [move.event for move in of_gate if move.event.reason is Why.RELEASED]
+    assert [event.held for event in released] == [Held.MAINTENANCE]
+    life.lives(1800)
+    of_gate = [e for e in life.d.judge.effects.moves if e.fault.device == "gate-2"]
+    assert [(m.event.reason, m.event.held) for m in of_gate][-1:] == [(Why.MAINTENANCE_ENDED, None)]
 
 
 def test_before_it_begins_a_window_holds_nothing() -> None:
