@@ -582,7 +582,7 @@ class RootFinder:
                     by = yard.roots.get(child.suppressed_by or "")
                     if child.suppressed_by is None or by is None or by.ended_ms is not None:
                         self._suppress(yard, memory, child, root, now_ms)
-                elif _was_taken_for_itself(root, child):
+                elif _was_taken_for_itself(root, child, now_ms):
                     explained, event = faults.suppress(child, root.id, root.code, now_ms)
                     memory.faults[child.code] = explained
                     self._moved(memory, Move(explained, child.state, event))
@@ -756,13 +756,16 @@ def _is_alone(yard: Yard, group: list[DeviceMemory], alive: list[DeviceMemory]) 
     )
 
 
-def _was_taken_for_itself(root: Root, child: Fault) -> bool:
-    """Whether a closed fault was the silence that a power cut, told afterwards, explains."""
+def _was_taken_for_itself(root: Root, child: Fault, now_ms: int) -> bool:
+    """Whether a fault that was just closed was a part of what a power cut explains afterwards.
+
+    Of older ones a judge that was restarted knows no longer.
+    """
     return (
         root.code in (COMPOUND_POWER_CUT, SHED_POWER_CUT)
         and child.state is State.CLOSED
         and child.suppressed_by is None
-        and (child.closed_at_ms or 0) > root.since_ms
+        and (child.closed_at_ms or 0) > max(root.since_ms, now_ms - REOPENS_WITHIN_MS)
     )
 
 
