@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, select
 from courtyard.errors import DONE, CommandError
 from courtyard.settings import Settings
 from courtyard.stores import open_operational
-from devices.faults import PLATFORM, State, Why
+from devices.faults import PLATFORM, Held, State, Why
 from devices.store import registry as registry_rows
 from devices.store.database import reading
 from devices.store.schema import fault_events, faults
@@ -21,7 +21,7 @@ from simulators.truth import BadTruth, Fact
 
 _BEGINS = (Why.RAISED.value, Why.REOPENED.value)
 _OVER = (State.CLEARED.value, State.CLOSED.value)
-NEVER_MS = 2**62
+_MUTES = (Held.MAINTENANCE.value, Held.SHELVED.value)
 
 
 def run_score(settings: Settings, truth: Path, *, as_json: bool) -> int:
@@ -77,7 +77,7 @@ def score_database(engine: Engine, facts: list[Fact], span: tuple[int, int]) -> 
 
 def raised_faults(connection: Connection, span: tuple[int, int]) -> list[Raised]:
     """Every fault that was opened in `span`, with each time that it was."""
-    episodes, told = _histories(connection, span)
+    episodes, told, held = _histories(connection, span)
     rows = connection.execute(
         select(faults).where(faults.c.opened_at_ms >= span[0], faults.c.opened_at_ms <= span[1])
     )
@@ -91,7 +91,7 @@ def raised_faults(connection: Connection, span: tuple[int, int]) -> list[Raised]
             safety=row.safety,
             late=row.late,
             child=row.suppressed_by is not None and row.id not in told,
-            muted=row.maintenance is not None,
+            muted=row.maintenance is not None or row.id in held,
             platform=row.kind == PLATFORM,
         )
         for row in rows
@@ -100,11 +100,15 @@ def raised_faults(connection: Connection, span: tuple[int, int]) -> list[Raised]
 
 def _histories(
     connection: Connection, span: tuple[int, int]
-) -> tuple[dict[str, list[Episode]], set[str]]:
-    """Fault -> from when to when it stood, oldest first; and who was told of before its root."""
+) -> tuple[dict[str, list[Episode]], set[str], set[str]]:
+    """Fault -> from when to when it stood, oldest first; which people were told of before their
+    root was found; and which a window or a shelf held back every time.
+    """
     found: dict[str, list[Episode]] = defaultdict(list)
     notice_ms: dict[str, int] = {}
     told: set[str] = set()
+    held: set[str] = set()
+    heard: set[str] = set()
     rows = connection.execute(
         select(fault_events)
         .where(fault_events.c.at_ms >= span[0], fault_events.c.at_ms <= span[1])
@@ -115,8 +119,9 @@ def _histories(
         if row.reason in _BEGINS:
             standing.append(Episode(row.at_ms, None))
             notice_ms[row.fault] = row.notice_at_ms or row.at_ms
+            (held if row.held in _MUTES else heard).add(row.fault)
         elif row.reason == Why.SUPPRESSED and row.at_ms > notice_ms.get(row.fault, row.at_ms):
             told.add(row.fault)
         elif row.becomes in _OVER and standing and standing[-1].over_ms is None:
             standing[-1] = Episode(standing[-1].opened_ms, row.at_ms)
-    return found, told
+    return found, told, held - heard
