@@ -247,7 +247,7 @@ class Patterns:
         if among < share.least:
             return
         found = having / among
-        evidence: dict[str, Value] = {"share": round(found, 3), "count": having, "of": among}
+        evidence: dict[str, Value] = {"share": round(found, 3), "count": having, "tries": among}
         low, high = band(share.raises)
         if low <= found <= high and judged is in_window:
             since_ms = next(part[0] for part in judged if part[2])

@@ -612,6 +612,7 @@ class FaultFinder:
         present = [(key, seen) for key, seen in signs if seen.present]
         if present:
             self._raise(memory, rule, standing, present, now_ms)
+            self._tell_whether_stale(memory, code)
         else:
             is_active = standing is not None and standing.state in ACTIVE
             if is_active and not all(self._away(memory, rule, key, seen) for key, seen in signs):
@@ -919,6 +920,9 @@ class FaultFinder:
                 continue
             if not planned.gauge:
                 due.append(self._due_ms(memory, seen.base_ms, planned.delay_ms))
+            else:
+                stale_ms = _stale_after_ms(memory, planned)
+                due.append(self._due_ms(memory, seen.heard_ms, stale_ms))
             if planned.quiet is not None:
                 fell_ms = self._due_ms(memory, seen.heard_ms, planned.quiet.after_s * 1000)
                 # where it is due but its condition does not hold yet, look again in a while
@@ -945,6 +949,31 @@ class FaultFinder:
         memory.faults[fault.code] = fault
         self._touch(memory)
         self._moved(memory, Move(fault, was, event))
+
+    def _tell_whether_stale(self, memory: DeviceMemory, code: str) -> None:
+        """Show of a standing fault that nothing has been read for long, or that it has been again.
+
+        It is held all the same: silence clears nothing.
+        """
+        fault = memory.faults.get(code)
+        if fault is None or fault.state not in ACTIVE:
+            return
+        is_stale = all(
+            self._is_stale(memory, memory.plan.signs[key[:2]], seen)
+            for key, seen in memory.signs.items()
+            if key[0] == code and seen.present
+        )
+        if is_stale != bool(fault.evidence.get("stale")):
+            evidence = {name: told for name, told in fault.evidence.items() if name != "stale"}
+            if is_stale:
+                evidence["stale"] = True
+            self._restate(memory, replace(fault, evidence=evidence))
+
+    def _is_stale(self, memory: DeviceMemory, planned: PlannedSign, seen: Seen) -> bool:
+        """Whether a gauge has had no sample for three intervals; a state holds."""
+        if not planned.gauge:
+            return False
+        return self._passed(memory, seen.heard_ms, _stale_after_ms(memory, planned))
 
     def _restate(self, memory: DeviceMemory, fault: Fault) -> None:
         memory.faults[fault.code] = fault
@@ -998,6 +1027,13 @@ def _is_too_soon(planned: PlannedSign, seen: Seen, at_ms: int) -> bool:
     detector = planned.sign.detector
     every_s = detector.every_s if isinstance(detector, Beyond) else 0.0
     return every_s > 0 and at_ms - seen.sample_ms < every_s * 1000
+
+
+def _stale_after_ms(memory: DeviceMemory, planned: PlannedSign) -> float:
+    """After how long without a sample a gauge is unknown."""
+    detector = planned.sign.detector
+    every_s = detector.every_s if isinstance(detector, Beyond) else 0.0
+    return 3000 * max(memory.device.interval_s, every_s)
 
 
 def _is_latched(planned: PlannedSign) -> bool:

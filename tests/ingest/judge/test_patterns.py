@@ -42,7 +42,7 @@ def test_a_camera_that_refuses_one_face_in_three_is_dirty() -> None:
     faces(d, "denied")
     found = fault(d, "gate", "GATE_FACE_FAIL_RATE")
     assert (found.state, found.severity, found.suspected) == (OPEN, "P4", False)
-    assert dict(found.evidence) == {"share": 0.35, "count": 7, "of": 20}
+    assert dict(found.evidence) == {"share": 0.35, "count": 7, "tries": 20}
 
 
 def test_other_ways_in_are_no_faces_and_a_third_of_few_is_nothing() -> None:
@@ -492,6 +492,35 @@ def test_smoke_of_a_detector_that_was_switched_off_since_is_unknown() -> None:
     assert d.judge.memories["shed"].word("smoke") is None
     d.says("shed", {"smoke": True})
     assert d.state("shed", "SHED_SMOKE") is OPEN
+
+
+# What was not read for long
+
+
+def test_a_fault_of_which_nothing_is_read_any_more_is_held_and_shown_to_be_stale() -> None:
+    d = a_yard()
+    for _ in range(2):
+        d.says("shed", {"board_temp_c": 75})
+        d.passes(60, ["shed"])
+    d.passes(115, ["shed"])
+    assert "stale" not in fault(d, "shed", "SHED_OVERTEMP").evidence
+    d.passes(10, ["shed"])  # three intervals
+    assert dict(fault(d, "shed", "SHED_OVERTEMP").evidence) == {"board_temp_c": 75, "stale": True}
+    d.restart()
+    d.passes(7200, ["shed"])
+    assert d.store.rows.faults[fault(d, "shed", "SHED_OVERTEMP").id].evidence["stale"] is True
+    assert d.state("shed", "SHED_OVERTEMP") is OPEN
+    d.says("shed", {"board_temp_c": 74})
+    assert "stale" not in fault(d, "shed", "SHED_OVERTEMP").evidence
+    d.commit()
+    assert len(d.store.rows.events) == 1  # it is no step in its life
+
+
+def test_a_state_that_is_sent_on_change_is_never_stale() -> None:
+    d = a_yard()
+    d.says("gate", {"tamper": True})
+    d.passes(7200, ["gate"])
+    assert "stale" not in fault(d, "gate", "GATE_TAMPER").evidence
 
 
 # Cameras, and reports that are too few
