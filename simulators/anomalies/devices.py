@@ -82,7 +82,11 @@ def _senses_badly(_fleet: Fleet, node: Node, _now_ms: int, _end_ms: int) -> Deta
 
 
 def _can_sense_badly(node: Node) -> bool:
-    return node.device.protocol == "native" and node.device.kind in BAD_SAFETY_VALUES
+    """A circuit's meter has no temperature."""
+    circuit = isinstance(node, Lamp) and node.circuit
+    return (
+        node.device.protocol == "native" and node.device.kind in BAD_SAFETY_VALUES and not circuit
+    )
 
 
 def _loses_messages(
