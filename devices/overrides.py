@@ -199,9 +199,13 @@ def differences(before: Overrides, after: Overrides) -> Iterator[str]:
         if known is None or (one and other and one.value == other.value):
             continue
         name = f'{known.code} "{known.sign}"' if known.sign else known.code
-        old = _word(one.value) if one else "as without it"
-        new = _word(other.value) if other else "as without it"
+        old = _shown(one.value) if one else "as without it"
+        new = _shown(other.value) if other else "as without it"
         yield f"{known.scope}: {name} {known.figure}: {old} -> {new}"
+
+
+def _shown(value: Value) -> str:
+    return f"{value:g}" if type(value) is float else _word(value)
 
 
 def _key(change: Change) -> tuple[Scope, str, str | None, str]:
