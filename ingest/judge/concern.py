@@ -15,6 +15,7 @@ from devices.faults import Fault, State
 from devices.impact import DISABLING, NAMES, Concern, impact, rank
 from devices.judgement import Effects, Move
 from devices.registry import Registry
+from devices.roots import SUPPRESSES
 from devices.usage import HOUR_MS
 from ingest.judge.baselines import offset_ms
 from ingest.judge.memory import DeviceMemory, Presence
@@ -185,7 +186,7 @@ class Concerns:
                 for one in yard:
                     if one.device.circuit == memory.device.circuit:
                         found[one.device.id] = one
-        for one in yard:
+        for one in yard if fault.code in SUPPRESSES else ():
             if one.faults and any(
                 child.suppressed_by == fault.id and child.state in ACTIVE
                 for child in one.faults.values()

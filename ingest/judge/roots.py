@@ -568,6 +568,7 @@ class RootFinder:
             _drop_oldest(yard)
         else:
             return
+        yard.sort_roots()
         self._dirty[yard.id] = None
         self._stir(yard.id)
         if begins and root.ended_ms is None:
@@ -589,7 +590,7 @@ class RootFinder:
 
     def _cause(self, yard: Yard, memory: DeviceMemory, fault: Fault) -> Root | None:
         """The highest open root that explains this fault."""
-        for root in yard.open():
+        for root in yard.open:
             if self._explains(yard, root, memory, fault):
                 return root
         return None

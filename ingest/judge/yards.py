@@ -67,10 +67,10 @@ class Yard:
     """One compound.
 
     memory: of the compound as a whole, judged like a device. devices: all in service. eligible:
-    those whose silence says something of the others. roots: by id. children: which fault of which
-    device is explained by which root. found_ms: when the power cut that stands, or is about to, was
-    seen. longest_ms: the longest silence limit of any device.
-    is_stirred: something other than time has happened since it was last looked at.
+    those whose silence says something of the others. roots: by id; open: those that stand, the
+    highest first. children: which fault of which device is explained by which root. found_ms: when
+    the power cut that stands, or is about to, was seen. longest_ms: the longest silence limit of
+    any device. is_stirred: something other than time has happened since it was last looked at.
     """
 
     memory: DeviceMemory
@@ -81,6 +81,7 @@ class Yard:
     gates: int = 0
     evidence: list[Evidence] = field(default_factory=list)
     roots: dict[str, Root] = field(default_factory=dict)
+    open: list[Root] = field(default_factory=list)
     children: dict[ChildKey, str] = field(default_factory=dict)
     found_ms: int = 0
     longest_ms: int = 0
@@ -147,12 +148,10 @@ class Yard:
         for memory in self.devices:
             yield from memory.faults.values()
 
-    def open(self) -> list[Root]:
-        """The roots that stand, the highest first."""
-        roots = [root for root in self.roots.values() if root.ended_ms is None]
-        if len(roots) > 1:
-            roots.sort(key=lambda root: (_HIGHEST_FIRST.index(root.code), root.since_ms, root.id))
-        return roots
+    def sort_roots(self) -> None:
+        """Find anew which roots stand, when one has begun or ended."""
+        self.open = [root for root in self.roots.values() if root.ended_ms is None]
+        self.open.sort(key=lambda root: (_HIGHEST_FIRST.index(root.code), root.since_ms, root.id))
 
 
 def root_of(fault: Fault) -> Root:
@@ -208,6 +207,7 @@ def take_stock(yard: Yard) -> None:
     for fault in yard.standing():
         if fault.suppressed_by is not None and fault.state in (State.OPEN, State.ACKNOWLEDGED):
             yard.children[fault.subject, fault.code] = fault.suppressed_by
+    yard.sort_roots()
 
 
 def pack_yard(yard: Yard) -> bytes:
