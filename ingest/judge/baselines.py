@@ -14,6 +14,7 @@ holiday and nobody's fault. When a person closes a guess, what it was made of is
 
 import heapq
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -112,10 +113,12 @@ class Baselines:
             memory = self._memories.get(device)
             if memory is None or not packed:
                 continue
-            if memory.device.kind == "gate":
-                self._weeks[device] = Week.unpack(packed)
-            elif memory.device.kind == "port":
-                self._uses[device] = Uses(*_unpack_uses(packed))
+            # what is no such row was learned of a device that has become another kind since
+            with suppress(ValueError, msgspec.MsgspecError):
+                if memory.device.kind == "gate":
+                    self._weeks[device] = Week.unpack(packed)
+                elif memory.device.kind == "port":
+                    self._uses[device] = Uses(*_unpack_uses(packed))
 
     def registry_changed(self, registry: Registry) -> None:
         """From here on these devices are followed."""

@@ -1,5 +1,7 @@
 """What the judge commits, on both databases: with its cursor, once, and by one judge."""
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import Engine, select
 
@@ -197,3 +199,27 @@ def test_they_are_forgotten_a_bounded_number_at_a_time(judgements: Judgements) -
     keys = {bytes([n]) * 16: 0 for n in range(7)}
     judgements.commit(Effects(position=1, keys=keys), JOURNAL, None, NOW_MS)
     assert [judgements.forget_keys(NOW_MS, 3) for _ in range(4)] == [3, 3, 1, 0]
+
+
+def test_what_was_learned_is_there_again_as_it_was_written_last(judgements: Judgements) -> None:
+    cursor = None
+    for position, packed in enumerate((b"one", bytes(504), b""), 1):
+        effects = Effects(position=position, jseq=position, baselines={"gate-1": packed})
+        cursor = judgements.commit(effects, JOURNAL, cursor, NOW_MS)
+        assert judgements.load().baselines == {"gate-1": packed}
+    commit(judgements, 4, cursor)
+    assert judgements.load().baselines == {"gate-1": b""}
+
+
+def test_an_impact_and_a_rank_are_written_with_the_fault_and_restated(
+    judgements: Judgements, any_database: Engine
+) -> None:
+    move = a_tampered_gate()
+    raised = replace(move.fault, impact={"gates": 1, "gates_left": 0}, rank=3512.5)
+    cursor = commit(judgements, 1, None, replace(move, fault=raised))
+    assert judgements.load().faults == [raised]
+    later = replace(raised, impact={"gates": 1, "gates_left": 1}, rank=3100.25)
+    effects = Effects(position=2, jseq=2, restated={later.id: later})
+    judgements.commit(effects, JOURNAL, cursor, NOW_MS)
+    assert judgements.load().faults == [later]
+    assert events(any_database, raised) == [(None, "open")]

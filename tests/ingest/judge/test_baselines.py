@@ -244,6 +244,17 @@ def test_a_restart_at_any_moment_changes_nothing() -> None:
     assert a_day((5, 10, 100)) == undisturbed
 
 
+def test_a_row_that_is_none_is_as_good_as_none() -> None:
+    district = Watched(a_gate(), *a_shed(), usual=0)
+    district.commit()
+    for name in ("gate", "shed-p01"):
+        for packed in (b"", b"\xc1", a_week(3)[:-1], b"\x93\x01\x02\x03"):
+            district.store.rows.baselines[name] = packed
+            district.load()
+    district.lasts(HOUR_S + 10)
+    assert district.guesses() == []
+
+
 # A socket that nobody uses
 
 
