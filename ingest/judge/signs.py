@@ -605,7 +605,11 @@ class FaultFinder:
     def settle(self, memory: DeviceMemory, code: str, now_ms: int) -> None:
         """Raise, worsen or end the fault `code` of this device, as its signs now say."""
         rule = memory.plan.rules.get(code)
-        if rule is None:  # the rule is gone from the catalogue
+        if rule is None:  # switched off, or gone from the catalogue
+            for key in [key for key, seen in memory.signs.items() if key[0] == code]:
+                if not memory.signs[key].present:
+                    del memory.signs[key]
+                    self._touch(memory)
             return
         standing = memory.faults.get(code)
         signs = [(key, seen) for key, seen in memory.signs.items() if key[0] == code]

@@ -179,6 +179,7 @@ def test_who_is_there_is_known_also_where_nobody_wants_to_be_told(district: Dist
     assert last(district, "shed", "SHED_OFFLINE").resolution == "rule_disabled"
     district.says("shed", {"board_temp_c": 20.0})
     assert district.judge.memories["shed"].state is Presence.ONLINE
+    assert not district.judge.memories["shed"].signs  # so that it is judged the short way again
 
 
 def test_a_safety_fault_stands_while_its_level_is_made_stricter(district: District) -> None:
