@@ -57,6 +57,7 @@ HUSHED = -(1 << 31)  # reports that a run lacks which a person has called right
 USED_KWH = 0.05
 LOOK_AGAIN_MS = HOUR_MS
 PEERS_MOST = 50  # of devices of a kind elsewhere, asked where the compound has none
+COARSE_W = 100.0  # what trembles by a hundredth may stand still in whole watts below it
 QUIET_SHARE = 0.25  # of the usual at the other gates: below that the whole compound is quiet
 QUIET_SHARE_ELSEWHERE = 0.5
 OTHERS_LEAST = 5.0  # passages that the others usually have meanwhile, to be compared with
@@ -230,7 +231,7 @@ class Baselines:
     def same(self, memory: DeviceMemory, run: Run, at_ms: int, received_ms: int) -> None:
         """A reading has come once more, for the tenth time running or more."""
         planned = memory.plan.unusual.get(FROZEN)
-        if planned is None or not run.value:
+        if planned is None or not run.value or _is_coarse(run):
             return
         if run.told and self._sign(memory, FROZEN) is not None:
             return
@@ -586,6 +587,14 @@ class Baselines:
 def offset_ms(timezone: str, at_ms: int) -> int:
     """What the clocks there are ahead of UTC at that time."""
     return _offset_ms(timezone, at_ms - at_ms % (HOUR_MS // 4))  # no zone changes between quarters
+
+
+def _is_coarse(run: Run) -> bool:
+    """Whether it is a power in whole watts, which a meter that counts no finer shows for hours."""
+    value = run.value
+    if run.name != "power_w" or not isinstance(value, int | float):
+        return False
+    return value < COARSE_W and value == int(value)
 
 
 @lru_cache(maxsize=256)

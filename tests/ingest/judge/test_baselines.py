@@ -399,6 +399,17 @@ def test_nothing_at_all_is_no_frozen_reading() -> None:
     assert district.fault("lamp0", FROZEN) is None
 
 
+@pytest.mark.parametrize(("power_w", "is_frozen"), [(49.0, False), (49.3, True), (300.0, True)])
+def test_a_meter_of_whole_watts_may_stand_still(power_w: float, is_frozen: bool) -> None:
+    district = four_lamps()
+    for _ in range(150):
+        for n in range(4):
+            value = power_w if n == 0 else 8.2 + district.now_s % 7
+            district.says(f"lamp{n}", {"power_w": value})
+        district.passes(61)
+    assert (district.fault("lamp0", FROZEN) is not None) is is_frozen
+
+
 def test_what_stood_still_while_we_were_deaf_may_have_moved() -> None:
     district = four_lamps()
     reads(district, 100, 1)
