@@ -578,3 +578,35 @@ def test_every_field_of_a_session_survives(look: Look) -> None:
     )  # fmt: skip
     commit(look, 1, None, sessions={session.id: session})
     assert look.store.load().sessions == [session]
+
+
+def test_a_compound_its_fault_and_what_that_explains_are_what_the_next_one_goes_on_from(
+    look: Look,
+) -> None:
+    gate = a_raise("GATE_OFFLINE")
+    cut, event = faults.begin(
+        RULES["COMPOUND_POWER_CUT"],
+        stream="live",
+        subject=COMPOUND,
+        device=None,
+        compound=COMPOUND,
+        severity=RULES["COMPOUND_POWER_CUT"].severity,
+        safety=False,
+        since_ms=START_MS,
+        now_ms=START_MS,
+        evidence={"silent": 4, "of": 5},
+    )
+    explained, why = faults.suppress(gate.fault, cut.id, cut.code, START_MS + 1000)
+    moves = [gate, Move(cut, None, event), Move(explained, State.OPEN, why)]
+    first = commit(look, 1, None, moves=moves, compounds={COMPOUND: b"\x93\x01"})
+    saved = look.store.load()
+    assert {fault.id: fault for fault in saved.faults} == {cut.id: cut, explained.id: explained}
+    assert saved.compounds == {COMPOUND: b"\x93\x01"}
+    free, why = faults.release(explained, START_MS + 2000, START_MS + 122_000)
+    commit(look, 2, first, moves=[Move(free, State.OPEN, why)], compounds={COMPOUND: b"\x90"})
+    saved = look.store.load()
+    assert {fault.id: fault.suppressed_by for fault in saved.faults} == {
+        cut.id: None,
+        free.id: None,
+    }
+    assert saved.compounds == {COMPOUND: b"\x90"}
