@@ -284,7 +284,7 @@ _TEXTS: Mapping[str, tuple[str, str]] = {
     "f_apart": ("疑似 {n} 另列", "{n} suspected apart"),
     "colon": ("：", ": "),
     "list_comma": ("、", ", "),
-    "n_of_them": ("{where} 等 {n} 项", "{where} and others ({n})"),
+    "n_of_them": ("{where} 等 {n} 项", "{where} and others ({n} in all)"),
     "suppressed_n": ("归并", "Suppressed"),
     "shelved_n": ("搁置", "Shelved"),
     "maintained_n": ("维护", "Maintenance"),
