@@ -8,6 +8,7 @@ scope. Nothing here knows where they were written down: `devices.rule_files` doe
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import combinations
 from typing import Any
 
 from devices.messages import Value
@@ -83,9 +84,12 @@ class Scope:
         """Whether it holds for every device of a kind."""
         return self.kind in (None, kind) and self == Scope(kind=self.kind)
 
-    def covers(self, other: "Scope") -> bool:
-        """Whether it holds wherever the other one does."""
-        return all(getattr(self, name) in (None, getattr(other, name)) for name in _SCOPES)
+    def wider(self) -> Iterator["Scope"]:
+        """All scopes that hold wherever this one does, itself among them."""
+        named = [name for name in _SCOPES if getattr(self, name) is not None]
+        for count in range(len(named) + 1):
+            for some in combinations(named, count):
+                yield Scope(**{name: getattr(self, name) for name in some})
 
     def excludes(self, other: "Scope") -> bool:
         """Whether no device can be in both."""

@@ -26,9 +26,9 @@ import difflib
 import math
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
 from devices.catalogue import ANY, COMPOUND, PLATFORM, RULES
 from devices.kinds import KINDS
@@ -400,24 +400,21 @@ class _Reader:
                 )
                 of_sign[change.figure].append(change)
         for (code, name), of_sign in levels.items():
-            sign = named_signs(self._rules[code])[name]
-            for raising, clearing in product(
-                [*of_sign["raises"], None], [*of_sign["clears"], None]
-            ):
-                later = raising or clearing
-                if later is None or _never_together(raising, clearing, of_sign):
+            rule = self._rules[code]
+            sign = named_signs(rule)[name]
+            raising = _levels(rule, sign, "raises", of_sign["raises"], of_sign["clears"])
+            clearing = _levels(rule, sign, "clears", of_sign["clears"], of_sign["raises"])
+            form = _form(raising[-1].text)
+            for one, other in product(raising, clearing):
+                if _are_apart(form, one, other) or not _come_together(one, other):
                     continue
-                raises = str(raising.value if raising else figure(sign, "raises"))
-                clears = str(clearing.value if clearing else figure(sign, "clears"))
-                if not _are_apart(raises, clears):
-                    if raising and clearing:
-                        later = max(raising, clearing, key=lambda one: one.line)
-                    if later not in bad:
-                        bad.add(later)
-                        what = f"{code}: {clears!r} does not lie on the other side of {raises!r}"
-                        self.problems.append(
-                            Problem(later.line, f"{what}; expected {_apart_form(raises)}")
-                        )
+                changed = [level.change for level in (one, other) if level.change is not None]
+                later = max(changed, key=lambda change: change.line, default=None)
+                if later is not None and later not in bad:
+                    bad.add(later)
+                    what = f"{code}: {other.text!r} does not lie on the other side of {one.text!r}"
+                    what += f"; expected {_apart_form(form, one.text)}"
+                    self.problems.append(Problem(later.line, what))
         return [change for change in changes if change not in bad]
 
     def _wrong(self, at: Path, what: str) -> None:
@@ -534,41 +531,68 @@ def _too_lax(rule: Rule, sign: Sign | None, name: str, value: object) -> str | N
     return f"{name}: {what} and stays at {default!s}; expected {side}"
 
 
-def _are_apart(raises: str, clears: str) -> bool:
+class _Level(NamedTuple):
+    """A level to raise or to clear. change: None is the catalogue's.
+
+    precedence: of its scope, -1 for the catalogue's. below: the highest precedence of a level of
+    the other figure that holds wherever this one does; of those below that, it meets none.
+    """
+
+    text: str
+    low: float
+    high: float
+    change: Change | None
+    precedence: int
+    below: int
+
+
+def _levels(
+    rule: Rule, sign: Sign, name: str, changes: Sequence[Change], others: Sequence[Change]
+) -> list[_Level]:
+    """All that one figure of a sign can be, the catalogue's last."""
+
+    def narrowed(scope: Scope) -> Scope:  # a rule of sheds holds for sheds, whether it is said
+        return replace(scope, kind=rule.kind) if rule.kind in KINDS else scope
+
+    wide: dict[Scope, int] = {}
+    for other in others:
+        scope = narrowed(other.scope)
+        wide[scope] = max(wide.get(scope, -1), other.scope.precedence)
+    found = []
+    for change in changes:
+        below = max((wide.get(scope, -1) for scope in narrowed(change.scope).wider()), default=-1)
+        text = str(change.value)
+        found.append(_Level(text, *band(text), change, change.scope.precedence, below))
+    text = str(figure(sign, name))
+    return [*found, _Level(text, *band(text), None, -1, -1)]
+
+
+def _are_apart(form: str, raises: _Level, clears: _Level) -> bool:
     """Whether no value says both; and of a level that points one way, it ends on its other side."""
-    (low, high), (clear_low, clear_high) = band(raises), band(clears)
-    match _form(raises):
+    match form:
         case "up":
-            return clear_high < low
+            return clears.high < raises.low
         case "down":
-            return clear_low > high
-    return clear_high < low or clear_low > high
+            return clears.low > raises.high
+    return clears.high < raises.low or clears.low > raises.high
 
 
-def _apart_form(raises: str) -> str:
+def _come_together(raises: _Level, clears: _Level) -> bool:
+    """Whether there can be a device that has both."""
+    if raises.below > clears.precedence or clears.below > raises.precedence:
+        return False
+    one, other = raises.change, clears.change
+    return one is None or other is None or not one.scope.excludes(other.scope)
+
+
+def _apart_form(form: str, raises: str) -> str:
     level = raises.lstrip("<>=")
-    match _form(raises):
+    match form:
         case "up":
             return f"clears below it, like '<{level}' or less"
         case "down":
             return f"clears above it, like '>{level}' or more"
     return "clears outside of it"
-
-
-def _never_together(
-    raising: Change | None, clearing: Change | None, of_sign: Mapping[str, Sequence[Change]]
-) -> bool:
-    """Whether no device has both: their scopes exclude each other, or a third one comes between."""
-    if raising and clearing and raising.scope.excludes(clearing.scope):
-        return True
-    return any(
-        one is not None
-        and third is not other
-        and third.scope.covers(one.scope)
-        and (other is None or third.scope.precedence > other.scope.precedence)
-        for one, other, name in ((raising, clearing, "clears"), (clearing, raising, "raises"))
-        for third in of_sign[name]
-    )
 
 
 def _expected(value: object, form: str) -> str:

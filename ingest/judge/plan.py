@@ -277,6 +277,12 @@ class Plans(Mapping[str, KindPlan]):
         for kind, plan_ in self._of_kind.items():
             _keep_silence(plan_, self._unchanged[kind])
         self._scopes = {kind: self._narrower(kind) for kind in self._of_kind}
+        # by the device or the compound that they name: of a thousand few concern one device
+        self._near: dict[str, dict[str, list[Scope]]] = {kind: {} for kind in self._scopes}
+        for kind, scopes in self._scopes.items():
+            for scope in scopes:
+                named = scope.device or scope.compound or ""
+                self._near[kind].setdefault(named, []).append(scope)
         self._made: dict[tuple[str, tuple[Scope, ...]], KindPlan] = {}
         self.strictest: Mapping[str, KindPlan] = (
             _plans(self._variants, kinds) if overrides.changes else self._of_kind
@@ -288,10 +294,11 @@ class Plans(Mapping[str, KindPlan]):
 
     def of(self, device: Device) -> KindPlan:
         """The plan of one device."""
-        scopes = self._scopes[device.kind]
+        scopes = self._near[device.kind]
         if not scopes:
             return self._of_kind[device.kind]
-        return self._of(device.kind, tuple(scope for scope in scopes if scope.holds(device)))
+        near = (*scopes.get(device.id, ()), *scopes.get(device.compound, ()), *scopes.get("", ()))
+        return self._of(device.kind, tuple(scope for scope in near if scope.holds(device)))
 
     def of_compound(self, compound: str) -> KindPlan:
         """The plan of a compound as a whole."""

@@ -1,6 +1,7 @@
 """Rule files: what is taken, and how everything that is wrong is told."""
 
 import re
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -291,7 +292,9 @@ def test_levels_that_are_never_in_force_together_may_clash() -> None:
     here = "[[override]]\ncompound = 'lvyun'\n"
     both = here + "SHED_OVERTEMP.raises = '>=40'\nSHED_OVERTEMP.clears = '<35'\n"
     assert len(read(wide + both, REGISTRY).changes) == 4
+    kind = "[[override]]\nkind = 'shed'\nSHED_OVERTEMP.clears = '<35'\n"
     one = here + "SHED_OVERTEMP.raises = '>=40'\n"
+    assert len(read(kind + one, REGISTRY).changes) == 2  # of sheds, wherever they are
     assert "'<45' does not lie on the other side of '>=40'" in problems(wide + one)[0]
 
 
@@ -316,6 +319,23 @@ def test_how_often_and_how_usual_are_figures_too() -> None:
     assert len(read(text, REGISTRY).changes) == 5
     bad = "[[override]]\nGATE_FACE_FAIL_RATE.least = 7.5\nGATE_FACE_FAIL_RATE.raises = '>1.5'\n"
     assert [line.partition(":")[0] for line in problems(bad)] == ["line 2", "line 3"]
+
+
+def test_a_file_as_long_as_may_be_is_read_within_seconds() -> None:
+    devices = [Device(f"shed-{n}", "shed", "lvyun", "", 60, model=f"m{n}") for n in range(500)]
+    registry = Registry(REGISTRY.firms.values(), REGISTRY.compounds.values(), devices)
+    text = "".join(
+        f"[[override]]\n{scope} = '{name}{n}'\nSHED_OVERTEMP.{figure}\n"
+        for n in range(500)
+        for scope, name, figure in (
+            ("device", "shed-", f"raises = '>={80 + n / 100}'"),
+            ("model", "m", f"clears = '<{50 + n / 100}'"),
+        )
+    )
+    began_s = time.process_time()
+    overrides = read(text, registry)
+    assert len(overrides.changes) == 1000
+    assert time.process_time() - began_s < 20  # pairs are compared, and nothing more than pairs
 
 
 def test_a_file_that_was_taken_once_is_used_as_far_as_it_still_fits() -> None:
