@@ -335,7 +335,12 @@ class Patterns:
         at_ms: int,
         now_ms: int,
     ) -> None:
-        if not any(meets(event, prompt) for prompt in unprompted.prompts):
+        if unprompted.silent in memory.latest:
+            return  # it is not derived here
+        for prompt in unprompted.prompts:
+            if meets(event, prompt):
+                break
+        else:
             return
         tally = self._tally(memory, key)
         tally.asked_ms = max(tally.asked_ms, at_ms)

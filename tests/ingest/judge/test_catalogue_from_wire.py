@@ -174,9 +174,8 @@ def all_sockets_but_the_first_for_a_week(district: District) -> None:
     days = [(today - n, 2) for n in range(7, -1, -1)]
     used = msgspec.msgpack.encode((district.now_ms - HOUR_MS, days))
     district.store.rows.baselines |= {"shed-p02": used, "shed-p03": used}
-    idle_ms = (
-        district.now_ms - 7 * DAY_MS + 2 * HOUR_MS
-    )  # it is due when it has been online for two
+    # due two hours from now: before that it must have been online for one
+    idle_ms = district.now_ms - 7 * DAY_MS + 2 * HOUR_MS
     district.store.rows.baselines["shed-p01"] = msgspec.msgpack.encode((idle_ms, []))
 
 
