@@ -48,7 +48,6 @@ _ORDER = text("order", 64, required=True)
 # Boards can be set to 5 to 250 W: 15 is JUY's default, 10 that of DC589.
 _FLOAT_POWER_W = 15.0
 _LIMIT = "power_limit_w"
-TOO_LONG_S = 10 * 3600
 
 
 def _set_for(known: Known, name: str) -> float | None:
@@ -65,7 +64,7 @@ def over_limit_w(known: Known) -> float | None:
 
 
 def overtime_s(known: Known) -> float | None:
-    """How long it has been charging; beyond ten hours None once the battery floats, or is full."""
+    """How long the socket has been charging; None once the battery only floats, or is full."""
     if known.word("port_status") != "in_use":
         return None
     session_s = known.sample("session_s")
@@ -73,8 +72,6 @@ def overtime_s(known: Known) -> float | None:
         if known.charging_ms is None:
             return None
         session_s = (known.at_ms - known.charging_ms) / 1000
-    if session_s <= TOO_LONG_S:
-        return session_s  # whatever it draws
     power_w = known.sample("power_w")
     float_w = _set_for(known, "float_power_w")
     if power_w is None or power_w <= (_FLOAT_POWER_W if float_w is None else float_w):
