@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from courtyard import cli
 from courtyard.errors import DONE, FAILED, WRONG_USAGE
+from courtyard.rules import import_rules
 from courtyard.settings import load_settings
 from courtyard.stores import open_operational
 from devices.faults import State
@@ -29,6 +31,14 @@ from tests.ingest.judge.district import COMPOUND, START_MS, District, a_device, 
 HERE = f'[[override]]\ncompound = "{COMPOUND}"\n'
 HOTTER = HERE + 'SHED_OVERTEMP.raises = ">=75"\n'
 DEVICES = (*a_shed(), a_device("far-shed", "shed", compound="lvyun-xiaoqu"))
+
+
+@pytest.fixture(autouse=True)
+def logs_of_this_test_alone() -> Iterator[None]:
+    """A command sets up logs for its process, and then loggers stay as they were first used."""
+    structlog.reset_defaults()
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(autouse=True)
@@ -213,12 +223,13 @@ def test_a_running_judge_takes_a_file_up_by_itself_and_settles_what_stands(
         district.passes(30)
     running.arrives()
     running.until({"shed": State.OPEN, "far-shed": State.OPEN})
-    assert run("import", written(data, HOTTER)) == DONE
+    told = list(import_rules(load_settings(os.environ), data / written(data, HOTTER)))
+    assert told[-1] == "rule set 1 is in force: 1 figure changed by it"
     running.until({"shed": State.CLOSED, "far-shed": State.OPEN}, 5)
 
 
 def test_a_judge_that_starts_anew_judges_by_the_file_in_force(data: Path) -> None:
-    run("import", written(data, HOTTER))
+    list(import_rules(load_settings(os.environ), data / written(data, HOTTER)))
     running = _Running()
     try:
         for _ in range(4):
