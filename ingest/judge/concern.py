@@ -27,8 +27,9 @@ STANDING = (State.OPEN, State.ACKNOWLEDGED, State.CLEARED)
 
 @dataclass(slots=True)
 class _Stock:
-    """What a compound has, and what of it works. Sizes: one, or so many lamps."""
+    """What a compound has, and what of it works. Sizes: one, or so many lamps. hour: local."""
 
+    hour: int
     total: dict[str, int] = field(default_factory=dict)
     down: dict[str, int] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)  # of each device that is down
@@ -106,7 +107,7 @@ class Concerns:
         pending: Mapping[str, int],
     ) -> None:
         """Weigh all faults of a compound: those that stand, and new ones that are over already."""
-        stock = self._stock(compound)
+        stock = self._stock(compound, at_ms)
         whole = self._whole(compound)
         for memory in (*self._yards[compound], *((whole,) if whole is not None else ())):
             for code, fault in list(memory.faults.items()) if memory.faults else ():
@@ -114,26 +115,23 @@ class Concerns:
                     fault.state not in STANDING and fault.id not in fresh
                 ):
                     continue
-                weighed = self._weigh(fault, stock, at_ms)
-                if (weighed.rank, weighed.impact) == (fault.rank, fault.impact):
-                    continue
+                concern = self._concern(fault, stock)
+                told = impact(concern)
+                where = rank(
+                    fault.severity, concern, safety=fault.safety, suspected=fault.suspected
+                )
+                if where == fault.rank and told == fault.impact:
+                    continue  # a copy of a fault costs more than all of this
+                weighed = replace(fault, impact=told, rank=where)
                 memory.faults[code] = weighed
                 n = pending.get(fault.id)
                 if n is None:
                     self._restated(weighed)
                 else:  # it is not written yet
-                    effects.moves[n] = replace(effects.moves[n], fault=weighed)
+                    effects.moves[n] = Move(weighed, effects.moves[n].was, effects.moves[n].event)
                     effects.restated.pop(fault.id, None)
 
-    def _weigh(self, fault: Fault, stock: _Stock, at_ms: int) -> Fault:
-        concern = self._concern(fault, stock, at_ms)
-        return replace(
-            fault,
-            impact=impact(concern),
-            rank=rank(fault.severity, concern, safety=fault.safety, suspected=fault.suspected),
-        )
-
-    def _concern(self, fault: Fault, stock: _Stock, at_ms: int) -> Concern:
+    def _concern(self, fault: Fault, stock: _Stock) -> Concern:
         compound = self._registry.compounds[fault.compound or ""]
         memory = self._memories.get(fault.device or "")
         concerned = self._concerned(fault, memory)
@@ -156,10 +154,9 @@ class Concerns:
             near_left = sum(
                 port.device.id not in there and port.device.id not in stock.sizes for port in ports
             )
-        local_ms = at_ms + offset_ms(compound.timezone, at_ms)
         return Concern(
             households=compound.households,
-            hour=local_ms // HOUR_MS % 24,
+            hour=stock.hour,
             out=out,
             down=down,
             total=stock.total,
@@ -207,8 +204,9 @@ class Concerns:
         memory = self._memories.get(getattr(device, "id", ""))
         return memory if memory is not None and memory.in_service else None
 
-    def _stock(self, compound: str) -> _Stock:
-        stock = _Stock()
+    def _stock(self, compound: str, at_ms: int) -> _Stock:
+        local_ms = at_ms + offset_ms(self._registry.compounds[compound].timezone, at_ms)
+        stock = _Stock(local_ms // HOUR_MS % 24)
         for memory in self._yards[compound]:
             name = NAMES.get(memory.device.kind)
             if name is None:
