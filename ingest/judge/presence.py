@@ -106,6 +106,9 @@ class RollCall:
         """Everything sent before has been judged: silence up to here is silence."""
         self._is_lit.clear()
         self._lit.clear()
+        for unexcused in self._roots.take_unexcused():
+            if unexcused.state is not Presence.NEVER_SEEN:
+                self._expect(unexcused)
         deadlines = self._deadlines
         gone: dict[str, DeviceMemory] = {}
         while deadlines and deadlines[0][0] <= watermark_ms:
@@ -126,8 +129,8 @@ class RollCall:
                 heapq.heappush(deadlines, (min(due_ms, watermark_ms + limit_ms), device))
             else:
                 gone[device] = memory
-        for memory in sorted(gone.values(), key=_order):
-            self._goes(memory, watermark_ms)
+        for silent in sorted(gone.values(), key=_order):
+            self._goes(silent, watermark_ms)
         while self._unseen and self._unseen[0][0] <= watermark_ms:
             _, device = heapq.heappop(self._unseen)
             memory = self._memories.get(device)

@@ -38,7 +38,7 @@ from devices.roots import (
     SUPPRESSES,
     together,
 )
-from devices.rules import Rule
+from devices.rules import Rule, Unusual
 from ingest.judge import memory as known
 from ingest.judge.holds import Holds
 from ingest.judge.memory import DeviceMemory, Presence, Seen, SignKey
@@ -98,6 +98,7 @@ class RootFinder:
         self._compounds: dict[str, DeviceMemory] = {}
         self._watched: set[str] = set()
         self._dirty: dict[str, None] = {}
+        self._unexcused: list[DeviceMemory] = []
         self._watermark_ms = 0
         self._of_compounds = FaultFinder(
             stream, self._compounds, hearing, self._touch_compound, moved, restated, holds
@@ -190,6 +191,11 @@ class RootFinder:
             and self._explains(yard, root, memory, like)
         ]
         return max(ended, default=None)
+
+    def take_unexcused(self) -> list[DeviceMemory]:
+        """Devices whose root was over and is not: what excused their silence does no longer."""
+        unexcused, self._unexcused = self._unexcused, []
+        return unexcused
 
     def stakes(self, memory: DeviceMemory) -> dict[str, Value]:
         """What makes it worse that this device is silent."""
@@ -558,9 +564,11 @@ class RootFinder:
     # Roots and their children
 
     def _root_moved(self, yard: Yard, fault: Fault, now_ms: int, *, begins: bool) -> None:
-        root = root_of(fault)
+        root, was = root_of(fault), yard.roots.get(fault.id)
         if root.ended_ms is None:
             yard.roots[fault.id] = root
+            if was is not None and was.ended_ms is not None:
+                self._unexcused += yard.devices
         elif fault.id in yard.roots:
             yard.roots[fault.id] = replace_ended(root, now_ms)
             if fault.code == COMPOUND_POWER_CUT:
@@ -650,7 +658,7 @@ class RootFinder:
             if memory.state is not Presence.ONLINE:
                 return False  # nothing is known of it until it speaks
             from_ms = max(from_ms, memory.since_ms or 0)
-            delay_ms = max(memory.plan.signs[key[:2]].delay_ms for key in present)
+            delay_ms = max(_delay_ms(memory, key) for key in present)
         grace_ms = self._hearing.grace_ms(from_ms, memory.device.interval_s)
         return from_ms + delay_ms + grace_ms <= watermark_ms
 
@@ -773,6 +781,14 @@ def _was_taken_for_itself(root: Root, child: Fault, now_ms: int) -> bool:
 def _reason(root: Root) -> known.Why:
     is_power = root.code in (COMPOUND_POWER_CUT, SHED_POWER_CUT)
     return known.Why.POWER_CUT if is_power else known.Why.PARENT_DOWN
+
+
+def _delay_ms(memory: DeviceMemory, key: SignKey) -> float:
+    """How long a sign must last once more. What is learned of days has lasted already."""
+    planned = memory.plan.signs[key[:2]]
+    if isinstance(planned.sign.detector, Unusual):
+        return silence_limit_s(memory.device) * 1000
+    return planned.delay_ms
 
 
 def _drop_oldest(yard: Yard) -> None:

@@ -4,6 +4,7 @@ Times are in seconds since START. Everybody speaks as often as the registry says
 moments, until it is told to be dead.
 """
 
+from random import Random
 from typing import Any
 
 import pytest
@@ -712,3 +713,76 @@ def test_a_child_that_moves_away_is_over_and_belongs_to_nobody() -> None:
     life.power_returns()
     life.lives(900)
     assert life.d.standing() == {}
+
+
+def test_what_is_suspected_of_the_sockets_of_a_silent_shed_is_its_silence() -> None:
+    life = an_hour_in(*a_compound())
+    d = life.d
+    d.says("shed-1", ports={"1": {"port_status": "idle"}})
+    life.dies("shed-1")
+    life.lives(300)
+    root = standing(life, "shed-1", "SHED_OFFLINE")
+    finder = d.judge._finder
+    for port in ("shed-1-p01", "shed-2-p01"):
+        memory = d.judge.memories[port]
+        finder.unusual(memory, "PORT_IDLE_SUSPECT", d.now_ms - 60_000, d.now_ms, {"sessions": 0})
+    assert standing(life, "shed-1-p01", "PORT_IDLE_SUSPECT").suppressed_by == root.id
+    assert standing(life, "shed-2-p01", "PORT_IDLE_SUSPECT").suppressed_by is None
+    life.returns("shed-1")
+    life.lives(70)
+    assert d.state("shed-1", "SHED_OFFLINE") is CLOSED
+    assert standing(life, "shed-1-p01", "PORT_IDLE_SUSPECT").suppressed_by == root.id
+    life.lives(200)
+    assert standing(life, "shed-1-p01", "PORT_IDLE_SUSPECT").suppressed_by is None
+
+
+def test_a_power_cut_of_46_is_one_alert_and_all_are_judged_again_when_it_is_over() -> None:
+    """reliability.md, AL4."""
+    life = an_hour_in(
+        *a_compound(gates=4, sheds=2), *(behind(f"camera-{n}", "camera") for n in range(38))
+    )
+    life.loses_power()
+    life.lives(1500)
+    cut = life.cut
+    assert cut is not None
+    assert len(life.children(cut)) == 46
+    assert life.alertable() == [f"{COMPOUND} {CUT}"]
+    life.power_returns()
+    life.dies("camera-7", "gate-3")
+    life.lives(3600)
+    assert life.cut is not None
+    assert life.cut.state is CLOSED
+    assert life.d.standing() == {"camera-7 CCTV_OFFLINE": OPEN, "gate-3 GATE_OFFLINE": OPEN}
+    assert sorted(life.alertable()) == [
+        "camera-7 CCTV_OFFLINE",
+        "gate-3 GATE_OFFLINE",
+        f"{COMPOUND} {CUT}",
+    ]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_restart_changes_nothing_of_roots_however_they_come_and_go(seed: int) -> None:
+    outcomes = []
+    for every in (10_000, 1, 37):
+        rng = Random(seed)
+        life = an_hour_in(*a_compound(gates=3, sheds=2))
+        for step in range(24):
+            match rng.randrange(5):
+                case 0:
+                    life.d.says("gateway", {"mains_ok": rng.random() < 0.5})
+                case 1:
+                    life.dies(*rng.sample(sorted(life.beats), rng.randint(1, 6)))
+                case 2:
+                    life.dead.clear()
+                case 3:
+                    life.d.event("shed-1", "login", reason=rng.choice(("power_on", "restart")))
+                case 4 if rng.random() < 0.3:
+                    life.d.deaf(rng.choice((30, 300)))
+            life.lives(rng.choice((5, 60, 100, 200, 700)))
+            if step % every == every - 1 or every == 1:
+                life.d.restart()
+        life.d.commit()
+        rows = life.d.store.rows
+        outcomes.append((rows.faults, sorted(rows.events, key=lambda e: (e.at_ms, e.fault))))
+    assert outcomes[0][0]
+    assert outcomes[0] == outcomes[1] == outcomes[2]
