@@ -249,7 +249,8 @@ class Share:
     """A share of events that is too high: of those with `among`, those that have `where` too.
 
     raises, clears: bands of the share, 0 to 1; between them the last verdict stands. Both need at
-    least `least` events: within the window to raise, else the newest ones.
+    least `least` events: within the window to raise, else the newest ones. With a delay, an event
+    after it must still show the share.
     """
 
     event: str

@@ -250,8 +250,7 @@ class Patterns:
         evidence: dict[str, Value] = {"share": round(found, 3), "count": having, "tries": among}
         low, high = band(share.raises)
         if low <= found <= high and judged is in_window:
-            since_ms = next(part[0] for part in judged if part[2])
-            self._signs.appears(memory, key, since_ms, at_ms, now_ms, evidence)
+            self._signs.appears(memory, key, at_ms, at_ms, now_ms, evidence)
             return
         low, high = band(share.clears)
         if low <= found <= high:

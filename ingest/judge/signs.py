@@ -706,8 +706,9 @@ class FaultFinder:
                 return False
         if seen.sample_ms - seen.since_ms >= delay_ms:
             return True
-        # A state holds while the device is online; a gauge needs that second sample.
-        return not planned.gauge and self._passed(memory, seen.base_ms, delay_ms)
+        # A state holds while the device is online; a gauge, or a share, needs that second sample.
+        needs_sample = planned.gauge or isinstance(planned.sign.detector, Share)
+        return not needs_sample and self._passed(memory, seen.base_ms, delay_ms)
 
     def _clear_delay_ms(self, memory: DeviceMemory, rule: Rule) -> float:
         """How long its signs must be away before it is over; longer while it flaps."""
