@@ -118,6 +118,9 @@ class CircuitWatch:
         if circuit is None or told_ms is None or memory.device.kind != "lamp":
             return move
         now_ms = move.event.at_ms
+        carrier = self._memories.get(memory.device.parent or "")
+        if carrier is not None and _is_overdue(carrier, now_ms):
+            return move  # quickly said: when a whole district falls silent, everybody asks
         if self._dead(circuit, now_ms, planned.delay_ms) is None:
             return move
         told_ms = max(told_ms, now_ms + round(planned.delay_ms) + MARGIN_MS)
@@ -233,7 +236,7 @@ class CircuitWatch:
         at_ms = last_ms
         carrier = self._memories.get(memory.device.parent or "")
         if carrier is not None:
-            if carrier.state is not Presence.ONLINE:
+            if _is_overdue(carrier, watermark_ms):
                 return None
             at_ms = max(at_ms, carrier.since_ms or 0)
         if memory.device.attributes.get("supply") == "switched":
@@ -293,6 +296,12 @@ def _place(memory: DeviceMemory) -> tuple[str, str]:
 
 def _lamps(memory: DeviceMemory) -> int:
     return int(memory.device.attributes.get("lamp_count", 1))
+
+
+def _is_overdue(carrier: DeviceMemory, now_ms: int) -> bool:
+    """Whether what carries messages is not known to be well itself."""
+    is_late = now_ms - (carrier.last_seen_ms or 0) > 2000 * carrier.device.interval_s
+    return carrier.state is not Presence.ONLINE or is_late
 
 
 def _is_suspect(memory: DeviceMemory) -> bool:
