@@ -381,9 +381,12 @@ _OTHERS: Mapping[str, Meaning] = {
 }
 
 _ANY: Mapping[str, Meaning] = {
-    # The median of ten live messages, and then ten minutes.
+    # The median of ten live messages, and then ten minutes. What it kept while its connection was
+    # lost has times that nobody can believe: that is refused, and missing.
     "clock_wrong": Meaning(
-        (Expected("DEV_CLOCK_DRIFT", 600, reports=10.5, when=When.POWERED),), linger_s=2 * HOUR_S
+        (Expected("DEV_CLOCK_DRIFT", 600, reports=10.5, when=When.POWERED),),
+        may=("DEV_DATA_GAP",),
+        linger_s=2 * HOUR_S,
     ),
     "bad_values": Meaning((Expected("DEV_IMPLAUSIBLE", 600, reports=3.1, most_interval_s=60),)),
     "bad_safety_values": Meaning((Expected("DEV_IMPLAUSIBLE", reports=1.1, when=When.POWERED),)),
