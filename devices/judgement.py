@@ -153,8 +153,9 @@ class Effects:
     late_hours, late_received: usage of hours no longer in memory, by (device, hour): the store adds
     it to their rows. counts: devices online, offline, unknown, never seen, by (compound, kind).
     compounds, baselines: as in Saved, of those that changed.
-    restated: standing faults, by id, of which the judge knows more now, without a step in their life:
-    how often they flapped, whom they concern. After the moves, and only in the state that they have.
+    restated: standing faults, by id, of which the judge knows more now, without a step in their
+    life: how often they flapped, whom they concern. After the moves, and only in the state that
+    they have.
     receipts: (boot, seq) up to which the messages of a device that asked for it are in this commit
     or an earlier one; told to the device after it.
     """
