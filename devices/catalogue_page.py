@@ -231,6 +231,8 @@ def _seen(detector: Detector | Changed, kind: Kind | None) -> str:
             return _counted(detector, kind)
         case Share():
             among = _event(detector.event, detector.among)
+            if detector.without:
+                among += f" but not {_fields(detector.without)}"
             return (
                 f"of {among} the share with {_fields(detector.where)} is {_level(detector.raises)}"
                 f", of {detector.least} or more within {_time(detector.within_s)}"

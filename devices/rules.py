@@ -250,7 +250,7 @@ class Share:
 
     raises, clears: bands of the share, 0 to 1; between them the last verdict stands. Both need at
     least `least` events: within the window to raise, else the newest ones. With a delay, an event
-    after it must still show the share.
+    after it must still show the share. without: events that have these fields do not count at all.
     """
 
     event: str
@@ -260,6 +260,7 @@ class Share:
     clears: str
     least: int
     within_s: float
+    without: Where = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

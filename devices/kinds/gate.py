@@ -166,6 +166,15 @@ _OPEN_TOO_LONG = Equals(
     unless=_MEANT_TO_BE_OPEN,
     over=(Becomes("door_state", ("closed",)),),
 )
+# Whose face was known and who was refused all the same: that says nothing of the camera.
+_NOT_FOR_THE_FACE = (
+    "no_permission",
+    "invalid_period",
+    "expired",
+    "anti_passback",
+    "blocklisted",
+    "health_code",
+)
 _GRANTED = Follows("access", {"result": "granted"})
 # The arm has gone up and come down again: nothing is in its way, and the motor works.
 _GOOD_CYCLE = Becomes("arm_state", ("closed",), after=("open", "moving"))
@@ -269,6 +278,7 @@ RULES = (
                     "<0.20",
                     least=20,
                     within_s=3600,
+                    without={"deny_reason": _NOT_FOR_THE_FACE},
                 ),
                 Severity.P4,
                 delay_s=1800,

@@ -222,7 +222,7 @@ class Patterns:
         at_ms: int,
         now_ms: int,
     ) -> None:
-        if not has(event, share.among):
+        if not has(event, share.among) or (share.without and has(event, share.without)):
             return
         window_ms = round(share.within_s * 1000)
         part_ms = window_ms // PARTS

@@ -312,6 +312,7 @@ def test_a_sign_names_what_its_kind_can_report(rule: Rule, sign: Sign) -> None:
         case Share(event, among, where, raises, clears):
             event_fits(kind, event, among, decides=False)
             event_fits(kind, event, where)
+            event_fits(kind, event, sign.detector.without, decides=False)
             assert band(clears)[1] < band(raises)[0] < 1
         case Unprompted(quantity, values, before, prompts, _, silent, unless):
             words_fit(kind.quantity(quantity), values + before)

@@ -50,6 +50,15 @@ def test_a_camera_that_refuses_one_face_in_three_is_dirty() -> None:
     assert dict(found.evidence) == {"share": 0.364, "count": 8, "tries": 22}
 
 
+def test_who_is_known_and_refused_for_something_else_says_nothing_of_the_camera() -> None:
+    d = a_yard()
+    for _ in range(40):
+        d.passes(80, ["gate"])
+        fields = {"method": "face", "result": "denied", "deny_reason": "expired"}
+        d.event("gate", "access", **fields)  # type: ignore[arg-type]  # among them is no time
+    assert d.all_faults() == []
+
+
 def test_seven_of_twenty_by_chance_are_no_dirty_camera() -> None:
     d = a_yard()
     faces(d, *["granted"] * 13, *["denied"] * 7)
