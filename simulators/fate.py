@@ -9,6 +9,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from simulators.anomalies import ANOMALIES, BY_KIND, DISTRICT, Anomaly
+from simulators.anomalies.charging import counts_on_its_charge
 from simulators.cameras import Camera
 from simulators.charging import Shed
 from simulators.gates import Gate
@@ -220,6 +221,8 @@ def _is_spared(subject: Any) -> bool:
         return port.anomaly is not None or shed.dead_until_ms > 0 or not shed.link.up
     if isinstance(subject, Link):
         return subject.repeats > 0
+    if isinstance(subject, Shed) and counts_on_its_charge(subject):
+        return True
     return subject.anomaly is not None or getattr(subject, "dead_until_ms", 0) > 0
 
 

@@ -307,6 +307,11 @@ def _is_unplugged(fleet: Fleet, at: tuple[Shed, Port], now_ms: int, _: Detail) -
     fleet.unplug(*at, now_ms, "remote_stop")
 
 
+def counts_on_its_charge(shed: Shed) -> bool:
+    """Whether a charge at one of its sockets must go on until it is ended there."""
+    return any(port.anomaly in ("meter_wrong", "charge_endless") for port in shed.ports)
+
+
 def _native_port_is_free(at: tuple[Shed, Port]) -> bool:
     return not at[0].juy and _port_is_free(at)
 

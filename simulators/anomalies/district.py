@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from simulators.anomalies.anomaly import ON_REQUEST, Anomaly, set_values
 from simulators.anomalies.charging import (
+    counts_on_its_charge,
     drops,
     is_up,
     loses_power,
@@ -80,7 +81,7 @@ def _power_is_back(fleet: Fleet, yard: Yard, now_ms: int, _: Detail) -> None:
 def _can_lose_power(yard: Yard) -> bool:
     return all(
         node.anomaly is None and node.link.up and not node.dead_until_ms for node in yard.nodes()
-    )
+    ) and not any(counts_on_its_charge(shed) for shed in yard.sheds)
 
 
 def _browns_out(

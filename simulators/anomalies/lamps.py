@@ -247,7 +247,8 @@ ANOMALIES = (
         _is_off_by_day,
     ),
     Anomaly("lamp_draws_nothing", "lamp", *ON_REQUEST, _draws(0.0), _draws_as_usual, _is_lit),
-    Anomaly("lamp_power_low", "lamp", *ON_REQUEST, _draws(0.6), _draws_as_usual, _is_lit),
+    # A circuit that draws less has dark lamps in it: that is another fact.
+    Anomaly("lamp_power_low", "lamp", *ON_REQUEST, _draws(0.6), _draws_as_usual, _is_street_lit),
     Anomaly("lamp_power_high", "lamp", *ON_REQUEST, _draws(1.45), _draws_as_usual, _is_lit),
     Anomaly("lamp_pf_low", "lamp", *ON_REQUEST, _lags, _lags_no_more, _is_lit),
     Anomaly("lamp_stays_off", "lamp", *ON_REQUEST, _stays_off, _keeps_its_plan, _is_off_by_day),
