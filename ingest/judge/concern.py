@@ -8,10 +8,10 @@ of it, too, wherever a batch or a commit ends.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from devices.catalogue import COMPOUND
-from devices.faults import Fault, State
+from devices.faults import Fault, State, altered
 from devices.impact import DISABLING, NAMES, Concern, impact, rank
 from devices.judgement import Effects, Move
 from devices.registry import Registry
@@ -122,7 +122,7 @@ class Concerns:
                 )
                 if where == fault.rank and told == fault.impact:
                     continue  # a copy of a fault costs more than all of this
-                weighed = replace(fault, impact=told, rank=where)
+                weighed = altered(fault, impact=told, rank=where)
                 memory.faults[code] = weighed
                 n = pending.get(fault.id)
                 if n is None:

@@ -176,3 +176,10 @@ def test_what_becomes_a_danger_is_hidden_no_longer() -> None:
     worse = faults.worsen(fault, Severity.P1, True, NOW_MS, {})
     assert worse is not None
     assert worse[0].suppressed_by is None
+
+
+def test_a_fault_is_altered_as_it_is_replaced_only_sooner() -> None:
+    fault = a_fault("GATE_OFFLINE", maintenance="window", rank=7.5)
+    changes: dict[str, object] = {"suppressed_by": "root", "impact": {"gates": 1}, "rank": 3.0}
+    assert faults.altered(fault, **changes) == replace(fault, **changes)  # type: ignore[arg-type]
+    assert faults.altered(fault) == fault
