@@ -1052,8 +1052,13 @@ def _expected(memory: DeviceMemory, share: float) -> int:
 
 
 def _reports_always(memory: DeviceMemory) -> bool:
-    """Whether it speaks for itself, and around the clock."""
+    """Whether it speaks for itself, around the clock, and its reports can be counted exactly.
+
+    Of a device that numbers nothing two reports in short succession count as one.
+    """
     planned = memory.plan.silent
+    if memory.window.high < 0:
+        return False
     if planned is None or not isinstance(planned.sign.detector, Silent):
         return False
     is_switched = memory.device.attributes.get("supply") == "switched"

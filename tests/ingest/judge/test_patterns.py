@@ -592,6 +592,16 @@ def test_a_device_that_never_reported_as_often_as_it_should_has_no_gap() -> None
     assert d.all_faults() == []
 
 
+def test_a_device_that_numbers_nothing_has_no_gap() -> None:
+    d = a_yard()
+    sent_s = d.now_s
+    for now_s in d.moments(8 * 3600, ["peer"]):
+        if now_s - sent_s >= (30 if now_s < 5 * 3600 else 80):
+            sent_s = now_s
+            d.says("gate", {"board_temp_c": 30.0}, boot=None, seq=None, ts=None)
+    assert d.all_faults() == []
+
+
 def test_an_hour_in_which_we_heard_nothing_or_it_was_offline_is_no_gap() -> None:
     d = a_yard()
     reports(d, 4.5, 30)
