@@ -11,6 +11,7 @@ from enum import StrEnum
 from hashlib import sha256
 from operator import attrgetter
 
+from devices.impact import class_rank
 from devices.rules import Rule, Severity
 
 PLATFORM = "platform"
@@ -206,6 +207,7 @@ def begin(
         late=late,
         evidence=evidence,
         raises_ms=(now_ms,),
+        rank=class_rank(severity, safety=safety, suspected=rule.suspected),
     )
     return fault, FaultEvent(
         fault.id, now_ms, None, State.OPEN, Why.RAISED, evidence=evidence, held=_held(fault)
@@ -243,6 +245,7 @@ def reopen(
         maintenance=None,
         onsite_at_ms=None,
         repaired_at_ms=None,
+        rank=_rank_at_least(fault, severity, safety=safety or fault.safety),
     )
     # Of one that was hidden when it last stood nobody knows yet, however often it has flapped.
     was_hidden = fault.maintenance is not None or fault.suppressed_by is not None
@@ -312,6 +315,7 @@ def worsen(
         suppressed_by=None if safety or fault.safety else fault.suppressed_by,
         shelved_until_ms=None,
         evidence=evidence,
+        rank=_rank_at_least(fault, worst, safety=safety or fault.safety),
     )
     return worse, FaultEvent(
         fault.id,
@@ -601,3 +605,8 @@ def _held(fault: Fault) -> Held | None:
     if fault.maintenance is not None:
         return Held.MAINTENANCE
     return Held.SHELVED if fault.shelved_until_ms is not None else None
+
+
+def _rank_at_least(fault: Fault, severity: Severity, *, safety: bool) -> float:
+    """It comes up in the list at once; what it takes away is counted with the next tick."""
+    return max(fault.rank, class_rank(severity, safety=safety, suspected=fault.suspected))

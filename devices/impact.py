@@ -126,9 +126,14 @@ def impact(concern: Concern) -> dict[str, object]:
 def rank(severity: Severity, concern: Concern, *, safety: bool, suspected: bool) -> float:
     """Where it stands among all faults; the highest comes first."""
     inside = round(INSIDE * _weight(concern), 1)
+    return class_rank(severity, safety=safety, suspected=suspected) + inside
+
+
+def class_rank(severity: Severity, *, safety: bool, suspected: bool) -> float:
+    """Where its class begins: the rank of a fault of which nobody has counted yet what is out."""
     if suspected:
-        return inside
-    return _CLASSES[severity] + (_SAFETY if safety else 0.0) + inside
+        return 0.0
+    return _CLASSES[severity] + (_SAFETY if safety else 0.0)
 
 
 def _households(concern: Concern) -> int | None:

@@ -533,7 +533,8 @@ _SESSIONS = select(sessions).order_by(sessions.c.id)
 
 def _undated(fault: dict[str, Any]) -> dict[str, Any]:
     undated = {name: fault[name] is not None for name in _OUR_TIMES}
-    return fault | undated | {"raises_ms": len(fault["raises_ms"])}
+    weighed = {"impact": None, "rank": 0}  # with the ticks, and no two runs have the same
+    return fault | undated | weighed | {"raises_ms": len(fault["raises_ms"])}
 
 
 def _usage(connection: Connection) -> dict[tuple[str, int], tuple[int, dict[str, Any]]]:
