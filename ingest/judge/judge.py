@@ -787,6 +787,8 @@ class Judge:
                 self._baselines.ended(memory, event, began, at_ms, received_ms, late=late)
         memory.saved_use_ms = 0  # what happened once is shown at once
         self._event_signs(memory, event, at_ms, received_ms, late)
+        if late and not replayed:
+            self._finder.overtaken_event(memory, event, at_ms, received_ms)
         if not late:
             memory.event_at_ms = at_ms
         self._touch(memory)

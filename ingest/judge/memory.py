@@ -76,7 +76,9 @@ class Tally(msgspec.Struct, array_like=True):
     times_ms, keys: the newest that count, oldest first, and what tells them apart. parts: of the
     window of a share, [from_ms, events, those that count], oldest first. asked_ms, met_ms: the
     newest event that is to have an effect, and the newest effect; run, first_ms: how many had none
-    since, and the first of them; learned: how many running had theirs before.
+    since, and the first of them; learned: how many running had theirs before. Of a state that
+    somebody is to ask for: times_ms, asked_ms the prompts, met_ms when it began, first_ms when it
+    was last heard not to be; met_ms is 0 where nobody knows.
     """
 
     times_ms: list[int] = []

@@ -33,6 +33,7 @@ TALLIES_KEPT = 64  # of a device; the oldest makes room: a kind has a handful of
 PARTS = 12  # of the window of a share
 PARTS_KEPT = 32
 LEARNED_MOST = 100
+PROMPTS_KEPT = 16  # the newest of a device: what overtook them is judged by them
 
 
 class Signs(Protocol):
@@ -96,11 +97,13 @@ class Patterns:
         memory: DeviceMemory,
         planned: PlannedSign,
         value: Value,
-        before: Value | None,
+        before: tuple[Value, int] | None,
         at_ms: int,
         now_ms: int,
     ) -> None:
-        """A live value that a pattern waits for. before: what the quantity read until then."""
+        """A live value that a pattern waits for. before: what the quantity read until then, and
+        when it said so last.
+        """
         if not concerns(planned, memory):
             return
         key = (planned.rule.code, planned.index, "")
@@ -108,7 +111,24 @@ class Patterns:
         if isinstance(detector, Unanswered) and value in detector.values:
             self._answered(memory, key, detector, at_ms, now_ms)
         elif isinstance(detector, Unprompted) and value in detector.values:
-            self._took(memory, key, detector, value, before, at_ms, now_ms)
+            self._took(memory, key, detector, before, at_ms, now_ms)
+
+    def overtaken_event(self, memory: DeviceMemory, event: Event, at_ms: int, now_ms: int) -> None:
+        """An event, new for sure, that comes behind newer ones: it may have asked for a state."""
+        for planned in memory.plan.patterns.get(event.type, ()):
+            detector = planned.sign.detector
+            if isinstance(detector, Unprompted) and concerns(planned, memory):
+                key = (planned.rule.code, planned.index, "")
+                self._prompted(memory, key, detector, event, at_ms, now_ms)
+
+    def overtaken_value(
+        self, memory: DeviceMemory, planned: PlannedSign, value: Value, at_ms: int, now_ms: int
+    ) -> None:
+        """A value that comes behind newer ones: it may show when the state began that stands."""
+        detector = planned.sign.detector
+        if isinstance(detector, Unprompted):
+            key = (planned.rule.code, planned.index, "")
+            self._began_otherwise(memory, key, detector, value, at_ms, now_ms)
 
     def changes(
         self, memory: DeviceMemory, values: Mapping[str, Value], at_ms: int, now_ms: int
@@ -343,38 +363,90 @@ class Patterns:
             return
         tally = self._tally(memory, key)
         tally.asked_ms = max(tally.asked_ms, at_ms)
-        # It overtook what it was prompted by.
-        from_ms = at_ms - round(SETTLE_S * 1000)
-        until_ms = at_ms + round(unprompted.last_s * 1000)
+        tally.times_ms = sorted((*tally.times_ms, at_ms))[-PROMPTS_KEPT:]
         seen = memory.signs.get(key)
-        if seen is not None and seen.present and from_ms <= seen.since_ms <= until_ms:
-            self._signs.takes_back(memory, key, at_ms, now_ms)
+        if seen is not None and seen.present and _asks_for(at_ms, tally.met_ms, unprompted):
+            self._signs.takes_back(memory, key, at_ms, now_ms)  # it overtook what asked for it
 
     def _took(
         self,
         memory: DeviceMemory,
         key: SignKey,
         unprompted: Unprompted,
-        value: Value,
-        before: Value | None,
+        before: tuple[Value, int] | None,
         at_ms: int,
         now_ms: int,
     ) -> None:
-        if before not in unprompted.before or memory.state is not Presence.ONLINE:
-            return  # it stood already, or it came while nothing was heard
+        tally = memory.tallies.get(key)
+        if tally is None:
+            return  # it tells of no prompts
+        if before is not None and before[0] in unprompted.values:
+            return  # it stood already
+        self._touch(memory)
+        if (
+            before is None
+            or before[0] not in unprompted.before
+            or memory.state is not Presence.ONLINE
+        ):
+            tally.met_ms = 0  # it came while nothing was heard: nobody knows when
+            return
+        tally.first_ms, tally.met_ms = before[1], at_ms
+        self._judge_prompts(memory, key, unprompted, tally, now_ms)
+
+    def _began_otherwise(
+        self,
+        memory: DeviceMemory,
+        key: SignKey,
+        unprompted: Unprompted,
+        value: Value,
+        at_ms: int,
+        now_ms: int,
+    ) -> None:
+        """The state that stands began before or after we thought, as a value of then shows."""
+        tally = memory.tallies.get(key)
+        now = memory.latest.get(unprompted.quantity)
+        if tally is None or not tally.met_ms or now is None or now[0] not in unprompted.values:
+            return
+        began_ms = tally.met_ms
+        if value in unprompted.values and tally.first_ms < at_ms < began_ms:
+            tally.met_ms = at_ms
+        elif value in unprompted.before and at_ms > tally.first_ms:
+            tally.first_ms = at_ms
+            if at_ms > began_ms:
+                tally.met_ms = now[1]
+        else:
+            return
+        self._touch(memory)
+        if tally.met_ms != began_ms:
+            self._judge_prompts(memory, key, unprompted, tally, now_ms)
+
+    def _judge_prompts(
+        self,
+        memory: DeviceMemory,
+        key: SignKey,
+        unprompted: Unprompted,
+        tally: Tally,
+        now_ms: int,
+    ) -> None:
+        """Whether anybody asked for the state that began at `tally.met_ms`."""
         if unprompted.silent is not None and unprompted.silent in memory.latest:
             return  # the device says itself what it takes for an alarm
-        tally = memory.tallies.get(key)
-        if tally is None or at_ms - tally.asked_ms <= unprompted.last_s * 1000:
-            return
         unless = unprompted.unless
         if unless is not None and memory.word(unless[0]) in unless[1]:
             return
+        began_ms, prompts = tally.met_ms, tally.times_ms or [tally.asked_ms]
+        is_known = len(prompts) < PROMPTS_KEPT or prompts[0] <= began_ms
+        if not is_known or any(_asks_for(at_ms, began_ms, unprompted) for at_ms in prompts):
+            seen = memory.signs.get(key)
+            if seen is not None and seen.present:
+                self._signs.takes_back(memory, key, began_ms, now_ms)
+            return
+        prompted_ms = max((at for at in prompts if at < began_ms), default=tally.asked_ms)
         evidence: dict[str, Value] = {
-            unprompted.quantity: value,
-            "prompted_ms": tally.asked_ms,
+            unprompted.quantity: memory.latest[unprompted.quantity][0],
+            "prompted_ms": prompted_ms,
         }
-        self._signs.appears(memory, key, at_ms, at_ms, now_ms, evidence)
+        self._signs.appears(memory, key, began_ms, began_ms, now_ms, evidence)
 
     # Why it was silent, and what it counted
 
@@ -452,6 +524,12 @@ def meets(event: Event, follows: Follows) -> bool:
         if not isinstance(number, int | float) or not low <= number <= high:
             return False
     return True
+
+
+def _asks_for(prompt_ms: int, began_ms: int, unprompted: Unprompted) -> bool:
+    """Whether a prompt of that time explains a state that began then, which may overtake it."""
+    from_ms = began_ms - unprompted.last_s * 1000
+    return from_ms <= prompt_ms <= began_ms + SETTLE_S * 1000
 
 
 def concerns(planned: PlannedSign, memory: DeviceMemory) -> bool:

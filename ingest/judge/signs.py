@@ -105,13 +105,13 @@ class FaultFinder:
         now_ms: int,
         *,
         source: str = "",
-        before: Value | None = None,
+        before: tuple[Value, int] | None = None,
         made_of: Mapping[str, Value] | None = None,
     ) -> None:
         """A live value that is not normal, or one of a device that has signs.
 
-        before: what the quantity read until then, of one that is not normal. made_of: the values
-        behind a derived one.
+        before: what the quantity read until then, and when it said so, of one that is not normal.
+        made_of: the values behind a derived one.
         """
         for planned in plan.patterns:
             self._patterns.value(memory, planned, value, before, at_ms, now_ms)
@@ -226,6 +226,18 @@ class FaultFinder:
                     self._over(memory, seen, at_ms, now_ms)
             if any(over):
                 self.settle(memory, code, now_ms)
+
+    def overtaken_value(
+        self, memory: DeviceMemory, plan: QuantityPlan, value: Value, at_ms: int, now_ms: int
+    ) -> None:
+        """A value that comes behind newer ones, of a quantity that a pattern waits for."""
+        for planned in plan.patterns:
+            if concerns(planned, memory):
+                self._patterns.overtaken_value(memory, planned, value, at_ms, now_ms)
+
+    def overtaken_event(self, memory: DeviceMemory, event: Event, at_ms: int, now_ms: int) -> None:
+        """An event, new for sure, that comes behind newer ones."""
+        self._patterns.overtaken_event(memory, event, at_ms, now_ms)
 
     def changes(
         self, memory: DeviceMemory, values: Mapping[str, Value], at_ms: int, now_ms: int

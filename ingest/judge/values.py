@@ -50,14 +50,15 @@ class ValueJudge:
             self._finder.changes(memory, values, at_ms, received_ms)
         latest = memory.latest
         found = plan_.found
-        before: dict[str, Value] = {}  # what was read until now, of what is not normal
+        # what was read until now, and when, of what is not normal
+        before: dict[str, tuple[Value, int]] = {}
         abnormal = bool(memory.signs)
         given = None  # a condition that may stand behind the value in the same message
         for name, value in values.items():
             plan = found[name] if name in found else plan_.of(name)
             if plan is not None and not plan.is_normal(value):
                 if name in latest:
-                    before[name] = latest[name][0]
+                    before[name] = latest[name]
                 if plan.hint is not None:
                     self._take_hint(memory, plan.hint, name, before.get(name), at_ms, received_ms)
                 if plan.given is None or given not in (None, plan.given):
@@ -91,20 +92,28 @@ class ValueJudge:
         """Values older than the newest: history, but for quantities not seen since, and safety."""
         fresh: dict[str, Value] = {}
         past: dict[str, Value] = {}
+        before: dict[str, tuple[Value, int]] = {}
         for name, value in values.items():
             known = memory.latest.get(name)
             if not replayed and (known is None or at_ms > known[1]):
                 fresh[name] = value
+                if known is not None:
+                    before[name] = known
             else:
                 past[name] = value
         self.past(memory, past, at_ms, received_ms)
+        if memory.tallies and not replayed:
+            for name, value in past.items():
+                plan = memory.plan.of(name)
+                if plan is not None and plan.patterns:
+                    self._finder.overtaken_value(memory, plan, value, at_ms, received_ms)
         if fresh:
             for name, value in fresh.items():
                 plan = memory.plan.of(name)
                 if plan is not None and plan.hint is not None and not plan.is_normal(value):
-                    self._take_hint(memory, plan.hint, name, memory.word(name), at_ms, received_ms)
+                    self._take_hint(memory, plan.hint, name, before.get(name), at_ms, received_ms)
                 memory.latest[name] = (value, at_ms)
-            self._look(memory, fresh, at_ms, received_ms, {})
+            self._look(memory, fresh, at_ms, received_ms, before)
             if memory.device.kind == "port":
                 self._look_at_parent(memory, fresh, at_ms, received_ms)
         self._touch(memory)
@@ -133,14 +142,14 @@ class ValueJudge:
         memory: DeviceMemory,
         hint: Hint,
         name: str,
-        before: Value | None,
+        before: tuple[Value, int] | None,
         at_ms: int,
         received_ms: int,
     ) -> None:
         """Note what may explain that a device falls silent soon."""
         if hint is Hint.WEAK_SIGNAL:
             memory.weak_ms = received_ms
-        elif before is not False:  # it is the change that tells when
+        elif before is None or before[0] is not False:  # it is the change that tells when
             self._no_power(memory, name, at_ms)
 
     def _look(
@@ -149,7 +158,7 @@ class ValueJudge:
         values: dict[str, Value],
         at_ms: int,
         received_ms: int,
-        before: Mapping[str, Value],
+        before: Mapping[str, tuple[Value, int]],
     ) -> None:
         # First all that appears, then what it means for other signs: names come in any order.
         for name, value in values.items():

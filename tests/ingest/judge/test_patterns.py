@@ -262,6 +262,57 @@ def test_a_grant_that_its_door_has_overtaken_is_waited_for() -> None:
     assert d.all_faults() == []
 
 
+def a_shuffled_opening(asked_s: float) -> District:
+    """Out of order: a door closed at 60, opened at 61, and stood open; asked to at `asked_s`."""
+    d = a_yard()
+    opens(d)
+    d.passes(60)
+    sent_s = d.now_s
+    d.says("gate", {"door_state": "closed"})
+    d.passes(40, ["gate"])
+    d.says("gate", {"door_state": "open"})
+    d.event("gate", "access", result="denied", method="face")
+    d.says("gate", {"door_state": "open"}, at_s=sent_s + 1)
+    d.event("gate", "access", at_s=asked_s + sent_s - 60, result="granted", method="face")
+    return d
+
+
+@pytest.mark.parametrize("asked_s", [51.0, 60.0, 63.0])
+def test_an_opening_that_arrives_out_of_order_is_held_against_what_asked_for_it(
+    asked_s: float,
+) -> None:
+    d = a_shuffled_opening(asked_s)
+    d.passes(30, ["gate"])
+    assert d.state("gate", "GATE_FORCED") is None
+
+
+@pytest.mark.parametrize("asked_s", [50.0, 64.0, 95.0])
+def test_an_opening_that_arrives_out_of_order_is_forced_where_nobody_asked_for_it(
+    asked_s: float,
+) -> None:
+    d = a_shuffled_opening(asked_s)
+    opened_ms = d.at_ms(d.now_s - 39)
+    d.passes(30, ["gate"])
+    found = fault(d, "gate", "GATE_FORCED")
+    assert (found.state, found.since_ms) == (OPEN, opened_ms)
+
+
+def test_a_door_heard_closed_meanwhile_was_not_open_as_long_as_it_seemed() -> None:
+    d = a_yard()
+    opens(d)
+    d.passes(60)
+    sent_s = d.now_s
+    d.says("gate", {"door_state": "closed"})
+    d.passes(20, ["gate"])
+    d.says("gate", {"door_state": "open"})
+    d.passes(1)
+    d.says("gate", {"door_state": "open"})
+    d.says("gate", {"door_state": "closed"}, at_s=sent_s + 20.5)
+    d.event("gate", "access", at_s=sent_s + 22.5, result="granted", method="card")
+    d.passes(30, ["gate"])
+    assert d.state("gate", "GATE_FORCED") is None
+
+
 @pytest.mark.parametrize(
     "said",
     [
