@@ -162,11 +162,12 @@ class Patterns:
             evidence: dict[str, Value] = {"quantity": quantity, "detail": detail}
             self._count(memory, key, counted, "", at_ms, now_ms, evidence)
 
-    def fell(self, shed: DeviceMemory, port: str, order: str) -> None:
-        """A port's register fell within this order; told when the order ends."""
+    def fell(self, shed: DeviceMemory, port: str, order: str, at_ms: int) -> None:
+        """A port's register fell in this order, unless that had ended; told when its end comes."""
         planned = shed.plan.fell
         if planned is not None:
-            self._tally(shed, (planned.rule.code, planned.index, port)).keys = [order]
+            tally = self._tally(shed, (planned.rule.code, planned.index, port))
+            tally.keys, tally.first_ms = [order], at_ms
 
     def raised(
         self, memory: DeviceMemory, code: str, times: int, within_s: float, at_ms: int
@@ -479,7 +480,7 @@ class Patterns:
         tally = memory.tallies.pop(key, None)
         if tally is not None:
             self._touch(memory)
-        if tally is not None and tally.keys == [order]:
+        if tally is not None and tally.keys == [order] and tally.first_ms <= at_ms:
             evidence: dict[str, Value] = {"port": key[2], "order": order, "fell": True}
             self._signs.appears(memory, key, at_ms, at_ms, now_ms, evidence)
         else:

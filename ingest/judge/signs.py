@@ -245,9 +245,9 @@ class FaultFinder:
         """Live values that are not yet the latest, of a device whose changes are counted."""
         self._patterns.changes(memory, values, at_ms, now_ms)
 
-    def fell(self, shed: DeviceMemory, port: str, order: str) -> None:
-        """The register of a port fell within an order."""
-        self._patterns.fell(shed, port, order)
+    def fell(self, shed: DeviceMemory, port: str, order: str, at_ms: int) -> None:
+        """The register of a port fell, as far as we know within this order."""
+        self._patterns.fell(shed, port, order, at_ms)
 
     def event(
         self,

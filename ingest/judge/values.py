@@ -43,12 +43,13 @@ class ValueJudge:
         muted = plan_.kind.muted
         if muted and (muted[0].given[0] in memory.latest or muted[0].given[0] in values):
             values = _audible(memory, values)
-        read_kwh = memory.energy_kwh
+        latest = memory.latest
+        read = read_s = None  # what the registers of a port's session read until now
         if device.kind in METERED:
+            read, read_s = latest.get("session_energy_kwh"), latest.get("session_s")
             self._use.values(memory, values, at_ms)
         if plan_.changed:
             self._finder.changes(memory, values, at_ms, received_ms)
-        latest = memory.latest
         found = plan_.found
         # what was read until now, and when, of what is not normal
         before: dict[str, tuple[Value, int]] = {}
@@ -78,8 +79,10 @@ class ValueJudge:
             self._derive(memory, values, at_ms, received_ms)
         if device.kind == "port":
             self._look_at_parent(memory, values, at_ms, received_ms)
-            if read_kwh and memory.session is not None and (memory.energy_kwh or 0.0) < read_kwh:
-                self._fell(memory)
+            if read is not None and memory.session is not None:
+                reads = latest["session_energy_kwh"][0]
+                if reads < read[0]:  # type: ignore[operator]  # a register is a number
+                    self._fell(memory, read[1], read_s, at_ms)
 
     def late(
         self,
@@ -202,11 +205,22 @@ class ValueJudge:
             made_of = {name: values[name] for name in derived.of if name in values}
             self._finder.value(memory, plan, value, at_ms, received_ms, made_of=made_of)
 
-    def _fell(self, memory: DeviceMemory) -> None:
-        """The register of a port has fallen, and no other session has begun."""
+    def _fell(
+        self, memory: DeviceMemory, read_ms: int, read_s: tuple[Value, int] | None, at_ms: int
+    ) -> None:
+        """The register of a port has fallen: within its session, unless another one has begun.
+
+        Its start may still be on its way. read_ms: when the register was read before. read_s: what
+        the session's time read before, and when.
+        """
         shed = self._memories.get(memory.device.parent or "")
-        if shed is not None and memory.session is not None:
-            self._finder.fell(shed, memory.device.id, memory.session.order)
+        session = memory.session
+        if shed is None or session is None or read_ms <= (session.started_at_ms or 0):
+            return
+        session_s = memory.latest.get("session_s", (0, 0))
+        if read_s is not None and session_s[0] < read_s[0]:  # type: ignore[operator]  # numbers
+            return
+        self._finder.fell(shed, memory.device.id, session.order, at_ms)
 
     def _look_at_parent(
         self, memory: DeviceMemory, values: dict[str, Value], at_ms: int, received_ms: int

@@ -508,6 +508,54 @@ def test_a_register_that_falls_within_an_order_is_told_at_its_end() -> None:
     assert d.state("shed", "SHED_METER_JUMP") is CLOSED
 
 
+def test_a_register_of_an_order_that_is_heard_before_its_start_has_not_fallen() -> None:
+    d = a_yard()
+    d.starts("shed", 1, "7")
+    d.passes(60)
+    counts(d, 0.8)
+    d.passes(100)  # its modem is lost meanwhile: the order ends, and another one begins
+    counts(d, 0.1)
+    d.passes(1)
+    end = {"event": "session_end", "port_no": 1, "order": "7", "stop_reason": "full"}
+    start = {"event": "session_start", "port_no": 1, "order": "8"}
+    d.replays("shed", [(d.now_s - 81, end), (d.now_s - 61, start)])
+    d.passes(60)
+    counts(d, 0.2)
+    d.ends("shed", 1, "8")
+    assert d.all_faults() == []
+
+
+def test_a_register_of_an_order_that_is_heard_out_of_a_buffer_has_not_fallen() -> None:
+    d = a_yard()
+    d.starts("shed", 1, "7")
+    d.passes(60)
+    counts(d, 0.8)
+    d.ends("shed", 1, "7", session_energy_kwh=0.8)
+    d.passes(150)
+    d.birth("shed")
+    ports = {"ports": {"1": {"port_status": "in_use", "session_energy_kwh": 0.1}}}
+    d.replays("shed", [(d.now_s - 60, ports)])
+    start = {"event": "session_start", "port_no": 1, "order": "8"}
+    d.replays("shed", [(d.now_s - 120, start)])
+    d.passes(60)
+    counts(d, 0.2)
+    d.passes(60)
+    d.ends("shed", 1, "8")
+    assert d.all_faults() == []
+
+
+def test_a_register_that_falls_together_with_the_time_of_its_order_is_of_another_one() -> None:
+    d = a_yard()
+    d.starts("shed", 1, "7")
+    for kwh, session_s in ((0.8, 1800), (0.1, 60)):
+        d.passes(60)
+        port = {"port_status": "in_use", "session_energy_kwh": kwh, "session_s": session_s}
+        d.says("shed", ports={"1": port})
+    d.passes(60)
+    d.ends("shed", 1, "7")
+    assert d.all_faults() == []
+
+
 def test_a_register_starts_anew_with_each_order() -> None:
     d = a_yard()
     for order in ("1", "2", "3"):
