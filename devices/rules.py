@@ -131,6 +131,8 @@ class Equals:
     of: the kind of child whose state it is, when the rule's subject is the parent.
     unless: (quantity, values) of the same device that excuse it.
     over: further ways to end, seen at the rule's subject, for boards that latch the state.
+    passing: it is normal for a moment, so its delay must pass while the device is heard: not while
+    it is falling silent, and anew when it is back.
     """
 
     quantity: str
@@ -139,6 +141,7 @@ class Equals:
     of: str | None = None
     unless: tuple[str, tuple[Value, ...]] | None = None
     over: tuple[Over, ...] = ()
+    passing: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -156,8 +156,8 @@ GATE = Kind(
 )
 
 _MEANT_TO_BE_OPEN = ("door_mode", ("normally_open", "fire_open"))
-_DOOR_OPEN = Equals("door_state", ("open",), ("closed",), unless=_MEANT_TO_BE_OPEN)
-_ARM_OPEN = Equals("arm_state", ("open",), ("closed",), unless=_MEANT_TO_BE_OPEN)
+_DOOR_OPEN = Equals("door_state", ("open",), ("closed",), unless=_MEANT_TO_BE_OPEN, passing=True)
+_ARM_OPEN = Equals("arm_state", ("open",), ("closed",), unless=_MEANT_TO_BE_OPEN, passing=True)
 # Boards that latch the alarm do not take it back: a door that reads closed is closed.
 _OPEN_TOO_LONG = Equals(
     "door_alarm",

@@ -37,13 +37,15 @@ from devices.rules import (
 )
 from devices.usage import HOUR_MS, hour_of
 from ingest.judge.holds import Holds
-from ingest.judge.memory import Aside, DeviceMemory, Presence, Seen, SignKey
+from ingest.judge.memory import Aside, DeviceMemory, Presence, Seen, SignKey, Why
 from ingest.judge.patterns import Patterns, concerns, counts_refusals, has, meets
 from ingest.judge.plan import KindPlan, PlannedSign, QuantityPlan
 from ingest.judge.timing import Hearing
 
 ACTIVE = (State.OPEN, State.ACKNOWLEDGED)
 LOOK_AGAIN_MS = 30_000
+LOOK_AT_SILENCE_MS = 5_000
+OVERDUE = 1.5  # so many intervals after its last contact a device may be falling silent
 RULES_CHANGED, RULE_DISABLED = "rules_changed", "rule_disabled"  # why a fault is over
 LOOK_AT_GAP_MS = 10 * 60_000  # numbers fall out of the window without a word
 # What does not last: the person who closed the fault has dealt with it.
@@ -137,6 +139,9 @@ class FaultFinder:
                 if _excused(planned, memory):
                     self._excuse(memory, key, at_ms, now_ms, evidence)
                 else:
+                    is_back = memory.state in (Presence.OFFLINE, Presence.UNKNOWN)
+                    if is_back and memory.reason is not Why.PLATFORM_DOWN:
+                        self._begin_anew(memory, key, at_ms, now_ms)
                     self._present(memory, key, at_ms, now_ms, evidence)
             elif seen is None:
                 continue
@@ -481,6 +486,8 @@ class FaultFinder:
                 if seen.present:
                     self._over(memory, seen, at_ms, now_ms)
             else:
+                if seen.heard_ms < now_ms:
+                    self._begin_anew(memory, key, at_ms, now_ms)
                 seen.base_ms = max(seen.base_ms, now_ms)
                 if memory.plan.signs[key[:2]] is not memory.plan.missing:
                     seen.heard_ms = max(seen.heard_ms, now_ms)
@@ -720,7 +727,31 @@ class FaultFinder:
             return True
         # A state holds while the device is online; a gauge, or a share, needs that second sample.
         needs_sample = planned.gauge or isinstance(planned.sign.detector, Share)
-        return not needs_sample and self._passed(memory, seen.base_ms, delay_ms)
+        return (
+            not needs_sample
+            and self._passed(memory, seen.base_ms, delay_ms)
+            and not self._may_be_gone(memory, planned)
+        )
+
+    def _may_be_gone(self, memory: DeviceMemory, planned: PlannedSign) -> bool:
+        """Whether what was said of a passing state may have been the last before a silence.
+
+        The device would have told of a change, so the state holds unsaid; but not while its next
+        report is overdue. To one that is well it makes no difference.
+        """
+        if not _is_passing(planned) or memory.last_seen_ms is None:
+            return False
+        silent_ms = self._watermark_ms - memory.last_seen_ms
+        return silent_ms > OVERDUE * 1000 * memory.device.interval_s
+
+    def _begin_anew(self, memory: DeviceMemory, key: SignKey, at_ms: int, now_ms: int) -> None:
+        """The device was away: what a passing state lasted until then is no evidence."""
+        seen, planned = memory.signs.get(key), memory.plan.signs[key[:2]]
+        if seen is None or not seen.present or not _is_passing(planned):
+            return
+        if not _is_active(memory, key[0]):
+            seen.since_ms = seen.sample_ms = at_ms
+            seen.base_ms = now_ms
 
     def _clear_delay_ms(self, memory: DeviceMemory, rule: Rule) -> float:
         """How long its signs must be away before it is over; longer while it flaps."""
@@ -936,7 +967,11 @@ class FaultFinder:
                 due.append(self._due_ms(memory, seen.base_ms, self._clear_delay_ms(memory, rule)))
                 continue
             if not planned.gauge:
-                due.append(self._due_ms(memory, seen.base_ms, planned.delay_ms))
+                due_ms = self._due_ms(memory, seen.base_ms, planned.delay_ms)
+                due.append(due_ms)
+                is_awaited = _is_passing(planned) and memory.state is Presence.ONLINE
+                if is_awaited and not _is_active(memory, code):
+                    due.append(self._next_ms(due_ms, LOOK_AT_SILENCE_MS))
             else:
                 stale_ms = _stale_after_ms(memory, planned)
                 due.append(self._due_ms(memory, seen.heard_ms, stale_ms))
@@ -1022,6 +1057,10 @@ def _told_of(closed: Fault, at_ms: int, now_ms: int) -> bool:
 def _only_a_person_ends(planned: PlannedSign) -> bool:
     """Whether it is an event of which no device ever says that it is over, like duress."""
     return isinstance(planned.sign.detector, Happened | Stopped) and not planned.sign.detector.over
+
+
+def _is_passing(planned: PlannedSign) -> bool:
+    return isinstance(planned.sign.detector, Equals) and planned.sign.detector.passing
 
 
 def _is_held_elsewhere(planned: PlannedSign) -> bool:

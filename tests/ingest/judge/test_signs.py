@@ -732,3 +732,41 @@ def test_replayed_power_alone_is_no_stuck_relay() -> None:
     past = [(float(s), {"ports": {"1": {"power_w": 180}}}) for s in range(60, 300, 30)]
     d.replays("shed", past)
     assert d.all_faults() == []
+
+
+def test_a_door_that_was_opened_just_before_its_gate_fell_silent_is_not_held_open() -> None:
+    d = District(a_gate())
+    d.says("gate", {"door_state": "closed"})
+    d.passes(60, ["gate"])
+    d.says("gate", {"door_state": "open"})
+    d.passes(960)
+    assert d.all_faults() == ["gate GATE_OFFLINE"]
+    d.birth("gate")
+    d.passes(20)
+    d.says("gate", {"door_state": "open"})
+    d.passes(35)
+    assert d.state("gate", "GATE_HELD_OPEN") is None  # what it was away does not count
+    d.passes(5)
+    assert d.state("gate", "GATE_HELD_OPEN") is OPEN
+
+
+def test_a_door_that_is_found_open_when_its_gate_returns_has_its_delay_once_more() -> None:
+    d = District(a_gate())
+    d.says("gate", {"door_state": "open"})
+    d.passes(960)
+    d.says("gate", {"door_state": "open"})
+    d.passes(55, ["gate"])
+    assert d.state("gate", "GATE_HELD_OPEN") is None
+    d.passes(5)
+    assert d.state("gate", "GATE_HELD_OPEN") is OPEN
+
+
+def test_a_door_held_open_waits_for_the_next_contact_of_a_gate_that_is_overdue() -> None:
+    d = District(a_gate())
+    d.says("gate", {"door_state": "open"})
+    d.passes(65)
+    assert d.all_faults() == []
+    d.says("gate", {})
+    d.restart()
+    d.passes(5)
+    assert d.state("gate", "GATE_HELD_OPEN") is OPEN
