@@ -107,11 +107,19 @@ class Expected:
     quarantined: set[bytes]
 
 
-def check(rig: Rig, *, broker_may_lose: bool = False, watched: Collection[str] = ()) -> Verdict:
+def check(
+    rig: Rig,
+    *,
+    broker_may_lose: bool = False,
+    broker_reorders: bool = False,
+    watched: Collection[str] = (),
+) -> Verdict:
     """Judge a run that has come to rest: all that was received has been judged and forwarded.
 
     watched: what the API said meanwhile that it may not say.
     broker_may_lose: what a broker loses with its sessions is counted apart.
+    broker_reorders: it sends again behind newer messages, so sums of time between two of them,
+    which only their order tells, may rightly differ.
     """
     verdict = Verdict()
     acked = set(read_acks(rig.acks))
@@ -136,7 +144,12 @@ def check(rig: Rig, *, broker_may_lose: bool = False, watched: Collection[str] =
             verdict.balance = max(verdict.balance, 1)
         undisturbed = open_database(run_reference(rig.reference, rig.plan, held.copies.keys()))
         try:
-            _compare(verdict, effects(engine), effects(undisturbed))
+            without_times = broker_reorders
+            _compare(
+                verdict,
+                effects(engine, without_times=without_times),
+                effects(undisturbed, without_times=without_times),
+            )
         finally:
             undisturbed.dispose()
     finally:
@@ -296,14 +309,17 @@ def _times(store: TelemetryReader, measurement: str, device: str) -> list[int]:
 Facts = dict[str, dict[str, Any]]  # what it is -> key -> what is told of it
 
 
-def effects(engine: Engine) -> Facts:
-    """What all the messages have led to, without what depends on when they were received."""
+def effects(engine: Engine, *, without_times: bool = False) -> Facts:
+    """What all the messages have led to, without what depends on when they were received.
+
+    without_times: nor what adds up time, such as `in_use_s`.
+    """
     with reading(engine) as connection:
         return {
             "fault": _faults(connection),
             "step of a fault": _fault_steps(connection),
             "session": _sessions(connection),
-            **_states(connection),
+            **_states(connection, without_times=without_times),
         }
 
 
@@ -360,15 +376,21 @@ def _sessions(connection: Connection) -> dict[str, Any]:
     return {row.id: tuple(row) for row in connection.execute(query)}
 
 
-def _states(connection: Connection) -> Facts:
+def _states(connection: Connection, *, without_times: bool) -> Facts:
     """Usage, which the judge saves once a minute and meanwhile has in its memory; latest values."""
     registry = load(connection)
     kinds = plans(rules_for, KINDS)
     names = {row.no: row.id for row in connection.execute(select(devices.c.no, devices.c.id))}
     usage: dict[str, Any] = {}
+
+    def rounded(received: int, figures: Mapping[str, Any]) -> tuple[int, str]:
+        if without_times:
+            figures = {name: value for name, value in figures.items() if not name.endswith("_s")}
+        return _rounded(received, figures)
+
     for row in connection.execute(select(usage_hours)):
         figures = _unpack(row.figures)
-        usage[f"{names[row.device_no]} {row.hour_ms}"] = _rounded(row.received, figures)
+        usage[f"{names[row.device_no]} {row.hour_ms}"] = rounded(row.received, figures)
     latest: dict[str, Any] = {}
     for row in connection.execute(select(device_state).where(device_state.c.stream == LIVE)):
         device = registry.devices[names[row.device_no]]
@@ -376,7 +398,7 @@ def _states(connection: Connection) -> Facts:
         unpack(memory, row.latest, row.memory)
         latest[device.id] = memory.latest
         for hour_ms, hour in memory.hours.items():
-            usage[f"{device.id} {hour_ms}"] = _rounded(hour.received, hour.figures)
+            usage[f"{device.id} {hour_ms}"] = rounded(hour.received, hour.figures)
     return {"figure of usage": usage, "latest value": latest}
 
 

@@ -122,6 +122,7 @@ class Run:
         self.lag: LagWatch | None = None
         self.started_at = time.monotonic()
         self.broker_may_lose = False
+        self.broker_reorders = False
         self._stack = ExitStack()
         self.rig: Rig
 
@@ -198,6 +199,7 @@ class Run:
         verdict = check(
             self.rig,
             broker_may_lose=self.broker_may_lose,
+            broker_reorders=self.broker_reorders,
             watched=self.watch.wrong if self.watch is not None else (),
         )
         return self.result(verdict)

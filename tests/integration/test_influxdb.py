@@ -47,8 +47,11 @@ OF_ITS_OWN = {
     *("id", "next_cursor", "last_seen_at", "state_since", "received_at"),
     *("opened_at", "cleared_at", "closed_at"),
 }
+_OF_WINDOWS = {"starts_at", "ends_at", "created_at", "created_by"}
 OF_ROUTES = {
     "/v1/faults/{fault}": {"at"},
+    "/v1/maintenance": _OF_WINDOWS,
+    "/v1/maintenance/{window}": _OF_WINDOWS,
     # The judge saves what adds up between events once a minute: until then one may be ahead.
     "/v1/compounds/{compound}/usage": {
         *("to", "coverage", "lighting"),
@@ -410,9 +413,12 @@ class TestTheWholeFleet:
         gate, shed = a_device("gate"), a_device("shed")
         described = production.system.get("/openapi.json").json["paths"]
         routes = {path for path, methods in described.items() if "get" in methods}
-        for system, _ in asked:
+        for system, token in asked:
             eventually(partial(is_ready, system), 20)
-        for route in sorted(routes - {"/v1/stream", "/metrics", "/readyz"}):  # below
+            assert system.post("/v1/maintenance", token, a_window(shed.compound)).status == 201
+        below = {"/v1/stream", "/metrics", "/readyz"}
+        of_the_journal = {"/v1/rules/dry-run"}  # and of this process: nobody has started one
+        for route in sorted(routes - below - of_the_journal):
             apart = OF_ITS_OWN | OF_ROUTES.get(route, set())
 
             def answers(route: str = route, apart: set[str] = apart) -> list[Any]:
@@ -438,6 +444,14 @@ class TestTheWholeFleet:
                 assert stream.headers["Content-Type"].startswith("text/event-stream")
 
 
+def a_window(compound: str) -> dict[str, object]:
+    """Maintenance of cameras, tomorrow."""
+    day_s = 86_400
+    starts, ends = (instant(int((time.time() + n * day_s) * 1000)) for n in (1, 2))
+    where = {"compound": compound, "kind": "camera", "starts_at": starts, "ends_at": ends}
+    return {**where, "reason": "new recorders", "owner": "Li Min"}
+
+
 def ask(route: str, system: System, token: str, device: str, compound: str) -> Answer:
     """A route's answer about these, its further parameters filled in."""
     (fault,) = system.get("/v1/faults", token, device=device).json["items"]
@@ -449,7 +463,9 @@ def ask(route: str, system: System, token: str, device: str, compound: str) -> A
         parameters = {"bucket": "hour"}
     elif route in ("/v1/devices", "/v1/compounds"):
         parameters = {"limit": 500}
-    path = route.format(compound=compound, device=device, fault=fault["id"], refused=refused["id"])
+    (window,) = system.get("/v1/maintenance", token).json["items"]
+    ids = {"fault": fault["id"], "refused": refused["id"], "window": window["id"]}
+    path = route.format(compound=compound, device=device, **ids)
     return system.get(path, token, **parameters)
 
 
