@@ -4,8 +4,10 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import structlog
 from hypothesis import settings
 from sqlalchemy import Engine
 
@@ -17,6 +19,27 @@ settings.register_profile("courtyard", deadline=None, print_blob=True)
 settings.load_profile("courtyard")
 
 BOTH = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def loggers_are_not_kept() -> Iterator[None]:
+    """A command sets up logs for its process, and loggers then stay as they were first used: in
+    the process of the tests the next test would not hear of what is logged."""
+    set_up = structlog.configure
+
+    def without_cache(*args: Any, **named: Any) -> None:
+        set_up(*args, **{**named, "cache_logger_on_first_use": False})
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(structlog, "configure", without_cache)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def logs_of_each_test_alone(loggers_are_not_kept: None) -> Iterator[None]:
+    yield
+    if structlog.is_configured():
+        structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

@@ -3,11 +3,10 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-import structlog
 
 from courtyard import cli
 from courtyard.dry_run import Difference, Stretch, compare
@@ -134,7 +133,7 @@ def test_a_range_of_which_the_journal_has_nothing_is_empty_and_no_error(journal:
 
 
 @pytest.fixture
-def data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+def data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     for name in list(os.environ):
         if name.startswith("COURTYARD_"):
             monkeypatch.delenv(name)
@@ -145,8 +144,7 @@ def data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
         save(connection, District(*DEVICES).registry, START_MS)
     engine.dispose()
     (tmp_path / "rules.toml").write_text(STRICTER)
-    yield tmp_path
-    structlog.reset_defaults()  # a command sets up logs for its process
+    return tmp_path
 
 
 def run(*argv: str) -> int:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import structlog
 
 from courtyard import cli
 from courtyard.errors import DONE, FAILED, WRONG_USAGE
@@ -31,14 +30,6 @@ from tests.ingest.judge.district import COMPOUND, START_MS, District, a_device, 
 HERE = f'[[override]]\ncompound = "{COMPOUND}"\n'
 HOTTER = HERE + 'SHED_OVERTEMP.raises = ">=75"\n'
 DEVICES = (*a_shed(), a_device("far-shed", "shed", compound="lvyun-xiaoqu"))
-
-
-@pytest.fixture(autouse=True)
-def logs_of_this_test_alone() -> Iterator[None]:
-    """A command sets up logs for its process, and then loggers stay as they were first used."""
-    structlog.reset_defaults()
-    yield
-    structlog.reset_defaults()
 
 
 @pytest.fixture(autouse=True)
