@@ -22,7 +22,6 @@ from devices.overrides import (
     Overrides,
     RuleSet,
     Scope,
-    changed,
     differences,
     figure,
     named_signs,
@@ -200,7 +199,7 @@ def _shape(rule: Rule, overrides: Overrides) -> shapes.Rule:
     def holds(scope: Scope) -> bool:
         return scope == Scope() if rule.kind in (ANY, COMPOUND) else scope.holds_all(rule.kind)
 
-    now = changed(rule, [one for one in overrides.of(rule.code) if holds(one.scope)])
+    now = overrides.applied(rule, holds)
     effective = now or rule
     return shapes.Rule(
         code=rule.code,

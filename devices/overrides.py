@@ -142,16 +142,9 @@ class Overrides:
         """The changes of one rule, the most precise last."""
         return self._by_code.get(code, ())
 
-    def for_device(self, rule: Rule, device: Device) -> Rule | None:
-        """The rule as it is for this device; None: it is switched off there."""
-        changes = self.of(rule.code)
-        if not changes:
-            return rule
-        return changed(rule, [one for one in changes if one.scope.holds(device)])
-
-    def for_compound(self, rule: Rule, compound: str) -> Rule | None:
-        """A compound's own rule as it is there; None: it is switched off."""
-        return changed(rule, [one for one in self.of(rule.code) if one.scope.holds_at(compound)])
+    def applied(self, rule: Rule, holds: Callable[[Scope], bool]) -> Rule | None:
+        """The rule as it is where these scopes hold; None: it is switched off there."""
+        return changed(rule, [one for one in self.of(rule.code) if holds(one.scope)])
 
 
 NONE = Overrides()

@@ -327,10 +327,7 @@ class Plans(Mapping[str, KindPlan]):
         return plan_
 
     def _rules(self, kind: str, holds: Callable[[Scope], bool]) -> tuple[Rule, ...]:
-        made = (
-            changed(rule, [one for one in self.overrides.of(rule.code) if holds(one.scope)])
-            for rule in self._rules_for(kind)
-        )
+        made = (self.overrides.applied(rule, holds) for rule in self._rules_for(kind))
         return tuple(rule for rule in made if rule is not None)
 
     def _narrower(self, kind: str) -> tuple[Scope, ...]:
