@@ -31,8 +31,9 @@ class UnknownFault(LookupError):
 class Filter:
     """Which faults are asked for; None leaves a question open.
 
-    from/to: of when it was opened. is_open: not closed, whatever else. shelved, maintained: whether
-    its notices are held for that. suppressed_by: the root that explains it.
+    from/to: of when it was opened. is_open: stands now, so it is not closed, and not of a past that
+    is being filled in. shelved, maintained: whether its notices are held for that. suppressed_by:
+    the root that explains it.
     """
 
     compound: str | None = None
@@ -117,6 +118,8 @@ def list_by_rank(
         if wanted.state not in (None, state):
             continue
         query = _matching(scope, replace(wanted, state=state, is_open=False))
+        if wanted.is_open:
+            query = query.where(faults.c.stream == LIVE)
         query = query.order_by(*(column.desc() for column in order)).limit(limit)
         if behind is not None:
             query = query.where(tuple_(*order) < tuple_(*(literal(value) for value in behind)))
@@ -407,7 +410,7 @@ def _matching(scope: Scope, wanted: Filter) -> Select[Any]:
     if wanted.to_ms is not None:
         query = query.where(faults.c.opened_at_ms < wanted.to_ms)
     if wanted.is_open:
-        query = query.where(faults.c.state.in_(OPEN_STATES))
+        query = query.where(faults.c.state.in_(OPEN_STATES), faults.c.stream == LIVE)
     if wanted.suspected is not None:
         query = query.where(faults.c.suspected.is_(wanted.suspected))
     for column, is_set in (

@@ -16,6 +16,7 @@ from devices.store.database import open_database
 from devices.store.schema import compounds, cursors, device_state, devices, fault_events, faults
 from tests.api import district
 from tests.api.cast import (
+    DAY_MS,
     GATE,
     HOUR_MS,
     LAMP,
@@ -725,3 +726,14 @@ def test_a_power_cut_says_in_words_what_shows_it(cast: Cast) -> None:
     assert "市电断" in page
     assert client.get("/faults/gate").text.count("信号弱") == 1
     assert client.get("/faults").text.count('class="child-row"') == 2
+
+
+@pytest.mark.parametrize("path", ["/faults", f"/compounds/{XIANGYUNLI}"])
+def test_a_past_that_is_being_filled_in_is_nothing_to_do_now(cast: Cast, path: str) -> None:
+    with cast.write() as connection:
+        a_fault(connection, "now")
+        a_fault(connection, "past", stream="history-1", opened_at_ms=NOW_MS - 5 * DAY_MS)
+    page = cast.client("operator").get(path).text
+    assert "/faults/now" in page
+    assert "/faults/past" not in page
+    assert "/faults/past" in cast.client("operator").get("/faults?show=all").text
