@@ -2,7 +2,8 @@
 
 The messages of the plan, in its order and received when they were sent, go through the product's
 own journal, decoder, judge and database, in this process, into a fresh directory. Only messages
-that the disturbed run received at all take part: what a broker lost can have no effect.
+that the disturbed run received at all take part: what a broker lost can have no effect. Time ends
+with the last of them, for publishers may be ended before they have sent all that was planned.
 """
 
 from collections.abc import Iterable, Set
@@ -60,7 +61,10 @@ def _drafts(plan: Plan, received: Set[int], origins: Origins) -> Iterable[list[D
     probe_ms = started_ms
     number = 0
     newest_ms = started_ms
+    awaited = set(received)
     for message in messages(plan):
+        if not awaited:  # the publishers were ended here, and the disturbed run soon after
+            break
         if message.due_ms - newest_ms > GAP_MS:  # nobody could be heard, so nothing is known of it
             probe_ms = max(probe_ms, message.due_ms)
         newest_ms = max(newest_ms, message.due_ms)
@@ -74,6 +78,7 @@ def _drafts(plan: Plan, received: Set[int], origins: Origins) -> Iterable[list[D
             if drafts:
                 yield drafts
         if message.digest in received:
+            awaited.discard(message.digest)
             topic = message.topic
             batch.append(Raw(topic, message.payload, 0, newest_ms, origins(topic)))
     if batch:
