@@ -101,6 +101,8 @@ class Decoded:
     device: who sent it, once the registry knows. reason: set when nothing in it was usable;
     then `items` is empty. array: it came as a list, the form of a buffered replay.
     unknown: names of quantities that the kind does not have: counted and shown, never stored.
+    calm: it is one numbered and timed report, of its sender and what hangs on it, and nothing else;
+    and it is known that none of its values shows anything by itself.
     """
 
     device: "Device | None"
@@ -110,6 +112,7 @@ class Decoded:
     detail: str = ""
     array: bool = False
     unknown: list[str] = field(default_factory=list)
+    calm: bool = False
 
 
 @final
@@ -119,7 +122,7 @@ class Reading:
 
     Stands for the `Decoded` that `unfold` gives, because nearly all messages are such and making
     four objects of each costs more than decoding it.
-    calm: it is known that no value of it raises a fault.
+    calm: it is known that none of its values shows anything by itself.
     """
 
     device: "Device"

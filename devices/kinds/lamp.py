@@ -38,6 +38,7 @@ from devices.rules import (
     Together,
 )
 
+_CIRCUIT = {"granularity": "circuit"}
 COMMANDERS = ("schedule", "sensor", "command", "local")
 
 LAMP = Kind(
@@ -199,7 +200,7 @@ RULES = (
                 Beyond("lit_voltage_v", "<50", "198..242"),
                 Severity.P2,
                 delay_s=300,
-                only={"granularity": "circuit"},
+                only=_CIRCUIT,
             ),
             Sign(Together(power=True), Severity.P2, delay_s=300),  # of its circuit's first device
         ),
@@ -257,14 +258,14 @@ RULES = (
                 Equals("day_burner", (True,), (False,)),
                 Severity.P3,  # one record, but all lamps of the circuit
                 delay_s=1800,
-                only={"granularity": "circuit"},
+                only=_CIRCUIT,
             ),
             Sign(Beyond("day_power_share", ">0.2", "<0.1"), Severity.P4, delay_s=1800),
             Sign(
                 Beyond("day_power_share", ">0.2", "<0.1"),
                 Severity.P3,
                 delay_s=1800,
-                only={"granularity": "circuit"},
+                only=_CIRCUIT,
             ),
         ),
     ),
@@ -316,8 +317,8 @@ RULES = (
                 delay_s=1800,
                 worse={"neighbours_out": Severity.P2},
             ),
-            Sign(Beyond("lamps_dark", ">=0.6", "<0.4"), Severity.P3, delay_s=1800),
-            Sign(Beyond("dark_pct", ">=30", "<20"), Severity.P2, delay_s=1800),
+            Sign(Beyond("lamps_dark", ">=0.6", "<0.4"), Severity.P3, delay_s=1800, only=_CIRCUIT),
+            Sign(Beyond("dark_pct", ">=30", "<20"), Severity.P2, delay_s=1800, only=_CIRCUIT),
         ),
         clear_delay_s=1800,
     ),

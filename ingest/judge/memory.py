@@ -9,12 +9,13 @@ from enum import IntEnum, StrEnum
 import msgspec
 
 from devices.faults import Fault
+from devices.kinds.kind import Derived, Known
 from devices.messages import Value
 from devices.registry import Device
 from devices.sessions import Session
 from devices.usage import Figures
 from ingest.judge.identity import SeqWindow
-from ingest.judge.plan import KindPlan
+from ingest.judge.plan import KindPlan, QuantityPlan
 
 SignKey = tuple[str, int, str]  # code, index of the sign in its rule, source (a child or instance)
 
@@ -157,6 +158,21 @@ class Offsets(msgspec.Struct, array_like=True):
     seq: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What need not be found out with each report, for as long as registry and rules are the same.
+
+    known: to make quantities of others; what a report says is put in each time. derived: those that
+    can be made of this device, and by which one of its signs is judged. above: the device above it,
+    and what its plan sees in a report of this one.
+    """
+
+    known: Known
+    derived: tuple[tuple[Derived, QuantityPlan], ...]
+    above: "DeviceMemory | None"
+    seen_above: tuple[tuple[str, QuantityPlan], ...]
+
+
 @dataclass(slots=True, eq=False)
 class DeviceMemory:
     """One device as the judge knows it."""
@@ -192,6 +208,7 @@ class DeviceMemory:
     whole_ms: int = 0  # when its allowance of messages is whole again, as `ingest.rate` has it
     in_service: bool = True
     wants_receipts: bool = False
+    outlook: Outlook | None = None  # found out with the first report after a change
     dirty: bool = False
 
     def word(self, quantity: str) -> Value | None:

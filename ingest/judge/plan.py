@@ -196,20 +196,18 @@ class KindPlan:
         return [] if declared is None else self.changed.get(declared.name, [])
 
     def is_calm(self, name: str) -> tuple[float, float] | frozenset[Value] | None:
-        """Where a quantity shows nothing: a range, some words; None for anywhere."""
+        """Where a quantity shows nothing by itself: a range, some words; None for anywhere.
+
+        What is made of it, and how often it changes, is looked at all the same.
+        """
         declared = self.kind.quantity(name)
         plan = self.of(name)
         if declared is None:
             return None
         is_number = declared.type not in (Type.BOOL, Type.ENUM)
-        nothing: tuple[float, float] | frozenset[Value] = _NOWHERE if is_number else frozenset()
-        if declared.name in self.changed:
-            return nothing
-        if declared.name in self.behind:
-            return nothing
         said = {muted.value for muted in self.kind.muted if muted.quantity == declared.name}
         if said and is_number:
-            return nothing
+            return _NOWHERE
         if plan is None and not said:
             return None
         if plan is not None and plan.bad is None:

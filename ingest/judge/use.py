@@ -217,12 +217,11 @@ class UseMeter:
 
     def _port(self, memory: DeviceMemory, values: dict[str, Value], at_ms: int) -> None:
         from_ms = self._span(memory, at_ms)
-        status = memory.word("port_status")
-        if from_ms is not None:
-            if status == "in_use":
-                self._spread(memory, "in_use_s", from_ms, at_ms)
-            elif status in UNAVAILABLE:
-                self._spread(memory, "unavailable_s", from_ms, at_ms)
+        if from_ms is not None and (told := memory.latest.get("port_status")) is not None:
+            if told[0] == "in_use":
+                self._spread(memory, "in_use_s", (at_ms - from_ms) / 1000, from_ms, at_ms)
+            elif told[0] in UNAVAILABLE:
+                self._spread(memory, "unavailable_s", (at_ms - from_ms) / 1000, from_ms, at_ms)
         energy = values.get("session_energy_kwh")
         if isinstance(energy, int | float):
             grown = usage.register_delta(memory.energy_kwh, float(energy))
@@ -231,8 +230,7 @@ class UseMeter:
                 memory.metered_kwh += grown
                 begun_ms = memory.session.started_at_ms if memory.session is not None else None
                 since_ms = max(_read_ms(memory, "session_energy_kwh", at_ms), begun_ms or 0)
-                for hour, share in usage.spread(grown, since_ms, at_ms):
-                    self._add(memory, hour, "energy_kwh", share)
+                self._spread(memory, "energy_kwh", grown, since_ms, at_ms)
 
     def _lamp(self, memory: DeviceMemory, values: dict[str, Value], at_ms: int) -> None:
         last_ms = memory.used_to_ms
@@ -245,14 +243,15 @@ class UseMeter:
         if from_ms is not None and from_ms < at_ms:
             lit = lit_of(memory, lamps)
             switched_on = memory.word("switch_state") in ("on", "low")
+            passed_s = (at_ms - from_ms) / 1000
             if lit:
-                self._spread(memory, "burn_s", from_ms, at_ms, lit)
+                self._spread(memory, "burn_s", passed_s * lit, from_ms, at_ms)
             if switched_on or self._commanded(memory, from_ms):
                 if lit is None:
-                    self._spread(memory, "unknown_s", from_ms, at_ms, lamps)
+                    self._spread(memory, "unknown_s", passed_s * lamps, from_ms, at_ms)
                 else:
-                    self._spread(memory, "lit_s", from_ms, at_ms, lit)
-                    self._spread(memory, "dark_s", from_ms, at_ms, lamps - lit)
+                    self._spread(memory, "lit_s", passed_s * lit, from_ms, at_ms)
+                    self._spread(memory, "dark_s", passed_s * (lamps - lit), from_ms, at_ms)
         elif last_ms is not None and last_ms < at_ms:
             self._unknown(memory, last_ms, at_ms, lamps)
         energy = values.get("energy_kwh")
@@ -261,15 +260,16 @@ class UseMeter:
             memory.energy_kwh = float(energy)
             if grown > 0:
                 since_ms = _read_ms(memory, "energy_kwh", at_ms)
-                for hour, share in usage.spread(grown, since_ms, at_ms):
-                    self._add(memory, hour, "energy_kwh", share)
+                self._spread(memory, "energy_kwh", grown, since_ms, at_ms)
 
     def _unknown(self, memory: DeviceMemory, from_ms: int, to_ms: int, lamps: int) -> None:
         """Silent for more than three intervals: unknown while the lamps were to be on."""
         while from_ms < to_ms:
             next_ms = min(to_ms, from_ms - from_ms % QUARTER_MS + QUARTER_MS)
             if self._commanded(memory, (from_ms + next_ms) // 2):
-                self._spread(memory, "unknown_s", from_ms, next_ms, lamps)
+                self._spread(
+                    memory, "unknown_s", (next_ms - from_ms) / 1000 * lamps, from_ms, next_ms
+                )
             from_ms = next_ms
 
     def _span(self, memory: DeviceMemory, at_ms: int) -> int | None:
@@ -280,15 +280,21 @@ class UseMeter:
         return from_ms
 
     def _spread(
-        self, memory: DeviceMemory, name: str, from_ms: int, to_ms: int, times: float = 1
+        self, memory: DeviceMemory, name: str, amount: float, from_ms: int, to_ms: int
     ) -> None:
-        if not times or to_ms <= from_ms:
+        """Count `amount` over the hours of [from_ms, to_ms), by time."""
+        if amount <= 0:
             return
-        if to_ms <= hour_of(from_ms) + HOUR_MS:  # the usual span is within one hour
-            self._add(memory, from_ms, name, (to_ms - from_ms) / 1000 * times)
-            return
-        for hour, seconds in usage.spread((to_ms - from_ms) / 1000, from_ms, to_ms):
-            self._add(memory, hour, name, seconds * times)
+        start = from_ms - from_ms % HOUR_MS
+        if from_ms < to_ms <= start + HOUR_MS:  # the usual span is within one hour
+            hour = memory.hours.get(start)
+            if hour is not None:
+                hour.moved = True
+                figures = hour.figures
+                figures[name] = figures.get(name, 0) + amount  # type: ignore[operator]
+                return
+        for start, share in usage.spread(amount, from_ms, to_ms):
+            self._add(memory, start, name, share)
 
     def _add(
         self, memory: DeviceMemory, at_ms: int, name: str, amount: float, of: str | None = None

@@ -1,11 +1,12 @@
 """What the values of a report mean: live ones, late ones, and ones that were refused."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from devices.kinds.kind import Known
 from devices.messages import Decoded, Value
-from ingest.judge.memory import DeviceMemory
-from ingest.judge.plan import Hint
+from ingest.judge.memory import DeviceMemory, Outlook
+from ingest.judge.patterns import concerns
+from ingest.judge.plan import Hint, QuantityPlan
 from ingest.judge.signs import FaultFinder
 from ingest.judge.use import METERED, UseMeter
 
@@ -31,13 +32,21 @@ class ValueJudge:
         self._use = use
         self._touch = touch
         self._place = place
-        self._known = Known(0, 0, {}, {}, {}, 0.0, 0.0)
         self._no_power = no_power
 
     def live(
-        self, memory: DeviceMemory, values: dict[str, Value], at_ms: int, received_ms: int
+        self,
+        memory: DeviceMemory,
+        values: dict[str, Value],
+        at_ms: int,
+        received_ms: int,
+        *,
+        calm: bool = False,
     ) -> None:
-        """Values newer than all before. A normal one costs two look-ups and a comparison."""
+        """Values newer than all before. A normal one costs two look-ups and a comparison.
+
+        calm: it is known already that none of them shows anything by itself.
+        """
         device = memory.device
         plan_ = memory.plan
         muted = plan_.kind.muted
@@ -50,10 +59,45 @@ class ValueJudge:
             self._use.values(memory, values, at_ms)
         if plan_.changed:
             self._finder.changes(memory, values, at_ms, received_ms)
-        found = plan_.found
         # what was read until now, and when, of what is not normal
         before: dict[str, tuple[Value, int]] = {}
-        abnormal = bool(memory.signs)
+        if calm:
+            for name, value in values.items():
+                latest[name] = (value, at_ms)
+        else:
+            calm = not self._shows(memory, values, at_ms, received_ms, before)
+        if memory.device_at_ms is None or at_ms > memory.device_at_ms:
+            memory.device_at_ms = at_ms
+        if not memory.dirty:
+            self._touch(memory)
+        if memory.signs:
+            self._finder.valid(memory, values, at_ms, received_ms)
+            calm = False
+        if not calm:
+            self._look(memory, values, at_ms, received_ms, before)
+        outlook = memory.outlook or self._look_ahead(memory)
+        if outlook.derived and not values.keys().isdisjoint(plan_.behind):
+            self._derive(memory, outlook, values, at_ms, received_ms)
+        above = outlook.above
+        if above is not None:
+            self._look_at_parent(memory, above, outlook.seen_above, values, at_ms, received_ms)
+        if read is not None and memory.session is not None:
+            reads = latest["session_energy_kwh"][0]
+            if reads < read[0]:  # type: ignore[operator]  # a register is a number
+                self._fell(memory, read[1], read_s, at_ms)
+
+    def _shows(
+        self,
+        memory: DeviceMemory,
+        values: dict[str, Value],
+        at_ms: int,
+        received_ms: int,
+        before: dict[str, tuple[Value, int]],
+    ) -> bool:
+        """Take the values, and what they hint at; whether any of them may show something."""
+        latest, plan_ = memory.latest, memory.plan
+        found = plan_.found
+        abnormal = False
         given = None  # a condition that may stand behind the value in the same message
         for name, value in values.items():
             plan = found[name] if name in found else plan_.of(name)
@@ -66,23 +110,40 @@ class ValueJudge:
                     abnormal = True
                 given = plan.given
             latest[name] = (value, at_ms)
-        if given is not None and memory.word(given[0]) in given[1]:
-            abnormal = True
-        if memory.device_at_ms is None or at_ms > memory.device_at_ms:
-            memory.device_at_ms = at_ms
-        self._touch(memory)
-        if memory.signs:
-            self._finder.valid(memory, values, at_ms, received_ms)
-        if abnormal:
-            self._look(memory, values, at_ms, received_ms, before)
-        if plan_.derived and not values.keys().isdisjoint(plan_.behind):
-            self._derive(memory, values, at_ms, received_ms)
-        if device.kind == "port":
-            self._look_at_parent(memory, values, at_ms, received_ms)
-            if read is not None and memory.session is not None:
-                reads = latest["session_energy_kwh"][0]
-                if reads < read[0]:  # type: ignore[operator]  # a register is a number
-                    self._fell(memory, read[1], read_s, at_ms)
+        return abnormal or (given is not None and memory.word(given[0]) in given[1])
+
+    def _look_ahead(self, memory: DeviceMemory) -> Outlook:
+        """Find out what need not be found out with each report."""
+        device, plan_ = memory.device, memory.plan
+        above = self._memories.get(device.parent or "")
+        attributes = device.attributes
+        attributes_above = above.device.attributes if above is not None else {}
+        latitude, longitude = self._place(memory)
+        seen = above.plan.child.get(device.kind, {}) if above is not None else {}
+        memory.outlook = Outlook(
+            Known(
+                0,
+                device.interval_s,
+                memory.latest,
+                attributes,
+                attributes_above,
+                latitude,
+                longitude,
+            ),
+            tuple(
+                (derived, plan)
+                for derived, plan in plan_.derived
+                if (
+                    derived.limit is None
+                    or derived.limit in attributes
+                    or derived.limit in attributes_above
+                )
+                and any(concerns(planned, memory) for planned in plan.signs)
+            ),
+            above if seen else None,
+            tuple(seen.items()),
+        )
+        return memory.outlook
 
     def late(
         self,
@@ -117,8 +178,10 @@ class ValueJudge:
                     self._take_hint(memory, plan.hint, name, before.get(name), at_ms, received_ms)
                 memory.latest[name] = (value, at_ms)
             self._look(memory, fresh, at_ms, received_ms, before)
-            if memory.device.kind == "port":
-                self._look_at_parent(memory, fresh, at_ms, received_ms)
+            outlook = memory.outlook or self._look_ahead(memory)
+            if outlook.above is not None:
+                seen = outlook.seen_above
+                self._look_at_parent(memory, outlook.above, seen, fresh, at_ms, received_ms)
         self._touch(memory)
 
     def past(
@@ -182,22 +245,20 @@ class ValueJudge:
                 self._finder.becomes(memory, name, value, at_ms, received_ms)
 
     def _derive(
-        self, memory: DeviceMemory, values: Mapping[str, Value], at_ms: int, received_ms: int
+        self,
+        memory: DeviceMemory,
+        outlook: Outlook,
+        values: Mapping[str, Value],
+        at_ms: int,
+        received_ms: int,
     ) -> None:
         """Judge the quantities that are made of what has just come."""
-        device = memory.device
-        parent = self._memories.get(device.parent or "")
-        known = self._known  # one for all: a new one each time takes as long as making a quantity
-        known.at_ms, known.interval_s, known.latest = at_ms, device.interval_s, memory.latest
-        known.attributes = attributes = device.attributes
-        known.parent = above = parent.device.attributes if parent is not None else {}
-        known.latitude, known.longitude = self._place(memory)
+        known = outlook.known
+        known.at_ms, known.latest = at_ms, memory.latest
         known.charging_ms = memory.session.started_at_ms if memory.session is not None else None
-        for derived, plan in memory.plan.derived:
-            limit = derived.limit
-            if limit is not None and limit not in attributes and limit not in above:
-                continue
-            if values.keys().isdisjoint(derived.of):
+        names = values.keys()
+        for derived, plan in outlook.derived:
+            if names.isdisjoint(derived.of):
                 continue
             value = derived.make(known)
             if value is None or (plan.is_normal(value) and not memory.signs):
@@ -223,13 +284,16 @@ class ValueJudge:
         self._finder.fell(shed, memory.device.id, session.order, at_ms)
 
     def _look_at_parent(
-        self, memory: DeviceMemory, values: dict[str, Value], at_ms: int, received_ms: int
+        self,
+        memory: DeviceMemory,
+        parent: DeviceMemory,
+        seen: Iterable[tuple[str, QuantityPlan]],
+        values: dict[str, Value],
+        at_ms: int,
+        received_ms: int,
     ) -> None:
         """What a port says of its shed: a status that is smoke or leakage."""
-        parent = self._memories.get(memory.device.parent or "")
-        if parent is None:
-            return
-        for name, plan in parent.plan.child.get(memory.device.kind, {}).items():
+        for name, plan in seen:
             value = values.get(name)
             if value is not None and (parent.signs or not plan.is_normal(value)):
                 self._finder.value(parent, plan, value, at_ms, received_ms, source=memory.device.id)

@@ -15,6 +15,7 @@ from devices.faults import State
 from devices.journal import MESSAGES, RETAINED, Record
 from devices.messages import Reading
 from devices.sessions import EndedBy, SessionState
+from ingest.judge.memory import pack
 from tests.fakes import Rows
 from tests.ingest.judge.district import (
     District,
@@ -108,6 +109,32 @@ def a_history(seed: int, steps: int = 140) -> list[Record]:
     d.passes(400)
     d.cut()
     return d.records
+
+
+def some_calm_values(rng: Random, device: str) -> tuple[dict[str, Any], Any]:
+    """Values, and those of a shed's sockets, of which none shows anything by itself."""
+    values: dict[str, Any] = {"csq": rng.choice((14, 20, 25)), "rssi_dbm": -70.5}
+    ports = None
+    if device == "shed" and rng.random() < 0.9:
+        values["voltage_v"] = rng.choice((225, 226.5))
+        ports = {
+            "1": {
+                "port_status": rng.choice(("idle", "in_use", "in_use", "in_use")),
+                "power_w": rng.choice((0, 120, 300)),
+                "session_energy_kwh": round(rng.random(), 2),
+                "session_s": rng.choice((60, 3600, 70_000)),
+                "port_temp_c": rng.choice((20, 35)),
+            },
+            "2": {"port_status": "idle"},
+        }
+    if device == "lamp":
+        values |= {
+            "switch_state": rng.choice(("on", "on", "off")),
+            "power_w": rng.choice((0, 30, 72)),
+            "voltage_v": rng.choice((225, 230)),
+            "energy_kwh": round(rng.random() * 5, 1),
+        }
+    return values, ports
 
 
 def some_values(rng: Random, device: str) -> dict[str, Any]:
@@ -257,6 +284,14 @@ def replaced(rows: Rows) -> Rows:
     )
 
 
+def remembered(d: District, device: str) -> bytes:
+    """All that is kept of a device, whenever it was committed."""
+    memory = d.judge.memories[device]
+    for hour in memory.hours.values():
+        hour.moved = True
+    return pack(memory)
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_short_path_and_the_long_path_agree(seed: int) -> None:
     """`_messages` judges the usual message by itself; `_message` judges any."""
@@ -270,8 +305,8 @@ def test_the_short_path_and_the_long_path_agree(seed: int) -> None:
     )
     short, long = District(*devices), District(*devices)
     names = ["gate-1", "gate-2", "camera", "shed", "lamp"]
-    usual = 0
-    for _ in range(600):
+    usual: Counter[str] = Counter()
+    for _ in range(900):
         short.now_s += rng.choice((0, 0.05, 5, 30, 30, 70))
         device = rng.choice(names)
         chance = rng.random()
@@ -281,8 +316,12 @@ def test_the_short_path_and_the_long_path_agree(seed: int) -> None:
             "flags": RETAINED if rng.random() < 0.02 else 0,
         }
         if chance < 0.7:
-            values = {"csq": rng.choice((14, 20, 25)), "rssi_dbm": -70.5}
-            short.says(device, values, at_s=at_s, **head)
+            values, ports = some_calm_values(rng, device)
+            short.says(device, values, ports=ports, at_s=at_s, **head)
+        elif chance < 0.75:
+            order = str(rng.randrange(30))
+            event = rng.choice(("session_start", "session_end"))
+            short.event("shed", event, port_no=1, order=order, session_energy_kwh=0.5, at_s=at_s)
         elif chance < 0.9:
             short.says(device, some_values(rng, device.split("-")[0]), at_s=at_s)
         elif chance < 0.95:
@@ -295,17 +334,22 @@ def test_the_short_path_and_the_long_path_agree(seed: int) -> None:
             short.probe()
     for record in short.records:
         said = [long.decoder.read(raw) for raw in record.messages]
-        usual += sum(isinstance(one, Reading) and one.calm for one in said)
+        usual.update(one.device.kind for one in said if one.calm and one.device is not None)
         long.judge.judge(
-            record, [one.unfold() if isinstance(one, Reading) else one for one in said]
+            record,
+            [
+                one.unfold() if isinstance(one, Reading) else replace(one, calm=False)
+                for one in said
+            ],
         )
-    assert usual > 200
+    assert all(usual[kind] > 30 for kind in ("gate", "camera", "shed", "lamp"))
     long.now_s = short.now_s
     assert outcome(long) == outcome(short)
-    for name in names:
+    for name in (*names, "shed-p01", "shed-p02"):
         assert long.judge.memories[name].window == short.judge.memories[name].window
         assert long.judge.memories[name].latest == short.judge.memories[name].latest
         assert long.judge.memories[name].whole_ms == short.judge.memories[name].whole_ms
+        assert remembered(long, name) == remembered(short, name)
 
 
 def test_the_short_path_is_not_for_a_message_that_was_on_its_way_for_eight_days() -> None:
