@@ -1,20 +1,24 @@
-"""What judging costs: a usual message, and the whole district falling silent at once.
+"""What judging costs: usual messages, and the whole district falling silent at once.
 
     python -m bench.judge
 
 Judging alone, without decoding, journal and database, of the simulated district `erqi` with all its
-6,768 devices. Calm: every device that speaks reports once in each of its intervals, an hour long.
-Silent: then nothing comes any more but our own probes, until everybody is offline: what that takes
-together, root causes included, and the longest probe. CPU time of this process.
+6,768 devices; CPU time of this process. Usual: an evening of the simulated district in which people
+come and go and charge, and nothing breaks, with all that its devices report. Silent: everybody has
+reported, then nothing comes any more but our own probes, until all are offline: what that takes
+together, root causes included, and the longest probe.
 """
 
 import argparse
 import gc
 import json
 import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
+from courtyard.simulation import RATES
 from devices.faults import State
 from devices.journal import MESSAGES, PROBE, Raw, Record
 from devices.judgement import Saved
@@ -24,10 +28,83 @@ from ingest.decode import Decoder
 from ingest.judge.judge import Judge
 from ingest.judge.plan import calm_range, plans
 from simulators.erqi import registry
+from simulators.fleet import Fleet
+from simulators.history import Draft, write_history
 
-START_MS = 1_795_439_400_000  # 2026-11-23 21:10 in Zhengzhou: lamps are lit
+EVENING_MS = 1_795_435_200_000  # 2026-11-23 20:00 in Zhengzhou
+START_MS = EVENING_MS + 70 * 60_000
+WARM_UP_MS = 3_600_000  # until every device has reported
 PROBE_MS = 5_000
 BATCH = 200
+
+
+class Evening:
+    """An hour of the simulated district, behind one in which the judge gets to know it."""
+
+    def __init__(self, seconds: int, seed: int) -> None:
+        self._registry = registry()
+        self._seconds = seconds
+        self._seed = seed
+        self.messages: Counter[str] = Counter()
+        self.spent_s: dict[str, float] = defaultdict(float)
+
+    def pass_by(self) -> None:
+        """Judge it; messages of one kind of a record together, so that each has its cost."""
+        known = plans()
+        judge = Judge(
+            self._registry,
+            known,
+            stream="live",
+            seen_before=lambda _: False,
+            lighting=lighting_hours,
+        )
+        judge.load(Saved(None, [], [], []), EVENING_MS)
+        decoder = Decoder(self._registry, calm=partial(calm_range, known))
+        number = jseq = 0
+        for at_ms, draft in self._drafts():
+            counts = at_ms >= EVENING_MS + WARM_UP_MS
+            for kind, raws in _by_kind(draft.messages).items() or (("", ()),):
+                number += 1
+                record = Record(
+                    number, draft.kind, jseq + 1, len(raws), 1, tuple(raws), draft.control
+                )
+                jseq += len(raws)
+                decoded = [decoder.read(raw) for raw in raws]
+                before_s = time.process_time()
+                judge.judge(record, decoded)
+                spent_s = time.process_time() - before_s
+                if counts:
+                    self.messages[kind] += len(raws)
+                    self.spent_s[kind] += spent_s
+            if number % 50 == 0:
+                judge.take_effects()
+
+    def _drafts(self) -> Iterator[tuple[int, Draft]]:
+        written: list[Draft] = []
+
+        class Sink:
+            def commit(self, drafts: Sequence[Draft]) -> None:
+                written.extend(drafts)
+
+        until_ms = EVENING_MS + WARM_UP_MS + self._seconds * 1000
+        write_history(
+            Fleet(self._registry, self._seed, EVENING_MS, RATES["none"]),
+            EVENING_MS,
+            until_ms,
+            Sink(),
+        )
+        at_ms = EVENING_MS
+        for draft in written:
+            at_ms = draft.messages[-1].received_ms if draft.messages else at_ms
+            yield at_ms, draft
+
+
+def _by_kind(raws: Sequence[Raw]) -> dict[str, list[Raw]]:
+    found: dict[str, list[Raw]] = {}
+    for raw in raws:
+        _, _, _, kind, _, channel = raw.topic.decode().split("/")
+        found.setdefault(f"{kind} {channel}", []).append(raw)
+    return found
 
 
 class Stream:
@@ -45,8 +122,6 @@ class Stream:
         self._seqs = dict.fromkeys((device.id for device in self._speakers), 0)
         self._id = self._jseq = 0
         self._at_once = at_once
-        self.messages = 0
-        self.spent_s = 0.0
 
     def lives(self, seconds: int) -> None:
         """Time passes in which everybody reports."""
@@ -87,25 +162,27 @@ class Stream:
         record = Record(self._id, MESSAGES, self._jseq + 1, len(raws), 1, tuple(raws))
         self._jseq += len(raws)
         decoded = [self._decoder.read(raw) for raw in raws]
-        before_s = time.process_time()
         self.judge.judge(record, decoded)
-        self.spent_s += time.process_time() - before_s
-        self.messages += len(raws)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--calm", type=int, default=1800, help="seconds of calm before the silence")
+    parser.add_argument("--calm", type=int, default=3600, help="seconds of the usual evening")
+    parser.add_argument("--seed", type=int, default=7, help="of the evening")
     asked = parser.parse_args()
+    evening = Evening(asked.calm, asked.seed)
+    evening.pass_by()
+    times_s = evening.spent_s.pop("")
+    del evening.messages[""]
+    messages = evening.messages.total()
+    usual_us = sum(evening.spent_s.values()) / messages * 1e6
+    print(f"{messages:,} usual messages: {usual_us:.1f} µs each", end="; ")
+    print(f"probes besides {times_s / messages * 1e6:.1f} µs a message")
+    for kind, count in evening.messages.most_common():
+        print(f"  {kind:18} {count:7,} {evening.spent_s[kind] / count * 1e6:6.1f} µs")
     stream = Stream(registry())
     stream.lives(900)  # everybody is there
     stream.judge.take_effects()
-    stream.messages, stream.spent_s = 0, 0.0
-    stream.lives(asked.calm)
-    usual_us = stream.spent_s / stream.messages * 1e6
-    print(
-        f"{stream.messages:,} usual messages, sheds with all their sockets: {usual_us:.2f} µs each"
-    )
     falls_silent("the district falls silent, each at its own time", stream, 3000)
     every_minute = [replace(device, interval_s=60) for device in registry().devices.values()]
     known = registry()

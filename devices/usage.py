@@ -13,6 +13,7 @@ lamp: lit_s, dark_s, unknown_s (lamp-seconds while commanded on), burn_s (lamp-s
 from collections.abc import Iterable, Iterator, Mapping
 
 HOUR_MS = 3_600_000
+METERED = frozenset({"port", "lamp"})  # kinds whose values add up to usage
 
 Figures = dict[str, float | dict[str, float]]
 

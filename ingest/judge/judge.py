@@ -59,7 +59,6 @@ from ingest.judge.timing import (
     Hearing,
     HostClock,
 )
-from ingest.judge.use import METERED
 from ingest.judge.values import ValueJudge
 from ingest.rate import Allowance, Spared
 
@@ -523,7 +522,7 @@ class Judge:
                             reporter = memories[report.device.id]
                             self._calm(reporter, report.values, hour_ms, at_ms, received_ms)
                         memory.device_at_ms, memory.last_seen_ms = at_ms, received_ms
-                    elif device.kind in METERED:
+                    elif not memory.plan.is_plain:
                         self._calm(memory, values, hour_ms, at_ms, received_ms)
                     else:
                         memory.device_at_ms = at_ms

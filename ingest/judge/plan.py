@@ -17,7 +17,7 @@ from devices.kinds.kind import Derived, Implied
 from devices.liveness import WEAK_CSQ
 from devices.messages import Value
 from devices.overrides import NONE, Overrides, Scope, changed
-from devices.quantities import Type
+from devices.quantities import Quantity, Type
 from devices.registry import Device
 from devices.rules import (
     Becomes,
@@ -46,12 +46,12 @@ from devices.rules import (
     band,
     ends,
 )
+from devices.usage import METERED
 
 Test = Callable[[Value], bool]
 
 # What prompts a state may overtake it on its way to us: so long is waited before it is a fault.
 SETTLE_S = 2.0
-_NOWHERE = (math.inf, -math.inf)  # the range in which nothing is normal
 
 # A compound is judged like a device that reports nothing: its only faults are those of its devices.
 _COMPOUND = Kind(COMPOUND, "小区", "Compound", 60, 90, MappingProxyType({}), MappingProxyType({}))
@@ -151,7 +151,9 @@ class KindPlan:
     patterns: by the type of event, signs for which one event is not enough. refusals: those that
     count refused values. changed: by quantity, those that count its changes. fell: by a register.
     derived: the quantities made of others that its rules need; behind: those others. implied: by
-    the type of event, the states that it tells of.
+    the type of event, the states that it tells of. conditional: quantities that show something
+    only while another one reads so. is_plain: values that show nothing by themselves need no other
+    look, and are no usage.
     """
 
     kind: Kind
@@ -173,6 +175,8 @@ class KindPlan:
     derived: list[tuple[Derived, QuantityPlan]] = field(default_factory=list)
     behind: frozenset[str] = frozenset()
     implied: dict[str, list[Implied]] = field(default_factory=dict)
+    conditional: dict[str, QuantityPlan] = field(default_factory=dict)
+    is_plain: bool = False
     rules: dict[str, Rule] = field(default_factory=dict)
     signs: dict[tuple[str, int], PlannedSign] = field(default_factory=dict)
     found: dict[str, QuantityPlan | None] = field(default_factory=dict)  # what `of` has answered
@@ -198,25 +202,19 @@ class KindPlan:
     def is_calm(self, name: str) -> tuple[float, float] | frozenset[Value] | None:
         """Where a quantity shows nothing by itself: a range, some words; None for anywhere.
 
-        What is made of it, and how often it changes, is looked at all the same.
+        What is made of it, how often it changes, whether it says anything now, and what it shows
+        while something else holds is looked at all the same.
         """
         declared = self.kind.quantity(name)
         plan = self.of(name)
-        if declared is None:
+        if declared is None or plan is None or name in self.conditional:
             return None
-        is_number = declared.type not in (Type.BOOL, Type.ENUM)
-        said = {muted.value for muted in self.kind.muted if muted.quantity == declared.name}
-        if said and is_number:
-            return _NOWHERE
-        if plan is None and not said:
-            return None
-        if plan is not None and plan.bad is None:
+        if plan.bad is None:
             return plan.low, plan.high
         words: Iterable[Value] = (False, True)
         if declared.type is not Type.BOOL:
             words = declared.values
-        bad = plan.bad if plan is not None and plan.bad is not None else frozenset[Value]()
-        return frozenset(words) - bad - said
+        return frozenset(words) - plan.bad
 
 
 def plan(kind: Kind, rules: Iterable[Rule]) -> KindPlan:
@@ -234,8 +232,16 @@ def plan(kind: Kind, rules: Iterable[Rule]) -> KindPlan:
         if derived.quantity.name in made.quantities
     ]
     made.behind = frozenset(name for derived, _ in made.derived for name in derived.of)
+    made.conditional = {
+        name: quantity
+        for name, quantity in made.quantities.items()
+        if quantity.given is not None and _is_single_gauge(kind.quantity(name), quantity)
+    }
     for implied in kind.implied:
         made.implied.setdefault(implied.event, []).append(implied)
+    made.is_plain = kind.name not in METERED and not (
+        made.conditional or made.derived or made.changed or kind.muted
+    )
     if kind.quantity("mains_ok") is not None:
         mains = made.quantities.setdefault("mains_ok", QuantityPlan())
         mains.bad, mains.hint = (mains.bad or frozenset()) | {False}, Hint.NO_POWER
@@ -252,6 +258,11 @@ def plans(
 ) -> "Plans":
     """The plans of these rules, with what is changed of them."""
     return Plans(rules_for, kinds, overrides)
+
+
+def _is_single_gauge(declared: Quantity | None, plan: QuantityPlan) -> bool:
+    """Whether nothing but its levels makes a value abnormal, and it has no instances."""
+    return declared is not None and not declared.many and plan.bad is None and plan.hint is None
 
 
 class Plans(Mapping[str, KindPlan]):

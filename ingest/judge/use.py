@@ -13,7 +13,6 @@ from devices.sessions import Session
 from devices.usage import HOUR_MS, hour_of
 from ingest.judge.memory import DeviceMemory, Ended, Hour, Presence
 
-METERED = frozenset({"port", "lamp"})  # kinds whose values add up to usage
 HOURS_KEPT = 2
 GUESSED_KEPT = 4  # of a port: boards keep an end that nobody answered for hours, not for days
 QUARTER_MS = HOUR_MS // 4

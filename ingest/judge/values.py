@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterable, Mapping
 
 from devices.kinds.kind import Known
 from devices.messages import Decoded, Value
+from devices.usage import METERED
 from ingest.judge.memory import DeviceMemory, Outlook
 from ingest.judge.patterns import concerns
 from ingest.judge.plan import Hint, QuantityPlan
 from ingest.judge.signs import FaultFinder
-from ingest.judge.use import METERED, UseMeter
+from ingest.judge.use import UseMeter
 
 
 class ValueJudge:
@@ -64,6 +65,9 @@ class ValueJudge:
         if calm:
             for name, value in values.items():
                 latest[name] = (value, at_ms)
+            for name, plan in plan_.conditional.items():
+                if name in values and not plan.is_normal(values[name]):
+                    calm = calm and not self._is_so(memory, plan)
         else:
             calm = not self._shows(memory, values, at_ms, received_ms, before)
         if memory.device_at_ms is None or at_ms > memory.device_at_ms:
@@ -111,6 +115,10 @@ class ValueJudge:
                 given = plan.given
             latest[name] = (value, at_ms)
         return abnormal or (given is not None and memory.word(given[0]) in given[1])
+
+    def _is_so(self, memory: DeviceMemory, plan: QuantityPlan) -> bool:
+        """Whether the condition holds under which this quantity shows something."""
+        return plan.given is not None and memory.word(plan.given[0]) in plan.given[1]
 
     def _look_ahead(self, memory: DeviceMemory) -> Outlook:
         """Find out what need not be found out with each report."""

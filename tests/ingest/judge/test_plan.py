@@ -34,11 +34,6 @@ def values_of(quantity: Quantity) -> st.SearchStrategy[Value]:
     return st.floats(quantity.low, quantity.high, allow_nan=False, allow_infinity=False)
 
 
-def is_looked_at_always(kind: str, name: str) -> bool:
-    """Whether it is calm nowhere, because it may say nothing."""
-    return any(name == muted.quantity for muted in PLANS[kind].kind.muted)
-
-
 @given(st.data())
 def test_a_value_is_normal_when_no_sign_raises_by_it_and_it_hints_at_nothing(
     data: st.DataObject,
@@ -53,8 +48,9 @@ def test_a_value_is_normal_when_no_sign_raises_by_it_and_it_hints_at_nothing(
     raises |= plan.hint is Hint.WEAK_SIGNAL and not isinstance(value, str) and value < 10
     assert plan.is_normal(value) is not raises
     calm = calm_range(PLANS, kind, name)
-    if is_looked_at_always(kind, name):
-        assert not calm or (isinstance(calm, tuple) and calm[0] > calm[1])
+    if name in PLANS[kind].conditional:
+        assert calm is None
+        assert all(sign.given == plan.given for sign in plan.signs)
     elif isinstance(calm, frozenset):
         assert (value in calm) is not raises
     elif calm is not None:
