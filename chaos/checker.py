@@ -88,10 +88,11 @@ class Verdict:
 
 @dataclass
 class Journaled:
-    """What the journal holds: copies of each message, and how many the judge has read of each
-    origin."""
+    """What the journal holds: copies of each message, how many the judge has read of each origin,
+    and when the last one was received."""
 
     head: Head
+    last_ms: int
     copies: Counter[int]
     judged: Counter[str]
 
@@ -144,11 +145,12 @@ def check(
             verdict.balance = max(verdict.balance, 1)
         undisturbed = open_database(run_reference(rig.reference, rig.plan, held.copies.keys()))
         try:
-            without_times = broker_reorders
+            last_ms = read_journal(rig.reference / "journal.db", 0).last_ms
+            moved = moved_since(engine, held.last_ms) | moved_since(undisturbed, last_ms)
             _compare(
                 verdict,
-                effects(engine, without_times=without_times),
-                effects(undisturbed, without_times=without_times),
+                effects(engine, moved, without_times=broker_reorders),
+                effects(undisturbed, moved, without_times=broker_reorders),
             )
         finally:
             undisturbed.dispose()
@@ -177,6 +179,7 @@ def read_journal(path: Path, judged_to: int) -> Journaled:
     """All that is in it."""
     copies: Counter[int] = Counter()
     judged: Counter[str] = Counter()
+    last_ms = 0
     with JournalReader(path) as journal:
         after = 0
         while records := journal.read(after, PAGE):
@@ -185,10 +188,11 @@ def read_journal(path: Path, judged_to: int) -> Journaled:
                 if record.kind != MESSAGES:
                     continue
                 for raw in record.messages:
+                    last_ms = max(last_ms, raw.received_ms)
                     copies[digest(raw.topic, raw.payload)] += 1
                     if record.id <= judged_to:
                         judged[raw.origin] += 1
-        return Journaled(journal.head(), copies, judged)
+        return Journaled(journal.head(), last_ms, copies, judged)
 
 
 def _expect(plan: Plan, acked: set[int], held: Journaled) -> Expected:
@@ -309,15 +313,25 @@ def _times(store: TelemetryReader, measurement: str, device: str) -> list[int]:
 Facts = dict[str, dict[str, Any]]  # what it is -> key -> what is told of it
 
 
-def effects(engine: Engine, *, without_times: bool = False) -> Facts:
+def moved_since(engine: Engine, last_ms: int) -> set[str]:
+    """Faults that time alone has moved after the last message.
+
+    How far depends on how long a run goes on, so nothing can be said of these by comparing two.
+    """
+    with reading(engine) as connection:
+        query = select(fault_events.c.fault).where(fault_events.c.at_ms > last_ms)
+        return set(connection.scalars(query))
+
+
+def effects(engine: Engine, moved: Collection[str] = (), *, without_times: bool = False) -> Facts:
     """What all the messages have led to, without what depends on when they were received.
 
-    without_times: nor what adds up time, such as `in_use_s`.
+    moved: faults that are left out. without_times: nor what adds up time, such as `in_use_s`.
     """
     with reading(engine) as connection:
         return {
-            "fault": _faults(connection),
-            "step of a fault": _fault_steps(connection),
+            "fault": _faults(connection, moved),
+            "step of a fault": _fault_steps(connection, moved),
             "session": _sessions(connection),
             **_states(connection, without_times=without_times),
         }
@@ -345,7 +359,7 @@ _FAULT = (
 )  # fmt: skip
 
 
-def _faults(connection: Connection) -> dict[str, Any]:
+def _faults(connection: Connection, moved: Collection[str]) -> dict[str, Any]:
     query = select(faults).where(
         faults.c.stream == LIVE,
         faults.c.kind != PLATFORM,
@@ -357,10 +371,11 @@ def _faults(connection: Connection) -> dict[str, Any]:
             json.dumps(row.evidence, sort_keys=True),
         )
         for row in connection.execute(query)
+        if row.id not in moved
     }
 
 
-def _fault_steps(connection: Connection) -> dict[str, Any]:
+def _fault_steps(connection: Connection, moved: Collection[str]) -> dict[str, Any]:
     step, of = fault_events.c, faults.c
     query = (
         select(step.fault, step.was, step.becomes, step.reason, step.actor, func.count())
@@ -368,7 +383,11 @@ def _fault_steps(connection: Connection) -> dict[str, Any]:
         .where(of.stream == LIVE, of.kind != PLATFORM, of.code.not_in(OF_THE_DISTURBANCE))
         .group_by(step.fault, step.was, step.becomes, step.reason, step.actor)
     )
-    return {" ".join(map(str, row[:5])): row[5] for row in connection.execute(query)}
+    return {
+        " ".join(map(str, row[:5])): row[5]
+        for row in connection.execute(query)
+        if row.fault not in moved
+    }
 
 
 def _sessions(connection: Connection) -> dict[str, Any]:
