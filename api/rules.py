@@ -213,6 +213,7 @@ def _shape(rule: Rule, overrides: Overrides) -> shapes.Rule:
         responsible=rule.party.value,
         advice=shapes.Words(zh=rule.advice_zh, en=rule.advice_en),
         clear_delay_s=effective.clear_delay_s,
+        repeated=_repeated(effective),
         signs=[
             shapes.Sign(
                 name=name,
@@ -225,4 +226,13 @@ def _shape(rule: Rule, overrides: Overrides) -> shapes.Rule:
             )
             for name, sign in zip(named_signs(rule), effective.signs, strict=True)
         ],
+    )
+
+
+def _repeated(rule: Rule) -> shapes.Repeated | None:
+    often = rule.repeated
+    if often is None:
+        return None
+    return shapes.Repeated(
+        times=often.times, within_s=often.within_s, severity=often.severity.value
     )

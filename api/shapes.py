@@ -488,6 +488,14 @@ class Sign(BaseModel):
     figures: dict[str, Value]
 
 
+class Repeated(BaseModel):
+    """A fault that is raised so many times within so many seconds is worse: the severity then."""
+
+    times: int
+    within_s: float
+    severity: Severity
+
+
 class Rule(BaseModel):
     """A row of the fault catalogue, with the figures that hold where nothing else is said.
 
@@ -506,6 +514,7 @@ class Rule(BaseModel):
     responsible: str
     advice: Words
     clear_delay_s: float
+    repeated: Repeated | None
     signs: list[Sign]
 
 

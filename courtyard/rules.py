@@ -11,6 +11,7 @@ from courtyard.settings import Settings
 from courtyard.stores import open_operational
 from devices.catalogue import ANY, COMPOUND, RULES
 from devices.overrides import (
+    RULE_FIGURES,
     SIGN_FIGURES,
     Change,
     Overrides,
@@ -21,6 +22,7 @@ from devices.overrides import (
     differences,
     figure,
     named_signs,
+    rule_figure,
 )
 from devices.registry import Device, Registry
 from devices.rule_files import BadRules, read, read_what_fits
@@ -130,19 +132,23 @@ def _shown(connection: Connection, rule: Rule, device: str | None) -> Iterator[s
     if now is None:
         yield f"  {'is switched off':<23} {_origin(counting, None, 'enabled')}"
         return
-    clear = f"clear delay {now.clear_delay_s:g} s"
-    yield f"  {clear:<23} {_origin(counting, None, 'clear_delay_s')}"
+    for what in RULE_FIGURES:
+        if rule_figure(rule, what) is not None:
+            yield f"  {what:<17} {_word(rule_figure(now, what)):<8} {_origin(counting, None, what)}"
     for (name, sign), before in zip(
         zip(named_signs(rule), now.signs, strict=True), rule.signs, strict=True
     ):
         yield f"  {name}"
         for what in SIGN_FIGURES:
             if figure(before, what) is not None:
-                value = figure(sign, what)
-                shown = f"{value:g}" if isinstance(value, int | float) else str(value)
-                yield f"    {what:<10} {shown:<8} {_origin(counting, name, what)}"
+                shown = _word(figure(sign, what))
+                yield f"    {what:<15} {shown:<8} {_origin(counting, name, what)}"
     for problem in problems:
         yield f"  rule set {known.number}, {problem} (no longer fits, so it is left out)"
+
+
+def _word(value: float | str) -> str:
+    return f"{value:g}" if isinstance(value, int | float) else str(value)
 
 
 def _holds(scope: Scope, rule: Rule, device: Device | None) -> bool:

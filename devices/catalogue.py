@@ -108,7 +108,11 @@ _COMPOUND_RULES = (
         party=Party.GRID,
         advice_zh="联系供电，核对停电通知",
         advice_en="Call the grid; check outage notices",
-        signs=(Sign(Together(power=True), Severity.P2, delay_s=120),),
+        signs=(
+            Sign(
+                Together(power=True, share=0.7, least=5, evidence_s=120), Severity.P2, delay_s=120
+            ),
+        ),
         clear_delay_s=180,
     ),
 )

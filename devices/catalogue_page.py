@@ -213,7 +213,8 @@ def _seen(detector: Detector | Changed, kind: Kind | None) -> str:
             return text
         case Silent():
             text = "no live contact for three report intervals, at least the floor of its kind"
-            return text + (", in lighting hours" if detector.lighting_hours_only else "")
+            text += ", in lighting hours" if detector.lighting_hours_only else ""
+            return f"{text}; people are told {_time(detector.notice_delay_s)} after it is raised"
         case NeverSeen():
             return (
                 "no message since it was commissioned, or registered; not while what is above "
@@ -268,12 +269,17 @@ def _seen(detector: Detector | Changed, kind: Kind | None) -> str:
 
 
 def _together(detector: Together, kind: Kind | None) -> str:
+    share = f"{detector.share * 100:g} %"
     if not detector.power:
-        return "what is behind it falls silent together, with no sign that the power is gone"
+        return (
+            f"{share} of what is behind it, of {detector.least} or more, falls silent together, "
+            "with no sign that the power is gone"
+        )
     if kind is not None:
-        return "the lamps of its supply circuit fall silent together, in lighting hours"
+        return f"{share} of the lamps of its supply circuit fall silent together, in lighting hours"
     return (
-        "devices of at least two kinds fall silent together, with a sign that the power is gone; "
+        f"{share} of the devices, of {detector.least} or more and of at least two kinds, fall "
+        f"silent together, within {_time(detector.evidence_s)} of a sign that the power is gone; "
         "in a small compound a silent gateway with such a sign"
     )
 

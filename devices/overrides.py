@@ -40,15 +40,22 @@ SIGN_FIGURES = (
     "clears",
     "times",
     "within_s",
+    "reports",
+    "learned",
     "least",
     "share",
     "answer_s",
     "last_s",
     "dark_s",
     "every_s",
+    "evidence_s",
+    "notice_delay_s",
     "delay_s",
     "severity",
 )
+# Figures of the rule itself; the last three are those of `Rule.repeated`, which few rules have.
+RULE_FIGURES = ("clear_delay_s", "repeated_times", "repeated_within_s", "repeated_severity")
+_REPEATED = "repeated_"
 _SCOPES = ("kind", "compound", "vendor", "model", "device")  # the last counts most
 
 
@@ -168,6 +175,11 @@ def changed(rule: Rule, changes: Iterable[Change]) -> Rule | None:
     if counting.pop((None, "enabled"), True) is False:
         return None
     own = {figure: _typed(figure, value) for (sign, figure), value in counting.items() if not sign}
+    often = {
+        name.removeprefix(_REPEATED): own.pop(name) for name in list(own) if _is_repeated(name)
+    }
+    if often and rule.repeated is not None:
+        own["repeated"] = replace(rule.repeated, **often)
     signs = tuple(
         _with(sign, {figure: value for (of, figure), value in counting.items() if of == name})
         for name, sign in named_signs(rule).items()
@@ -221,6 +233,17 @@ def sign_name(sign: Sign) -> str:
     return f"{name} ({', '.join(only)})" if only else name
 
 
+def rule_figure(rule: Rule, name: str) -> Any:
+    """One of RULE_FIGURES of a rule, or its severity; None where it has none of that name."""
+    if _is_repeated(name):
+        return getattr(rule.repeated, name.removeprefix(_REPEATED), None)
+    return getattr(rule, name)
+
+
+def _is_repeated(name: str) -> bool:
+    return name.startswith(_REPEATED)
+
+
 def figure(sign: Sign, name: str) -> Any:
     """One of SIGN_FIGURES of a sign; None where it has none of that name."""
     if name in ("delay_s", "severity"):
@@ -229,6 +252,8 @@ def figure(sign: Sign, name: str) -> Any:
             None if name == "delay_s" and isinstance(sign.detector, Silent) else getattr(sign, name)
         )
     value = getattr(sign.detector, name, None)
+    if name == "notice_delay_s":
+        return value  # 0 is one: people are told at once
     return None if isinstance(value, tuple) or value == 0 else value  # states are no levels
 
 
@@ -242,7 +267,7 @@ def _with(sign: Sign, values: Mapping[str, Value]) -> Sign:
 
 
 def _typed(figure: str, value: Value) -> Any:
-    return Severity(str(value)) if figure == "severity" else value
+    return Severity(str(value)) if figure.endswith("severity") else value
 
 
 def _detector_name(detector: Detector | Changed) -> str:

@@ -10,10 +10,10 @@ from typing import Protocol
 from devices.faults import Fault
 
 TOGETHER_MS = 120_000  # what has one cause fell silent within this time, and its own interval
-EVIDENCE_MS = 120_000  # power evidence lies no farther than this from the first or last onset
+# When what was together is over; when it begins, its sign says (`devices.rules.Together`).
 SHARE = 0.7  # of those that were there
 LEAST = 5  # with fewer a share says little: see `ingest.judge.roots`
-LEAST_WITHOUT_GATEWAY = 3
+LEAST_WITHOUT_GATEWAY = 3  # the fewest that show anything together
 
 COMPOUND_POWER_CUT = "COMPOUND_POWER_CUT"
 GW_OFFLINE = "GW_OFFLINE"

@@ -33,21 +33,28 @@ from typing import Any, NamedTuple
 from devices.catalogue import ANY, COMPOUND, PLATFORM, RULES
 from devices.kinds import KINDS
 from devices.overrides import (
+    RULE_FIGURES,
     SIGN_FIGURES,
     Change,
     Overrides,
     Scope,
     figure,
     named_signs,
+    rule_figure,
 )
 from devices.registry import Device, Registry
-from devices.rules import Rule, Severity, Share, Sign, Silent, Unusual, band
+from devices.roots import LEAST_WITHOUT_GATEWAY
+from devices.rules import Rule, Severity, Share, Sign, Silent, Together, Unusual, band
 from devices.toml_lines import Path, line_of_error, lines_of
 
 MOST_CHARACTERS = 256 * 1024
 MOST_OVERRIDES = 1_000
 MOST_DELAY_S = 30 * 86_400
 MOST_COUNT = 10_000
+MOST_TIMES = 100  # the judge remembers each of them, and no more than so many running
+LEAST_SHARE_TOGETHER = 0.5  # with fewer than half most of a place is well
+EVIDENCE_S = (10, 1800)  # the judge remembers evidence for an hour
+MOST_NOTICE_DELAY_S = 86_400
 SHOWN = 50  # problems in the text of an error; the error itself has all of them
 
 _SCOPES = ("device", "model", "vendor", "compound", "kind")
@@ -270,7 +277,9 @@ class _Reader:
             here = (*at, name)
             if name == "sign":
                 yield from self._signs(here, scope, rule, value)
-            elif name in ("enabled", "clear_delay_s"):
+            elif name == "enabled" or (
+                name in RULE_FIGURES and rule_figure(rule, name) is not None
+            ):
                 why = self._flaw(rule, None, name, value)
                 if why is not None:
                     self._wrong(here, why)
@@ -345,22 +354,30 @@ class _Reader:
         match name:
             case "enabled":
                 why = None if isinstance(value, bool) else _expected(value, "true or false")
-            case "severity":
+            case "severity" | "repeated_severity":
                 is_one = isinstance(value, str) and value in list(Severity)
                 why = None if is_one else _expected(value, f"one of {_SEVERITIES}")
             case "delay_s" | "clear_delay_s":
                 why = _flaw_of_number(value, 0, MOST_DELAY_S, "seconds")
             case "raises" | "clears":
                 why = _flaw_of_level(rule, sign, name, value)
+            case "notice_delay_s":
+                why = _flaw_of_number(value, 0, MOST_NOTICE_DELAY_S, "seconds")
+            case "evidence_s":
+                why = _flaw_of_number(value, *EVIDENCE_S, "seconds")
             case "share":
-                why = _flaw_of_number(value, 0, 1, "a share")
+                is_together = sign is not None and isinstance(sign.detector, Together)
+                low = LEAST_SHARE_TOGETHER if is_together else 0
+                why = _flaw_of_number(value, low, 1, "a share")
             case "least" if sign is not None and isinstance(sign.detector, Unusual):
                 why = _flaw_of_number(value, 0.1, MOST_COUNT, "a number")
-            case "times" | "least":
-                is_whole = isinstance(value, int) and not isinstance(value, bool)
-                why = _flaw_of_number(value if is_whole else "", 1, MOST_COUNT, "a whole number")
-                if why is not None:
-                    why = _expected(value, f"a whole number from 1 to {MOST_COUNT}")
+            case "least":
+                is_together = sign is not None and isinstance(sign.detector, Together)
+                why = _flaw_of_count(value, LEAST_WITHOUT_GATEWAY if is_together else 1, MOST_COUNT)
+            case "times" | "reports" | "learned":
+                why = _flaw_of_count(value, 1, MOST_TIMES)
+            case "repeated_times":
+                why = _flaw_of_count(value, 2, MOST_TIMES)
             case _:
                 why = _flaw_of_number(value, 1, MOST_DELAY_S, "seconds")
         if why is not None:
@@ -432,10 +449,11 @@ def _has(sign: Sign, name: str) -> bool:
 
 def _figures(rule: Rule) -> list[str]:
     """What may be changed of a rule, in words of the file."""
+    own = [name for name in RULE_FIGURES if rule_figure(rule, name) is not None]
     of_signs = [name for name in SIGN_FIGURES if any(_has(sign, name) for sign in rule.signs)]
     if not rule.signs:
         of_signs = ["severity"]
-    return ["enabled", "clear_delay_s", *of_signs, *(["sign"] if len(rule.signs) > 1 else [])]
+    return ["enabled", *own, *of_signs, *(["sign"] if len(rule.signs) > 1 else [])]
 
 
 def _without(rule: Rule, name: str) -> str:
@@ -452,6 +470,13 @@ def _flaw_of_number(value: object, low: float, high: float, unit: str) -> str | 
     if is_number and low <= value <= high:  # type: ignore[operator]
         return None
     return _expected(value, f"{unit} from {low:g} to {high:g}".strip())
+
+
+def _flaw_of_count(value: object, low: int, high: int) -> str | None:
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    if is_whole and low <= value <= high:  # type: ignore[operator]
+        return None
+    return _expected(value, f"a whole number from {low} to {high}")
 
 
 def _flaw_of_level(rule: Rule, sign: Sign | None, name: str, value: object) -> str | None:
@@ -512,7 +537,7 @@ def _too_lax(rule: Rule, sign: Sign | None, name: str, value: object) -> str | N
     what = f"{rule.code} is of the safety tier"
     if name == "enabled":
         return None if value is True else f"enabled: {what} and cannot be switched off"
-    default = getattr(rule, name) if sign is None else figure(sign, name)
+    default = rule_figure(rule, name) if sign is None else figure(sign, name)
     if name in ("raises", "clears"):
         (low, high), (was_low, was_high) = band(str(value)), band(str(default))
         if name == "raises":
@@ -520,9 +545,9 @@ def _too_lax(rule: Rule, sign: Sign | None, name: str, value: object) -> str | N
         else:
             is_lax = low < was_low or high > was_high
         side = "that or sooner" if name == "raises" else "that or later"
-    elif name == "severity":
+    elif name in ("severity", "repeated_severity"):
         is_lax, side = str(value) > str(default), "that or worse"
-    elif name in ("clear_delay_s", "within_s", "share"):
+    elif name in ("clear_delay_s", "within_s", "repeated_within_s", "reports", "share"):
         is_lax, side = float(value) < float(default), "that or more"  # type: ignore[arg-type]
     else:
         is_lax, side = float(value) > float(default), "that or less"  # type: ignore[arg-type]

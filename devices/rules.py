@@ -171,9 +171,11 @@ class Silent:
     """No live contact for the silence limit, which is the delay itself.
 
     lighting_hours_only: a switched supply leaves lamps without power by day, silent and well.
+    notice_delay_s: so long after it is raised people are told, for its root may be found meanwhile.
     """
 
     lighting_hours_only: bool = False
+    notice_delay_s: float = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,13 +188,18 @@ class NeverSeen:
 
 @dataclass(frozen=True, slots=True)
 class Together:
-    """Devices that fall silent together (domain.md §3.3); `devices.roots` has the figures.
+    """Devices that fall silent together (domain.md §3.3), as `ingest.judge.roots` judges it.
 
     power: of a compound, with evidence that the power is gone; of a lamp, all on its supply circuit
     (`ingest.judge.circuits`). Without: behind a gateway.
+    share: so many of those that were there. least: with fewer a share says little; 0: it does not
+    count here. evidence_s: that evidence lies no farther from the first or the last onset.
     """
 
     power: bool
+    share: float
+    least: int = 0
+    evidence_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

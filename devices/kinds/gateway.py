@@ -37,7 +37,7 @@ RULES = (
         advice_en="Check gateway power and uplink",
         signs=(
             Sign(Silent(), Severity.P2, delay_s=0),
-            Sign(Together(power=False), Severity.P2, delay_s=120),
+            Sign(Together(power=False, share=0.7, least=5), Severity.P2, delay_s=120),
         ),
     ),
 )

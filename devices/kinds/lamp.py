@@ -202,7 +202,8 @@ RULES = (
                 delay_s=300,
                 only=_CIRCUIT,
             ),
-            Sign(Together(power=True), Severity.P2, delay_s=300),  # of its circuit's first device
+            # of its circuit's first device
+            Sign(Together(power=True, share=0.8), Severity.P2, delay_s=300),
         ),
         clear_delay_s=180,
     ),

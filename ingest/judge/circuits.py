@@ -18,7 +18,9 @@ from devices.judgement import Move
 from devices.messages import Value
 from devices.registry import Registry
 from devices.roots import together
+from devices.rules import Together
 from ingest.judge.memory import DeviceMemory, Presence, Seen
+from ingest.judge.plan import PlannedSign
 from ingest.judge.signs import ACTIVE, FaultFinder
 from ingest.judge.timing import Hearing
 
@@ -110,18 +112,19 @@ class CircuitWatch:
 
     def timed(self, memory: DeviceMemory, move: Move) -> Move:
         """The same step, told later where it is a silence that its circuit may explain yet."""
-        planned, silent = memory.plan.together, memory.plan.silent
-        if planned is None or silent is None or silent.rule.code != move.fault.code:
+        silent = memory.plan.silent
+        if memory.device.kind != "lamp" or silent is None or silent.rule.code != move.fault.code:
             return move
         circuit = self._circuits.get(_place(memory))
+        planned = circuit.first.plan.together if circuit is not None else None
         told_ms = move.event.notice_at_ms
-        if circuit is None or told_ms is None or memory.device.kind != "lamp":
+        if circuit is None or planned is None or told_ms is None:
             return move
         now_ms = move.event.at_ms
         carrier = self._memories.get(memory.device.parent or "")
         if carrier is not None and _is_overdue(carrier, now_ms):
             return move  # quickly said: when a whole district falls silent, everybody asks
-        if self._dead(circuit, now_ms, planned.delay_ms) is None:
+        if self._dead(circuit, now_ms, planned) is None:
             return move
         told_ms = max(told_ms, now_ms + round(planned.delay_ms) + MARGIN_MS)
         return replace(move, event=replace(move.event, notice_at_ms=told_ms))
@@ -150,7 +153,7 @@ class CircuitWatch:
         if planned is None:
             return False
         seen = first.signs.get((planned.rule.code, planned.index, ""))
-        dead = self._dead(circuit, watermark_ms, planned.delay_ms)
+        dead = self._dead(circuit, watermark_ms, planned)
         if seen is None:
             if dead is not None and dead.is_due:
                 self._finder.together(first, dead.since_ms, watermark_ms, dead.evidence)
@@ -158,7 +161,7 @@ class CircuitWatch:
             return dead is not None
         if seen.present and dead is not None:
             self._shown(first, planned.rule.code, dead.shown_ms, watermark_ms)
-        elif seen.present is self._is_back(circuit, watermark_ms):
+        elif seen.present is self._is_back(circuit, watermark_ms, planned):
             _turn(seen, watermark_ms)
             self._touch(first)
             self._finder.settle(first, planned.rule.code, watermark_ms)
@@ -177,7 +180,7 @@ class CircuitWatch:
             self._touch(first)
             self._finder.settle(first, code, watermark_ms)
 
-    def _dead(self, circuit: Circuit, watermark_ms: int, delay_ms: float) -> Dead | None:
+    def _dead(self, circuit: Circuit, watermark_ms: int, planned: PlannedSign) -> Dead | None:
         """What shows that the circuit is without power; None: it is not, or nobody can tell."""
         if not self._commanded(circuit.first, watermark_ms):
             return None
@@ -196,11 +199,11 @@ class CircuitWatch:
         offline_ms = [m.since_ms or 0 for m in group if m.state is Presence.OFFLINE]
         if not without_v and not offline_ms:
             return None
-        is_due = bool(without_v) or watermark_ms - min(offline_ms) >= delay_ms
+        is_due = bool(without_v) or watermark_ms - min(offline_ms) >= planned.delay_ms
         lamps = sum(map(_lamps, group + without_v))
         before = sum(_lamps(m) for m, _ in silent if m not in group)  # those were gone already
         of = sum(map(_lamps, there)) - before
-        if lamps < lighting.DEAD_SHARE * of:
+        if lamps < _share(planned) * of:
             return None
         told_ms = [memory.latest["voltage_v"][1] for memory in without_v]
         # the first of them told it last, or had spoken an interval before the rest fell silent
@@ -256,7 +259,7 @@ class CircuitWatch:
         at_ms = watermark_ms - look_ms
         return at_ms if self._commanded(memory, at_ms) else None
 
-    def _is_back(self, circuit: Circuit, watermark_ms: int) -> bool:
+    def _is_back(self, circuit: Circuit, watermark_ms: int, planned: PlannedSign) -> bool:
         """Whether enough of the circuit are heard again, with a good voltage where they tell it."""
         there = [memory for memory in circuit.members if memory.state in _KNOWN]
         back = 0
@@ -270,7 +273,7 @@ class CircuitWatch:
             low_v, high_v = lighting.POWER_OK_V
             if voltage_v is None or low_v <= voltage_v <= high_v:
                 back += _lamps(memory)
-        return back > (1 - lighting.DEAD_SHARE) * sum(map(_lamps, there))
+        return back > (1 - _share(planned)) * sum(map(_lamps, there))
 
     def _look_at_neighbours(self, circuit: Circuit, watermark_ms: int) -> None:
         """Lamps that are out are worse in company."""
@@ -287,6 +290,13 @@ class CircuitWatch:
 
 
 _KNOWN = (Presence.ONLINE, Presence.OFFLINE)
+
+
+def _share(planned: PlannedSign) -> float:
+    """So many lamps of a circuit are without power when it is."""
+    detector = planned.sign.detector
+    assert isinstance(detector, Together)  # only these are filed as `together`
+    return detector.share
 
 
 def _place(memory: DeviceMemory) -> tuple[str, str]:

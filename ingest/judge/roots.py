@@ -5,7 +5,7 @@ With every tick, each compound in which something is silent is looked at:
 1. those eligible that fell silent together, as one cause explains it (`devices.roots.together`)
 2. with evidence that the power is gone they are a power cut: if they are 70 % of at least five and
    of two kinds, or if the gateway is one of them; in a compound without a gateway and with fewer
-   than five, if they are all, at least three and of two kinds
+   than five, if they are all, at least three and of two kinds (the figures are those of the sign)
 3. without evidence, and behind one gateway, they are that gateway's fault
 4. whatever else stands or is raised in the place of a root, and began with it, is its child: it
    keeps its own record, and nobody is told
@@ -29,7 +29,6 @@ from devices.messages import Value
 from devices.registry import Registry
 from devices.roots import (
     COMPOUND_POWER_CUT,
-    EVIDENCE_MS,
     GW_OFFLINE,
     LEAST,
     LEAST_WITHOUT_GATEWAY,
@@ -38,11 +37,11 @@ from devices.roots import (
     SUPPRESSES,
     together,
 )
-from devices.rules import Rule, Unusual
+from devices.rules import Rule, Silent, Together, Unusual
 from ingest.judge import memory as known
 from ingest.judge.holds import Holds
 from ingest.judge.memory import DeviceMemory, Presence, Seen, SignKey
-from ingest.judge.plan import Plans
+from ingest.judge.plan import PlannedSign, Plans
 from ingest.judge.signs import ACTIVE, FaultFinder
 from ingest.judge.timing import Hearing
 from ingest.judge.yards import (
@@ -59,7 +58,7 @@ from ingest.judge.yards import (
     unpack_yard,
 )
 
-NOTICE_MS = 120_000  # nobody is told of a silence before: its root may be found meanwhile
+OVERDUE_MS = 120_000  # for so long at most people are told later because a gateway is overdue
 MARGIN_MS = 15_000  # probes come every 5 s, and one may be late
 DARK_V = 50.0  # a lighting circuit below this is dead
 IN_RANGE_V = (198.0, 242.0)
@@ -351,7 +350,7 @@ class RootFinder:
                 self._turn(self._of_compounds, yard.memory, key, seen, watermark_ms)
                 self._dirty[yard.id] = None
             return
-        found = self._power_cut(yard, there, watermark_ms)
+        found = self._power_cut(yard, there, _figures(planned), watermark_ms)
         if found is None:
             return
         since_ms, evidence = found
@@ -360,7 +359,7 @@ class RootFinder:
         self._of_compounds.together(yard.memory, since_ms, watermark_ms, evidence)
 
     def _power_cut(
-        self, yard: Yard, there: list[DeviceMemory], watermark_ms: int
+        self, yard: Yard, there: list[DeviceMemory], of: Together, watermark_ms: int
     ) -> tuple[int, dict[str, Value]] | None:
         """Since when the compound is without power, and what shows it; None: it is not."""
         silent = [memory for memory in there if self._is_silent(memory, watermark_ms)]
@@ -373,19 +372,19 @@ class RootFinder:
             if memory in group or (memory not in silent and memory.state is not Presence.UNKNOWN)
         ]
         kinds = {memory.device.kind for memory in group}
-        many = len(alive) >= LEAST
-        most = len(group) >= SHARE * len(alive)
+        many = len(alive) >= of.least
+        most = len(group) >= of.share * len(alive)
         onsets = [memory.last_seen_ms or 0 for memory in group]
         evidence: dict[str, Value] = {"silent": len(group), "of": len(alive)}
-        word = self._evidence(yard, group, alive)
+        word = self._evidence(yard, group, alive, round(of.evidence_s * 1000))
         if word is None:
-            return (min(onsets), evidence) if _is_alone(yard, group, alive) else None
+            return (min(onsets), evidence) if _is_alone(yard, group, alive, of.least) else None
         gateway_gone = any(memory.device.kind == "gateway" for memory in group)
         mostly_well = many and len(alive) - len(group) >= SHARE * len(alive)
         if not (
             (many and most and len(kinds) >= 2)
             or (gateway_gone and not mostly_well)
-            or _is_alone(yard, group, alive)
+            or _is_alone(yard, group, alive, of.least)
         ):
             return None
         evidence["evidence"] = word.what
@@ -395,12 +394,12 @@ class RootFinder:
         return (word.at_ms if told else min(onsets)), evidence
 
     def _evidence(
-        self, yard: Yard, group: list[DeviceMemory], alive: list[DeviceMemory]
+        self, yard: Yard, group: list[DeviceMemory], alive: list[DeviceMemory], within_ms: int
     ) -> Evidence | None:
         """What shows that those who fell silent together are without power."""
         onsets = [memory.last_seen_ms or 0 for memory in group]
-        from_ms = min(onsets) - EVIDENCE_MS
-        to_ms = max(onsets) + EVIDENCE_MS
+        from_ms = min(onsets) - within_ms
+        to_ms = max(onsets) + within_ms
         for word in yard.evidence:
             if from_ms <= word.at_ms <= to_ms:
                 return word
@@ -524,18 +523,23 @@ class RootFinder:
             if is_back is seen.present:
                 self._turn(self._finder, gateway, key, seen, watermark_ms)
         elif not is_open:
-            self._went_together(yard, gateway, served, watermark_ms)
+            self._went_together(yard, gateway, served, _figures(planned), watermark_ms)
         if is_open and standing is not None:
             self._children_report(gateway, standing, served, watermark_ms)
 
     def _went_together(
-        self, yard: Yard, gateway: DeviceMemory, served: list[DeviceMemory], watermark_ms: int
+        self,
+        yard: Yard,
+        gateway: DeviceMemory,
+        served: list[DeviceMemory],
+        of: Together,
+        watermark_ms: int,
     ) -> None:
         silent = [memory for memory in served if self._is_silent(memory, watermark_ms)]
         group = self._gone_together(silent)
         unknown = sum(memory.state is Presence.UNKNOWN for memory in served)
         alive = len(served) - unknown - len(silent) + len(group)
-        if alive < LEAST or len(group) < SHARE * alive or yard.memory.signs:
+        if alive < of.least or len(group) < of.share * alive or yard.memory.signs:
             return
         if len({memory.device.kind for memory in group}) < 2:
             return
@@ -706,7 +710,10 @@ class RootFinder:
 
         Where the gateway is overdue as well, not before that is known to be offline or not.
         """
-        notice_ms = now_ms + NOTICE_MS
+        planned = memory.plan.silent
+        silent = planned.sign.detector if planned is not None else None
+        assert isinstance(silent, Silent)  # only these are filed as `silent`, and waited for
+        notice_ms = now_ms + round(silent.notice_delay_s * 1000)
         yard = self._yards[memory.device.compound]
         gateway = self._memories.get(yard.behind.get(memory.device.id, ""))
         if gateway is None or gateway.state is not Presence.ONLINE:
@@ -715,7 +722,7 @@ class RootFinder:
         if now_ms - last_ms < gateway.device.interval_s * 750:
             return notice_ms
         limit_ms = int(silence_limit_s(gateway.device) * 1000)
-        return max(notice_ms, min(last_ms + limit_ms + MARGIN_MS, notice_ms + NOTICE_MS))
+        return max(notice_ms, min(last_ms + limit_ms + MARGIN_MS, notice_ms + OVERDUE_MS))
 
     def _turn(
         self,
@@ -755,12 +762,19 @@ def replace_ended(root: Root, now_ms: int) -> Root:
     return Root(root.id, root.code, root.since_ms, root.device, now_ms)
 
 
-def _is_alone(yard: Yard, group: list[DeviceMemory], alive: list[DeviceMemory]) -> bool:
+def _figures(planned: PlannedSign) -> Together:
+    """How many must fall silent together, and within which time of what shows why."""
+    detector = planned.sign.detector
+    assert isinstance(detector, Together)  # only these are filed as `together`
+    return detector
+
+
+def _is_alone(yard: Yard, group: list[DeviceMemory], alive: list[DeviceMemory], least: int) -> bool:
     """Whether all of a small compound without a gateway went together: they share power alone."""
     return (
         not yard.gateways
         and len(group) == len(alive)
-        and LEAST_WITHOUT_GATEWAY <= len(alive) < LEAST
+        and LEAST_WITHOUT_GATEWAY <= len(alive) < least
         and len({memory.device.kind for memory in group}) >= 2
     )
 

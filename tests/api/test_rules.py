@@ -69,6 +69,23 @@ class TestTheCatalogue:
             "figures": {"raises": ">=70", "clears": "<60", "delay_s": 60, "severity": "P2"},
         }
 
+    def test_figures_of_root_causes_and_of_repeats_are_shown_too(self, cast: Cast) -> None:
+        client = cast.client("operator")
+        text = "[[override]]\nPORT_OVERPOWER.repeated_times = 5\nGW_OFFLINE.share = 0.9\n"
+        assert client.put(RULE_SET, json={"body": text}).status_code == 200
+        items = client.get("/v1/rules?limit=500").json()["items"]
+        rules = {item["code"]: item for item in items}
+        assert rules["PORT_OVERPOWER"]["repeated"] == {
+            "times": 5,
+            "within_s": 86400,
+            "severity": "P2",
+        }
+        assert rules["SHED_OVERTEMP"]["repeated"] is None
+        assert [sign["figures"] for sign in rules["GW_OFFLINE"]["signs"]] == [
+            {"notice_delay_s": 120, "severity": "P2"},
+            {"share": 0.9, "least": 5, "delay_s": 120, "severity": "P2"},
+        ]
+
     def test_figures_that_hold_everywhere_are_those_shown(self, cast: Cast) -> None:
         client = cast.client("operator")
         text = (

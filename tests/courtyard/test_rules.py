@@ -107,11 +107,28 @@ def test_a_rule_is_shown_with_the_origin_of_each_figure(
     capsys.readouterr()
     assert run("show", "SHED_OVERTEMP", "--device", "shed") == DONE
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
-    assert "clear delay 60 s line 5: everywhere" in lines
+    assert "clear_delay_s 60 line 5: everywhere" in lines
     assert f"raises >=75 line 3: compound {COMPOUND}" in lines
     assert "clears <60 catalogue" in lines
     run("show", "SHED_OVERTEMP", "--device", "far-shed")
     assert "raises >=70 catalogue" in " ".join(capsys.readouterr().out.split())
+
+
+def test_figures_of_roots_and_of_repeats_are_shown_too(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "[[override]]\nCOMPOUND_POWER_CUT.share = 0.8\nSHED_OFFLINE.notice_delay_s = 0\n"
+    run("import", written(data, text + "PORT_OVERPOWER.repeated_times = 5\n"))
+    capsys.readouterr()
+    run("show", "COMPOUND_POWER_CUT")
+    run("show", "SHED_OFFLINE", "--device", "shed")
+    run("show", "PORT_OVERPOWER")
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert "share 0.8 line 2: everywhere" in lines
+    assert "evidence_s 120 catalogue" in lines
+    assert "notice_delay_s 0 line 3: everywhere" in lines
+    assert "repeated_times 5 line 4: everywhere" in lines
+    assert "repeated_within_s 86400 catalogue" in lines
 
 
 def test_a_rule_that_is_off_is_shown_so(data: Path, capsys: pytest.CaptureFixture[str]) -> None:

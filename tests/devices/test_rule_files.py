@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from devices.catalogue import RULES
-from devices.overrides import EVERYWHERE, Overrides, Scope, named_signs
+from devices.overrides import EVERYWHERE, Overrides, Scope, figure, named_signs
 from devices.registry import Compound, Device, Firm, Name, Registry
 from devices.rule_files import BadRules, read, read_what_fits
-from devices.rules import Beyond, Rule, Severity
+from devices.rules import Beyond, Repeated, Rule, Severity, Together
 
 SHED = Device("shed-1", "shed", "lvyun", "1号棚", 60, vendor="juy", model="5aa5")
 OTHER = Device("shed-2", "shed", "jiaogong", "2号棚", 60, vendor="juy", model="dc589")
@@ -232,6 +233,20 @@ ONE = "[[override]]\n"
         (ONE + "PORT_RELAY_STUCK.clears = '<10'", 2, "stays at <5; expected that or later"),
         (ONE + "PORT_RELAY_STUCK.clear_delay_s = 60", 2, "stays at 300; expected that or more"),
         (ONE + "PORT_OVERTEMP.enabled = false", 2, "of the safety tier"),
+        (ONE + "COMPOUND_POWER_CUT.share = 0.4", 2, "expected a share from 0.5 to 1"),
+        (ONE + "GW_OFFLINE.share = '70 %'", 2, "expected a share from 0.5 to 1"),
+        (ONE + "COMPOUND_POWER_CUT.least = 2", 2, "expected a whole number from 3 to 10000"),
+        (ONE + "COMPOUND_POWER_CUT.evidence_s = 7200", 2, "expected seconds from 10 to 1800"),
+        (ONE + "GW_OFFLINE.evidence_s = 60", 2, "GW_OFFLINE has no evidence_s; expected enabled"),
+        (ONE + "CIRCUIT_SUPPLY_LOSS.least = 5", 2, "CIRCUIT_SUPPLY_LOSS has no least"),
+        (ONE + "GATE_OFFLINE.notice_delay_s = -1", 2, "expected seconds from 0 to 86400"),
+        (ONE + "GATE_HELD_OPEN.notice_delay_s = 9", 2, "GATE_HELD_OPEN has no notice_delay_s"),
+        (ONE + "GATE_HEALTHCODE_SVC.times = 101", 2, "expected a whole number from 1 to 100"),
+        (ONE + "PORT_OVERPOWER.repeated_times = 1", 2, "expected a whole number from 2 to 100"),
+        (ONE + "PORT_OVERPOWER.repeated_times = 2.0", 2, "expected a whole number from 2 to 100"),
+        (ONE + "PORT_OVERPOWER.repeated_within_s = 0", 2, "expected seconds from 1 to"),
+        (ONE + "PORT_OVERPOWER.repeated_severity = 2", 2, 'expected one of "P1", "P2", "P3", "P4"'),
+        (ONE + "SHED_OVERTEMP.repeated_times = 3", 2, "'repeated_times' is unknown; expected ena"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_told_with_its_line_and_what_would_be_right(
@@ -329,6 +344,36 @@ def test_how_often_and_how_usual_are_figures_too() -> None:
     assert len(read(text, REGISTRY).changes) == 5
     bad = "[[override]]\nGATE_FACE_FAIL_RATE.least = 7.5\nGATE_FACE_FAIL_RATE.raises = '>1.5'\n"
     assert [line.partition(":")[0] for line in problems(bad)] == ["line 2", "line 3"]
+
+
+def test_figures_of_root_causes_and_of_repeats_are_figures_too() -> None:
+    overrides = read(
+        "[[override]]\ncompound = 'lvyun'\n"
+        "COMPOUND_POWER_CUT = {share = 0.6, least = 4, evidence_s = 300}\n"
+        "[[override]]\nGATE_OFFLINE.notice_delay_s = 0\n"
+        "PORT_OVERPOWER = {repeated_times = 5, repeated_within_s = 3600, "
+        "repeated_severity = 'P1'}\n",
+        REGISTRY,
+    )
+    cut = overrides.applied(RULES["COMPOUND_POWER_CUT"], at("lvyun"))
+    assert cut is not None
+    assert cut.signs[0].detector == Together(power=True, share=0.6, least=4, evidence_s=300)
+    gate = overrides.applied(RULES["GATE_OFFLINE"], of(GATE))
+    assert gate is not None
+    assert figure(gate.signs[0], "notice_delay_s") == 0
+    power = overrides.applied(RULES["PORT_OVERPOWER"], of(SHED))
+    assert power is not None
+    assert power.repeated == Repeated(5, 3600, Severity.P1)
+
+
+def test_a_safety_rule_counts_no_less_often_and_no_longer_ago() -> None:
+    rules = {"SHED_SMOKE": replace(RULES["SHED_SMOKE"], repeated=Repeated(3, 3600, Severity.P1))}
+    head = "[[override]]\nSHED_SMOKE.repeated_"
+    for stricter in ("times = 2", "within_s = 7200"):
+        assert len(read(head + stricter, REGISTRY, rules=rules).changes) == 1
+    for laxer in ("times = 4", "within_s = 1800", "severity = 'P2'"):
+        with pytest.raises(BadRules, match="of the safety tier"):
+            read(head + laxer, REGISTRY, rules=rules)
 
 
 def test_a_file_as_long_as_may_be_is_read() -> None:

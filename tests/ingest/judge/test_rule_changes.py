@@ -21,6 +21,8 @@ from ingest.judge.memory import Presence
 from ingest.judge.plan import Plans, calm_range
 from ingest.rate import Spared
 from tests.ingest.judge.district import COMPOUND, PLANS, District, a_device, a_registry, a_shed
+from tests.ingest.judge.test_circuits import INTERVAL_S, LIMIT_S, a_street
+from tests.ingest.judge.test_roots import Life, a_compound, an_hour_in, behind
 
 ELSEWHERE = a_device("far-shed", "shed", compound="lvyun-xiaoqu")
 FAR_CAMERA = a_device("far-camera", "camera", compound="lvyun-xiaoqu")
@@ -298,3 +300,199 @@ def test_every_figure_that_a_file_may_change_reaches_the_plan(district: District
     figures = [figure(sign, name) for name in ("raises", "clears", "delay_s", "severity")]
     assert figures == ["<190", ">=200", 5, "P1"]
     assert rule.clear_delay_s == 7
+
+
+# Figures of root causes
+
+
+def taking(text: str, *devices: Device) -> Life:
+    """An hour in, by this rule file."""
+    life = an_hour_in(*devices)
+    takes(life.d, text)
+    return life
+
+
+@pytest.mark.parametrize(
+    ("changed", "dies", "is_cut"),
+    [
+        ("", "shed-1 shed-2 shed-3 gate-1", False),  # two of three are no 70 %
+        ("share = 0.6", "shed-1 shed-2 shed-3 gate-1", True),
+        ("share = 0.9", "shed-1 shed-2 shed-3 gate-1 gate-2", False),
+        ("share = 0.8", "shed-1 shed-2 shed-3 gate-1 gate-2", True),
+        ("least = 7", "shed-1 shed-2 shed-3 gate-1 gate-2", False),
+        ("least = 6", "shed-1 shed-2 shed-3 gate-1 gate-2", True),
+    ],
+)
+def test_how_many_a_power_cut_takes_is_a_figure_of_the_compound(
+    changed: str, dies: str, is_cut: bool
+) -> None:
+    text = HERE + f"COMPOUND_POWER_CUT.{changed}" if changed else ""
+    life = taking(text, *a_compound(gates=2, sheds=3))
+    life.d.says("shed-1", {"mains_ok": False})
+    life.dies(*dies.split())
+    life.lives(600)
+    assert (life.cut is not None) is is_cut
+
+
+def test_figures_of_another_compounds_power_cut_change_nothing_here() -> None:
+    elsewhere = '[[override]]\ncompound = "lvyun-xiaoqu"\nCOMPOUND_POWER_CUT.share = 0.6\n'
+    for text, is_cut in ((elsewhere, False), ("[[override]]" + elsewhere.split('"')[2], True)):
+        life = taking(text, *a_compound(gates=2, sheds=3))
+        life.d.says("shed-1", {"mains_ok": False})
+        life.dies("shed-1", "shed-2", "shed-3", "gate-1")
+        life.lives(600)
+        assert (life.cut is not None) is is_cut
+
+
+def test_a_power_cut_of_half_a_compound_ends_when_most_of_it_is_back() -> None:
+    life = taking(HERE + "COMPOUND_POWER_CUT.share = 0.5", *a_compound(gates=2, sheds=3))
+    life.d.says("shed-1", {"mains_ok": False})
+    life.dies("shed-1", "shed-2", "gate-1")
+    life.lives(900)
+    assert life.cut is not None
+    assert life.cut.state == "open"  # the other half, which is well, does not end it
+    life.returns("shed-1", "shed-2", "gate-1")
+    life.lives(60 + 180 + 10)
+    assert life.cut.state == "closed"
+
+
+@pytest.mark.parametrize(("evidence_s", "is_cut"), [(120, False), (600, True)])
+def test_how_far_evidence_may_lie_from_a_silence_is_a_figure_too(
+    evidence_s: int, is_cut: bool
+) -> None:
+    text = HERE + f"COMPOUND_POWER_CUT.evidence_s = {evidence_s}"
+    life = taking(text, *a_compound(gates=1, sheds=0))
+    life.d.says("camera", {"mains_ok": False})
+    life.lives(400)
+    life.dies("gateway", "gate-1")
+    life.lives(400)
+    assert (life.cut is not None) is is_cut
+
+
+@pytest.mark.parametrize(
+    ("changed", "is_found"), [("least = 5", True), ("least = 7", False), ("share = 0.9", False)]
+)
+def test_how_many_go_with_a_gateway_that_still_speaks_is_a_figure_too(
+    changed: str, is_found: bool
+) -> None:
+    devices = (*a_compound(gates=4, sheds=0), behind("lift", "lift"))
+    life = taking(HERE + f"GW_OFFLINE.{changed}", *devices)
+    life.dies("gate-1", "gate-2", "gate-3", "gate-4", "lift")  # of them and the gateway
+    life.lives(400)
+    assert (life.d.fault("gateway", "GW_OFFLINE") is not None) is is_found
+
+
+@pytest.mark.parametrize(("share", "dead", "is_root"), [(0.6, 6, True), (0.9, 8, False)])
+def test_how_many_lamps_a_circuit_takes_is_a_figure_of_its_first(
+    share: float, dead: int, is_root: bool
+) -> None:
+    street = a_street()
+    takes(street.district, f"[[override]]\ndevice = 'lamp-01'\nCIRCUIT_SUPPLY_LOSS.share = {share}")
+    street.dead = set(street.lamps[:dead])
+    street.goes_on(2 * LIMIT_S)
+    assert street.raised("CIRCUIT_SUPPLY_LOSS") == (["lamp-01"] if is_root else [])
+    assert (street.district.state("lamp-01", "CIRCUIT_SUPPLY_LOSS") is State.OPEN) is is_root
+    street.dead = set()
+    street.goes_on(2 * INTERVAL_S)
+    assert street.district.standing() == {}
+
+
+@pytest.mark.parametrize("notice_delay_s", [0, 30, 1800])
+def test_when_people_are_told_of_a_silence_is_a_figure_of_its_device(notice_delay_s: int) -> None:
+    text = f"[[override]]\ndevice = 'gate-1'\nGATE_OFFLINE.notice_delay_s = {notice_delay_s}\n"
+    life = taking(text, *(a_device(f"gate-{n}", "gate") for n in range(1, 6)))
+    life.dies("gate-1")
+    life.lives(200)
+    life.dies("gate-2")
+    life.lives(300)
+    life.d.commit()
+    waited_ms = {
+        life.d.store.rows.faults[event.fault].subject: (event.notice_at_ms or 0) - event.at_ms
+        for event in life.d.store.rows.events
+        if event.reason == "raised"
+    }
+    assert waited_ms == {"gate-1": notice_delay_s * 1000, "gate-2": 120_000}
+
+
+def test_a_child_that_its_root_leaves_behind_is_told_by_the_same_figure() -> None:
+    text = "[[override]]\nkind = 'gate'\nGATE_OFFLINE.notice_delay_s = 600\n"
+    life = taking(text, *a_compound())
+    life.loses_power()
+    life.lives(600)
+    life.power_returns()
+    life.dies("gate-2")
+    life.lives(600)
+    life.d.commit()
+    (released,) = [e for e in life.d.store.rows.events if e.reason == "released"]
+    assert released.notice_at_ms == released.at_ms + 600_000
+
+
+# How often
+
+
+def cuts(district: District, orders: int) -> str:
+    """The severity of a socket's over-power after so many cuts, an hour apart."""
+    for order in range(orders):
+        district.ends("shed", 1, str(order), "over_power")
+        district.passes(3600, ["shed", "far-shed"], every_s=60)
+    return last(district, "shed-p01", "PORT_OVERPOWER").severity
+
+
+@pytest.mark.parametrize(
+    ("changed", "orders", "severity"),
+    [
+        ("", 3, "P2"),
+        ("repeated_times = 4", 3, "P3"),
+        ("repeated_times = 4", 4, "P2"),
+        ("repeated_times = 2", 2, "P2"),
+        ("repeated_within_s = 7000", 3, "P3"),  # the first was two hours before
+        ('repeated_severity = "P1"', 3, "P1"),
+    ],
+)
+def test_how_often_makes_a_fault_worse_is_a_figure_of_its_rule(
+    district: District, changed: str, orders: int, severity: str
+) -> None:
+    takes(district, HERE + f"PORT_OVERPOWER.{changed}" if changed else "")
+    assert cuts(district, orders) == severity
+
+
+def test_how_often_a_socket_charges_nothing_is_a_figure_of_its_compound(
+    district: District,
+) -> None:
+    takes(district, HERE + "PORT_NO_LOAD_REPEAT.times = 4")
+    for order in range(4):
+        assert district.all_faults() == []
+        district.ends("shed", 1, str(order), "no_load_at_start")
+    assert district.all_faults() == ["shed-p01 PORT_NO_LOAD_REPEAT"]
+
+
+def test_within_which_time_services_fail_is_a_figure_too() -> None:
+    for within_s, is_found in ((300, False), (900, True)):
+        district = District(a_device("gate", "gate"))
+        takes(district, f"[[override]]\nGATE_HEALTHCODE_SVC.within_s = {within_s}")
+        for _ in range(10):
+            district.event("gate", "access", result="granted", health_code="timeout")
+            district.passes(60, ["gate"])
+        assert ("gate GATE_HEALTHCODE_SVC" in district.all_faults()) is is_found
+
+
+def test_of_how_many_a_share_is_taken_is_a_figure_too() -> None:
+    for least, is_found in ((20, False), (5, True)):
+        district = District(a_device("gate", "gate"))
+        takes(district, f"[[override]]\nGATE_FACE_FAIL_RATE.least = {least}")
+        for _ in range(16):
+            district.event("gate", "access", method="face", result="denied")
+            district.passes(200, ["gate"])
+        assert ("gate GATE_FACE_FAIL_RATE" in district.all_faults()) is is_found
+
+
+@pytest.mark.parametrize(("reports", "is_found"), [(3, True), (1, False)])
+def test_within_how_many_reports_values_are_refused_is_a_figure_too(
+    reports: int, is_found: bool
+) -> None:
+    district = District(a_device("lamp", "lamp", interval_s=900))
+    takes(district, f"[[override]]\nDEV_IMPLAUSIBLE.reports = {reports}")
+    for _ in range(4):
+        district.says("lamp", {"power_w": -35.0})
+        district.passes(1200)
+    assert ("lamp DEV_IMPLAUSIBLE" in district.all_faults()) is is_found
