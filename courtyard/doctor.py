@@ -1,4 +1,4 @@
-"""`courtyard doctor`: what courtyard talks to here, looked at one by one.
+"""`courtyard doctor`: what courtyard talks to and works by here, looked at one by one.
 
 Each check gives findings; a bad one says what to do. Nothing is changed, and nothing is made.
 """
@@ -19,8 +19,11 @@ from courtyard.broker_address import broker_address
 from courtyard.errors import DONE, FAILED
 from courtyard.settings import Settings
 from courtyard.stores import open_telemetry, short
-from devices.store.database import DatabaseUnusable, check, open_database, wal_is_safe
+from devices.rule_files import SHOWN, read_what_fits
+from devices.store import rule_sets
+from devices.store.database import DatabaseUnusable, check, open_database, reading, wal_is_safe
 from devices.store.journal import JournalError, JournalMissing, JournalReader
+from devices.store.registry import load
 from devices.telemetry import TelemetryError
 from ingest.receive import BrokerAddress
 
@@ -110,6 +113,39 @@ def operational_database(settings: Settings) -> Iterable[Finding]:
         yield Finding("database", True, f"{shown} answers and is up to date")
 
 
+def rules(settings: Settings) -> Iterable[Finding]:
+    """The rule file in force: what of it the catalogue or the registry of today does not know.
+
+    The judge uses the rest of it. A database that does not answer is told of by its own check.
+    """
+    if settings.is_database_embedded and not (settings.data_dir / "courtyard.db").exists():
+        return
+    try:
+        engine = open_database(settings.database)
+        try:
+            check(engine)
+            with reading(engine) as connection:
+                known, registry = rule_sets.newest(connection), load(connection)
+        finally:
+            engine.dispose()
+    except (DatabaseUnusable, DBAPIError):
+        return
+    if not known.number:
+        yield Finding("rules", None, "no rule file was imported: the catalogue's figures hold")
+        return
+    overrides, problems = read_what_fits(known.body, registry, number=known.number)
+    for problem in problems[:SHOWN]:
+        yield Finding("rules", False, f"rule set {known.number}, {problem}")
+    if problems:
+        more = len(problems) - SHOWN
+        text = f"{more} more are wrong; " if more > 0 else ""
+        text += "mend them in `courtyard rules export FILE`, then `courtyard rules import FILE`"
+        yield Finding("rules", None, text)
+    else:
+        text = f"rule set {known.number} is in order: {len(overrides.changes)} figures changed"
+        yield Finding("rules", True, text)
+
+
 def telemetry(settings: Settings) -> Iterable[Finding]:
     if not settings.influxdb_url and not settings.telemetry_path.exists():
         text = f"{settings.telemetry_path} does not exist yet; ingest makes it"
@@ -182,6 +218,7 @@ CHECKS: tuple[Callable[[Settings], Iterable[Finding]], ...] = (
     data_directory,
     sqlite_libraries,
     operational_database,
+    rules,
     journal,
     telemetry,
     broker,

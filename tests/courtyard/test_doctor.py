@@ -6,11 +6,24 @@ from pathlib import Path
 
 import pytest
 
-from courtyard.doctor import data_directory, journal, lock_holder, sqlite_libraries, try_broker
-from courtyard.settings import load_settings
+from courtyard.doctor import (
+    data_directory,
+    journal,
+    lock_holder,
+    rules,
+    sqlite_libraries,
+    try_broker,
+)
+from courtyard.settings import Settings, load_settings
+from courtyard.stores import open_operational
+from devices.rule_files import SHOWN
+from devices.store import rule_sets
+from devices.store.database import writing
 from devices.store.journal import JournalWriter
+from devices.store.registry import save
 from ingest.receive import BrokerAddress
 from tests.brokers import HOST, SERVERS, free_port
+from tests.ingest.judge.district import START_MS, a_registry, a_shed
 
 
 @pytest.mark.broker
@@ -80,3 +93,52 @@ def test_the_sqlite_libraries_are_named_with_what_they_are_for(tmp_path: Path) -
     texts = [finding.text for finding in sqlite_libraries(settings)]
     assert any("journal" in text for text in texts)
     assert any("operational database" in text for text in texts)
+
+
+def with_rules(settings: Settings, text: str) -> None:
+    """This rule file is in force, however it came in, in a district with one shed."""
+    engine = open_operational(settings)
+    with writing(engine) as connection:
+        save(connection, a_registry(*a_shed()), START_MS)
+        rule_sets.save(connection, text, "li-min", START_MS)
+    engine.dispose()
+
+
+def test_where_there_is_no_database_nothing_is_said_of_rules(tmp_path: Path) -> None:
+    assert list(rules(load_settings({"COURTYARD_DATA_DIR": str(tmp_path)}))) == []
+
+
+def test_without_a_rule_file_that_is_all_that_is_said(tmp_path: Path) -> None:
+    settings = load_settings({"COURTYARD_DATA_DIR": str(tmp_path)})
+    open_operational(settings).dispose()
+    (finding,) = rules(settings)
+    assert (finding.good, finding.text.partition(":")[0]) == (None, "no rule file was imported")
+
+
+def test_a_rule_file_that_fits_is_in_order(tmp_path: Path) -> None:
+    settings = load_settings({"COURTYARD_DATA_DIR": str(tmp_path)})
+    with_rules(settings, "[[override]]\ndevice = 'shed'\nSHED_OVERTEMP.delay_s = 5\n")
+    (finding,) = rules(settings)
+    assert (finding.good, finding.text) == (True, "rule set 1 is in order: 3 figures changed")
+
+
+def test_what_no_longer_fits_of_a_rule_file_is_bad_and_told_with_its_line(tmp_path: Path) -> None:
+    settings = load_settings({"COURTYARD_DATA_DIR": str(tmp_path)})
+    with_rules(
+        settings,
+        "[[override]]\nSHED_OVERTEMP.delay_s = 5\nSHED_GONE.delay_s = 5\n"
+        "[[override]]\ndevice = 'shed-7'\nSHED_OVERTEMP.delay_s = 9\n",
+    )
+    unknown, gone, advice = rules(settings)
+    assert (unknown.good, gone.good, advice.good) == (False, False, None)
+    assert unknown.text.startswith("rule set 1, line 3: there is no fault 'SHED_GONE'")
+    assert gone.text.startswith("rule set 1, line 5: the registry has no device 'shed-7'")
+    assert "courtyard rules import" in advice.text
+
+
+def test_of_very_many_errors_the_rest_is_counted(tmp_path: Path) -> None:
+    settings = load_settings({"COURTYARD_DATA_DIR": str(tmp_path)})
+    with_rules(settings, "[[override]]\nSHED_GONE.delay_s = 5\n" * (SHOWN + 7))
+    *bad, advice = rules(settings)
+    assert len(bad) == SHOWN
+    assert advice.text.startswith("7 more are wrong; ")
