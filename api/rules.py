@@ -110,11 +110,18 @@ def start_dry_run(parts: PartsOf, who: Actor, body: shapes.NewDryRun) -> shapes.
     to_ms = asked.to_ms or now_ms
     from_ms = asked.from_ms if asked.from_ms is not None else to_ms - MOST_RANGE_MS
     run = DryRun(now_ms, max(from_ms, to_ms - MOST_RANGE_MS), to_ms, body.compound)
-    if not runs.start(run, body.body):
-        present = runs.newest()
-        more = {"dry_run": _run(present).model_dump(mode="json")} if present is not None else {}
-        raise Moved("A dry run is under way; ask again when it is done. Nothing was started.", more)
-    return _run(runs.newest() or run)
+
+    def start() -> shapes.DryRun:
+        if not runs.start(run, body.body):
+            more = {}
+            if (present := runs.newest()) is not None:
+                more["dry_run"] = _run(present).model_dump(mode="json")
+            detail = "A dry run is under way; ask again when it is done. Nothing was started."
+            raise Moved(detail, more)
+        return _run(run)
+
+    with writing(parts.deps.engine) as connection:
+        return who.once.do(connection, now_ms, shapes.DryRun, start)
 
 
 @router.get("/rules/dry-run", responses=shapes.OPERATORS_ONLY)

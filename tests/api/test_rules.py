@@ -173,6 +173,27 @@ class TestDryRuns:
         assert answer.status_code == 409
         assert answer.json()["dry_run"]["state"] == "running"
 
+    def test_sent_again_under_its_key_it_is_started_once(self, cast: Cast) -> None:
+        client = cast.client("operator")
+        body, headers = {"body": HOTTER}, {"Idempotency-Key": "k1"}
+        first = client.post(DRY_RUN, json=body, headers=headers)
+        cast.dry_runs.busy = True  # and it runs
+        cast.now_ms += 60_000
+        again = client.post(DRY_RUN, json=body, headers=headers)
+        assert (first.status_code, again.status_code) == (202, 202)
+        assert first.content == again.content
+        assert len(cast.dry_runs.started) == 1
+        assert client.post(DRY_RUN, json={"body": HOTTER}).status_code == 409
+
+    def test_one_that_was_refused_is_started_under_the_same_key(self, cast: Cast) -> None:
+        client = cast.client("operator")
+        body, headers = {"body": HOTTER}, {"Idempotency-Key": "k1"}
+        cast.dry_runs.busy = True
+        assert client.post(DRY_RUN, json=body, headers=headers).status_code == 409
+        cast.dry_runs.busy = False
+        assert client.post(DRY_RUN, json=body, headers=headers).status_code == 202
+        assert len(cast.dry_runs.started) == 1
+
     def test_what_came_of_it_is_told(self, cast: Cast) -> None:
         client = cast.client("operator")
         assert client.get(DRY_RUN).status_code == 404
