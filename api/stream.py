@@ -186,7 +186,10 @@ async def listen(
 ) -> Response:
     """Fault events and device states as they happen; resumable by `Last-Event-ID`.
 
-    Events: ready, fault, device, platform, reset (reload: what was missed cannot be told).
+    Events: `ready` (from here on), `fault` (something happened to a fault; `held` says why nobody
+    is told of it, null that people are, or that it is nothing to tell of), `device` (it is in
+    another state), `platform` (whether we can say who is online), `reset` (reload: what was missed
+    cannot be told).
     """
     # Not FastAPI's own event streams (0.165): a listener that leaves while something is being sent
     # ends them with an error in the log each time.
@@ -265,4 +268,5 @@ def _shape(news: FaultNews | StateNews, blind: bool) -> tuple[str, dict[str, obj
         "reason": news.reason,
         "actor": news.actor,
         "note": news.note,
+        "held": news.held,
     }

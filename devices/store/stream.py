@@ -24,7 +24,10 @@ COMPARE_ALL_EVERY = 30  # looks
 
 @dataclass(frozen=True, slots=True)
 class FaultNews:
-    """A fault event, with what is needed to show it without asking again."""
+    """A fault event, with what is needed to show it without asking again.
+
+    held: why nobody is told of it; None: people are, or it is nothing to tell of.
+    """
 
     event: int
     at_ms: int
@@ -40,6 +43,7 @@ class FaultNews:
     reason: str
     actor: str
     note: str | None
+    held: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +99,7 @@ class Watcher:
                 event.reason,
                 event.actor,
                 event.note,
+                event.held,
             )
             .join_from(fault_events, faults, fault.id == event.fault)
             .where(event.id > self._newest - SLACK, event.id <= newest, fault.stream == LIVE)

@@ -270,6 +270,7 @@ def test_what_happens_to_faults_and_devices_reaches_a_console(cast: Cast) -> Non
             "reason": "raised",
             "actor": "system",
             "note": None,
+            "held": None,
         }
         with cast.write() as connection:
             a_state(connection, GATE, "offline", reason="lwt", since_ms=NOW_MS)
@@ -345,6 +346,20 @@ def test_when_the_judge_stands_still_every_console_is_told(cast: Cast) -> None:
         with cast.write() as connection:
             a_judge(connection, watermark_ms=NOW_MS)
         assert console.next() == ("platform", {"judging": True})
+
+
+def test_news_that_nobody_is_told_of_say_why(cast: Cast) -> None:
+    with served(cast.app) as at, connected(cast, at, "operator") as console:
+        console.next()
+        first_look(cast)
+        with cast.write() as connection:
+            a_fault(connection, "f", suspected=True)
+            a_fault_event(connection, "f", reason="reopened", held="suspected")
+        told = [console.next()[1] for _ in range(2)]
+        assert [(data["reason"], data["held"]) for data in told] == [
+            ("raised", None),
+            ("reopened", "suspected"),
+        ]
 
 
 def test_a_back_filled_history_is_no_news(cast: Cast) -> None:
