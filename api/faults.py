@@ -101,7 +101,10 @@ def list_all(
     suppressed_by: SuppressedByOf = None,
     sort: SortOf = "newest",
 ) -> shapes.Faults:
-    """Faults of all states, the newest first; also those of a back-filled history."""
+    """Faults of all states, the newest first; also those of a back-filled history.
+
+    By a state other than closed only what stands now: nothing of a past that is being filled in.
+    """
     wanted = Filter(compound, device, state, severity, kind, code, firm, suppressed=suppressed)
     wanted = replace(wanted, suppressed_by=suppressed_by)
     return _list(parts, who, page, wanted, start, end, sort)

@@ -31,9 +31,8 @@ class UnknownFault(LookupError):
 class Filter:
     """Which faults are asked for; None leaves a question open.
 
-    from/to: of when it was opened. is_open: stands now, so it is not closed, and not of a past that
-    is being filled in. shelved, maintained: whether its notices are held for that. suppressed_by:
-    the root that explains it.
+    from/to: of when it was opened. is_open: it is not closed. shelved, maintained: whether its
+    notices are held for that. suppressed_by: the root that explains it.
     """
 
     compound: str | None = None
@@ -51,6 +50,11 @@ class Filter:
     shelved: bool | None = None
     maintained: bool | None = None
     suppressed_by: str | None = None
+
+    @property
+    def is_of_now(self) -> bool:
+        """Whether what stands is asked for: that is nothing of a past that is being filled in."""
+        return self.is_open or self.state in OPEN_STATES
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +121,9 @@ def list_by_rank(
     for state in OPEN_STATES if wanted.is_open else tuple(State):
         if wanted.state not in (None, state):
             continue
-        query = _matching(scope, replace(wanted, state=state, is_open=False))
-        if wanted.is_open:
+        query = _matching(scope, replace(wanted, state=None, is_open=False))
+        query = query.where(faults.c.state == state)
+        if wanted.is_of_now:
             query = query.where(faults.c.stream == LIVE)
         query = query.order_by(*(column.desc() for column in order)).limit(limit)
         if behind is not None:
@@ -410,7 +415,9 @@ def _matching(scope: Scope, wanted: Filter) -> Select[Any]:
     if wanted.to_ms is not None:
         query = query.where(faults.c.opened_at_ms < wanted.to_ms)
     if wanted.is_open:
-        query = query.where(faults.c.state.in_(OPEN_STATES), faults.c.stream == LIVE)
+        query = query.where(faults.c.state.in_(OPEN_STATES))
+    if wanted.is_of_now:
+        query = query.where(faults.c.stream == LIVE)
     if wanted.suspected is not None:
         query = query.where(faults.c.suspected.is_(wanted.suspected))
     for column, is_set in (

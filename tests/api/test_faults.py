@@ -184,6 +184,25 @@ def test_the_filters_of_the_list(cast: Cast, query: str, ids: list[str]) -> None
     assert not [item for item in body["items"] if "events" in item]
 
 
+@pytest.mark.parametrize("sort", ["newest", "rank"])
+def test_what_stands_now_is_nothing_of_a_past_that_is_being_filled_in(
+    cast: Cast, sort: str
+) -> None:
+    with cast.write() as connection:
+        for state in ("open", "acknowledged", "cleared", "closed"):
+            a_fault(connection, f"live-{state}", code=f"A_{state}", state=state)
+            a_fault(connection, f"past-{state}", code=f"B_{state}", state=state, stream="past")
+    client = cast.client("operator")
+    for state in ("open", "acknowledged", "cleared"):
+        items = client.get(f"/v1/faults?state={state}&sort={sort}").json()["items"]
+        assert [item["id"] for item in items] == [f"live-{state}"]
+    closed = client.get(f"/v1/faults?state=closed&sort={sort}").json()["items"]
+    assert {item["id"] for item in closed} == {"live-closed", "past-closed"}
+    assert len(client.get(f"/v1/faults?sort={sort}").json()["items"]) == 8  # all there is
+    of_compound = client.get(f"/v1/compounds/{XIANGYUNLI}/faults?state=open").json()["items"]
+    assert [item["id"] for item in of_compound] == ["live-open"]
+
+
 def test_a_root_says_how_many_it_explains_and_they_are_listed_under_it(cast: Cast) -> None:
     with cast.write() as connection:
         a_fault(connection, "cut", device=None, kind="compound", code="COMPOUND_POWER_CUT")
