@@ -3,7 +3,7 @@
 They work without scripts; `faults.js` adds the keyboard.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated
 
@@ -16,6 +16,7 @@ from api.compounds import check_firm
 from api.console import Line, evidence_lines, fault_lines, when
 from api.devices import check_kind
 from api.errors import NotFound
+from api.fault_actions import ACTIONS, Action, Asked, Said
 from api.faults import KINDS_BESIDES
 from api.identity import Actor, Identity, Reader, Role
 from api.impact import basis_line
@@ -25,7 +26,7 @@ from api.parts import Known, Parts, PartsOf
 from api.words import Language, countdown, duration, grouped, knows, named, say
 from devices import faults
 from devices.catalogue import RULES
-from devices.faults import FALSE_ALARM, Fault, FaultEvent, FaultMoved, Move, State
+from devices.faults import Fault, FaultEvent, FaultMoved, State
 from devices.kinds import KINDS
 from devices.registry import Name
 from devices.rules import Party
@@ -57,6 +58,7 @@ SOON_S = 5 * 60
 router = APIRouter(include_in_schema=False)
 
 NoteOf = Annotated[str, Form(max_length=2000)]
+AssigneeOf = Annotated[str, Form(max_length=120)]
 HoursOf = Annotated[int, Form(ge=1, le=31 * 24)]
 PickedOf = Annotated[list[str], Form(max_length=AT_ONCE)]
 CountOf = Annotated[int, Query(ge=0, le=AT_ONCE)]
@@ -136,18 +138,13 @@ def faults_page(
 @router.post("/faults/acknowledge")
 def acknowledge_some(parts: PartsOf, who: Actor, fault: PickedOf) -> Response:
     """All that were picked are acknowledged, each for itself."""
-    now_ms = parts.now_ms()
-    return _act_on_some(parts, who, fault, lambda was: faults.acknowledge(was, who.name, now_ms))
+    return _act_on_some(parts, who, fault, "acknowledge")
 
 
 @router.post("/faults/shelve")
 def shelve_some(parts: PartsOf, who: Actor, fault: PickedOf, hours: HoursOf = 4) -> Response:
     """All that were picked are shelved, but for those of the safety tier."""
-    now_ms = parts.now_ms()
-    until_ms = now_ms + hours * HOUR_MS
-    return _act_on_some(
-        parts, who, fault, lambda was: faults.shelve(was, until_ms, who.name, now_ms)
-    )
+    return _act_on_some(parts, who, fault, "shelve", hours)
 
 
 @router.get("/faults/{fault}")
@@ -156,117 +153,30 @@ def fault_page(parts: PartsOf, who: Reader, page: PageOf, fault: str) -> Respons
     return _fault_page(parts, who, page, fault)
 
 
-@router.post("/faults/{fault}/acknowledge")
-def acknowledge(
-    parts: PartsOf, who: Actor, page: PageOf, fault: str, note: NoteOf = ""
-) -> Response:
-    """Somebody has seen it."""
-    now_ms = parts.now_ms()
-    return _act(
-        parts, who, page, fault, lambda was: faults.acknowledge(was, who.name, now_ms, _said(note))
-    )
+def _add(name: str, action: Action) -> None:
+    """The form of one action."""
+
+    def act(
+        parts: PartsOf,
+        who: Actor,
+        page: PageOf,
+        fault: str,
+        note: NoteOf = "",
+        assignee: AssigneeOf = "",
+        hours: HoursOf = 4,
+    ) -> Response:
+        now_ms = parts.now_ms()
+        said = Said(note.strip() or None, assignee=assignee.strip() or None)
+        if action.needs_note and said.note is None:
+            return _fault_page(parts, who, page, fault, status=422, notice=page.say("note_needed"))
+        asked = Asked(who.name, now_ms, said, now_ms + hours * HOUR_MS)
+        return _act(parts, who, page, fault, action, asked)
+
+    router.add_api_route(f"/faults/{{fault}}/{name}", act, methods=["POST"], name=name)
 
 
-@router.post("/faults/{fault}/comment")
-def comment(parts: PartsOf, who: Actor, page: PageOf, fault: str, note: NoteOf = "") -> Response:
-    """Add a note."""
-    if not note.strip():
-        return _fault_page(parts, who, page, fault, status=422, notice=page.say("note_needed"))
-    now_ms = parts.now_ms()
-    return _act(
-        parts, who, page, fault, lambda was: faults.comment(was, who.name, now_ms, note.strip())
-    )
-
-
-@router.post("/faults/{fault}/assign")
-def assign(
-    parts: PartsOf,
-    who: Actor,
-    page: PageOf,
-    fault: str,
-    assignee: Annotated[str, Form(max_length=120)] = "",
-    note: NoteOf = "",
-) -> Response:
-    """Hand it to somebody, or take it."""
-    name = assignee.strip() or who.name
-    now_ms = parts.now_ms()
-    return _act(
-        parts, who, page, fault, lambda was: faults.assign(was, name, who.name, now_ms, _said(note))
-    )
-
-
-@router.post("/faults/{fault}/shelve")
-def shelve(
-    parts: PartsOf, who: Actor, page: PageOf, fault: str, hours: HoursOf = 4, note: NoteOf = ""
-) -> Response:
-    """Put it aside for some hours."""
-    now_ms = parts.now_ms()
-    until_ms = now_ms + hours * HOUR_MS
-    return _act(
-        parts,
-        who,
-        page,
-        fault,
-        lambda was: faults.shelve(was, until_ms, who.name, now_ms, _said(note)),
-    )
-
-
-@router.post("/faults/{fault}/unshelve")
-def unshelve(parts: PartsOf, who: Actor, page: PageOf, fault: str, note: NoteOf = "") -> Response:
-    """Take it back."""
-    now_ms = parts.now_ms()
-    return _act(
-        parts, who, page, fault, lambda was: faults.unshelve(was, who.name, now_ms, _said(note))
-    )
-
-
-@router.post("/faults/{fault}/onsite")
-def onsite(parts: PartsOf, who: Actor, page: PageOf, fault: str, note: NoteOf = "") -> Response:
-    """Somebody is there."""
-    now_ms = parts.now_ms()
-    return _act(
-        parts, who, page, fault, lambda was: faults.arrive(was, who.name, now_ms, _said(note))
-    )
-
-
-@router.post("/faults/{fault}/repaired")
-def repaired(parts: PartsOf, who: Actor, page: PageOf, fault: str, note: NoteOf = "") -> Response:
-    """It is repaired; the device has the last word."""
-    now_ms = parts.now_ms()
-    return _act(
-        parts, who, page, fault, lambda was: faults.repair(was, who.name, now_ms, _said(note))
-    )
-
-
-@router.post("/faults/{fault}/confirm")
-def confirm(parts: PartsOf, who: Actor, page: PageOf, fault: str, note: NoteOf = "") -> Response:
-    """What was suspected is so."""
-    now_ms = parts.now_ms()
-    return _act(
-        parts, who, page, fault, lambda was: faults.confirm(was, who.name, now_ms, _said(note))
-    )
-
-
-@router.post("/faults/{fault}/refute")
-def refute(parts: PartsOf, who: Actor, page: PageOf, fault: str, note: NoteOf = "") -> Response:
-    """What was suspected is not so: a false alarm."""
-    now_ms = parts.now_ms()
-    return _act(
-        parts,
-        who,
-        page,
-        fault,
-        lambda was: faults.close(was, who.name, now_ms, _said(note), FALSE_ALARM),
-    )
-
-
-@router.post("/faults/{fault}/close")
-def close(parts: PartsOf, who: Actor, page: PageOf, fault: str, note: NoteOf = "") -> Response:
-    """It is dealt with."""
-    now_ms = parts.now_ms()
-    return _act(
-        parts, who, page, fault, lambda was: faults.close(was, who.name, now_ms, _said(note))
-    )
+for _name, _action in ACTIONS.items():
+    _add(_name, _action)
 
 
 @dataclass(frozen=True, slots=True)
@@ -400,18 +310,18 @@ def _evidence(language: Language, fault: Fault) -> list[str]:
     return [f"{name} {value}" for name, value in evidence_lines(language, fault)]
 
 
-def _said(note: str) -> str | None:
-    return note.strip() or None
-
-
 def _act_on_some(
-    parts: Parts, who: Identity, picked: Sequence[str], move: Callable[[Fault], Move]
+    parts: Parts, who: Identity, picked: Sequence[str], action: str, hours: int = 0
 ) -> Response:
+    now_ms = parts.now_ms()
+    asked = Asked(who.name, now_ms, Said(), now_ms + hours * HOUR_MS)
     done = 0
     for fault in dict.fromkeys(picked):
         try:
             with writing(parts.deps.engine) as connection:
-                move_fault(connection, who.scope, fault, move)
+                move_fault(
+                    connection, who.scope, fault, lambda was: ACTIONS[action].move(was, asked)
+                )
             done += 1
         except (UnknownFault, FaultMoved):
             continue  # it is counted as missed
@@ -420,17 +330,16 @@ def _act_on_some(
 
 
 def _act(
-    parts: Parts, who: Identity, page: Page, fault: str, move: Callable[[Fault], Move]
+    parts: Parts, who: Identity, page: Page, fault: str, action: Action, asked: Asked
 ) -> Response:
     try:
         with writing(parts.deps.engine) as connection:
             was = find_fault(connection, who.scope, fault)
-            move_fault(connection, who.scope, fault, move)
+            move_fault(connection, who.scope, fault, lambda now: action.move(now, asked))
     except UnknownFault as error:
         raise NotFound from error
     except FaultMoved:
-        is_shelving = page.request.url.path.endswith("/shelve")
-        refused = "safety_stays" if is_shelving and was.safety else "moved_on"
+        refused = "safety_stays" if action.timed and was.safety else "moved_on"
         return _fault_page(parts, who, page, fault, status=409, notice=page.say(refused))
     return RedirectResponse(f"/faults/{fault}", 303)
 

@@ -5,13 +5,14 @@ from dataclasses import replace
 from datetime import tzinfo
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from sqlalchemy import Connection
 
 from api import compounds, shapes
 from api.compounds import check_firm
 from api.devices import check_kind
 from api.errors import BadParameter, Moved, NotFound
+from api.fault_actions import ACTIONS, Action, Asked, Said
 from api.identity import Actor, Identity, Reader
 from api.instants import (
     DISTRICT_ZONE,
@@ -140,99 +141,32 @@ def get_fault(parts: PartsOf, who: Reader, fault: str) -> shapes.FaultWithEvents
         return _with_events(connection, who, fault)
 
 
-@router.post("/faults/{fault}/acknowledge", responses=shapes.MOVED)
-def acknowledge(
-    parts: PartsOf, who: Actor, fault: str, body: shapes.Acknowledge | None = None
-) -> shapes.FaultWithEvents:
-    """Somebody has seen it. One that was over already, and only waited for that, is closed."""
-    note = body.note if body is not None else None
-    now_ms = parts.now_ms()
-    return _act(parts, who, fault, lambda was: faults.acknowledge(was, who.name, now_ms, note))
+def _add(name: str, action: Action, read: Callable[..., Said]) -> None:
+    """The route of one action."""
 
+    def act(
+        parts: PartsOf, who: Actor, fault: str, said: Annotated[Said, Depends(read)]
+    ) -> shapes.FaultWithEvents:
+        now_ms, until_ms = parts.now_ms(), None
+        if said.until is not None:
+            until_ms = parse_instant("until", said.until, zone_of_fault(parts, who, fault))
+            check_shelf(until_ms, now_ms)
+        asked = Asked(who.name, now_ms, said, until_ms)
+        return _act(parts, who, fault, lambda was: action.move(was, asked))
 
-@router.post("/faults/{fault}/comment", responses=shapes.MOVED)
-def comment(parts: PartsOf, who: Actor, fault: str, body: shapes.Comment) -> shapes.FaultWithEvents:
-    """Add a note, also to a closed fault."""
-    now_ms = parts.now_ms()
-    return _act(parts, who, fault, lambda was: faults.comment(was, who.name, now_ms, body.note))
-
-
-@router.post("/faults/{fault}/assign", responses=shapes.MOVED)
-def assign(parts: PartsOf, who: Actor, fault: str, body: shapes.Assign) -> shapes.FaultWithEvents:
-    """Hand it to somebody, or take it."""
-    now_ms = parts.now_ms()
-    return _act(
-        parts,
-        who,
-        fault,
-        lambda was: faults.assign(was, body.assignee, who.name, now_ms, body.note),
+    router.add_api_route(
+        f"/faults/{{fault}}/{name}",
+        act,
+        methods=["POST"],
+        name=name,
+        description=action.text,
+        responses=shapes.MOVED,
     )
 
 
-@router.post("/faults/{fault}/shelve", responses=shapes.MOVED)
-def shelve(parts: PartsOf, who: Actor, fault: str, body: shapes.Shelve) -> shapes.FaultWithEvents:
-    """Put it aside until a time; if it still stands then, it is back, and people are told.
-
-    A safety fault cannot be shelved. One that gets worse is back at once.
-    """
-    now_ms = parts.now_ms()
-    until_ms = parse_instant("until", body.until, zone_of_fault(parts, who, fault))
-    check_shelf(until_ms, now_ms)
-    return _act(
-        parts, who, fault, lambda was: faults.shelve(was, until_ms, who.name, now_ms, body.note)
-    )
-
-
-@router.post("/faults/{fault}/unshelve", responses=shapes.MOVED)
-def unshelve(
-    parts: PartsOf, who: Actor, fault: str, body: shapes.Noted | None = None
-) -> shapes.FaultWithEvents:
-    """Take it back before its time."""
-    note = body.note if body is not None else None
-    now_ms = parts.now_ms()
-    return _act(parts, who, fault, lambda was: faults.unshelve(was, who.name, now_ms, note))
-
-
-@router.post("/faults/{fault}/onsite", responses=shapes.MOVED)
-def onsite(
-    parts: PartsOf, who: Actor, fault: str, body: shapes.Noted | None = None
-) -> shapes.FaultWithEvents:
-    """Somebody is on site, and has thereby acknowledged it."""
-    note = body.note if body is not None else None
-    now_ms = parts.now_ms()
-    return _act(parts, who, fault, lambda was: faults.arrive(was, who.name, now_ms, note))
-
-
-@router.post("/faults/{fault}/repaired", responses=shapes.MOVED)
-def repaired(
-    parts: PartsOf, who: Actor, fault: str, body: shapes.Noted | None = None
-) -> shapes.FaultWithEvents:
-    """It is repaired, somebody says; it is closed when the device says so too."""
-    note = body.note if body is not None else None
-    now_ms = parts.now_ms()
-    return _act(parts, who, fault, lambda was: faults.repair(was, who.name, now_ms, note))
-
-
-@router.post("/faults/{fault}/confirm", responses=shapes.MOVED)
-def confirm(
-    parts: PartsOf, who: Actor, fault: str, body: shapes.Noted | None = None
-) -> shapes.FaultWithEvents:
-    """What was suspected is so: from now on it is a fault like any other, and people are told."""
-    note = body.note if body is not None else None
-    now_ms = parts.now_ms()
-    return _act(parts, who, fault, lambda was: faults.confirm(was, who.name, now_ms, note))
-
-
-@router.post("/faults/{fault}/close", responses=shapes.MOVED)
-def close(
-    parts: PartsOf, who: Actor, fault: str, body: shapes.Close | None = None
-) -> shapes.FaultWithEvents:
-    """It is dealt with. While the device is still bad, it is raised again."""
-    note, resolution = (body.note, body.resolution) if body is not None else (None, None)
-    now_ms = parts.now_ms()
-    return _act(
-        parts, who, fault, lambda was: faults.close(was, who.name, now_ms, note, resolution)
-    )
+for _name, _action in ACTIONS.items():
+    if _action.read is not None:
+        _add(_name, _action, _action.read)
 
 
 def zone_of_fault(parts: Parts, who: Identity, fault: str) -> tzinfo:
