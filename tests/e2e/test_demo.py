@@ -5,7 +5,6 @@ import re
 import signal
 import socket
 import sqlite3
-import time
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -25,8 +24,6 @@ pytestmark = [
         reason="the demo has parts of its own: another combination would run the same again",
     ),
 ]
-
-ON_SCREEN_S = 10.0  # on an idle machine; two cores full of other tests get three times as long
 
 
 def start(system: System, *options: str) -> Running:
@@ -75,10 +72,8 @@ def runs_again(demo: Running, command: str, was: int) -> bool:
 
 
 def test_the_demo_shows_what_to_do_and_leaves_nothing_behind(system: System) -> None:
-    began_s = time.monotonic()
     with socket.create_server((HOST, system.metrics_port)):  # somebody else listens there
         demo = start(system)
-    assert time.monotonic() - began_s < 3 * ON_SCREEN_S
     text = "\n".join(demo.lines)
     assert f"http://127.0.0.1:{system.api_port}/" in text
     assert "mosquitto_pub" in text
