@@ -7,11 +7,19 @@ from typing import NamedTuple, Protocol
 
 from devices.messages import Value
 
+LOOK_BACK_MS = 7 * 24 * 3_600_000  # a reading that is older says nothing of how an hour began
+
+# A flag of an event's point, true or not there: nothing tells this event from the same one sent
+# again, so it shows what is so, and is never counted (`event_key` of the judge is None).
+UNDATED = "undated"
+
 
 class Point(NamedTuple):
     """Values of one device at one time; the same (measurement, device, at_ms) twice is one point.
 
     measurement: the kind, or `{kind}_event` for an event. at_ms: event time, UTC epoch ms.
+    compound: "" in what is read, as not every store keeps it. fields of an event: `type`, what its
+    kind declares, `event_id` if the device sent one, and perhaps UNDATED.
     """
 
     measurement: str
@@ -109,3 +117,22 @@ class TelemetryReader(Protocol):
     def samples(self, query: SeriesQuery) -> list[Sample]: ...
 
     def buckets(self, query: SeriesQuery, every_s: int) -> list[Bucket]: ...
+
+    def points(
+        self, measurement: str, device: str, from_ms: int, to_ms: int, limit: int
+    ) -> list[Point]:
+        """Whole points with event time in [from_ms, to_ms), oldest first, at most `limit`.
+
+        Each has all fields that were ever written for its time, the last value of each. Fewer than
+        `limit`: there are no more; else the next page begins at the last `at_ms` + 1.
+        """
+        ...
+
+    def last_before(
+        self, measurement: str, device: str, at_ms: int, quantities: Sequence[str]
+    ) -> dict[str, Sample]:
+        """The newest sample of each quantity with event time in [at_ms - LOOK_BACK_MS, at_ms).
+
+        A quantity without one is not in it.
+        """
+        ...

@@ -31,10 +31,11 @@ from devices.store.cursors import Position
 from devices.store.database import DatabaseAway
 from devices.store.failpoints import failpoint
 from devices.store.journal import JournalDamaged, JournalError
-from devices.telemetry import Point, Retry, TelemetryError, TelemetryWriter, TooLarge
+from devices.telemetry import UNDATED, Point, Retry, TelemetryError, TelemetryWriter, TooLarge
 from ingest.blame import Blame
 from ingest.decode import Decoder
 from ingest.decoding import PATIENCE_S, Said, SharedDecodes
+from ingest.judge.identity import event_key
 from ingest.judge.plan import plans
 from ingest.judge.timing import BELIEVED, HostClock
 from ingest.ports import Bell, Clock, JournalSource
@@ -474,6 +475,8 @@ def _add_points(
             fields: dict[str, Value] = {"type": event.type, **event.attributes}
             if event.event_id is not None:
                 fields["event_id"] = event.event_id
+            if item.at_ms is None and item.seq is None and event_key(event, item) is None:
+                fields[UNDATED] = True
             kind = f"{device.kind}_event"
             at = _apart(at_ms, item, event) if is_dated else undated.at_ms(kind, device.id, at_ms)
             points.append(Point(kind, device.compound, device.id, at, fields))

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from operator import itemgetter
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -127,6 +128,9 @@ class FakeInfluxDB:
             if statement == "SHOW MEASUREMENTS LIMIT 1":
                 names = sorted({measurement for measurement, _ in self.series})[:1]
                 return _table("measurements", ["name"], [[name] for name in names])
+            match = _SELECT_ALL.fullmatch(statement)
+            if match is not None:
+                return self._points(match, values["device"])
             match = _SELECT.fullmatch(statement)
             if match is None:
                 raise LookupError(f"failed to parse query: {statement}")
@@ -153,13 +157,34 @@ class FakeInfluxDB:
         measurement = _unquote(match["measurement"])
         name = _unquote(match["raw"] or match["field"])
         from_ms, to_ms = int(match["from"]), int(match["to"])
-        return sorted(
+        rows = [
             [at_ms, fields[name]]
             for (of, tags), times in self.series.items()
             if of == measurement and dict(tags)["device"] == device
             for at_ms, fields in times.items()
             if from_ms <= at_ms < to_ms and name in fields
-        )
+        ]
+        return sorted(rows, key=itemgetter(0), reverse=match["direction"] == "DESC")
+
+    def _points(self, match: "re.Match[str]", device: str) -> dict[str, Any]:
+        """A table for each compound, with a column for each field that any device ever had."""
+        measurement = _unquote(match["measurement"])
+        from_ms, to_ms = int(match["from"]), int(match["to"])
+        names = sorted(name for of, name in self.types if of == measurement)
+        tables = []
+        for (of, tags), times in sorted(self.series.items(), key=itemgetter(0)):
+            compound = {name: value for name, value in tags if name == "compound"}
+            within = sorted(at_ms for at_ms in times if from_ms <= at_ms < to_ms)
+            if of == measurement and dict(tags)["device"] == device and within:
+                rows = [
+                    [at_ms, *(_as_go_writes(times[at_ms].get(name)) for name in names)]
+                    for at_ms in within[: int(match["limit"])]
+                ]
+                columns = ["time", *names]
+                tables.append(
+                    {"name": measurement, "tags": compound, "columns": columns, "values": rows}
+                )
+        return {"series": tables} if tables else {}
 
 
 @contextmanager
@@ -278,13 +303,19 @@ _AGGREGATES: dict[str, Callable[[list[Any]], Scalar]] = {
 }
 _NAME = r'"(?:[^"\\]|\\.)*"'
 _CALL = rf"\w+\({_NAME}::field\)"
-_SELECT = re.compile(
-    rf"SELECT (?:(?P<raw>{_NAME})::field"
-    rf"|(?P<columns>last\((?P<field>{_NAME})::field\)(?:, {_CALL})+))"
+_FROM = (
     rf" FROM (?P<measurement>{_NAME})"
     r' WHERE "device"::tag = \$device AND time >= (?P<from>-?\d+)ms AND time < (?P<to>-?\d+)ms'
+)
+_SELECT = re.compile(
+    rf"SELECT (?:(?P<raw>{_NAME})::field"
+    rf"|(?P<columns>last\((?P<field>{_NAME})::field\)(?:, {_CALL})+)){_FROM}"
     r"(?: GROUP BY time\((?P<every>\d+)s, (?P<offset>-?\d+)s\) fill\(none\))?"
-    r" ORDER BY time ASC LIMIT (?P<limit>\d+)"
+    r" ORDER BY time (?P<direction>ASC|DESC) LIMIT (?P<limit>\d+)"
+)
+_SELECT_ALL = re.compile(
+    rf"SELECT \*::field{_FROM}"
+    r' GROUP BY "compound" ORDER BY time ASC LIMIT (?P<limit>\d+)'
 )
 
 
@@ -299,7 +330,7 @@ def _table(name: str, columns: list[str], rows: list[list[Scalar]]) -> dict[str,
     return {"series": [{"name": name, "columns": columns, "values": values}]}
 
 
-def _as_go_writes(value: Scalar) -> Scalar:
+def _as_go_writes(value: Scalar | None) -> Scalar | None:
     """Go's JSON has one kind of number: 5.0 is written as 5."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 

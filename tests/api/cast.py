@@ -33,7 +33,14 @@ from devices.store.schema import (
     sessions,
     usage_hours,
 )
-from devices.telemetry import Bucket, Sample, SeriesQuery, TelemetryError
+from devices.telemetry import (
+    LOOK_BACK_MS,
+    Bucket,
+    Point,
+    Sample,
+    SeriesQuery,
+    TelemetryError,
+)
 
 NOW_MS = 1_795_434_130_000  # 2026-11-23 19:42:10 in Zhengzhou
 MINUTE_MS = 60_000
@@ -137,6 +144,31 @@ class FakeTelemetry:
             start = sample.at_ms - sample.at_ms % (every_s * 1000)
             groups.setdefault(start, []).append(sample)
         return [_bucket(start, group) for start, group in sorted(groups.items())][: query.limit]
+
+    def points(
+        self, measurement: str, device: str, from_ms: int, to_ms: int, limit: int
+    ) -> list[Point]:
+        if self.fails:
+            raise self.fails.pop(0)
+        found: dict[int, dict[str, Value]] = {}
+        for (of, whose, quantity), samples in self.series.items():
+            if (of, whose) == (measurement, device):
+                for sample in samples:
+                    if from_ms <= sample.at_ms < to_ms:
+                        found.setdefault(sample.at_ms, {})[quantity] = sample.value
+        return [Point(measurement, "", device, at, found[at]) for at in sorted(found)][:limit]
+
+    def last_before(
+        self, measurement: str, device: str, at_ms: int, quantities: Sequence[str]
+    ) -> dict[str, Sample]:
+        last: dict[str, Sample] = {}
+        for quantity in quantities:
+            query = SeriesQuery(
+                measurement, device, quantity, at_ms - LOOK_BACK_MS, at_ms, limit=2**31
+            )
+            for sample in self.samples(query):
+                last[quantity] = sample
+        return last
 
 
 def _bucket(start: int, group: list[Sample]) -> Bucket:

@@ -26,10 +26,11 @@ from devices.kinds.kind import Field
 from devices.messages import BadMessage, Decoded, Event, Item, Outcome, Reading, Reason, Value
 from devices.quantities import BadValue, Quantity
 from devices.registry import Registry
+from devices.store.telemetry.declared import OF_EVERY_EVENT
 from devices.store.telemetry.embedded import EmbeddedTelemetry
 from devices.store.telemetry.line_protocol import LineEncoder
 from devices.sun import lighting_hours
-from devices.telemetry import Point, SeriesQuery
+from devices.telemetry import UNDATED, Point, SeriesQuery
 from ingest.adapters import ADAPTERS, Adapter, Place, json_text
 from ingest.adapters.native import Native, _decoded
 from ingest.decode import Decoder
@@ -365,6 +366,7 @@ class Pipeline:
             type_ = kind.events.get(str(fields.pop("type")))
             event_id = fields.pop("event_id", "")
             self._must(isinstance(event_id, str) and len(event_id) <= 256, f"{point}", None)
+            self._must(fields.pop(UNDATED, True) is True, f"{point}", None)
             declared: Mapping[str, Quantity | Field] = type_.fields if type_ is not None else {}
         else:
             declared = {name: q for name in fields if (q := kind.quantity(name)) is not None}
@@ -410,7 +412,7 @@ class Pipeline:
         finally:
             database.close()
         self._must(series == self._series, f"series {series ^ self._series}", None)
-        names = {name for shape in shapes for name in shape} - {"type", "event_id"}
+        names = {name for shape in shapes for name in shape} - {*OF_EVERY_EVENT}
         foreign = {name for name in names if not _is_declared(name)}
         self._must(not foreign, f"foreign fields {foreign}", None)
 

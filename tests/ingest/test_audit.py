@@ -1,7 +1,7 @@
 """The auditor finds what was lost, and says nothing while all adds up."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import msgspec
@@ -182,7 +182,7 @@ class Store:
     """A telemetry store that can lose points. Each read first raises the next of `fails`."""
 
     def __init__(self) -> None:
-        self.points: dict[tuple[str, str, int], Point] = {}
+        self.held: dict[tuple[str, str, int], Point] = {}
         self.fails: list[Exception] = []
         self.reads = 0
 
@@ -190,10 +190,20 @@ class Store:
         self.reads += 1
         if self.fails:
             raise self.fails.pop(0)
-        point = self.points.get((query.measurement, query.device, query.from_ms))
+        point = self.held.get((query.measurement, query.device, query.from_ms))
         return [] if point is None else [Sample(point.at_ms, point.fields[query.quantity])]
 
     def buckets(self, query: SeriesQuery, every_s: int) -> list[Bucket]:
+        raise NotImplementedError
+
+    def points(
+        self, measurement: str, device: str, from_ms: int, to_ms: int, limit: int
+    ) -> list[Point]:
+        raise NotImplementedError
+
+    def last_before(
+        self, measurement: str, device: str, at_ms: int, quantities: Sequence[str]
+    ) -> dict[str, Sample]:
         raise NotImplementedError
 
 
@@ -220,7 +230,7 @@ class Setting:
             self.journal.append(record)
             points: list[Point] = []
             add_points(points, record, [Decoder(REGISTRY).read(raw)])
-            self.store.points |= {(p.measurement, p.device, p.at_ms): p for p in points}
+            self.store.held |= {(p.measurement, p.device, p.at_ms): p for p in points}
         self.position = 30
 
     def audit(self) -> TelemetryAudit:
@@ -236,7 +246,7 @@ class Setting:
         )
 
     def lose(self, n: int) -> Point:
-        return self.store.points.pop(("gate", "gate", NOW_MS + n * 1000))
+        return self.store.held.pop(("gate", "gate", NOW_MS + n * 1000))
 
 
 def test_a_store_that_has_everything_is_no_trouble() -> None:
@@ -260,7 +270,7 @@ def test_a_point_whose_time_nobody_knows_any_more_is_not_looked_for() -> None:
     ]
     setting.changed_ms -= HOUR_MS
     assert setting.audit().look(NOW_MS) is None
-    setting.store.points.clear()
+    setting.store.held.clear()
     assert setting.audit().look(NOW_MS) is None
 
 
@@ -275,7 +285,7 @@ def test_a_lost_point_is_found_within_a_few_rounds_and_is_over_when_it_is_back()
     assert trouble.subject == "platform:telemetry"
     assert trouble.evidence["telemetry_missing"] == 1
     assert (trouble.evidence["device"], trouble.evidence["point_ms"]) == ("gate", lost.at_ms)
-    setting.store.points["gate", "gate", lost.at_ms] = lost
+    setting.store.held["gate", "gate", lost.at_ms] = lost
     assert audit.look(NOW_MS) is None
 
 

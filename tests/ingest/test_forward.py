@@ -16,6 +16,7 @@ from devices.store.accounts import Forwarded
 from devices.store.database import DatabaseAway
 from devices.store.journal import JournalReplaced
 from devices.telemetry import (
+    UNDATED,
     BadPoint,
     Point,
     Retry,
@@ -130,6 +131,40 @@ def test_an_event_is_a_point_of_the_kinds_events() -> None:
     assert (point.measurement, point.device) == ("gate_event", "gate")
     assert point.at_ms == START_MS + 123
     assert point.fields == {"type": "access", "result": "granted", "event_id": "8f"}
+
+
+@pytest.mark.parametrize(
+    ("told", "is_undated"),
+    [
+        ({"ts": None, "boot": None, "seq": None}, True),
+        ({"ts": None, "boot": None}, False),
+        ({"boot": None, "seq": None}, False),
+        ({"ts": 1_000_000, "boot": None, "seq": None}, False),  # 1970: still the device's own word
+        ({"ts": None, "boot": None, "seq": None, "event_id": "8f"}, False),
+    ],
+)
+def test_an_event_that_nothing_tells_from_a_repetition_says_so_in_its_point(
+    told: dict[str, Any], is_undated: bool
+) -> None:
+    bench = Bench()
+    d = bench.district
+    d.event("gate", "access", result="granted", **told)
+    d.says("gate", {"csq": 20}, ts=None, boot=None, seq=None)
+    bench.drain()
+    shown = {point.measurement: point.fields for point in bench.points()}
+    assert shown["gate_event"].get(UNDATED) == (True if is_undated else None)
+    assert shown["gate"] == {"csq": 20}
+    counted = sum(figures.get("granted", 0) for figures in d.figures("gate").values())
+    assert counted == (0 if is_undated else 1), "what the judge makes of it"
+
+
+def test_a_sessions_end_is_known_by_its_order_without_number_and_time() -> None:
+    bench = Bench()
+    bench.district.ends("shed", 2, "17", ts=None, boot=None, seq=None)
+    bench.drain()
+    (point,) = bench.points()
+    assert point.measurement == "port_event"
+    assert UNDATED not in point.fields
 
 
 def test_events_of_one_second_do_not_overwrite_each_other_nor_come_twice() -> None:

@@ -2,8 +2,12 @@
 
 from devices.kinds import KINDS
 from devices.quantities import Type
+from devices.telemetry import UNDATED
 
 EVENT = "_event"  # an event of a gate is a point of `gate_event`
+
+# what forward adds to the fields that a kind declares for its event
+OF_EVERY_EVENT = {"type": Type.ENUM, "event_id": Type.TEXT, UNDATED: Type.BOOL}
 
 
 def declared_type(measurement: str, quantity: str) -> Type | None:
@@ -18,4 +22,4 @@ def declared_type(measurement: str, quantity: str) -> Type | None:
     for event in kind.events.values():
         if quantity in event.fields:
             return event.fields[quantity].type
-    return None
+    return OF_EVERY_EVENT.get(quantity)

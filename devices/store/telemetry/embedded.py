@@ -15,7 +15,7 @@ journal can fill them in again. Readers open `mode=ro`, in this or another proce
 """
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import groupby
 from math import fsum
@@ -40,6 +40,7 @@ from devices.store.telemetry.limits import (
     name_of,
 )
 from devices.telemetry import (
+    LOOK_BACK_MS,
     BadPoint,
     Bucket,
     Point,
@@ -63,6 +64,8 @@ CHECKPOINT_PAGES = 4000  # 32 MiB
 BUSY_MS = 5_000
 SHRINK_PAGES = 4096  # given back to the disk at a time
 IDLE_READERS = 8  # connections kept for the next reader
+
+_Names = dict[int, tuple[str, ...]]  # of the fields, by shape
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_names = msgspec.msgpack.Decoder(tuple[str, ...]).decode
@@ -106,8 +109,9 @@ _CHUNKS = f"""
 SELECT segments.day, chunks.count, chunks.body
 FROM segments JOIN chunks ON chunks.key = (segments.id << {SERIES_BITS}) | ?
 WHERE segments.day BETWEEN ? AND ? AND segments.last_ms >= ? AND segments.first_ms < ?
-ORDER BY segments.day, segments.id
 """  # noqa: S608  the only thing put in is a number of ours
+_OLDEST_FIRST = _CHUNKS + "ORDER BY segments.day, segments.id"
+_NEWEST_FIRST = _CHUNKS + "ORDER BY segments.day DESC, segments.id"
 
 
 class EmbeddedTelemetry:
@@ -125,7 +129,7 @@ class EmbeddedTelemetry:
         self._writer: apsw.Connection | None = None
         self._series: dict[tuple[str, str], int] = {}  # bounded by the registry
         self._shapes: dict[tuple[str, ...], int] = {}  # bounded by SHAPES and declared quantities
-        self._names: dict[int, tuple[str, ...]] = {}  # the same, for reading
+        self._names: _Names = {}  # the same, for reading
         self._idle: list[apsw.Connection] = []
 
     def write(self, points: Sequence[Point], position: str | None = None) -> None:
@@ -186,6 +190,44 @@ class EmbeddedTelemetry:
         if values:
             buckets.append(_bucket(begins, values))
         return buckets[: query.limit]
+
+    def points(
+        self, measurement: str, device: str, from_ms: int, to_ms: int, limit: int
+    ) -> list[Point]:
+        points: list[Point] = []
+        if limit < 1:
+            return points
+        for names, items in self._items_by_day(measurement, device, from_ms, to_ms):
+            found: dict[int, dict[str, Value]] = {}
+            for at_ms, shape, *values in items:
+                if from_ms <= at_ms < to_ms:
+                    fields = dict(zip(names[shape], values, strict=True))
+                    if at_ms in found:
+                        found[at_ms].update(fields)
+                    else:
+                        found[at_ms] = fields
+            points += [Point(measurement, "", device, at, found[at]) for at in sorted(found)]
+            if len(points) >= limit:
+                return points[:limit]
+        return points
+
+    def last_before(
+        self, measurement: str, device: str, at_ms: int, quantities: Sequence[str]
+    ) -> dict[str, Sample]:
+        from_ms = at_ms - LOOK_BACK_MS
+        missing = set(quantities)
+        newest: dict[str, Sample] = {}
+        if not missing:
+            return newest
+        for names, items in self._items_by_day(
+            measurement, device, from_ms, at_ms, newest_first=True
+        ):
+            for name, (last_ms, value) in _last_of(missing, names, items, from_ms, at_ms).items():
+                newest[name] = Sample(last_ms, value)
+                missing.discard(name)
+            if not missing:
+                break
+        return newest
 
     def ready(self) -> bool:
         """True if the file can be read, or is not there yet; else raises TelemetryError."""
@@ -319,41 +361,37 @@ class EmbeddedTelemetry:
 
     def _series_by_day(self, query: SeriesQuery) -> Iterator[list[tuple[int, Value]]]:
         """The readings asked for, ascending, a day at a time, so that a limit reads no years."""
+        for names, items in self._items_by_day(
+            query.measurement, query.device, query.from_ms, query.to_ms
+        ):
+            yield _readings(query, names, items)
+
+    def _items_by_day(
+        self, measurement: str, device: str, from_ms: int, to_ms: int, *, newest_first: bool = False
+    ) -> Iterator[tuple[_Names, list[list[Any]]]]:
+        """A device's items of each day of a range, with the names of their shapes.
+
+        Of one day in the order in which they were written, and not only what is in the range.
+        """
         with self._reader() as db:
             if db is None:
                 return
-            series = db.execute(_SERIES, (query.measurement, query.device)).get
+            series = db.execute(_SERIES, (measurement, device)).get
             if series is None:
                 return
-            days = (query.from_ms // DAY_MS, (query.to_ms - 1) // DAY_MS)
-            found = db.execute(_CHUNKS, (series, *days, query.from_ms, query.to_ms))
+            days = (from_ms // DAY_MS, (to_ms - 1) // DAY_MS)
+            ordered = _NEWEST_FIRST if newest_first else _OLDEST_FIRST
+            found = db.execute(ordered, (series, *days, from_ms, to_ms))
             try:
                 for _, of_day in groupby(found, key=itemgetter(0)):
                     counts, bodies = zip(*(row[1:] for row in of_day), strict=True)
-                    yield self._readings(db, query, _items(sum(counts), bodies))
+                    items = _items(sum(counts), bodies)
+                    names = self._names
+                    if not names.keys() >= {item[1] for item in items}:
+                        names = self._names = _shapes(db)
+                    yield names, items
             finally:
                 found.close()  # a limit may stop short, and an open cursor holds up checkpoints
-
-    def _readings(
-        self, db: apsw.Connection, query: SeriesQuery, items: list[list[Any]]
-    ) -> list[tuple[int, Value]]:
-        quantity, from_ms, to_ms = query.quantity, query.from_ms, query.to_ms
-        places: dict[int, int] = {}  # of the quantity in each shape; 0: it is not in it
-        found: dict[int, Value] = {}
-        for item in items:
-            shape = item[1]
-            place = places.get(shape)
-            if place is None:
-                names = self._names.get(shape) or self._load_shapes(db)[shape]
-                place = names.index(quantity) + 2 if quantity in names else 0
-                places[shape] = place
-            if place and from_ms <= item[0] < to_ms:
-                found[item[0]] = item[place]
-        return sorted(found.items())
-
-    def _load_shapes(self, db: apsw.Connection) -> dict[int, tuple[str, ...]]:
-        self._names = _shapes(db)
-        return self._names
 
     def _open(self) -> apsw.Connection:
         """The writing connection; makes the file where there is none."""
@@ -467,7 +505,7 @@ def _by_day(points: Sequence[Point]) -> dict[int, Sequence[Point]]:
     return dict(days)
 
 
-def _shapes(db: apsw.Connection) -> dict[int, tuple[str, ...]]:
+def _shapes(db: apsw.Connection) -> _Names:
     return {
         shape: _decode_names(names) for shape, names in db.execute("SELECT id, names FROM shapes")
     }
@@ -552,6 +590,42 @@ def _items(count: int, bodies: Iterable[bytes]) -> list[list[Any]]:
     """The items of chunks, each [at_ms, shape, value, …]."""
     header = b"\xdd" + count.to_bytes(4, "big")  # msgpack: an array of so many
     return _decode_items(header + b"".join(bodies))
+
+
+def _readings(query: SeriesQuery, names: _Names, items: list[list[Any]]) -> list[tuple[int, Value]]:
+    quantity, from_ms, to_ms = query.quantity, query.from_ms, query.to_ms
+    places: dict[int, int] = {}  # of the quantity in each shape; 0: it is not in it
+    found: dict[int, Value] = {}
+    for item in items:
+        shape = item[1]
+        place = places.get(shape)
+        if place is None:
+            of_shape = names[shape]
+            place = of_shape.index(quantity) + 2 if quantity in of_shape else 0
+            places[shape] = place
+        if place and from_ms <= item[0] < to_ms:
+            found[item[0]] = item[place]
+    return sorted(found.items())
+
+
+def _last_of(
+    wanted: Collection[str], names: _Names, items: list[list[Any]], from_ms: int, to_ms: int
+) -> dict[str, tuple[int, Value]]:
+    """The newest value of each quantity in [from_ms, to_ms), with its time."""
+    places: dict[int, list[tuple[str, int]]] = {}  # of the quantities in each shape
+    newest: dict[str, tuple[int, Value]] = {}
+    for item in items:
+        at_ms, shape = item[0], item[1]
+        if not from_ms <= at_ms < to_ms:
+            continue
+        if shape not in places:
+            of_shape = enumerate(names[shape], 2)
+            places[shape] = [(name, place) for place, name in of_shape if name in wanted]
+        for name, place in places[shape]:
+            known = newest.get(name)
+            if known is None or at_ms >= known[0]:  # of one time the later write
+                newest[name] = (at_ms, item[place])
+    return newest
 
 
 def _bucket(at_ms: int, values: list[Value]) -> Bucket:

@@ -32,6 +32,7 @@ from devices.store.telemetry.declared import declared_type
 from devices.store.telemetry.limits import EARLIEST_MS, LATEST_MS, is_name
 from devices.store.telemetry.line_protocol import LineEncoder
 from devices.telemetry import (
+    LOOK_BACK_MS,
     BadPoint,
     Bucket,
     Point,
@@ -129,6 +130,42 @@ class InfluxTelemetry:
             buckets.append(Bucket(at_ms, low, mean, high, _typed(type_, last), int(count)))
         return buckets
 
+    def points(
+        self, measurement: str, device: str, from_ms: int, to_ms: int, limit: int
+    ) -> list[Point]:
+        found: dict[int, dict[str, Value]] = {}
+        # A device that moved has a series in each of its compounds, perhaps with the same times, if
+        # forward wrote a stretch again. The limit is one of each series, so that none of the first
+        # `limit` times lacks a part. Which of two values of one field came later is not known.
+        order = 'GROUP BY "compound" ORDER BY time ASC'
+        for series in self._select_series(
+            measurement, device, from_ms, to_ms, limit, "*::field", order
+        ):
+            fields = [(name, self._type_of(measurement, name)) for name in series.columns[1:]]
+            for at_ms, *values in series.values:
+                found.setdefault(at_ms, {}).update(
+                    (name, _typed(type_, value))
+                    for (name, type_), value in zip(fields, values, strict=True)
+                    if value is not None  # a field of other points of the measurement
+                )
+        first = sorted(found)[:limit]
+        return [Point(measurement, "", device, at_ms, found[at_ms]) for at_ms in first]
+
+    def last_before(
+        self, measurement: str, device: str, at_ms: int, quantities: Sequence[str]
+    ) -> dict[str, Sample]:
+        newest: dict[str, Sample] = {}
+        # a request each, as InfluxDB 3 takes one statement in a request, and of several `last` in
+        # one statement the times are lost
+        for quantity in quantities:
+            query = SeriesQuery(measurement, device, quantity, at_ms - LOOK_BACK_MS, at_ms, 1)
+            rows = self._select(query, f"{_quoted(quantity)}::field", "ORDER BY time DESC")
+            for last_ms, value in rows:
+                newest[quantity] = Sample(
+                    last_ms, _typed(self._type_of(measurement, quantity), value)
+                )
+        return newest
+
     def ready(self) -> bool:
         """True if token, organisation and bucket are good for writing and reading; else raises."""
         self._send(b"", 0)
@@ -174,23 +211,38 @@ class InfluxTelemetry:
 
     def _select(self, query: SeriesQuery, columns: str, order: str) -> list[list[Any]]:
         """Rows [at_ms, column, …], at most the query's limit."""
-        from_ms = max(query.from_ms, EARLIEST_MS)
-        to_ms = min(query.to_ms, LATEST_MS + 1)
-        if from_ms >= to_ms or query.limit < 1:
-            return []
-        if not (is_name(query.measurement) and is_name(query.quantity)):
+        if not is_name(query.quantity):
             return []  # never written, and InfluxQL cannot spell all of them
+        span = (query.from_ms, query.to_ms, query.limit)
+        series = self._select_series(query.measurement, query.device, *span, columns, order)
+        return [row for one in series for row in one.values]
+
+    def _select_series(
+        self,
+        measurement: str,
+        device: str,
+        from_ms: int,
+        to_ms: int,
+        limit: int,
+        columns: str,
+        order: str,
+    ) -> list[_Series]:
+        """What a device wrote, at most `limit` rows of each series."""
+        from_ms = max(from_ms, EARLIEST_MS)
+        to_ms = min(to_ms, LATEST_MS + 1)
+        if from_ms >= to_ms or limit < 1 or not is_name(measurement):
+            return []
         # columns and order are ours, names are quoted, numbers are numbers, the value is bound
         return self._query(
-            f"SELECT {columns} FROM {_quoted(query.measurement)}"  # noqa: S608
+            f"SELECT {columns} FROM {_quoted(measurement)}"  # noqa: S608
             f' WHERE "device"::tag = $device AND time >= {from_ms}ms AND time < {to_ms}ms'
-            f" {order} LIMIT {query.limit}",
-            {"device": query.device},
+            f" {order} LIMIT {limit}",
+            {"device": device},
             self._read_timeout_s,
         )
 
-    def _query(self, statement: str, values: dict[str, str], timeout_s: float) -> list[list[Any]]:
-        """Rows of the one series that a statement of ours gives."""
+    def _query(self, statement: str, values: dict[str, str], timeout_s: float) -> list[_Series]:
+        """The series that a statement of ours gives."""
         try:
             answer = self._client.api_client.call_api(  # type: ignore[no-untyped-call]
                 "/query",
@@ -211,17 +263,16 @@ class InfluxTelemetry:
             self._fail(error, "reading")
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise TelemetryAway(f"{self._where}: reading: no answer of InfluxDB's") from error
-        rows: list[list[Any]] = []
+        found: list[_Series] = []
         for result in decoded.results:
             if result.error:
                 self._fail_statement(result.error)
             if result.partial or any(series.partial for series in result.series):
                 raise TelemetryError(f"{self._where}: reading: only a part was answered")
-            for series in result.series:
-                rows += series.values
+            found += result.series
         if decoded.error:
             self._fail_statement(decoded.error)
-        return rows
+        return found
 
     def _fail_statement(self, text: str) -> NoReturn:
         message = f"{self._where}: reading: {text[:SHOWN]}"

@@ -7,6 +7,7 @@ import pytest
 
 from devices.quantities import Type
 from devices.store.telemetry import TelemetryStore
+from devices.store.telemetry.declared import declared_type
 from devices.store.telemetry.embedded import EmbeddedTelemetry
 from devices.store.telemetry.influxdb import InfluxTelemetry
 from tests import fake_influxdb, influxdb
@@ -23,8 +24,8 @@ TYPES = {
 }
 
 
-def declared(_: str, quantity: str) -> Type | None:
-    return TYPES.get(quantity)
+def declared(measurement: str, quantity: str) -> Type | None:
+    return TYPES.get(quantity) or declared_type(measurement, quantity)
 
 
 @pytest.fixture(scope="session")

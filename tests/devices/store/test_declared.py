@@ -2,7 +2,8 @@ import pytest
 
 from devices.kinds import KINDS
 from devices.quantities import Type
-from devices.store.telemetry.declared import EVENT, declared_type
+from devices.store.telemetry.declared import EVENT, OF_EVERY_EVENT, declared_type
+from devices.telemetry import UNDATED
 
 
 def test_every_declared_quantity_has_its_type() -> None:
@@ -36,6 +37,19 @@ def test_a_field_has_one_type_in_all_events_of_a_kind() -> None:
                     event.name,
                     name,
                 )
+
+
+def test_what_every_event_may_have_is_of_one_type_and_no_quantity() -> None:
+    assert declared_type(f"gate{EVENT}", UNDATED) is Type.BOOL
+    for kind in KINDS.values():
+        for name, type_ in OF_EVERY_EVENT.items():
+            assert declared_type(kind.name + EVENT, name) is type_
+            assert declared_type(kind.name, name) is None
+
+
+def test_no_event_has_a_field_that_forward_would_overwrite() -> None:
+    names = {name for kind in KINDS.values() for e in kind.events.values() for name in e.fields}
+    assert names & OF_EVERY_EVENT.keys() == {"event_id"}
 
 
 @pytest.mark.parametrize(

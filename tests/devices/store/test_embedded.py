@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import apsw
 import pytest
@@ -57,6 +58,8 @@ class TestFile:
         store = EmbeddedTelemetry(path)
         assert store.ready()
         assert store.samples(all_of()) == []
+        assert store.points("lamp", "l1", 0, 2 * NOON, 10) == []
+        assert store.last_before("lamp", "l1", NOON, ["power_w"]) == {}
         assert store.position() is None
         store.delete_before(NOON)
         store.close()
@@ -82,7 +85,13 @@ class TestFile:
         other.close()
         before = path.read_bytes()
         store = EmbeddedTelemetry(path)
-        for call in (store.ready, lambda: store.write([a_point(1)]), store.position):
+        for call in (
+            store.ready,
+            lambda: store.write([a_point(1)]),
+            lambda: store.points("lamp", "l1", 0, NOON, 10),
+            lambda: store.last_before("lamp", "l1", NOON, ["power_w"]),
+            store.position,
+        ):
             with pytest.raises(TelemetryRefused, match="something else"):
                 call()
         assert path.read_bytes() == before
@@ -90,9 +99,33 @@ class TestFile:
     def test_a_file_that_is_no_database_is_refused(self, path: Path) -> None:
         path.write_bytes(b"Dear diary,\n" * 500)
         store = EmbeddedTelemetry(path)
-        for call in (store.ready, lambda: store.write([a_point(1)])):
+        for call in (
+            store.ready,
+            lambda: store.write([a_point(1)]),
+            lambda: store.points("lamp", "l1", 0, NOON, 10),
+            lambda: store.last_before("lamp", "l1", NOON, ["power_w"]),
+        ):
             with pytest.raises(TelemetryRefused, match="damaged"):
                 call()
+
+    def test_a_file_that_is_locked_for_long_is_an_absence(
+        self, path: Path, store: EmbeddedTelemetry, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(embedded, "BUSY_MS", 1)
+        store.write([a_point(1)])
+        store.close()
+        other = apsw.Connection(str(path))
+        other.execute("PRAGMA journal_mode=DELETE").fetchall()
+        other.execute("BEGIN EXCLUSIVE")
+        for call in (
+            lambda: store.points("lamp", "l1", 0, 2 * NOON, 10),
+            lambda: store.last_before("lamp", "l1", NOON + 2, ["power_w"]),
+        ):
+            with pytest.raises(TelemetryAway, match="locked"):
+                call()
+        other.execute("ROLLBACK")
+        other.close()
+        assert len(store.points("lamp", "l1", 0, 2 * NOON, 10)) == 1
 
     def test_a_store_of_another_format_is_refused(
         self, path: Path, store: EmbeddedTelemetry
@@ -168,11 +201,49 @@ class TestShapes:
                 expected[name][n] = float(n)
         for name in names:
             assert readings(store, "l1", name) == expected[name]
+        for n, point in enumerate(store.points("lamp", "l1", NOON, NOON + 100, 100)):
+            assert point.fields == {name: float(n) for name in names if n in expected[name]}
         shapes = store._open().execute("SELECT count(*) FROM shapes").get
         assert shapes == 4 + len(names)
 
         store.write([a_point(0, f0=1.0, f5=1.0), a_point(0, f0=2.0)])
         assert readings(store, "l1", "f0")[0] == 2.0  # and still the last one wins
+
+
+class TestReading:
+    def test_only_the_days_that_are_needed_are_read(
+        self, store: EmbeddedTelemetry, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for day in range(-10, 1):
+            store.write([a_point(day * DAY_MS + n) for n in range(3)])
+        read = 0
+
+        def counted(*args: Any) -> Any:
+            nonlocal read
+            read += 1
+            return items(*args)
+
+        items = embedded._items
+        monkeypatch.setattr(embedded, "_items", counted)
+        assert len(store.points("lamp", "l1", 0, 2 * NOON, 4)) == 4
+        assert read == 2
+        read = 0
+        assert len(store.last_before("lamp", "l1", NOON + 1, ["power_w"])) == 1
+        assert read == 1
+        read = 0
+        assert store.last_before("lamp", "l1", NOON + 1, ["power_w", "note"]).keys() == {"power_w"}
+        assert read == 8  # seven days back from noon
+
+    def test_names_that_another_process_has_made_since_are_known(
+        self, path: Path, store: EmbeddedTelemetry
+    ) -> None:
+        other = EmbeddedTelemetry(path)
+        for n in range(3):
+            store.write([a_point(n, "l1", **{f"f{n}": float(n)}, note="a")])
+            points = other.points("lamp", "l1", NOON, NOON + 10, 10)
+            assert [p.fields for p in points] == [{f"f{k}": k, "note": "a"} for k in range(n + 1)]
+            assert other.last_before("lamp", "l1", NOON + 10, [f"f{n}"]).keys() == {f"f{n}"}
+        other.close()
 
 
 class TestMerging:
@@ -244,9 +315,15 @@ class TestMerging:
             store.write(points)
 
         def check() -> None:
+            points: dict[str, dict[int, dict[str, Value]]] = {}
             for (device, name), expected in model.items():
                 found = store.samples(all_of(device, name))
                 assert [(s.at_ms, s.value) for s in found] == sorted(expected.items())
+                for at_ms, value in expected.items():
+                    points.setdefault(device, {}).setdefault(at_ms, {})[name] = value
+            for device, of_device in points.items():
+                whole = store.points("lamp", device, 0, 2 * NOON, 1000)
+                assert [(p.at_ms, p.fields) for p in whole] == sorted(of_device.items())
 
         half = len(batches) // 2
         for batch in batches[:half]:

@@ -11,6 +11,7 @@ from devices.telemetry import (
     BadPoint,
     Point,
     Retry,
+    Sample,
     SeriesQuery,
     TelemetryAway,
     TelemetryError,
@@ -23,6 +24,14 @@ from tests.fake_influxdb import BUCKET, ORG, TOKEN, FakeInfluxDB, Trouble
 NOON = 1_795_399_200_000
 POINTS = [Point("lamp", "yaxin", "l1", NOON + n, {"power_w": float(n)}) for n in range(3)]
 QUERY = SeriesQuery("lamp", "l1", "power_w", NOON, NOON + 1000, 10)
+
+
+def points_of(store: InfluxTelemetry) -> list[Point]:
+    return store.points("lamp", "l1", NOON, NOON + 1000, 10)
+
+
+def last_of(store: InfluxTelemetry) -> dict[str, Sample]:
+    return store.last_before("lamp", "l1", NOON + 1000, ["power_w"])
 
 
 class TestAnswersToAWrite:
@@ -91,6 +100,8 @@ class TestAnswersToAWrite:
         for call in (
             lambda: on_fake_influxdb.write(POINTS),
             lambda: on_fake_influxdb.samples(QUERY),
+            lambda: points_of(on_fake_influxdb),
+            lambda: last_of(on_fake_influxdb),
             lambda: on_fake_influxdb.delete_before(NOON),
         ):
             fake_server.troubles.append(Trouble(status, {}, b"\xff\xfe"))
@@ -149,6 +160,8 @@ class TestAnswersToAWrite:
                 lambda: store.write(POINTS),
                 lambda: store.samples(QUERY),
                 lambda: store.buckets(QUERY, 60),
+                lambda: points_of(store),
+                lambda: last_of(store),
                 lambda: store.delete_before(NOON),
                 store.ready,
             ):
@@ -169,7 +182,13 @@ class TestAnswersToAWrite:
 
     def test_an_error_never_repeats_the_token(self, fake_server: FakeInfluxDB) -> None:
         store = InfluxTelemetry(fake_server.url, "a-secret-token", ORG, BUCKET, 2.0)
-        for call in (lambda: store.write(POINTS), lambda: store.samples(QUERY), store.ready):
+        for call in (
+            lambda: store.write(POINTS),
+            lambda: store.samples(QUERY),
+            lambda: points_of(store),
+            lambda: last_of(store),
+            store.ready,
+        ):
             with pytest.raises(TelemetryRefused) as caught:
                 call()
             assert "secret" not in str(caught.value)
@@ -223,12 +242,34 @@ class TestAnswersToAQuery:
         for call in (
             lambda: on_fake_influxdb.samples(QUERY),
             lambda: on_fake_influxdb.buckets(QUERY, 60),
+            lambda: points_of(on_fake_influxdb),
+            lambda: last_of(on_fake_influxdb),
         ):
             fake_server.troubles.append(trouble)
             with pytest.raises(TelemetryError) as caught:
                 call()
             assert type(caught.value) is error
         assert len(on_fake_influxdb.samples(QUERY)) == 3
+        assert len(points_of(on_fake_influxdb)) == 3
+
+    def test_a_page_of_points_is_one_request(
+        self, on_fake_influxdb: InfluxTelemetry, fake_server: FakeInfluxDB
+    ) -> None:
+        on_fake_influxdb.write(POINTS)
+        fake_server.requests.clear()
+        assert [point.fields for point in points_of(on_fake_influxdb)] == [
+            point.fields for point in POINTS
+        ]
+        assert fake_server.requests == ["GET /query"]
+
+    def test_what_fails_half_way_is_no_answer(
+        self, on_fake_influxdb: InfluxTelemetry, fake_server: FakeInfluxDB
+    ) -> None:
+        """Two quantities are two requests: the first alone would look like all that is known."""
+        on_fake_influxdb.write([Point("lamp", "yaxin", "l1", NOON, {"power_w": 1.0, "note": "a"})])
+        fake_server.troubles += [Trouble(path="/query"), Trouble(503, path="/query")]
+        with pytest.raises(TelemetryAway):
+            on_fake_influxdb.last_before("lamp", "l1", NOON + 1, ["power_w", "note"])
 
 
 class TestReadiness:
@@ -262,8 +303,13 @@ class TestReadiness:
     ) -> None:
         at = influxdb_access
         store = InfluxTelemetry(at.url, at.token, at.org, "no-such-bucket", 10.0)
-        with pytest.raises(TelemetryRefused):
-            store.samples(QUERY)
+        for call in (
+            lambda: store.samples(QUERY),
+            lambda: points_of(store),
+            lambda: last_of(store),
+        ):
+            with pytest.raises(TelemetryRefused):
+                call()
         store.close()
 
 
@@ -319,8 +365,13 @@ def test_what_the_real_server_confirmed_is_there_after_it_was_killed(
     private_influxdb.kill()
     with pytest.raises(TelemetryAway):
         store.write(points[5000:])
-    with pytest.raises(TelemetryAway):
-        store.samples(QUERY)
+    for call in (
+        lambda: store.samples(QUERY),
+        lambda: points_of(store),
+        lambda: last_of(store),
+    ):
+        with pytest.raises(TelemetryAway):
+            call()
     private_influxdb.start()
     store.write(points[5000:])
     for n in (0, 4999, 5000, 6767):

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 
 from devices.messages import Value
 from devices.store.telemetry import TelemetryStore
-from devices.telemetry import BadPoint, Bucket, Point, Sample, SeriesQuery
+from devices.telemetry import (
+    LOOK_BACK_MS,
+    UNDATED,
+    BadPoint,
+    Bucket,
+    Point,
+    Sample,
+    SeriesQuery,
+)
 
 NOON = 1_795_399_200_000  # 2026-11-23T02:00:00Z, a whole hour
 HOUR_MS = 3_600_000
@@ -51,6 +59,21 @@ def a_query(
     measurement: str = "lamp",
 ) -> SeriesQuery:
     return SeriesQuery(measurement, device, quantity, from_ms, to_ms, limit)
+
+
+def whole(
+    store: TelemetryStore,
+    device: str,
+    from_ms: int = NOON - DAY_MS,
+    to_ms: int = NOON + DAY_MS,
+    limit: int = 10_000,
+    measurement: str = "lamp",
+) -> list[tuple[int, dict[str, Value]]]:
+    """(at_ms, fields) of the points of a device."""
+    points = store.points(measurement, device, from_ms, to_ms, limit)
+    for point in points:
+        assert (point.measurement, point.compound, point.device) == (measurement, "", device)
+    return [(point.at_ms, point.fields) for point in points]
 
 
 def readings(store: TelemetryStore, query: SeriesQuery) -> list[tuple[int, Value]]:
@@ -391,6 +414,268 @@ class TestBuckets:
             )
 
 
+VALUES: dict[str, Value] = {
+    "power_w": 5.0,
+    "voltage_v": 0.1,
+    "energy_kwh": 2.0**53,
+    "ports_in_use": -7,
+    "door_open": False,
+    "port_status": "in_use",
+    "note": '“快充”, a=b \\ "x" \n',
+}
+
+
+class TestWholePoints:
+    def test_a_point_comes_back_with_all_of_its_fields_and_their_types(
+        self, telemetry: TelemetryStore, device: str
+    ) -> None:
+        telemetry.write([a_point(device, NOON, VALUES)])
+        ((at_ms, fields),) = whole(telemetry, device)
+        assert at_ms == NOON
+        assert fields == VALUES
+        assert {name: type(value) for name, value in fields.items()} == {
+            name: type(value) for name, value in VALUES.items()
+        }
+
+    def test_an_event_comes_back_as_it_was(self, telemetry: TelemetryStore, device: str) -> None:
+        fields: dict[str, Value] = {
+            "type": "access",
+            "result": "granted",
+            "method": "card",
+            "door_no": 2,
+            "realtime": True,
+            "credential_hash": "12",
+            "event_id": "8f",
+        }
+        exit_button: dict[str, Value] = {"type": "exit_button", "pressed": True, UNDATED: True}
+        telemetry.write(
+            [
+                a_point(device, NOON, fields, measurement="gate_event"),
+                a_point(device, NOON + 1, exit_button, measurement="gate_event"),
+                a_point(device, NOON, measurement="gate"),
+            ]
+        )
+        found = whole(telemetry, device, measurement="gate_event")
+        assert found == [(NOON, fields), (NOON + 1, exit_button)]
+        assert type(found[0][1]["door_no"]) is int
+        assert found[1][1][UNDATED] is True
+
+    def test_a_point_has_only_the_fields_that_were_written_for_it(
+        self, telemetry: TelemetryStore, device: str
+    ) -> None:
+        telemetry.write(
+            [
+                a_point(device, NOON, power_w=1.0, voltage_v=230.0),
+                a_point(device, NOON + 1, door_open=True),
+                a_point(device + "x", NOON + 2, energy_kwh=3.0),
+            ]
+        )
+        assert whole(telemetry, device) == [
+            (NOON, {"power_w": 1.0, "voltage_v": 230.0}),
+            (NOON + 1, {"door_open": True}),
+        ]
+
+    def test_points_written_in_any_order_and_repeated_come_once_and_oldest_first(
+        self, telemetry: TelemetryStore, device: str
+    ) -> None:
+        points = [a_point(device, NOON + n * HOUR_MS, power_w=float(n)) for n in range(-14, 14)]
+        for point in (*points[::2], *reversed(points), *points[:3]):
+            telemetry.write([point])
+        assert whole(telemetry, device) == [(point.at_ms, point.fields) for point in points]
+
+    def test_the_last_write_of_each_field_of_a_time_wins(
+        self, telemetry: TelemetryStore, device: str
+    ) -> None:
+        telemetry.write([a_point(device, power_w=1.0, voltage_v=230.0, note="a")])
+        for n in range(1, 12):
+            telemetry.write([a_point(device, NOON + n, power_w=float(n))] * 3)
+        telemetry.write(
+            [a_point(device, note="b", power_w=2.0), a_point(device, door_open=True, power_w=3.0)]
+        )
+        assert whole(telemetry, device)[0] == (
+            NOON,
+            {"power_w": 3.0, "voltage_v": 230.0, "note": "b", "door_open": True},
+        )
+
+    def test_a_range_holds_its_begin_and_not_its_end(
+        self, telemetry: TelemetryStore, device: str
+    ) -> None:
+        telemetry.write([a_point(device, NOON + n, power_w=float(n)) for n in range(5)])
+        found = whole(telemetry, device, NOON + 1, NOON + 3)
+        assert found == [(NOON + 1, {"power_w": 1.0}), (NOON + 2, {"power_w": 2.0})]
+        assert len(whole(telemetry, device, -(2**62), 2**62)) == 5
+
+    @pytest.mark.parametrize(
+        ("from_ms", "to_ms"), [(NOON, NOON), (NOON + 1, NOON - 1), (2**62, -(2**62))]
+    )
+    def test_an_empty_range_has_no_points(
+        self, telemetry: TelemetryStore, device: str, from_ms: int, to_ms: int
+    ) -> None:
+        telemetry.write([a_point(device)])
+        assert whole(telemetry, device, from_ms, to_ms) == []
+
+    def test_who_nobody_wrote_of_has_no_points(
+        self, telemetry: TelemetryStore, device: str
+    ) -> None:
+        assert whole(telemetry, device, measurement=f"never-{device}") == []
+        telemetry.write([a_point(device)])
+        assert whole(telemetry, device + "x") == []
+        assert whole(telemetry, device, measurement="lamp_event") == []
+
+    @pytest.mark.parametrize("limit", [1, 2, 7, 39, 40, 41])
+    def test_pages_give_all_points_once(
+        self, telemetry: TelemetryStore, device: str, limit: int
+    ) -> None:
+        midnight = NOON // DAY_MS * DAY_MS + DAY_MS
+        points = [a_point(device, midnight + n, VALUES) for n in range(-20, 20)]
+        for start in range(0, 40, 5):
+            telemetry.write(points[start : start + 5])
+        found: list[int] = []
+        from_ms = midnight - 20
+        while True:
+            page = whole(telemetry, device, from_ms, midnight + DAY_MS, limit)
+            assert all(fields == VALUES for _, fields in page)
+            assert len(page) <= limit
+            found += [at_ms for at_ms, _ in page]
+            if len(page) < limit:
+                break
+            from_ms = found[-1] + 1
+        assert found == [point.at_ms for point in points]
+
+    @pytest.mark.parametrize("limit", [0, -1])
+    def test_no_points_are_wanted(self, telemetry: TelemetryStore, device: str, limit: int) -> None:
+        telemetry.write([a_point(device)])
+        assert whole(telemetry, device, limit=limit) == []
+
+    def test_a_device_that_moved_has_each_time_once_and_whole_on_every_page(
+        self, telemetry: TelemetryStore, device: str
+    ) -> None:
+        """Forward may write a stretch again, under the compound that the device has by then."""
+        old = [a_point(device, NOON + n, power_w=float(n), note="a") for n in range(10)]
+        telemetry.write(old)
+        telemetry.write(
+            [
+                a_point(device, NOON + n, compound="zhengmei", power_w=float(n), door_open=True)
+                for n in range(3, 13)
+            ]
+        )
+        either: dict[int, dict[str, Value]] = {}
+        for n in range(13):
+            told: dict[str, Value] = {"note": "a"} if n < 10 else {}
+            moved: dict[str, Value] = {"door_open": True} if n >= 3 else {}
+            either[NOON + n] = {"power_w": float(n), **told, **moved}
+        assert whole(telemetry, device) == list(either.items())
+        for limit in (1, 3, 4, 5, 11, 13):
+            for first in range(13):
+                expected = list(either.items())[first : first + limit]
+                assert whole(telemetry, device, NOON + first, limit=limit) == expected
+
+    @any_fixture
+    @given(
+        writes=st.lists(
+            st.lists(
+                st.tuples(
+                    st.integers(-6, 6),
+                    st.dictionaries(
+                        st.sampled_from(["power_w", "voltage_v", "energy_kwh"]),
+                        st.floats(-1e6, 1e6),
+                        min_size=1,
+                    ),
+                ),
+                min_size=1,
+                max_size=6,
+            ),
+            max_size=6,
+        ),
+        limit=st.integers(1, 14),
+        begins=st.integers(-7, 7),
+    )
+    def test_points_agree_with_the_samples_of_each_quantity(
+        self,
+        telemetry: TelemetryStore,
+        writes: list[list[tuple[int, dict[str, float]]]],
+        limit: int,
+        begins: int,
+    ) -> None:
+        device = f"lamp-{uuid.uuid4().hex[:12]}"
+        for batch in writes:
+            telemetry.write([a_point(device, NOON + n * HOUR_MS, {**f}) for n, f in batch])
+        from_ms = NOON + begins * HOUR_MS
+        expected: dict[int, dict[str, Value]] = {}
+        for quantity in ("power_w", "voltage_v", "energy_kwh"):
+            for at_ms, value in readings(telemetry, a_query(device, quantity, from_ms)):
+                expected.setdefault(at_ms, {})[quantity] = value
+        assert whole(telemetry, device, from_ms, limit=limit) == sorted(expected.items())[:limit]
+
+
+class TestLastBefore:
+    def test_each_quantity_has_its_own_newest_sample(
+        self, telemetry: TelemetryStore, device: str
+    ) -> None:
+        telemetry.write(
+            [
+                a_point(device, NOON - 3 * HOUR_MS, port_status="in_use", power_w=1.0),
+                a_point(device, NOON - 2, ports_in_use=3, power_w=2.0),
+                a_point(device, NOON - 1, power_w=3.0),
+                a_point(device, NOON, power_w=4.0, door_open=True, port_status="idle"),
+            ]
+        )
+        wanted = ["power_w", "port_status", "ports_in_use", "door_open", "energy_kwh"]
+        found = telemetry.last_before("lamp", device, NOON, wanted)
+        assert found == {
+            "power_w": Sample(NOON - 1, 3.0),
+            "port_status": Sample(NOON - 3 * HOUR_MS, "in_use"),
+            "ports_in_use": Sample(NOON - 2, 3),
+        }
+        assert type(found["ports_in_use"].value) is int
+        later = telemetry.last_before("lamp", device, NOON + 1, ["door_open", "power_w"])
+        assert later == {"door_open": Sample(NOON, True), "power_w": Sample(NOON, 4.0)}
+
+    def test_it_looks_back_seven_days_and_no_further(
+        self, telemetry: TelemetryStore, device: str
+    ) -> None:
+        telemetry.write(
+            [
+                a_point(device, NOON - LOOK_BACK_MS, power_w=1.0, energy_kwh=1.0),
+                a_point(device, NOON - LOOK_BACK_MS - 1, voltage_v=1.0),
+                a_point(device, NOON - 3 * DAY_MS, power_w=2.0),
+            ]
+        )
+        assert telemetry.last_before(
+            "lamp", device, NOON, ["power_w", "energy_kwh", "voltage_v"]
+        ) == {
+            "power_w": Sample(NOON - 3 * DAY_MS, 2.0),
+            "energy_kwh": Sample(NOON - LOOK_BACK_MS, 1.0),
+        }
+        assert telemetry.last_before("lamp", device, NOON + 1, ["energy_kwh"]) == {}
+
+    def test_the_newest_is_by_event_time_and_its_last_write_wins(
+        self, telemetry: TelemetryStore, device: str
+    ) -> None:
+        telemetry.write([a_point(device, NOON - 1, power_w=1.0)])
+        for n in range(2, 12):
+            telemetry.write([a_point(device, NOON - n, power_w=float(n))] * 2)
+        assert telemetry.last_before("lamp", device, NOON, ["power_w"]) == {
+            "power_w": Sample(NOON - 1, 1.0)
+        }
+        telemetry.write([a_point(device, NOON - 1, power_w=99.0)])
+        telemetry.write([a_point(device, NOON - 5, power_w=5.5)])
+        assert telemetry.last_before("lamp", device, NOON, ["power_w"]) == {
+            "power_w": Sample(NOON - 1, 99.0)
+        }
+
+    def test_nothing_is_known_of_whom_nobody_wrote_of(
+        self, telemetry: TelemetryStore, device: str
+    ) -> None:
+        assert telemetry.last_before(f"never-{device}", device, NOON, ["power_w"]) == {}
+        telemetry.write([a_point(device, NOON - 1), a_point(device, measurement="port")])
+        assert telemetry.last_before("lamp", device + "x", NOON, ["power_w"]) == {}
+        assert telemetry.last_before("port", device, NOON, ["power_w"]) == {}
+        assert telemetry.last_before("lamp", device, NOON, []) == {}
+        for at_ms in (-(2**62), 2**62, 0):
+            assert telemetry.last_before("lamp", device, at_ms, ["power_w"]) == {}
+
+
 class TestRefusing:
     @pytest.mark.parametrize(
         "fields",
@@ -496,6 +781,9 @@ class TestInjection:
         else:
             query = a_query(device, field, measurement=measurement)
             assert readings(telemetry, query) == [(NOON, 5.0)]
+            assert whole(telemetry, device, measurement=measurement) == [(NOON, {field: 5.0})]
+            last = telemetry.last_before(measurement, device, NOON + 1, [field])
+            assert last == {field: Sample(NOON, 5.0)}
             assert readings(telemetry, a_query(own + "-neighbour")) == [(NOON, 7.0)]
 
     @any_fixture
@@ -505,6 +793,29 @@ class TestInjection:
     ) -> None:
         query = SeriesQuery(f"m{measurement}", device, quantity, NOON, NOON + 1, 10)
         assert telemetry.samples(query) == []
+        assert telemetry.points(f"m{measurement}", device, NOON, NOON + 1, 10) == []
+        assert telemetry.last_before(f"m{measurement}", device, NOON, [quantity]) == {}
+
+    def test_fields_that_are_called_like_what_the_store_has_itself_are_fields(
+        self, telemetry: TelemetryStore, device: str
+    ) -> None:
+        names = (
+            "device",
+            "compound",
+            "compound_1",
+            "device_1",
+            "last",
+            "*",
+            "count(x)",
+            "*::field",
+        )
+        measurement = f"m{device}"
+        fields: dict[str, Value] = {name: float(n) for n, name in enumerate(names)}
+        telemetry.write([a_point(device, NOON, fields, measurement=measurement)])
+        assert whole(telemetry, device, measurement=measurement) == [(NOON, fields)]
+        assert telemetry.last_before(measurement, device, NOON + 1, names) == {
+            name: Sample(NOON, value) for name, value in fields.items()
+        }
 
 
 class TestForgetting:
