@@ -132,6 +132,7 @@ def _shape(
         unattributed=None if difference is None else elsewhere,
         balance=None if difference is None else difference - elsewhere,
         late=account.marks.get("late", 0),
+        late_after_final=account.marks.get("late_final", 0),
         partial=account.marks.get("partial", 0),
         retained=account.marks.get("retained", 0),
         clock=account.marks.get("clock", 0),

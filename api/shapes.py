@@ -412,8 +412,10 @@ class Accounting(BaseModel):
     known whose its messages were; so many of what was received here are therefore booked under
     `unassigned` (there, less than 0: booked, and received elsewhere). late, partial, retained,
     clock, unknown are among the stored (clock: the device's time could not be true, ours was taken;
-    unknown: quantities that its kind does not have were left out); parts are rejected parts of
-    stored messages. missing: what the newest restore of a backup could not bring back.
+    unknown: quantities that its kind does not have were left out), and so is late_after_final:
+    late, of a day whose figures of usage are final, and which they no longer changed; parts are
+    rejected parts of stored messages. missing: what the newest restore of a backup could not bring
+    back.
     """
 
     received: int | None
@@ -424,6 +426,7 @@ class Accounting(BaseModel):
     unattributed: int | None
     balance: int | None
     late: int
+    late_after_final: int
     partial: int
     retained: int
     clock: int

@@ -20,7 +20,16 @@ from devices.store.compounds import Entry
 from devices.store.database import reading
 from devices.store.usage import DeviceHour, Reporter, device_hours, reporters
 from devices.sun import lighting_hours
-from devices.usage import HOUR_MS, Figures, charging, gates, hour_of, lighting, merge
+from devices.usage import (
+    FINAL_AFTER_MS,
+    HOUR_MS,
+    Figures,
+    charging,
+    gates,
+    hour_of,
+    lighting,
+    merge,
+)
 
 router = APIRouter(prefix="/v1", tags=["usage"], responses=shapes.PROBLEMS)
 
@@ -28,7 +37,6 @@ Bucket = Literal["hour", "day", "month"]
 
 MOST_DAYS = 366
 MOST_BUCKETS = 24 * 62
-FINAL_AFTER_MS = 48 * HOUR_MS  # after the end of the local day
 READ_DAYS = 2  # of one compound in one transaction: some 5,000 rows at most, below 30 ms
 QUARTERS = 4  # an hour's share of lighting is looked up in so many places
 

@@ -56,6 +56,7 @@ class Evening:
             known,
             stream="live",
             seen_before=lambda _: False,
+            recall=lambda _: None,
             lighting=lighting_hours,
         )
         judge.load(Saved(None, [], [], []), EVENING_MS)
@@ -114,7 +115,12 @@ class Stream:
         self.registry = district
         self.now_ms = START_MS
         self.judge = Judge(
-            district, plans(), stream="live", seen_before=lambda _: False, lighting=lighting_hours
+            district,
+            plans(),
+            stream="live",
+            seen_before=lambda _: False,
+            recall=lambda _: None,
+            lighting=lighting_hours,
         )
         self.judge.load(Saved(None, [], [], []), START_MS)
         self._decoder = Decoder(district, calm=partial(calm_range, plans()))

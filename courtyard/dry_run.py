@@ -278,7 +278,12 @@ def _side(
 ) -> _Side:
     by_rules = plans(overrides=overrides)
     judge = Judge(
-        registry, by_rules, stream=STREAM, seen_before=lambda _: False, lighting=lighting_hours
+        registry,
+        by_rules,
+        stream=STREAM,
+        seen_before=lambda _: False,
+        recall=lambda _: None,
+        lighting=lighting_hours,
     )
     judge.load(Saved(None, [], [], [], {}, baselines), now_ms)
     return _Side(judge, Decoder(registry, calm=partial(calm_range, by_rules)))

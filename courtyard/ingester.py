@@ -60,6 +60,8 @@ from devices.store.note import Note
 from devices.store.registry import load, newest_revision
 from devices.store.schema import LIVE
 from devices.store.telemetry.embedded import EmbeddedTelemetry
+from devices.store.usage_again import UsageAgain
+from devices.sun import lighting_hours
 from ingest import receipts
 from ingest.adapters import ADAPTERS
 from ingest.blame import Blame
@@ -70,6 +72,7 @@ from ingest.judge.plan import plans
 from ingest.ports import Bell
 from ingest.receipts import Receipt
 from ingest.receive import BrokerAddress, Receiver
+from ingest.recount import Recounter
 
 RECEIVE, JUDGE, FORWARD = "receive", "judge", "forward"
 RECEIVE_STOP_S = 5.0
@@ -257,6 +260,10 @@ class Ingester:
             )
             self._upkeep.watch_forward(forwarder, telemetry, engine)
             workers.start(FORWARD, lambda: forwarder.run(self._journal, self._bell, stop))
+            recounter = Recounter(
+                UsageAgain(engine), telemetry, plans(rules_for, KINDS), lighting_hours, now_ms
+            )
+            workers.start("recount", lambda: recounter.run(stop))
         if JUDGE in self._parts:
             judgements = MeteredJudgements(engine, now_ms, self._metrics, self._write_seconds)
             self._consumer = consumer = Consumer(

@@ -110,5 +110,15 @@ def infer_end(session: Session, last_seen_ms: int, energy_kwh: float | None) -> 
     )
 
 
+def started_late(session: Session, at_ms: int) -> Session | None:
+    """A closed session of which nobody knew when it began; None if it was known, or cannot be."""
+    if session.started_at_ms is not None or session.ended_at_ms is None:
+        return None
+    if at_ms > session.ended_at_ms:
+        return None
+    duration_s = (session.ended_at_ms - at_ms) // 1000
+    return replace(session, started_at_ms=at_ms, duration_s=session.duration_s or duration_s)
+
+
 def _whole(value: Value | None) -> int | None:
     return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

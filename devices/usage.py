@@ -13,7 +13,14 @@ lamp: lit_s, dark_s, unknown_s (lamp-seconds while commanded on), burn_s (lamp-s
 from collections.abc import Iterable, Iterator, Mapping
 
 HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
 METERED = frozenset({"port", "lamp"})  # kinds whose values add up to usage
+# Figures that the values of reports add up to, in their order; all others are counted by event, and
+# the same in any order.
+FROM_REPORTS = frozenset(
+    {"in_use_s", "unavailable_s", "energy_kwh", "lit_s", "dark_s", "unknown_s", "burn_s"}
+)
+FINAL_AFTER_MS = 48 * HOUR_MS  # after the end of the local day (domain.md §4.2)
 
 Figures = dict[str, float | dict[str, float]]
 
@@ -26,6 +33,24 @@ SAFETY_STOPS = ("smoke", "over_temp", "leakage", "ground_fault", "battery_abnorm
 def hour_of(at_ms: int) -> int:
     """The start of the hour that holds `at_ms`. Every zone of ours is whole hours off UTC."""
     return at_ms - at_ms % HOUR_MS
+
+
+def open_from_ms(offset_ms: int, now_ms: int) -> int:
+    """The beginning of the oldest local day whose figures are not final.
+
+    Those of a final one change no more, but for a recorded correction. offset_ms: of local time,
+    east positive.
+    """
+    local_ms = now_ms - FINAL_AFTER_MS + offset_ms
+    return local_ms - local_ms % DAY_MS - offset_ms
+
+
+def whole(figures: Figures, metered: Figures | None) -> Figures:
+    """The figures of an hour. metered: what reports add up to, where it was worked out again."""
+    if metered is None:
+        return figures
+    counted = {name: amount for name, amount in figures.items() if name not in FROM_REPORTS}
+    return counted | metered
 
 
 def spread(amount: float, from_ms: int, to_ms: int) -> Iterator[tuple[int, float]]:

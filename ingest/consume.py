@@ -345,6 +345,7 @@ class Consumer:
             self._plans,
             stream=self._stream,
             seen_before=self._store.knows,
+            recall=self._store.session,
             lighting=lighting_hours,
         )
         judge.load(saved, self._today_ms())

@@ -10,6 +10,7 @@ from devices.judgement import Cursor, Effects, InQuarantine, Revision, Saved
 from devices.maintenance import Window
 from devices.overrides import RuleSet
 from devices.registry import Registry
+from devices.sessions import Session
 
 Clock = Callable[[], int]  # UTC epoch ms
 
@@ -44,6 +45,8 @@ class JudgeStore(Protocol):
     def windows(self, now_ms: int) -> list[Window]: ...
 
     def knows(self, key: bytes) -> bool: ...
+
+    def session(self, session: str) -> Session | None: ...
 
     def in_quarantine(self, refused: int) -> InQuarantine | None: ...
 

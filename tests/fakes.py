@@ -133,6 +133,10 @@ class FakeJudgeStore:
         self._fail()
         return key in self.rows.keys
 
+    def session(self, session: str) -> Session | None:
+        self._fail()
+        return self.rows.sessions.get(session)
+
     def commit(self, effects: Effects, journal_id: str, was: Cursor | None, now_ms: int) -> Cursor:
         self._fail()
         if self.rows.cursor != was:

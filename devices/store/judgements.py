@@ -276,6 +276,13 @@ class Judgements:
             row = connection.execute(query).one_or_none()
         return None if row is None else fault_of(row)
 
+    def session(self, session: str) -> Session | None:
+        """A session as it is on record."""
+        query = select(sessions).where(sessions.c.id == session, sessions.c.stream == self._stream)
+        with _reading(self._engine) as connection:
+            row = connection.execute(query).one_or_none()
+        return None if row is None else session_of(row)
+
     def in_quarantine(self, refused: int) -> InQuarantine | None:
         """A message of the quarantine, to be judged again; None if there is no such row."""
         query = select(quarantine).where(quarantine.c.id == refused)
@@ -365,6 +372,7 @@ class Judgements:
             effects.devices.append(DeviceRow(device, "", None, None, None, None, b"", b""))
             effects.sessions[session.id] = session
             effects.late_hours[device, 0] = {}
+            effects.again[device, 0] = False
             effects.baselines[device] = b""
             fault, event = begin_fault(
                 next(iter(RULES.values())),
@@ -391,6 +399,7 @@ class Judgements:
         self._write_sessions(connection, effects.sessions.values())
         self._write_hours(connection, effects.hours)
         self._add_to_hours(connection, effects)
+        self._write_again(connection, effects, journal_id)
         self._write_accounts(connection, effects)
         self._write_refused(connection, effects.refused, journal_id)
         self._write_replayed(connection, effects.replayed)
@@ -635,6 +644,29 @@ class Judgements:
             received += 0 if row is None else row.received
             rows.append(HourRow(device, compound, kind, hour_ms, received, figures))
         self._write_hours(connection, rows)
+
+    def _write_again(self, connection: Connection, effects: Effects, journal_id: str) -> None:
+        """Mark hours to be worked out again; not those of a history, which nobody stores whole."""
+        if self._stream != LIVE:
+            return
+        self._many(
+            connection,
+            "INSERT INTO usage_again (device_no, hour_ms, journal_id, position, revision, from_ms)"
+            " VALUES (?, ?, ?, ?, ?, 0) ON CONFLICT (device_no, hour_ms) DO UPDATE SET"
+            " journal_id = excluded.journal_id, position = excluded.position, from_ms = 0,"
+            " revision = CASE WHEN excluded.revision > usage_again.revision"
+            " THEN excluded.revision ELSE usage_again.revision END",
+            sorted(
+                (
+                    self._number(connection, device),
+                    hour_ms,
+                    journal_id,
+                    effects.position,
+                    effects.revision if replayed else 0,
+                )
+                for (device, hour_ms), replayed in effects.again.items()
+            ),
+        )
 
     def _write_accounts(self, connection: Connection, effects: Effects) -> None:
         self._many(

@@ -284,9 +284,10 @@ sessions = Table(
 )
 
 # Usage of one device in one hour. `figures` is msgpack of what `devices.usage` defines for the
-# kind. The judge writes the newest hours of a device as absolute figures; what comes late, for an
-# hour that it no longer has in memory, is added to the row, in the transaction that moves its
-# cursor.
+# kind. The judge writes the newest hours of a device as absolute figures; events that come late,
+# for an hour that it no longer has in memory, are added to the row, in the transaction that moves
+# its cursor. `metered`, where it is set, stands in place of the figures that reports add up to:
+# worked out again from the telemetry store, by another writer.
 usage_hours = Table(
     "usage_hours",
     metadata,
@@ -297,6 +298,21 @@ usage_hours = Table(
     Column("received", Integer, nullable=False),  # reports that arrived
     Column("expected", Float, nullable=False),  # reports that the interval promises
     Column("figures", LargeBinary, nullable=False),
+    Column("metered", LargeBinary),
+    sqlite_with_rowid=False,
+)
+
+# Hours whose metered figures must be worked out again, because a report of them came behind newer
+# ones; once forward has passed `position` of that journal, and `revision`.
+usage_again = Table(
+    "usage_again",
+    metadata,
+    Column("device_no", _Number, primary_key=True),
+    Column("hour_ms", BigInteger, primary_key=True),
+    Column("journal_id", String(32), nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("from_ms", BigInteger, nullable=False),  # not before; 0: at once
     sqlite_with_rowid=False,
 )
 

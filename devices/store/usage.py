@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select
 from devices.messages import Value
 from devices.store.schema import devices, usage_hours
 from devices.store.scope import Scope
-from devices.usage import Figures
+from devices.usage import Figures, whole
 
 _figures = msgspec.msgpack.Decoder(dict[str, float | dict[str, float]])
 
@@ -66,6 +66,7 @@ def device_hours(
             column.kind,
             column.received,
             column.figures,
+            column.metered,
         )
         .where(
             column.compound == compound,
@@ -76,5 +77,12 @@ def device_hours(
         .order_by(column.hour_ms)
     )
     return [
-        DeviceHour(*row[:4], figures=_figures.decode(row[4])) for row in connection.execute(query)
+        DeviceHour(*row[:4], figures=figures_of(row.figures, row.metered))
+        for row in connection.execute(query)
     ]
+
+
+def figures_of(figures: bytes, metered: bytes | None) -> Figures:
+    """The figures of an hour, from its row."""
+    again = None if metered is None else _figures.decode(metered)
+    return whole(_figures.decode(figures), again)

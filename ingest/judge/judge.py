@@ -27,10 +27,11 @@ from devices.messages import (
     Value,
 )
 from devices.registry import Device, Registry
-from devices.usage import HOUR_MS, hour_of
+from devices.sessions import Session
+from devices.usage import HOUR_MS, hour_of, open_from_ms
 from ingest import receipts
 from ingest.judge import ledger, use
-from ingest.judge.baselines import RUNS_LEAST, Baselines
+from ingest.judge.baselines import RUNS_LEAST, Baselines, offset_ms
 from ingest.judge.circuits import CircuitWatch
 from ingest.judge.clocks import ClockWatch
 from ingest.judge.concern import Concerns
@@ -92,7 +93,8 @@ class Judge:
     """State of one stream. `judge` takes one record; `take_effects` hands over what it led to.
 
     seen_before: whether an identity is on record (the driver asks the database); asked only for
-    what lies outside the windows. lighting: whether lamps at (latitude, longitude) are to be on.
+    what lies outside the windows. recall: gives a session that is on record, asked for when its
+    start comes long after its end. lighting: whether lamps at (latitude, longitude) are to be on.
     """
 
     def __init__(
@@ -102,6 +104,7 @@ class Judge:
         *,
         stream: str,
         seen_before: Callable[[bytes], bool],
+        recall: Callable[[str], Session | None],
         lighting: Lighting,
     ) -> None:
         self.registry = registry
@@ -148,7 +151,7 @@ class Judge:
             self._commanded,
             self._touch,
         )
-        self._use = use.UseMeter(self._gathering, self._commanded)
+        self._use = use.UseMeter(self._gathering, self._commanded, self._open_from, recall)
         self._values = ValueJudge(
             self.memories,
             self._finder,
@@ -470,6 +473,8 @@ class Judge:
         online = Presence.ONLINE  # Python 3.11 calls a function for it, which takes 0.1 µs
         most_ms, step_ms = self._allowance.most_ms, self._allowance.step_ms
         stored: dict[tuple[str, int], int] = {}
+        if record.messages:
+            self._newest_ms = max(self._newest_ms, record.messages[-1].received_ms)
         if self._host.is_suspect:
             self._host.heard(record, decoded)
             if not self._host.is_suspect:
@@ -551,10 +556,8 @@ class Judge:
                     stored[key] = stored.get(key, 0) + 1
                     continue
             self._message(jseq, raw, said.unfold() if type(said) is Reading else said)
-        if record.messages:
-            self._newest_ms = max(self._newest_ms, record.messages[-1].received_ms)
-            if self._platform is not None:
-                self._platform.messages_came()
+        if record.messages and self._platform is not None:
+            self._platform.messages_came()
         for (origin, hour_ms), count in stored.items():
             self._ledger.stored(origin, hour_ms, count)
 
@@ -760,6 +763,7 @@ class Judge:
                 self._use.report(reporter, order_ms)
             if late:
                 self._values.late(reporter, report.values, order_ms, told_ms, replayed)
+                self._use.overtaken(reporter, order_ms, replayed=replay_ms is not None)
             else:
                 self._values.live(reporter, report.values, order_ms, received_ms)
                 if reporter.runs:
@@ -778,6 +782,8 @@ class Judge:
             return _Fate.KNOWN
         if late:
             marks.add(ledger.LATE)
+            if order_ms < self._open_from(memory):
+                marks.add(ledger.LATE_AFTER_FINAL)
         else:
             live_ms.append(order_ms)
         if not plausible:
@@ -842,11 +848,15 @@ class Judge:
                     memory, event, lambda: self._identities.is_known(session_end_key(event))
                 ):
                     self._use.session_start(memory, event, at_ms)
+                else:
+                    self._use.started_unseen(memory, event, at_ms)
             case "session_end":
                 began = memory.session
                 if not self._use.session_end(memory, event, at_ms, late=late):
                     return False
                 self._baselines.ended(memory, event, began, at_ms, received_ms, late=late)
+        if late and event.type in ("session_start", "session_end"):
+            self._use.overtaken(memory, at_ms, replayed=replayed)
         memory.saved_use_ms = 0  # what happened once is shown at once
         self._event_signs(memory, event, at_ms, received_ms, late)
         if late and not replayed:
@@ -900,6 +910,12 @@ class Judge:
     def _commanded(self, memory: DeviceMemory, at_ms: int) -> bool:
         compound = self.registry.compounds[memory.device.compound]
         return self._lighting(compound.latitude, compound.longitude, at_ms)
+
+    def _open_from(self, memory: DeviceMemory) -> int:
+        """The time before which the figures of usage change no more."""
+        zone = self.registry.compounds[memory.device.compound].timezone
+        now_ms = max(self._newest_ms, self.hearing.watermark_ms or 0)
+        return open_from_ms(offset_ms(zone, now_ms), now_ms)
 
     def _place(self, memory: DeviceMemory) -> tuple[float, float]:
         compound = self.registry.compounds[memory.device.compound]
@@ -958,6 +974,8 @@ class Judge:
         for start, hour in hours.items():
             if hour.moved:
                 hour.moved = False
+                if hour.overtaken:
+                    effects.again.setdefault((device.id, start), False)
                 effects.hours.append(
                     HourRow(
                         device.id,

@@ -17,6 +17,7 @@ KEPT_UNKNOWN = 3  # messages with unknown names, per device and hour: the names 
 # Marks on stored messages, and a count of the parts of them that were refused.
 LATE, CLOCK, RETAINED, PARTIAL, PART = "late", "clock", "retained", "partial", "part"
 UNKNOWN = "unknown"
+LATE_AFTER_FINAL = "late_final"  # late, and of a day whose figures of usage are final
 
 
 class Ledger:

@@ -111,11 +111,15 @@ class Ended(msgspec.Struct, array_like=True):
 
 
 class Hour(msgspec.Struct, array_like=True):
-    """Usage of one device in one hour so far. moved: it changed since it was last handed over."""
+    """Usage of one device in one hour so far. moved: it changed since it was last handed over.
+
+    overtaken: a report came behind newer ones, so what reports add up to is worked out elsewhere.
+    """
 
     received: int = 0
     figures: Figures = {}
     moved: bool = True
+    overtaken: bool = False
 
 
 class Run(msgspec.Struct, array_like=True):

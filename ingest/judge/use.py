@@ -30,22 +30,52 @@ LitAt = Callable[[DeviceMemory, int], bool]  # are this device's lamps to be on 
 
 
 class UseMeter:
-    """Adds up what devices do. commanded: whether a lamp is to be lit at a time."""
+    """Adds up what devices do.
 
-    def __init__(self, effects: Callable[[], Effects], commanded: LitAt) -> None:
+    commanded: whether a lamp is to be lit at a time. open_from: the time before which the figures
+    of a device change no more. recall: gives a session that is on record.
+    """
+
+    def __init__(
+        self,
+        effects: Callable[[], Effects],
+        commanded: LitAt,
+        open_from: Callable[[DeviceMemory], int],
+        recall: Callable[[str], Session | None],
+    ) -> None:
         self._effects = effects
         self._commanded = commanded
+        self._open_from = open_from
+        self._recall = recall
 
     def report(self, memory: DeviceMemory, at_ms: int) -> None:
         """A report arrived, live or late: it counts for the coverage of its hour."""
         hour = self._hour(memory, hour_of(at_ms))
         if hour is None:
+            if at_ms < self._open_from(memory):
+                return
             received = self._effects().late_received
             key = (memory.device.id, hour_of(at_ms))
             received[key] = received.get(key, 0) + 1
         else:
             hour.received += 1
             hour.moved = True
+
+    def overtaken(self, memory: DeviceMemory, at_ms: int, *, replayed: bool) -> None:
+        """A report came behind newer ones: what its values add up to is worked out again.
+
+        It lies between two others, and what a register grew by is spread over the time between
+        them: so all hours that are still in memory are worked out again as well. replayed: it was
+        judged again, out of the quarantine.
+        """
+        if memory.device.kind not in usage.METERED or at_ms < self._open_from(memory):
+            return
+        again = self._effects().again
+        for hour in memory.hours.values():
+            hour.overtaken = True
+        for start in (hour_of(at_ms), *memory.hours):
+            key = (memory.device.id, start)
+            again[key] = replayed or again.get(key, False)
 
     def values(self, memory: DeviceMemory, values: dict[str, Value], at_ms: int) -> None:
         """Values newer than all before, not yet in `memory.latest`: account up to `at_ms`."""
@@ -91,7 +121,7 @@ class UseMeter:
         session = sessions.begin(device.compound, device.parent or "", device.id, order, at_ms)
         if _is_earlier(memory, at_ms):
             # It did not last until the one that we know of; its own end may still come.
-            self._effects().sessions[session.id] = sessions.infer_end(session, at_ms, None)
+            self._close(memory, sessions.infer_end(session, at_ms, None), 0.0, None)
             return
         self.abandon(memory)
         memory.session = session
@@ -100,6 +130,18 @@ class UseMeter:
             memory.metered_kwh = memory.energy_kwh or 0.0  # readings of it came before its start
         else:
             memory.energy_kwh = memory.metered_kwh = 0.0
+
+    def started_unseen(self, memory: DeviceMemory, event: Event, at_ms: int) -> None:
+        """The start arrives of a session whose end is on record, and no longer in memory."""
+        order = str(event.attributes.get("order", ""))
+        session = sessions.session_id(memory.device.parent or "", order)
+        effects = self._effects()
+        known = effects.sessions.get(session) or self._recall(session)
+        begun = None if known is None else sessions.started_late(known, at_ms)
+        if known is not None and begun is not None:
+            effects.sessions[session] = begun
+            self._count(memory, known, -1)
+            self._count(memory, begun, 1)
 
     def may_start_late(
         self, memory: DeviceMemory, event: Event, has_ended: Callable[[], bool]
@@ -181,8 +223,7 @@ class UseMeter:
         rest_kwh = (session.energy_kwh or 0.0) - metered_kwh
         if rest_kwh > 0:
             from_ms = max(session.started_at_ms or ended_ms, read_to_ms or 0)
-            for hour, share in usage.spread(rest_kwh, from_ms, ended_ms):
-                self._add(memory, hour, "energy_kwh", share)
+            self._spread(memory, "energy_kwh", rest_kwh, from_ms, ended_ms)
         self._count(memory, session, 1)
         ended = Ended(
             session.order,
@@ -281,7 +322,10 @@ class UseMeter:
     def _spread(
         self, memory: DeviceMemory, name: str, amount: float, from_ms: int, to_ms: int
     ) -> None:
-        """Count `amount` over the hours of [from_ms, to_ms), by time."""
+        """Count `amount` over the hours of [from_ms, to_ms), by time.
+
+        What a register grew by is not lost where a part of that time is final: the rest has it.
+        """
         if amount <= 0:
             return
         start = from_ms - from_ms % HOUR_MS
@@ -292,6 +336,8 @@ class UseMeter:
                 figures = hour.figures
                 figures[name] = figures.get(name, 0) + amount  # type: ignore[operator]
                 return
+        if name == "energy_kwh":
+            from_ms = min(max(from_ms, self._open_from(memory)), to_ms)
         for start, share in usage.spread(amount, from_ms, to_ms):
             self._add(memory, start, name, share)
 
@@ -302,8 +348,14 @@ class UseMeter:
             return
         start = hour_of(at_ms)
         hour = self._hour(memory, start)
+        is_newest = hour is not None and start == max(memory.hours)
+        if not is_newest and at_ms < self._open_from(memory):
+            return
         if hour is None:
-            figures = self._effects().late_hours.setdefault((memory.device.id, start), {})
+            effects = self._effects()
+            if name in usage.FROM_REPORTS:
+                effects.again.setdefault((memory.device.id, start), False)
+            figures = effects.late_hours.setdefault((memory.device.id, start), {})
         else:
             hour.moved = True
             figures = hour.figures

@@ -93,6 +93,7 @@ def test_the_whole_adds_up_to_what_the_journal_counted(cast: Cast) -> None:
         "unattributed": 0,
         "balance": 0,
         "late": 4,
+        "late_after_final": 0,
         "partial": 3,
         "retained": 0,
         "clock": 2,

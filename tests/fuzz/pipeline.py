@@ -133,6 +133,7 @@ class Pipeline:
             PLANS,
             stream="live",
             seen_before=self._keys.__contains__,
+            recall=lambda _session: None,
             lighting=lighting_hours,
         )
         self.judge.registry_changed(self.registry, self.now_ms)

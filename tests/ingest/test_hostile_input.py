@@ -331,6 +331,7 @@ class TestIN10CardinalityBomb:
             PLANS,
             stream="live",
             seen_before=lambda _key: False,
+            recall=lambda _session: None,
             lighting=lighting_hours,
         )
         judge.registry_changed(registry, NOW_MS)

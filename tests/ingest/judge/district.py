@@ -105,6 +105,7 @@ class District:
             PLANS,
             stream=self.stream,
             seen_before=self.store.knows,
+            recall=self.store.session,
             lighting=lighting_hours,
         )
         self.judge.load(self.store.load(), self.now_ms)

@@ -40,7 +40,7 @@ class Day:
                 self.store.rows.baselines[node.device.id] = week.pack()
         self.judge = Judge(
             self.registry, PLANS, stream="live", seen_before=self.store.knows,
-            lighting=lighting_hours,
+            recall=self.store.session, lighting=lighting_hours,
         )  # fmt: skip
         self.judge.load(self.store.load(), START_MS)
         self._decoder = Decoder(self.registry, calm=partial(calm_range, PLANS))

@@ -22,6 +22,7 @@ def a_judge() -> Judge:
         plans(rules_for, KINDS),
         stream="live",
         seen_before=lambda _key: False,
+        recall=lambda _session: None,
         lighting=lambda _latitude, _longitude, _at_ms: False,
     )
     judge.load(Saved(None, [], [], []), NOW_MS)

@@ -1,0 +1,193 @@
+"""Hours whose metered figures are worked out again: which are due, and what they come to.
+
+The judge marks an hour in the transaction that takes a report of it behind newer ones. A mark is
+due once the telemetry store holds that report: when forward has passed the record it came in. It
+goes with the figures that were worked out, unless the judge has marked the hour anew meanwhile.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+from sqlalchemy import Connection, Engine, and_, delete, or_, select, update
+
+from devices.registry import Device, Registry
+from devices.sessions import Session
+from devices.store import cursors
+from devices.store.accounts import Forwarded
+from devices.store.database import answering, conflict_insert, reading, writing
+from devices.store.registry import load as load_registry
+from devices.store.schema import LIVE, devices, sessions, usage_again, usage_hours
+from devices.store.schema import cursors as cursor_rows
+from devices.store.sessions import session_of
+from devices.usage import HOUR_MS, Figures
+
+KEPT_BY_JUDGE_MS = 3 * HOUR_MS  # from its beginning: then an hour has left the judge's memory
+
+_pack = msgspec.msgpack.Encoder().encode
+_forwarded = msgspec.msgpack.Decoder(Forwarded).decode
+
+
+class Mark(NamedTuple):
+    """An hour of a device, and what must be in the telemetry store for it."""
+
+    device: str
+    hour_ms: int
+    journal_id: str
+    position: int
+    revision: int
+
+
+def due(connection: Connection, now_ms: int, limit: int) -> list[Mark]:
+    """Marks whose readings are stored, of one device after the other; at most `limit`.
+
+    Of a journal that forward no longer reads nothing more will come, so those are due, too.
+    """
+    at = cursors.load(connection, "forward")
+    if at is None:
+        return []
+    mark = usage_again.c
+    passed = or_(
+        mark.journal_id != at.journal_id,
+        and_(
+            mark.position <= at.position,
+            mark.revision <= _forwarded(at.memory).replayed,
+        ),
+    )
+    query = (
+        select(devices.c.id, mark.hour_ms, mark.journal_id, mark.position, mark.revision)
+        .join(devices, devices.c.no == mark.device_no)
+        .where(passed, mark.from_ms <= now_ms)
+        .order_by(mark.device_no, mark.hour_ms)
+        .limit(limit)
+    )
+    return [Mark(*row) for row in connection.execute(query)]
+
+
+def sessions_of(connection: Connection, port: str, from_ms: int, to_ms: int) -> list[Session]:
+    """The sessions of a port that were under way in [from_ms, to_ms), by their start."""
+    column = sessions.c
+    query = (
+        select(sessions)
+        .where(
+            column.stream == LIVE,
+            column.port == port,
+            or_(column.started_at_ms.is_(None), column.started_at_ms < to_ms),
+            or_(column.ended_at_ms.is_(None), column.ended_at_ms >= from_ms),
+        )
+        .order_by(column.started_at_ms, column.id)
+    )
+    return [session_of(row) for row in connection.execute(query)]
+
+
+def write(
+    connection: Connection,
+    device: Device,
+    hours: Mapping[int, Figures],
+    done: Iterable[Mark],
+    later: Sequence[int],
+) -> None:
+    """The figures of a device's hours, in place of what the judge added up, and the marks go.
+
+    later: hours to be looked at again when the judge is done with them.
+    """
+    number = connection.execute(select(devices.c.no).where(devices.c.id == device.id)).scalar()
+    if number is None:
+        return
+    for hour_ms, figures in sorted(hours.items()):
+        _write_hour(connection, device, number, hour_ms, figures)
+    marks = list(done)
+    for mark in marks:
+        connection.execute(
+            delete(usage_again).where(
+                usage_again.c.device_no == number,
+                usage_again.c.hour_ms == mark.hour_ms,
+                usage_again.c.journal_id == mark.journal_id,
+                usage_again.c.position == mark.position,
+                usage_again.c.revision == mark.revision,
+            )
+        )
+    if later and marks:
+        made = conflict_insert(connection, usage_again).on_conflict_do_nothing()
+        connection.execute(
+            made,
+            [
+                {
+                    "device_no": number,
+                    "hour_ms": hour_ms,
+                    "journal_id": marks[0].journal_id,
+                    "position": max(mark.position for mark in marks),
+                    "revision": 0,
+                    "from_ms": hour_ms + KEPT_BY_JUDGE_MS,
+                }
+                for hour_ms in later
+            ],
+        )
+
+
+def _write_hour(
+    connection: Connection, device: Device, number: int, hour_ms: int, figures: Figures
+) -> None:
+    column = usage_hours.c
+    packed = _pack(figures)
+    found = connection.execute(
+        update(usage_hours)
+        .where(
+            column.compound == device.compound,
+            column.hour_ms == hour_ms,
+            column.device_no == number,
+        )
+        .values(metered=packed)
+    )
+    if found.rowcount == 0 and figures:
+        made = conflict_insert(connection, usage_hours).values(
+            compound=device.compound,
+            hour_ms=hour_ms,
+            device_no=number,
+            kind=device.kind,
+            received=0,
+            expected=0,
+            figures=_pack({}),
+            metered=packed,
+        )
+        connection.execute(
+            made.on_conflict_do_update(
+                index_elements=["compound", "hour_ms", "device_no"],
+                set_={"metered": made.excluded.metered},
+            )
+        )
+
+
+class UsageAgain:
+    """The same for a worker, each call a transaction of its own. Raises DatabaseAway."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def due(self, now_ms: int, limit: int) -> list[Mark]:
+        with answering(), reading(self._engine) as connection:
+            return due(connection, now_ms, limit)
+
+    def heard_to_ms(self) -> int | None:
+        """Up to when everything has been judged; None before the first probe."""
+        query = select(cursor_rows.c.watermark_ms).where(cursor_rows.c.name == "judge")
+        with answering(), reading(self._engine) as connection:
+            return connection.execute(query).scalar()
+
+    def registry(self) -> Registry:
+        with answering(), reading(self._engine) as connection:
+            return load_registry(connection)
+
+    def sessions(self, port: str, from_ms: int, to_ms: int) -> list[Session]:
+        with answering(), reading(self._engine) as connection:
+            return sessions_of(connection, port, from_ms, to_ms)
+
+    def write(
+        self,
+        device: Device,
+        hours: Mapping[int, Figures],
+        done: Iterable[Mark],
+        later: Sequence[int],
+    ) -> None:
+        with answering(), writing(self._engine) as connection:
+            write(connection, device, hours, done, later)

@@ -1,0 +1,103 @@
+"""What the reports of a port or a lamp add up to, worked out anew in the order of their times.
+
+The judge adds up as reports come, and what comes behind newer ones is not in its sums. Here all of
+them are at hand. It is the same meter that adds up, so that what came in order comes to the same.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import count
+from typing import NamedTuple
+
+from devices.judgement import Effects
+from devices.messages import Event, Value
+from devices.registry import Device
+from devices.sessions import Session
+from devices.usage import FROM_REPORTS, HOUR_MS, Figures, hour_of, merge
+from ingest.judge.memory import DeviceMemory, Presence
+from ingest.judge.plan import KindPlan
+from ingest.judge.use import UseMeter
+
+_START, _REPORT, _END = range(3)  # what comes first of what is told at one time
+
+
+class Report(NamedTuple):
+    """What a device said at one time, all of it."""
+
+    at_ms: int
+    values: Mapping[str, Value]
+
+
+def work_out(
+    device: Device,
+    plan: KindPlan,
+    before: Mapping[str, tuple[Value, int]],
+    reports: Iterable[Report],
+    sessions: Sequence[Session],
+    commanded: Callable[[DeviceMemory, int], bool],
+    heard_to_ms: int,
+) -> dict[int, Figures]:
+    """The figures of FROM_REPORTS, by hour, without those that are 0.
+
+    before: the newest value of each quantity ahead of the first report, with its time. reports: by
+    time. sessions: of a port, all that were under way since the first report. heard_to_ms: whatever
+    a lamp has not said up to then, it did not say. Of hours that the reports do not cover from
+    their beginning to their end, and the next report behind it, the figures are not whole.
+    """
+    effects = Effects()
+    memory = DeviceMemory(device, plan, Presence.ONLINE, None, latest=dict(before))
+    meter = UseMeter(lambda: effects, commanded, lambda _memory: 0, lambda _session: None)
+    if before:
+        memory.used_to_ms = memory.device_at_ms = max(at_ms for _, at_ms in before.values())
+    register = before.get("energy_kwh" if device.kind == "lamp" else "session_energy_kwh")
+    if register is not None and isinstance(register[0], int | float):
+        memory.energy_kwh = float(register[0])
+    for at_ms, _, _, told in sorted(_told(device, reports, sessions), key=lambda one: one[:3]):
+        if isinstance(told, Event):
+            if told.type == "session_start":
+                meter.session_start(memory, told, at_ms)
+            else:
+                meter.session_end(memory, told, at_ms, late=False)
+            continue
+        values = dict(told)
+        meter.values(memory, values, at_ms)
+        memory.latest.update((name, (value, at_ms)) for name, value in values.items())
+        memory.device_at_ms = at_ms
+    silent_ms = heard_to_ms - (memory.used_to_ms or heard_to_ms)
+    if device.kind == "lamp" and silent_ms > 3 * device.interval_s * 1000:
+        meter.silent(memory, hour_of(heard_to_ms))
+    return _by_hour(memory, effects)
+
+
+def _told(
+    device: Device, reports: Iterable[Report], sessions: Sequence[Session]
+) -> Iterable[tuple[int, int, int, Mapping[str, Value] | Event]]:
+    """(time, what comes first, number, what was told)."""
+    number = count()
+    for report in reports:
+        yield report.at_ms, _REPORT, next(number), report.values
+    for session in sessions:
+        order = {"order": session.order}
+        if session.started_at_ms is not None:
+            event = Event(device, "session_start", order)
+            yield session.started_at_ms, _START, next(number), event
+        if session.ended_at_ms is not None:
+            ended: dict[str, Value] = dict(order)
+            if session.energy_kwh is not None:
+                ended["session_energy_kwh"] = session.energy_kwh
+            event = Event(device, "session_end", ended)
+            yield session.ended_at_ms, _END, next(number), event
+
+
+def _by_hour(memory: DeviceMemory, effects: Effects) -> dict[int, Figures]:
+    found: dict[int, Figures] = {start: dict(hour.figures) for start, hour in memory.hours.items()}
+    for (_, start), figures in effects.late_hours.items():
+        merge(found.setdefault(start, {}), figures)
+    return {
+        start: {name: amount for name, amount in figures.items() if name in FROM_REPORTS}
+        for start, figures in found.items()
+    }
+
+
+def next_hour(at_ms: int) -> int:
+    """The beginning of the hour behind the one that holds `at_ms`."""
+    return hour_of(at_ms) + HOUR_MS

@@ -1,0 +1,215 @@
+"""Works out again what late reports changed: hours that the judge has marked, one device at a time.
+
+    1. take marks whose readings the telemetry store holds by now
+    2. read the device's reports around them, from the one before to the one behind
+    3. write the figures of those hours, and take the marks away, in one transaction
+
+Killed anywhere, the marks are still there. What the judge marks meanwhile is done the next time.
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Protocol
+
+import structlog
+
+from devices.messages import Value
+from devices.registry import Device, Registry
+from devices.sessions import Session
+from devices.store.database import DatabaseAway
+from devices.store.usage_again import KEPT_BY_JUDGE_MS, Mark
+from devices.telemetry import Point, Sample, TelemetryError
+from devices.usage import HOUR_MS, METERED, Figures, hour_of, open_from_ms
+from ingest.judge.baselines import offset_ms
+from ingest.judge.memory import DeviceMemory
+from ingest.judge.plan import Plans
+from ingest.judge.remeter import Report, next_hour, work_out
+from ingest.ports import Clock
+
+log = structlog.get_logger()
+
+EVERY_S = 2.0
+MARKS = 500  # taken at once
+PAGE = 5_000  # reports read at once
+FAR_MS = 24 * HOUR_MS  # how far the report before and the one behind are looked for
+APART_MS = 6 * HOUR_MS  # marks of one device that are so far apart are worked out by themselves
+REGISTERS = {"port": "session_energy_kwh", "lamp": "energy_kwh"}
+# What the meter reads of a device: a store looks far back for what was never sent.
+READ = {
+    "port": ("port_status", "session_energy_kwh"),
+    "lamp": ("switch_state", "power_w", "dim_level_pct", "energy_kwh"),
+}
+
+
+class Hours(Protocol):
+    """What is marked, and where the figures go. Raises DatabaseAway."""
+
+    def due(self, now_ms: int, limit: int) -> list[Mark]: ...
+
+    def heard_to_ms(self) -> int | None: ...
+
+    def registry(self) -> Registry: ...
+
+    def sessions(self, port: str, from_ms: int, to_ms: int) -> list[Session]: ...
+
+    def write(
+        self,
+        device: Device,
+        hours: Mapping[int, Figures],
+        done: Iterable[Mark],
+        later: Sequence[int],
+    ) -> None: ...
+
+
+class Readings(Protocol):
+    """The telemetry store, as far as it is needed. Raises TelemetryError."""
+
+    def points(
+        self, measurement: str, device: str, from_ms: int, to_ms: int, limit: int
+    ) -> list[Point]: ...
+
+    def last_before(
+        self, measurement: str, device: str, at_ms: int, quantities: Sequence[str]
+    ) -> dict[str, Sample]: ...
+
+
+class Recounter:
+    """lighting: whether lamps at (latitude, longitude) are to be on at a time."""
+
+    def __init__(
+        self,
+        hours: Hours,
+        readings: Readings,
+        plans: Plans,
+        lighting: Callable[[float, float, int], bool],
+        clock: Clock,
+    ) -> None:
+        self._hours = hours
+        self._readings = readings
+        self._plans = plans
+        self._lighting = lighting
+        self._clock = clock
+        self._registry = Registry()
+
+    def run(self, stop: threading.Event) -> None:
+        """Until `stop`; what is marked waits while a store is away."""
+        away = False
+        while not stop.wait(EVERY_S):
+            try:
+                while not stop.is_set() and self.step(stop):
+                    pass
+            except (DatabaseAway, TelemetryError) as error:
+                if not away:
+                    log.warning("late_usage_waits", error=str(error))
+                away = True
+            else:
+                away = False
+
+    def step(self, stop: threading.Event) -> int:
+        """Take the marks that are due; how many there were."""
+        marks = self._hours.due(self._clock(), MARKS)
+        if not marks:
+            return 0
+        self._registry = self._hours.registry()
+        heard_to_ms = self._hours.heard_to_ms() or 0
+        for name, of_device in groupby(marks, key=lambda mark: mark.device):
+            device = self._registry.devices.get(name)
+            for group in _together(list(of_device)):
+                if stop.is_set():
+                    return 0
+                if device is None or device.kind not in METERED:
+                    self._hours.write(_gone(name), {}, group, ())
+                else:
+                    self._work_out(device, group, heard_to_ms)
+        return len(marks)
+
+    def _work_out(self, device: Device, marks: Sequence[Mark], heard_to_ms: int) -> None:
+        from_ms = self._from_ms(device, marks[0].hour_ms)
+        to_ms = marks[-1].hour_ms + HOUR_MS
+        behind = self._behind(device, to_ms)
+        if behind:  # its hour is touched, and has a share in what comes behind it
+            to_ms = next_hour(behind[-1].at_ms)
+            behind = self._behind(device, to_ms)
+        sessions: list[Session] = []
+        first_ms = from_ms
+        if device.kind == "port":
+            sessions = self._hours.sessions(device.id, from_ms, to_ms)
+            begun = [session.started_at_ms or from_ms for session in sessions]
+            first_ms = max(min([from_ms, *begun]), from_ms - 2 * FAR_MS)
+        figures = work_out(
+            device,
+            self._plans.of(device),
+            self._before(device, first_ms),
+            [*self._reports(device, first_ms, to_ms), *behind],
+            sessions,
+            self._commanded,
+            heard_to_ms,
+        )
+        marked = {mark.hour_ms for mark in marks}
+        now_ms = self._clock()
+        offset = offset_ms(self._registry.compounds[device.compound].timezone, now_ms)
+        open_ms = open_from_ms(offset, now_ms)
+        write: dict[int, Figures] = {}
+        later: list[int] = []
+        for hour_ms in range(from_ms, to_ms, HOUR_MS):
+            if hour_ms < open_ms:
+                continue
+            if hour_ms in marked or hour_ms + KEPT_BY_JUDGE_MS <= now_ms:
+                write[hour_ms] = figures.get(hour_ms, {})
+            else:
+                later.append(hour_ms)  # the judge still adds to it, as if nothing had come late
+        self._hours.write(device, write, marks, later)
+
+    def _from_ms(self, device: Device, hour_ms: int) -> int:
+        """The hour of the report before: what a register grew by is spread from there on."""
+        before = self._before(device, hour_ms)
+        if not before:
+            return hour_ms
+        reads = [max(at_ms for _, at_ms in before.values())]
+        register = before.get(REGISTERS[device.kind])
+        if register is not None:
+            reads.append(register[1])
+        return max(hour_of(min(reads)), hour_ms - FAR_MS)
+
+    def _behind(self, device: Device, to_ms: int) -> list[Report]:
+        """The reports from there on, up to the next one that has a register."""
+        found: list[Report] = []
+        for point in self._readings.points(device.kind, device.id, to_ms, to_ms + FAR_MS, 100):
+            found.append(Report(point.at_ms, point.fields))
+            if REGISTERS[device.kind] in point.fields:
+                break
+        return found
+
+    def _before(self, device: Device, at_ms: int) -> dict[str, tuple[Value, int]]:
+        found = self._readings.last_before(device.kind, device.id, at_ms, READ[device.kind])
+        return {name: (sample.value, sample.at_ms) for name, sample in found.items()}
+
+    def _reports(self, device: Device, from_ms: int, to_ms: int) -> Iterator[Report]:
+        while True:
+            page = self._readings.points(device.kind, device.id, from_ms, to_ms, PAGE)
+            for point in page:
+                yield Report(point.at_ms, point.fields)
+            if len(page) < PAGE:
+                return
+            from_ms = page[-1].at_ms + 1
+
+    def _commanded(self, memory: DeviceMemory, at_ms: int) -> bool:
+        compound = self._registry.compounds[memory.device.compound]
+        return self._lighting(compound.latitude, compound.longitude, at_ms)
+
+
+def _together(marks: list[Mark]) -> Iterator[list[Mark]]:
+    """Marks of one device, those that are near each other together."""
+    group: list[Mark] = []
+    for mark in marks:
+        if group and mark.hour_ms - group[-1].hour_ms > APART_MS:
+            yield group
+            group = []
+        group.append(mark)
+    yield group
+
+
+def _gone(name: str) -> Device:
+    """A device that the registry no longer has, or that meters nothing: its marks only go."""
+    return Device(name, "", "", "", 0)

@@ -1,0 +1,191 @@
+"""The same over the real stores: journal, judge, forward, and what works hours out again."""
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, func, select
+
+from devices.catalogue import rules_for
+from devices.journal import LINK, MESSAGES, PROBE, START, Raw
+from devices.kinds import KINDS
+from devices.store.cursors import ForwardCursor
+from devices.store.database import open_database, reading, writing
+from devices.store.journal import Draft, JournalReader, JournalWriter
+from devices.store.judgements import Judgements
+from devices.store.registry import save
+from devices.store.schema import usage_again
+from devices.store.scope import DISTRICT
+from devices.store.telemetry.embedded import EmbeddedTelemetry
+from devices.store.usage import device_hours
+from devices.store.usage_again import UsageAgain
+from devices.sun import lighting_hours
+from devices.usage import HOUR_MS
+from ingest.consume import Consumer
+from ingest.forward import Forwarder
+from ingest.judge.plan import plans
+from ingest.recount import Recounter
+from tests.ingest.judge.district import COMPOUND, START_MS, a_lamp, a_registry
+
+HOUR = START_MS - START_MS % HOUR_MS + 12 * HOUR_MS  # at night
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    if request.param == "sqlite":
+        yield request.getfixturevalue("sqlite_database")
+        return
+    cluster = request.getfixturevalue("postgres_cluster")
+    template = request.getfixturevalue("postgres_template")
+    lent = cluster.lend(template)
+    opened = open_database(cluster.url(lent))
+    yield opened
+    opened.dispose()
+    cluster.take_back(lent, template)
+
+
+class System:
+    """One journal with its judge and its forward; `now_ms` is everybody's clock."""
+
+    def __init__(self, engine: Engine, folder: Path) -> None:
+        self.engine = engine
+        self.now_ms = HOUR
+        self.registry = a_registry(a_lamp())
+        with writing(engine) as connection:
+            save(connection, self.registry, HOUR)
+        self.telemetry = EmbeddedTelemetry(folder / "telemetry.db")
+        self.journal = folder / "journal.db"
+        self._writer = JournalWriter(self.journal, self._clock)
+        self._reader = JournalReader(self.journal)
+        self._consumer = Consumer(
+            Judgements(engine), plans(rules_for, KINDS), self._clock, stream="live"
+        )
+        self._forwarder = Forwarder(
+            self.telemetry, ForwardCursor(engine), lambda: self.registry, self._clock
+        )
+        self._seq = 0
+        self._commit(Draft(START, 0, control={"at_ms": HOUR}))
+        link = {"up": True, "session_present": False, "at_ms": HOUR}
+        self._commit(Draft(LINK, 1, control=link))
+
+    def close(self) -> None:
+        self._reader.close()
+        self._writer.close()
+        self.telemetry.close()
+
+    def says(self, at_s: int, **values: Any) -> None:
+        """The lamp's report of that second of the hour arrives now."""
+        self._seq += 1
+        sent = {"ts": HOUR + at_s * 1000, "boot": 1, "seq": at_s, "values": values}
+        topic = f"courtyard/v1/{COMPOUND}/lamp/lamp/telemetry".encode()
+        raw = Raw(topic, json.dumps(sent).encode(), 0, self.now_ms, COMPOUND)
+        self._commit(Draft(MESSAGES, 1, [raw]))
+
+    def judged(self) -> None:
+        control = {"n": 1, "sent_ms": self.now_ms, "at_ms": self.now_ms}
+        self._commit(Draft(PROBE, 1, control=control))
+        self._consumer.drain(self._reader)
+
+    def forwarded(self) -> None:
+        self._forwarder.drain(self._reader, threading.Event())
+
+    def recounted(self) -> int:
+        recounter = Recounter(
+            UsageAgain(self.engine),
+            self.telemetry,
+            plans(rules_for, KINDS),
+            lighting_hours,
+            self._clock,
+        )
+        return recounter.step(threading.Event())
+
+    def marks(self) -> int:
+        with reading(self.engine) as connection:
+            return connection.execute(select(func.count()).select_from(usage_again)).scalar_one()
+
+    def figures(self, hour: int = 0) -> dict[str, Any]:
+        """What is shown of that hour after HOUR."""
+        from_ms = HOUR + hour * HOUR_MS
+        with reading(self.engine) as connection:
+            rows = device_hours(connection, DISTRICT, COMPOUND, from_ms, from_ms + HOUR_MS)
+        assert len(rows) <= 1
+        return {} if not rows else {name: round(v, 3) for name, v in rows[0].figures.items()}  # type: ignore[arg-type]
+
+    def _clock(self) -> int:
+        return self.now_ms
+
+    def _commit(self, draft: Draft) -> None:
+        self._writer.commit([draft])
+
+
+@pytest.fixture
+def system(engine: Engine, tmp_path: Path) -> Iterator[System]:
+    made = System(engine, tmp_path)
+    yield made
+    made.close()
+
+
+def an_hour_with_a_gap(system: System) -> None:
+    """A lamp burns; its reports of 20 minutes do not come yet."""
+    for at_s in (0, 600, 1200, 2400, 3000, 3500):
+        system.now_ms = HOUR + at_s * 1000 + 400
+        on = at_s not in (2400, 3000)
+        system.says(at_s, switch_state="on" if on else "off", power_w=36.0 if on else 0.0)
+    system.judged()
+
+
+def test_a_late_report_is_in_the_figures_once_it_is_stored(system: System) -> None:
+    an_hour_with_a_gap(system)
+    system.forwarded()
+    assert system.marks() == 0
+    before = system.figures()
+    assert before["lit_s"] == 2400
+    system.says(1800, switch_state="off", power_w=0.0)
+    system.judged()
+    assert system.marks() == 1
+    assert system.recounted() == 0, "forward has not passed it"
+    assert system.figures() == before
+    system.forwarded()
+    assert system.recounted() == 1
+    assert system.marks() == 0
+    assert system.figures()["lit_s"] == 1800
+    assert system.recounted() == 0
+
+
+def test_what_the_judge_adds_meanwhile_is_worked_out_as_well(system: System) -> None:
+    an_hour_with_a_gap(system)
+    system.says(1800, switch_state="off", power_w=0.0)
+    system.judged()
+    system.forwarded()
+    assert system.recounted() == 1
+    system.now_ms = HOUR + 3_599_000
+    system.says(3599, switch_state="on", power_w=36.0)
+    system.judged()
+    system.forwarded()
+    system.now_ms = HOUR + 3_660_000  # the minute that usage may be old in its row is over
+    system.says(3660, switch_state="on", power_w=36.0)
+    system.judged()
+    system.forwarded()
+    assert system.marks() == 1, "the hour is still worked out elsewhere"
+    assert system.recounted() == 1
+    assert system.figures()["lit_s"] == 1800 + 100
+    assert system.figures(1)["lit_s"] == 60
+
+
+def test_a_restart_forgets_no_mark(system: System) -> None:
+    an_hour_with_a_gap(system)
+    system.says(1800, switch_state="off", power_w=0.0)
+    system.judged()
+    again = Consumer(
+        Judgements(system.engine), plans(rules_for, KINDS), lambda: system.now_ms, stream="live"
+    )
+    system.now_ms = HOUR + 3_599_000
+    system.says(3599, switch_state="on", power_w=36.0)
+    with JournalReader(system.journal) as reader:
+        again.drain(reader)
+    system.forwarded()
+    assert system.recounted() == 1
+    assert system.figures()["lit_s"] == 1800 + 99
