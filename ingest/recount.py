@@ -49,6 +49,8 @@ class Hours(Protocol):
 
     def heard_to_ms(self) -> int | None: ...
 
+    def registry_revision(self) -> int: ...
+
     def registry(self) -> Registry: ...
 
     def sessions(self, port: str, from_ms: int, to_ms: int) -> list[Session]: ...
@@ -91,6 +93,7 @@ class Recounter:
         self._lighting = lighting
         self._clock = clock
         self._registry = Registry()
+        self._revision = -1
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop`; what is marked waits while a store is away."""
@@ -111,7 +114,9 @@ class Recounter:
         marks = self._hours.due(self._clock(), MARKS)
         if not marks:
             return 0
-        self._registry = self._hours.registry()
+        revision = self._hours.registry_revision()
+        if revision != self._revision:
+            self._registry, self._revision = self._hours.registry(), revision
         heard_to_ms = self._hours.heard_to_ms() or 0
         for name, of_device in groupby(marks, key=lambda mark: mark.device):
             device = self._registry.devices.get(name)

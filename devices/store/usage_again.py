@@ -17,6 +17,7 @@ from devices.store import cursors
 from devices.store.accounts import Forwarded
 from devices.store.database import answering, conflict_insert, reading, writing
 from devices.store.registry import load as load_registry
+from devices.store.registry import newest_revision
 from devices.store.schema import LIVE, devices, sessions, usage_again, usage_hours
 from devices.store.schema import cursors as cursor_rows
 from devices.store.sessions import session_of
@@ -173,6 +174,10 @@ class UsageAgain:
         query = select(cursor_rows.c.watermark_ms).where(cursor_rows.c.name == "judge")
         with answering(), reading(self._engine) as connection:
             return connection.execute(query).scalar()
+
+    def registry_revision(self) -> int:
+        with answering(), reading(self._engine) as connection:
+            return newest_revision(connection)
 
     def registry(self) -> Registry:
         with answering(), reading(self._engine) as connection:

@@ -50,6 +50,9 @@ class Marked:
     def heard_to_ms(self) -> int | None:
         return self.district.judge.hearing.watermark_ms
 
+    def registry_revision(self) -> int:
+        return 1
+
     def registry(self) -> Registry:
         return self.district.registry
 
