@@ -8,14 +8,29 @@ its code; reason, owner and end every window has.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 
-from devices.faults import Fault
 from devices.rules import Rule
 
 LASTS_AT_MOST_MS = 31 * 86_400_000
 BEGINS_WITHIN_MS = 366 * 86_400_000
 DEVICES_AT_MOST = 500
 STANDING_AT_MOST = 1000  # planned or active, in the whole district: the judge has all in memory
+
+
+class Coverable(Protocol):
+    """What a window may cover: a fault, or what is kept of one."""
+
+    @property
+    def compound(self) -> str | None: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def device(self) -> str | None: ...
+    @property
+    def code(self) -> str: ...
+    @property
+    def safety(self) -> bool: ...
 
 
 class Phase(StrEnum):
@@ -60,7 +75,7 @@ class Window:
             return Phase.OVER
         return Phase.ACTIVE if now_ms >= self.starts_at_ms else Phase.PLANNED
 
-    def covers(self, fault: Fault, now_ms: int) -> bool:
+    def covers(self, fault: Coverable, now_ms: int) -> bool:
         """Whether nobody is to be told now of what happens to this fault."""
         if self.phase(now_ms) is not Phase.ACTIVE or fault.compound is None:
             return False  # what has no compound is our own trouble
@@ -74,7 +89,7 @@ class Window:
         )
 
 
-def covering(windows: Iterable[Window], fault: Fault, now_ms: int) -> Window | None:
+def covering(windows: Iterable[Window], fault: Coverable, now_ms: int) -> Window | None:
     """The window that holds what happens to this fault now: of several the one that lasts."""
     found = [window for window in windows if window.covers(fault, now_ms)]
     return max(found, key=lambda window: (window.over_at_ms, window.id), default=None)

@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Protocol
 
-from devices.faults import Fault
-
 TOGETHER_MS = 120_000  # what has one cause fell silent within this time, and its own interval
 # When what was together is over; when it begins, its sign says (`devices.rules.Together`).
 SHARE = 0.7  # of those that were there
@@ -60,7 +58,24 @@ class Cause(Protocol):
     def since_ms(self) -> int: ...
 
 
-def explains(root: Cause, child: Fault, interval_s: int) -> bool:
+class Effect(Protocol):
+    """What a root may stand behind: a fault, or what is kept of one."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def code(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def safety(self) -> bool: ...
+    @property
+    def suspected(self) -> bool: ...
+    @property
+    def since_ms(self) -> int: ...
+
+
+def explains(root: Cause, child: Effect, interval_s: int) -> bool:
     """Whether this root, of the same place, stands behind that fault. Never behind a safety fault.
 
     By when it began, not by when it was raised: one that failed first is explained too, and what

@@ -75,7 +75,7 @@ def find_window(connection: Connection, scope: Scope, window: str) -> Window:
     row = connection.execute(query).one_or_none()
     if row is None:
         raise UnknownWindow(window)
-    return _window_of(row)
+    return window_of(row)
 
 
 def list_windows(
@@ -102,7 +102,7 @@ def list_windows(
         query = query.where(
             (column.ends_at_ms < at_ms) | ((column.ends_at_ms == at_ms) & (column.id < window))
         )
-    return [_window_of(row) for row in connection.execute(query)]
+    return [window_of(row) for row in connection.execute(query)]
 
 
 def standing_windows(connection: Connection, now_ms: int) -> list[Window]:
@@ -116,7 +116,7 @@ def standing_windows(connection: Connection, now_ms: int) -> list[Window]:
         )
         .order_by(column.id)
     )
-    return [_window_of(row) for row in connection.execute(query)]
+    return [window_of(row) for row in connection.execute(query)]
 
 
 def _matching(scope: Scope, wanted: Filter, now_ms: int) -> Select[Any]:
@@ -139,7 +139,8 @@ def _matching(scope: Scope, wanted: Filter, now_ms: int) -> Select[Any]:
     return query
 
 
-def _window_of(row: Row[Any]) -> Window:
+def window_of(row: Row[Any]) -> Window:
+    """A row of `maintenance`."""
     return Window(
         id=row.id,
         compound=row.compound,

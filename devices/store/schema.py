@@ -124,6 +124,8 @@ compound_counts = Table(
     sqlite_with_rowid=False,
 )
 
+LASTED = "closed_at_ms - opened_at_ms > 86400000"
+
 faults = Table(
     "faults",
     metadata,
@@ -176,6 +178,14 @@ faults = Table(
     Index("ix_faults_state_rank", "state", "rank", "id"),
     Index("ix_faults_subject_code", "subject", "code", "opened_at_ms"),
     Index("ix_faults_suppressed_by", "suppressed_by"),
+    # The few that stood for more than a day: what stood when a range began is either here, or not
+    # closed, or was opened on the day before.
+    Index(
+        "ix_faults_lasting",
+        "closed_at_ms",
+        sqlite_where=text(LASTED),
+        postgresql_where=text(LASTED),
+    ),
 )
 
 # What happened to faults; rows are never updated, but for the mark that they were routed.
