@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "a2a98c1b999d"
-down_revision = "e36878a0348c"
+down_revision = '8ade80c32eb0'
 branch_labels = None
 depends_on = None
 
