@@ -263,6 +263,7 @@ def _seen(detector: Detector | Changed, kind: Kind | None) -> str:
         case Sparse():
             return (
                 f"fewer than {detector.share * 100:g} % of the reports expected in an hour online"
+                ", in which no root explains a silence of it"
             )
         case Unusual():
             return _UNUSUAL[detector.quantity].format(least=detector.least)

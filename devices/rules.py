@@ -339,6 +339,7 @@ class Fell:
 class Sparse:
     """Fewer than `share` of the reports expected in an hour in which the device was online.
 
+    Not of an hour in which a root stood that explains a silence of it.
     Only of a device that numbers its messages and was heard to report as often as it should: not
     all have values to tell.
     Over once the hour has them, or 48 h after it, when its day is final.

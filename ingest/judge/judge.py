@@ -52,6 +52,7 @@ from ingest.judge.platform import PlatformWatch
 from ingest.judge.presence import RollCall
 from ingest.judge.roots import ALARM, STOPPED, RootFinder
 from ingest.judge.signs import FaultFinder
+from ingest.judge.sparse import SparseHours
 from ingest.judge.timing import (
     BELIEVED,
     DEAF_AFTER_MS,
@@ -162,6 +163,9 @@ class Judge:
         )
         self._circuits = CircuitWatch(
             self.memories, self.hearing, self._finder, self._commanded, self._touch
+        )
+        self._sparse = SparseHours(
+            self.memories, self.hearing, self._finder, self._roots.stood_behind, self._touch
         )
         self._clocks = ClockWatch(self._finder, self._is_caught_up, self._touch)
         self._identities = Identities(self._gathering, seen_before)
@@ -442,6 +446,7 @@ class Judge:
         if self._retiring and self._retiring[0][0] <= watermark_ms:
             self._retire_due(watermark_ms)
         self._finder.tick(watermark_ms)
+        self._sparse.heard_until(before_ms, watermark_ms)
         self._roll.heard_until(watermark_ms)
         self._circuits.heard_until(before_ms, watermark_ms)
         self._roots.heard_until(watermark_ms)

@@ -38,6 +38,7 @@ from devices.roots import (
     together,
 )
 from devices.rules import Rule, Silent, Together, Unusual
+from devices.usage import hour_of
 from ingest.judge import memory as known
 from ingest.judge.holds import Holds
 from ingest.judge.memory import DeviceMemory, Presence, Seen, SignKey
@@ -190,6 +191,21 @@ class RootFinder:
             and self._explains(yard, root, memory, like)
         ]
         return max(ended, default=None)
+
+    def stood_behind(self, memory: DeviceMemory, from_ms: int, to_ms: int) -> bool:
+        """Whether a root that explains a silence of this device stood within these times.
+
+        Of the hour that is just over this is known of every root.
+        """
+        planned = memory.plan.silent
+        yard = self._yards[memory.device.compound]
+        return planned is not None and any(
+            root.since_ms < to_ms
+            and (root.ended_ms is None or root.ended_ms > from_ms)
+            and planned.rule.code in SUPPRESSES[root.code]
+            and yard.reaches(root, memory)
+            for root in yard.roots.values()
+        )
 
     def take_unexcused(self) -> list[DeviceMemory]:
         """Devices whose root was over and is not: what excused their silence does no longer."""
@@ -676,6 +692,8 @@ class RootFinder:
         needed = set(yard.children.values())
         for root in [root for root in yard.roots.values() if root.ended_ms is not None]:
             ended_ms = root.ended_ms or 0
+            if ended_ms >= hour_of(watermark_ms):
+                continue  # `stood_behind` is asked when the hour is over
             grace_ms = self._hearing.grace_ms(ended_ms, yard.longest_ms // 1000)
             if root.id not in needed and ended_ms + yard.longest_ms + grace_ms < watermark_ms:
                 del yard.roots[root.id]

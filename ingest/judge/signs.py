@@ -28,14 +28,12 @@ from devices.rules import (
     Rule,
     Severity,
     Share,
-    Silent,
     Sparse,
     Stopped,
     Unanswered,
     Unprompted,
     Unusual,
 )
-from devices.usage import HOUR_MS, hour_of
 from ingest.judge.holds import Holds
 from ingest.judge.memory import Aside, DeviceMemory, Presence, Seen, SignKey, Why
 from ingest.judge.patterns import Patterns, concerns, counts_refusals, has, meets
@@ -63,7 +61,6 @@ _ENDED_BY_A_PERSON = (
     Fell,
     Sparse,
 )
-FULL_HOURS = 3  # so many before show that a device does report as often as the registry says
 GIVE_UP_MS = 48 * 3_600_000  # after the last loss: the usage of its day is final by then
 
 
@@ -558,9 +555,7 @@ class FaultFinder:
 
     def tick(self, watermark_ms: int) -> None:
         """Everything sent before `watermark_ms` has been judged: what is due, happens."""
-        before_ms, self._watermark_ms = self._watermark_ms, watermark_ms
-        if before_ms and hour_of(before_ms) < hour_of(watermark_ms):
-            self._hours_end(hour_of(before_ms), watermark_ms)
+        self._watermark_ms = watermark_ms
         while self._timers and self._timers[0][0] <= watermark_ms:
             due, device, code = heapq.heappop(self._timers)
             if self._armed.get((device, code)) != due:
@@ -823,48 +818,6 @@ class FaultFinder:
         if planned is not None and isinstance(planned.sign.detector, Counted):
             memory.tallies.pop(key, None)
 
-    def _hours_end(self, hour_ms: int, now_ms: int) -> None:
-        """An hour is over: who was online in all of it must have told as much as expected."""
-        for memory in self._memories.values():
-            planned = memory.plan.sparse
-            if planned is None or not isinstance(planned.sign.detector, Sparse):
-                continue
-            key = (planned.rule.code, planned.index, "")
-            seen = memory.signs.get(key)
-            share = planned.sign.detector.share
-            if seen is not None and seen.present:
-                told_ms = int(seen.evidence["hour_ms"])
-                hour = memory.hours.get(told_ms)
-                is_filled = hour is not None and hour.received >= _expected(memory, share)
-                if is_filled or now_ms - told_ms > GIVE_UP_MS:
-                    self._over(memory, seen, now_ms, now_ms)
-                    self.settle(memory, key[0], now_ms)
-            if (
-                memory.state is not Presence.ONLINE
-                or (memory.since_ms or 0) > hour_ms
-                or not memory.in_service
-                or not _reports_always(memory)
-                or self._hearing.grace_ms(hour_ms, memory.device.interval_s)
-                # it is falling silent: a lamp may be so for most of an hour before it is offline
-                or now_ms - (memory.last_seen_ms or 0) > 1500 * memory.device.interval_s
-            ):
-                continue
-            hour = memory.hours.get(hour_ms)
-            received = 0 if hour is None else hour.received
-            if received >= _expected(memory, share):
-                if memory.full_hours < FULL_HOURS:
-                    memory.full_hours += 1
-                    self._touch(memory)
-            elif memory.full_hours < FULL_HOURS:
-                memory.full_hours = 0
-            else:
-                evidence: dict[str, Value] = {
-                    "hour_ms": hour_ms,
-                    "received": received,
-                    "expected": HOUR_MS // (memory.device.interval_s * 1000),
-                }
-                self.appears(memory, key, hour_ms, now_ms, now_ms, evidence)
-
     def _excuse(
         self,
         memory: DeviceMemory,
@@ -1095,25 +1048,6 @@ def _stale_after_ms(memory: DeviceMemory, planned: PlannedSign) -> float:
 def _is_latched(planned: PlannedSign) -> bool:
     detector = planned.sign.detector
     return isinstance(detector, Beyond) and detector.latched
-
-
-def _expected(memory: DeviceMemory, share: float) -> int:
-    """How many reports of an hour are enough."""
-    return int(HOUR_MS / (memory.device.interval_s * 1000) * share)
-
-
-def _reports_always(memory: DeviceMemory) -> bool:
-    """Whether it speaks for itself, around the clock, and its reports can be counted exactly.
-
-    Of a device that numbers nothing two reports in short succession count as one.
-    """
-    planned = memory.plan.silent
-    if memory.window.high < 0:
-        return False
-    if planned is None or not isinstance(planned.sign.detector, Silent):
-        return False
-    is_switched = memory.device.attributes.get("supply") == "switched"
-    return not (planned.sign.detector.lighting_hours_only and is_switched)
 
 
 def _is_given(planned: PlannedSign, memory: DeviceMemory, at_ms: int) -> bool:
