@@ -105,6 +105,8 @@ class Baselines:
         self._kinds: dict[str, list[DeviceMemory]] = {}
         self._yards: dict[tuple[str, str], list[DeviceMemory]] = {}  # compound, kind
         self._due: list[tuple[int, str]] = []
+        # of this tick: the passages of each compound's gates, by the hours of whose clock
+        self._district: dict[int, dict[str, tuple[float, float]]] = {}
 
     # What was there before
 
@@ -264,6 +266,7 @@ class Baselines:
 
     def heard_until(self, before_ms: int | None, watermark_ms: int) -> None:
         """Everything sent before has been judged; what is due is looked at, once an hour all."""
+        self._district.clear()
         due = self._due
         while due and due[0][0] <= watermark_ms:
             _, device = heapq.heappop(due)
@@ -400,24 +403,49 @@ class Baselines:
         )
 
     def _others_pass(self, memory: DeviceMemory, now_ms: int, offset_ms: int) -> bool:
-        """Whether people pass elsewhere as they usually do; also where nobody can be asked."""
-        gates = self._yards.get((memory.device.compound, "gate"), ())
-        usual, seen = self._passages(gates, memory, now_ms, offset_ms)
-        if usual >= OTHERS_LEAST:
-            return seen >= QUIET_SHARE * usual
-        usual, seen = self._passages(self._kinds.get("gate", ()), memory, now_ms, offset_ms)
-        return usual < ELSEWHERE_LEAST or seen >= QUIET_SHARE_ELSEWHERE * usual
+        """Whether people pass elsewhere as they usually do; also where nobody can be asked.
+
+        A compound in which all gates are quiet may have none that works: it is a holiday only if
+        the others of the district are quiet as well.
+        """
+        compound = memory.device.compound
+        gates = [gate for gate in self._yards.get((compound, "gate"), ()) if gate is not memory]
+        usual, seen = self._passages(gates, now_ms, offset_ms)
+        is_asked = usual >= OTHERS_LEAST
+        if is_asked and seen >= QUIET_SHARE * usual:
+            return True
+        usual, seen = self._passages_elsewhere(compound, now_ms, offset_ms)
+        if usual < ELSEWHERE_LEAST:
+            return not is_asked
+        return seen >= QUIET_SHARE_ELSEWHERE * usual
+
+    def _passages_elsewhere(
+        self, compound: str, now_ms: int, offset_ms: int
+    ) -> tuple[float, float]:
+        """Of the gates of all other compounds, counted once for all that are looked at in a tick.
+
+        On a holiday that is every gate there is.
+        """
+        district = self._district.get(offset_ms)
+        if district is None:
+            district = self._district[offset_ms] = {
+                place: self._passages(gates, now_ms, offset_ms)
+                for (place, kind), gates in self._yards.items()
+                if kind == "gate"
+            }
+        others = [counted for place, counted in district.items() if place != compound]
+        return sum(usual for usual, _ in others), sum(seen for _, seen in others)
 
     def _passages(
-        self, gates: Iterable[DeviceMemory], but: DeviceMemory, now_ms: int, offset_ms: int
+        self, gates: Iterable[DeviceMemory], now_ms: int, offset_ms: int
     ) -> tuple[float, float]:
-        """Usual and seen passages of other gates in this hour and the last one."""
+        """Usual and seen passages of gates in this hour and the last one."""
         from_ms = hour_of(now_ms) - HOUR_MS
         usual = seen = 0.0
         for gate in gates:
             week = self._weeks.get(gate.device.id)
             is_there = gate.state is Presence.ONLINE and (gate.since_ms or 0) <= from_ms
-            if gate is but or week is None or not is_there:
+            if week is None or not is_there:
                 continue
             usual += baselines.expected(week, from_ms, now_ms, offset_ms)
             for hour_ms in (from_ms, from_ms + HOUR_MS):

@@ -154,6 +154,29 @@ def test_on_a_holiday_the_only_gate_of_a_compound_is_compared_with_the_others_of
     assert district.guesses() == []
 
 
+def a_compound_elsewhere(gates: int = 4) -> list[Device]:
+    return [a_device(f"g{n}", "gate", compound="lvyun-xiaoqu") for n in range(gates)]
+
+
+def test_gates_of_a_compound_that_are_all_out_of_order_are_suspected_as_an_only_one_is() -> None:
+    away = a_compound_elsewhere()
+    district = Watched(a_gate(), a_gate("other"), *away, usual=20)
+    for _ in range(32):
+        district.lasts(240)
+        for gate in away:
+            district.passage(gate.id)
+    assert district.guesses() == ["gate GATE_NO_PASSAGE", "other GATE_NO_PASSAGE"]
+
+
+def test_a_quiet_compound_is_not_suspected_where_the_district_has_half_a_holiday() -> None:
+    away = a_compound_elsewhere()
+    district = Watched(a_gate(), a_gate("other"), *away, usual=20)
+    for n in range(42):
+        district.lasts(360)
+        district.passage(away[n % 4].id)  # 10 of their 80 an hour
+    assert district.guesses() == []
+
+
 @pytest.mark.parametrize("meant", [{"door_mode": "normally_open"}, {"door_state": "open"}])
 def test_a_gate_that_stands_open_is_passed_unseen(meant: dict[str, str]) -> None:
     district = Watched(a_gate())
