@@ -43,7 +43,7 @@ from ingest.judge.timing import Hearing
 ACTIVE = (State.OPEN, State.ACKNOWLEDGED)
 LOOK_AGAIN_MS = 30_000
 LOOK_AT_SILENCE_MS = 5_000
-OVERDUE = 1.5  # so many intervals after its last contact a device may be falling silent
+OVERDUE = 1.1  # so many intervals after its last contact the next one has not come in time
 RULES_CHANGED, RULE_DISABLED = "rules_changed", "rule_disabled"  # why a fault is over
 LOOK_AT_GAP_MS = 10 * 60_000  # numbers fall out of the window without a word
 # What does not last: the person who closed the fault has dealt with it.
@@ -732,7 +732,8 @@ class FaultFinder:
         """Whether what was said of a passing state may have been the last before a silence.
 
         The device would have told of a change, so the state holds unsaid; but not while its next
-        report is overdue. To one that is well it makes no difference.
+        report is overdue: it may have fallen silent before the change. Then the next contact shows
+        it, seconds later where the device is well.
         """
         if not _is_passing(planned) or memory.last_seen_ms is None:
             return False

@@ -744,9 +744,48 @@ def test_a_door_that_was_opened_just_before_its_gate_fell_silent_is_not_held_ope
     d.birth("gate")
     d.passes(20)
     d.says("gate", {"door_state": "open"})
-    d.passes(35)
+    d.passes(35, ["gate"])
     assert d.state("gate", "GATE_HELD_OPEN") is None  # what it was away does not count
     d.passes(5)
+    assert d.state("gate", "GATE_HELD_OPEN") is OPEN
+
+
+@pytest.mark.parametrize("last_s", [5, 15, 20, 25])
+def test_a_gate_that_fell_silent_while_its_door_was_open_does_not_hold_it_open(
+    last_s: float,
+) -> None:
+    d = District(a_gate())
+    d.says("gate", {"door_state": "open"})
+    d.passes(last_s)
+    d.says("gate", {})
+    d.passes(120)
+    assert d.all_faults() == ["gate GATE_OFFLINE"]
+    d.passes(960)
+    assert d.all_faults() == ["gate GATE_OFFLINE"]
+
+
+@pytest.mark.parametrize("values", [{"door_state": "open"}, {}])
+@pytest.mark.parametrize("first_s", [1, 10, 20, 29])
+def test_a_gate_that_is_heard_raises_a_door_held_open_in_time(
+    first_s: float, values: dict[str, str]
+) -> None:
+    d = District(a_gate())
+    d.says("gate", {"door_state": "open"})
+    due_s = first_s
+    while d.now_s < 65:
+        d.now_s += 1
+        if d.now_s >= due_s:
+            d.says("gate", values)
+            due_s += 30.4  # a little late each time
+        d.probe()
+    assert d.state("gate", "GATE_HELD_OPEN") is OPEN
+
+
+def test_a_sample_after_the_delay_shows_a_door_held_open_however_late_it_comes() -> None:
+    d = District(a_gate())
+    d.says("gate", {"door_state": "open"})
+    d.passes(85)
+    d.says("gate", {"door_state": "open"})
     assert d.state("gate", "GATE_HELD_OPEN") is OPEN
 
 
