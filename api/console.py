@@ -77,6 +77,7 @@ def compound_page(parts: PartsOf, who: Reader, page: PageOf, compound: str) -> R
         (
             named(page.language, Name(KINDS[kind].zh, KINDS[kind].en)),
             counted(entry, kind, states.get((compound, kind), States()), blind),
+            sum(one.kind == kind and one.reason == "asleep" for one in devices),
         )
         for kind in KINDS
         if entry.devices.get(kind)

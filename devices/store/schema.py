@@ -101,7 +101,7 @@ device_state = Table(
     Column("stream", String(63), primary_key=True),
     Column("device_no", _Number, primary_key=True),
     Column("state", String(12), nullable=False),  # online, offline, unknown, never_seen
-    Column("reason", String(24)),  # lwt, heartbeat_missed, parent_down, never_seen, platform_down
+    Column("reason", String(24)),  # lwt, heartbeat_missed, asleep, …: `ingest.judge.memory.Why`
     Column("since_ms", BigInteger),
     Column("last_seen_ms", BigInteger),
     Column("device_at_ms", BigInteger),

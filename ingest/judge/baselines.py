@@ -243,7 +243,8 @@ class Baselines:
         if self._hearing.gaps and self._hearing.gaps[-1].to_ms > run.since_ms:
             run.since_ms, run.count = at_ms, 1  # it may have changed while we could not hear
             return
-        if memory.since_ms is not None and memory.since_ms > run.since_ms:
+        was_away = memory.since_ms is not None and memory.since_ms > run.since_ms
+        if was_away and not memory.may_sleep:  # who is away every day would never be found out
             run.since_ms, run.count = at_ms, 1  # or while it was away
             return
         if at_ms - run.since_ms < planned.delay_ms or memory.state is not Presence.ONLINE:

@@ -19,6 +19,7 @@ from devices.messages import Value
 from devices.registry import Registry
 from devices.roots import together
 from devices.rules import Together
+from ingest.judge import memory as known
 from ingest.judge.memory import DeviceMemory, Presence, Seen
 from ingest.judge.plan import PlannedSign
 from ingest.judge.signs import ACTIVE, FaultFinder
@@ -184,7 +185,7 @@ class CircuitWatch:
         """What shows that the circuit is without power; None: it is not, or nobody can tell."""
         if not self._commanded(circuit.first, watermark_ms):
             return None
-        there = [memory for memory in circuit.members if memory.state in _KNOWN]
+        there = [memory for memory in circuit.members if _is_known(memory)]
         without_v = [m for m in there if self._has_no_voltage(m, watermark_ms)]
         silent = [
             (memory, since_ms)
@@ -261,7 +262,7 @@ class CircuitWatch:
 
     def _is_back(self, circuit: Circuit, watermark_ms: int, planned: PlannedSign) -> bool:
         """Whether enough of the circuit are heard again, with a good voltage where they tell it."""
-        there = [memory for memory in circuit.members if memory.state in _KNOWN]
+        there = [memory for memory in circuit.members if _is_known(memory)]
         back = 0
         for memory in there:
             silent_ms = watermark_ms - (memory.last_seen_ms or 0)
@@ -290,6 +291,12 @@ class CircuitWatch:
 
 
 _KNOWN = (Presence.ONLINE, Presence.OFFLINE)
+_ASLEEP = known.Why.ASLEEP
+
+
+def _is_known(memory: DeviceMemory) -> bool:
+    """Whether it says something that it is heard, or not: also of one that has slept all day."""
+    return memory.state in _KNOWN or memory.reason is _ASLEEP
 
 
 def _share(planned: PlannedSign) -> float:

@@ -18,10 +18,11 @@ from devices.registry import Registry
 from devices.roots import SUPPRESSES
 from devices.usage import HOUR_MS
 from ingest.judge.baselines import offset_ms
-from ingest.judge.memory import DeviceMemory, Presence
+from ingest.judge.memory import DeviceMemory, Presence, Why
 from ingest.judge.signs import ACTIVE
 from ingest.judge.use import UNAVAILABLE, lamps_of, lit_of
 
+_ASLEEP = Why.ASLEEP  # what has no power by day is not out of use
 STANDING = (State.OPEN, State.ACKNOWLEDGED, State.CLEARED)
 
 
@@ -221,7 +222,7 @@ class Concerns:
 
 def _is_down(memory: DeviceMemory) -> bool:
     """Whether nobody can use it, or nobody knows."""
-    if memory.state is not Presence.ONLINE:
+    if memory.state is not Presence.ONLINE and memory.reason is not _ASLEEP:
         return True
     if memory.device.kind == "port" and memory.word("port_status") in UNAVAILABLE:
         return True
@@ -235,7 +236,8 @@ def _size(memory: DeviceMemory, *, down: bool) -> int:
     if memory.device.kind != "lamp":
         return 1
     lamps = lamps_of(memory)
-    if not down or memory.state is not Presence.ONLINE:
+    is_there = memory.state is Presence.ONLINE or memory.reason is _ASLEEP
+    if not down or not is_there:
         return lamps
     burning = lit_of(memory, lamps)
     return max(1, lamps - burning) if burning else lamps

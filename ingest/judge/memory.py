@@ -12,6 +12,7 @@ from devices.faults import Fault
 from devices.kinds.kind import Derived, Known
 from devices.messages import Value
 from devices.registry import Device
+from devices.rules import Silent
 from devices.sessions import Session
 from devices.usage import Figures
 from ingest.judge.identity import SeqWindow
@@ -38,6 +39,7 @@ class Why(StrEnum):
     WEAK_SIGNAL = "weak_signal"
     POWER_CUT = "power_cut"
     PLATFORM_DOWN = "platform_down"  # we could not hear, and have not heard it since
+    ASLEEP = "asleep"  # its supply is off outside the lighting hours, and with it what would speak
     NEVER_SEEN = "never_seen"
 
 
@@ -214,6 +216,17 @@ class DeviceMemory:
     wants_receipts: bool = False
     outlook: Outlook | None = None  # found out with the first report after a change
     dirty: bool = False
+
+    @property
+    def may_sleep(self) -> bool:
+        """Whether it has no power outside the lighting hours: its silence is normal then."""
+        planned = self.plan.silent
+        detector = planned.sign.detector if planned is not None else None
+        return (
+            isinstance(detector, Silent)
+            and detector.lighting_hours_only
+            and self.device.attributes.get("supply") == "switched"
+        )
 
     def word(self, quantity: str) -> Value | None:
         """The latest value of `quantity`, None when it never came."""

@@ -12,7 +12,6 @@ from devices.judgement import Effects
 from devices.liveness import silence_limit_s
 from devices.messages import Decoded, Value
 from devices.registry import Registry
-from devices.rules import Silent
 from ingest.judge.memory import DeviceMemory, Presence, Why
 from ingest.judge.roots import RootFinder
 from ingest.judge.signs import FaultFinder
@@ -21,6 +20,7 @@ from ingest.judge.timing import Gap, Hearing
 WEAK_SIGNAL_MS = 3_600_000  # a weak signal explains a silence for so long
 LOOK_AGAIN_MS = 3_600_000  # at a device below one that was never seen itself
 LONGEST_NIGHT_MS = 48 * 3_600_000  # how far back the beginning of the lighting hours is looked for
+_EXCUSED = (Why.PLATFORM_DOWN, Why.ASLEEP)  # why one is unknown of whom nobody could have heard
 _PLACES = {Presence.ONLINE: 0, Presence.OFFLINE: 1, Presence.UNKNOWN: 2, Presence.NEVER_SEEN: 3}
 
 
@@ -148,7 +148,7 @@ class RollCall:
                 continue
             if memory.plan.silent is None or (memory.last_seen_ms or 0) > gap.from_ms:
                 continue
-            if _may_sleep(memory):
+            if memory.may_sleep:
                 where = memory.device.compound
                 if where not in is_lit:
                     is_lit[where] = self._commanded(memory, watermark_ms)
@@ -201,14 +201,14 @@ class RollCall:
         cleared_ms = self._roots.cleared_ms(memory)
         if cleared_ms is not None:  # what stood behind it is over: it has its limit once more
             due_ms = max(due_ms, self._deadline_ms(memory, cleared_ms))
-        if due_ms > now_ms or not _may_sleep(memory):
+        if due_ms > now_ms or not memory.may_sleep:
             return due_ms
         compound = memory.device.compound
         if compound not in self._is_lit:
             self._is_lit[compound] = self._commanded(memory, now_ms)
         if not self._is_lit[compound]:
-            if memory.state is Presence.UNKNOWN:
-                self._set(memory, Presence.ONLINE, None, now_ms)
+            if memory.reason is not Why.ASLEEP:
+                self._set(memory, Presence.UNKNOWN, Why.ASLEEP, now_ms)
             return now_ms + silence_limit_s(memory.device) * 1000
         return self._deadline_ms(memory, max(since_ms, self._lit_since_ms(memory, now_ms)))
 
@@ -277,10 +277,10 @@ class RollCall:
             self._finder.never_seen(memory, since_ms, watermark_ms)
 
     def _comes_back(self, memory: DeviceMemory, at_ms: int) -> None:
-        was_unknown = memory.reason is Why.PLATFORM_DOWN
+        was_unknown = memory.reason in _EXCUSED
         self._set(memory, Presence.ONLINE, None, at_ms)
         if memory.signs and was_unknown:
-            self._finder.known_again(memory, at_ms)  # it was we who were away
+            self._finder.known_again(memory, at_ms)  # it was we who were away, or the power
         elif memory.signs:
             self._finder.heard(memory, at_ms, at_ms)
 
@@ -319,18 +319,7 @@ def _order(memory: DeviceMemory) -> tuple[bool, int, str]:
 
 
 def _is_awaited(memory: DeviceMemory) -> bool:
-    """Whether it is to be heard of: it is there, or was when we could last hear."""
+    """Whether it is to be heard of: it is there, or was when it could last be heard."""
     return memory.state is Presence.ONLINE or (
-        memory.state is Presence.UNKNOWN and memory.reason is Why.PLATFORM_DOWN
-    )
-
-
-def _may_sleep(memory: DeviceMemory) -> bool:
-    """Whether it has no power outside the lighting hours, so that its silence is normal then."""
-    planned = memory.plan.silent
-    detector = planned.sign.detector if planned is not None else None
-    return (
-        isinstance(detector, Silent)
-        and detector.lighting_hours_only
-        and memory.device.attributes.get("supply") == "switched"
+        memory.state is Presence.UNKNOWN and memory.reason in _EXCUSED
     )

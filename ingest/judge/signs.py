@@ -979,6 +979,8 @@ class FaultFinder:
         """Whether a gauge has had no sample for three intervals; a state holds."""
         if not planned.gauge:
             return False
+        if memory.reason is Why.ASLEEP:
+            return True
         return self._passed(memory, seen.heard_ms, _stale_after_ms(memory, planned))
 
     def _restate(self, memory: DeviceMemory, fault: Fault) -> None:

@@ -9,7 +9,7 @@ it.
 from collections.abc import Callable, Mapping
 
 from devices.messages import Value
-from devices.rules import Silent, Sparse
+from devices.rules import Sparse
 from devices.usage import HOUR_MS, hour_of
 from ingest.judge.memory import DeviceMemory, Presence, SignKey
 from ingest.judge.signs import GIVE_UP_MS, FaultFinder
@@ -109,10 +109,4 @@ def _reports_always(memory: DeviceMemory) -> bool:
 
     Of a device that numbers nothing two reports in short succession count as one.
     """
-    planned = memory.plan.silent
-    if memory.window.high < 0:
-        return False
-    if planned is None or not isinstance(planned.sign.detector, Silent):
-        return False
-    is_switched = memory.device.attributes.get("supply") == "switched"
-    return not (planned.sign.detector.lighting_hours_only and is_switched)
+    return memory.plan.silent is not None and memory.window.high >= 0 and not memory.may_sleep

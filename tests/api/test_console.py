@@ -14,6 +14,7 @@ from api.words import Language, countdown, duration, say
 from devices.faults import Held, State, Why
 from devices.store.database import open_database
 from devices.store.schema import compounds, cursors, device_state, devices, fault_events, faults
+from ingest.judge.memory import Why as Known
 from tests.api import district
 from tests.api.cast import (
     DAY_MS,
@@ -614,6 +615,24 @@ def test_a_compound_page_has_devices_with_state_age_and_values(cast: Cast) -> No
     assert "东门 智能门禁 在线 5 秒前" in text
     assert "1号棚 02号插座 充电插座 离线" in text
     assert "功率 70 W" in text
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_whatever_is_known_of_a_connection_has_words(language: Language) -> None:
+    for reason in Known:
+        assert say(language, f"r_{reason}")
+
+
+def test_by_day_no_page_says_online_of_a_lamp_without_power(cast: Cast) -> None:
+    with cast.write() as connection:
+        a_state(connection, LAMP, "unknown", reason="asleep", last_seen_ms=NOW_MS - 5 * HOUR_MS)
+    client = cast.client("yaxin")
+    text = words(client.get(f"/compounds/{XIANGYUNLI}", headers=ZH).text)
+    assert "0 /1 · 未知 1（白天断电 1）" in text
+    assert "未知 白天断电 5 小时前" in text
+    text = words(client.get(f"/compounds/{XIANGYUNLI}", headers=EN).text)
+    assert "0 /1 · 1 unknown (1 without power by day)" in text
+    assert "Unknown no power by day 5 h ago" in text
 
 
 @pytest.mark.parametrize("path", ["/compounds/atlantis", "/faults/nothing", "/nowhere"])

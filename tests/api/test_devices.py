@@ -4,6 +4,7 @@ from devices.registry import Device, Registry
 from devices.store import registry
 from tests.api.cast import (
     GATE,
+    LAMP,
     LIANXIN,
     NOW_MS,
     PORT,
@@ -66,6 +67,18 @@ def test_a_device_that_never_spoke_says_so(cast: Cast) -> None:
     assert (body["state"], body["state_reason"]) == ("never_seen", "never_seen")
     assert body["last_seen_at"] is None
     assert body["values"] == {}
+
+
+def test_a_lamp_without_power_by_day_is_unknown_and_says_why(cast: Cast) -> None:
+    with cast.write() as connection:
+        a_state(connection, LAMP, "unknown", reason="asleep")
+    client = cast.client("operator")
+    body = client.get(f"/v1/devices/{LAMP}").json()
+    assert (body["state"], body["state_reason"]) == ("unknown", "asleep")
+    unknown = client.get("/v1/devices?state=unknown").json()["items"]
+    assert [item["id"] for item in unknown] == [LAMP]
+    lamps = client.get(f"/v1/compounds/{XIANGYUNLI}").json()["devices"]["lamp"]
+    assert (lamps["total"], lamps["online"], lamps["unknown"]) == (1, 0, 1)
 
 
 def test_values_keep_their_types(cast: Cast) -> None:

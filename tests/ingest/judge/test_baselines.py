@@ -9,6 +9,7 @@ from devices.baselines import DAY_MS, HOUR_MS, WEEK_H, Week, local_day
 from devices.faults import Fault, State
 from devices.registry import Device
 from ingest.judge.baselines import offset_ms
+from ingest.judge.memory import Why
 from tests.ingest.judge.district import START_MS, District, a_device, a_gate, a_shed
 
 HOUR_S, DAY_S = 3_600, 86_400
@@ -405,6 +406,25 @@ def test_a_reading_that_is_the_same_for_two_hours_is_suspected_at_the_next_repor
                               "for_s": 7200, "peers": 3, "peers_changed": 3}  # fmt: skip
     reads(district, 1, 0)
     assert district.state("lamp0", FROZEN) is State.CLOSED
+
+
+def test_a_frozen_reading_is_found_over_nights_between_which_its_lamp_has_no_power() -> None:
+    every_s = 1800
+    lamps = [
+        a_device(f"lamp{n}", "lamp", interval_s=every_s, attributes={"supply": "switched"})
+        for n in range(2)
+    ]
+    district = Watched(*lamps, usual=0, now_s=0)
+    for n in range(53):  # 19 reports in the first night, and 11 in the next
+        if n == 40:
+            assert district.judge.memories["lamp0"].reason is Why.ASLEEP
+        if n == 52:
+            assert district.guesses() == []
+        if n < 19 or n > 41:
+            district.says("lamp0", {"voltage_v": 229.3})
+            district.says("lamp1", {"voltage_v": 229 + n % 7 / 10})
+        district.passes(every_s)
+    assert district.guesses() == ["lamp0 DEV_VALUE_FROZEN"]
 
 
 def test_a_reading_that_is_the_same_everywhere_is_what_it_is() -> None:

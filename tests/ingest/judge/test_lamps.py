@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from devices.faults import State
 from devices.messages import Value
 from devices.registry import Device
+from ingest.judge.memory import Why
 from tests.ingest.judge.district import District, a_device, a_lamp
 
 MINUTE_S = 60.0
@@ -215,6 +216,21 @@ def test_a_lamp_that_goes_on_and_off_by_itself_is_cycling_until_a_day_after_it_s
     assert "LAMP_CYCLING" not in evening.severities()
 
 
+def test_a_day_without_power_counts_for_the_quiet_of_a_lamp_that_was_cycling() -> None:
+    evening = Evening(a_lamp("lamp", **{**STREET, "supply": "switched"}))
+    for minute in range(0, 36, 2):
+        evening.goes_on(2, **(well() if minute % 4 else well(switch_state="off", power_w=0.0)))
+    evening.until(560, **well())
+    assert evening.severities() == {"LAMP_CYCLING": "P4"}
+    evening.district.passes((20 * 60 + 45 - 560) * MINUTE_S)  # until 17:55, past dusk
+    assert evening.district.judge.memories["lamp"].reason is Why.ASLEEP
+    assert evening.severities() == {"LAMP_CYCLING": "P4"}
+    evening.until(34 + 30 + 24 * 60 - 1, **well())
+    assert evening.severities() == {"LAMP_CYCLING": "P4"}
+    evening.goes_on(2, **well())
+    assert evening.severities() == {}
+
+
 def test_who_switches_a_lamp_on_and_off_on_purpose_makes_it_no_cycling_lamp() -> None:
     evening = Evening(a_street_lamp())
     for minute in range(0, 60, 2):
@@ -260,6 +276,9 @@ def test_a_fault_of_the_night_is_held_by_day_and_over_in_the_next_night() -> Non
     assert evening.severities() == {"LAMP_OUT": "P3"}
     evening.district.passes((17 * 60 + 50 - 6 * 60 - 30) * MINUTE_S)
     assert evening.severities() == {"LAMP_OUT": "P3"}  # by day nothing is known of it
+    fault = evening.district.fault("stairs", "LAMP_OUT")
+    assert fault is not None
+    assert fault.evidence["stale"] is True
     evening.goes_on(46, **lit())
     assert evening.severities() == {}
 

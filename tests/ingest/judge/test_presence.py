@@ -24,6 +24,7 @@ from tests.ingest.judge.district import (
 
 OPEN, ACKNOWLEDGED, CLEARED, CLOSED = State
 DAWN_S = 9 * 3600 + 1860  # civil dawn of the next day, 06:41; see the test on the sun
+ASLEEP = (Presence.UNKNOWN, Why.ASLEEP)
 NOON_S = 14 * 3600 + 3000  # noon of the next day
 
 
@@ -266,13 +267,49 @@ def test_the_sun_of_these_tests() -> None:
     assert not d.judge._commanded(memory, START_MS + NOON_S * 1000)
 
 
-def test_a_lamp_on_a_switched_supply_is_silent_by_day_and_well() -> None:
+def test_a_lamp_on_a_switched_supply_is_silent_by_day_and_no_fault() -> None:
     d = a_street()
     d.now_s = DAWN_S - 1200
     d.says("lamp", {"power_w": 60})
+    d.passes(2690)
+    assert presence(d, "lamp") == (Presence.ONLINE, None)  # its limit is not over
     d.passes(6 * 3600)
     assert d.standing() == {}
+    assert presence(d, "lamp") == ASLEEP
+
+
+@pytest.mark.parametrize("interval_s", [900, 3600])
+def test_by_day_nobody_reads_online_of_a_lamp_without_power(interval_s: int) -> None:
+    d = District(a_device("lamp", "lamp", attributes={"supply": "switched"}, interval_s=interval_s),
+                 a_lamp("other", supply="permanent"))  # fmt: skip
+    d.now_s = DAWN_S - 1200
+    d.says("lamp", {"power_w": 60})
+    asleep_s = d.now_s + 3 * interval_s
+    d.passes(3 * interval_s, beating=["other"])
+    assert presence(d, "lamp") == ASLEEP
+    assert d.commit().counts["jiaogong-xiaoqu", "lamp"] == (1, 0, 1, 0)
+    d.restart()
+    d.passes(9 * 3600 - 3 * interval_s, beating=["other"])  # some hours before dusk
+    assert presence(d, "lamp") == ASLEEP
+    assert d.judge.memories["lamp"].since_ms == d.at_ms(asleep_s)
+    d.passes(3 * 3600, beating=["other"])
+    d.says("lamp", {"power_w": 60})
     assert presence(d, "lamp") == (Presence.ONLINE, None)
+    assert d.commit().counts["jiaogong-xiaoqu", "lamp"] == (2, 0, 0, 0)
+    d.passes(3 * interval_s, beating=["other"])
+    assert presence(d, "lamp") == (Presence.OFFLINE, Why.HEARTBEAT_MISSED)
+    assert d.all_faults() == ["lamp LAMP_COMM"]
+
+
+def test_a_lamp_that_gets_a_permanent_supply_is_no_longer_excused() -> None:
+    d = a_street()
+    d.now_s = DAWN_S - 1200
+    d.says("lamp", {})
+    d.passes(4 * 3600)
+    assert presence(d, "lamp") == ASLEEP
+    d.imports(a_lamp("lamp", supply="permanent"))
+    d.passes(5)
+    assert d.standing() == {"lamp LAMP_COMM": OPEN}
 
 
 def test_a_lamp_on_a_permanent_supply_is_not_to_be_silent_by_day() -> None:
@@ -646,7 +683,7 @@ def test_a_lamp_without_power_by_day_is_not_unknown_for_our_outage() -> None:
     d.passes(6 * 3600)
     d.deaf(600)
     d.probe()
-    assert presence(d, "lamp") == (Presence.ONLINE, None)
+    assert presence(d, "lamp") == ASLEEP
 
 
 def test_a_lamp_whose_night_ends_while_it_is_unknown_is_not_offline() -> None:
@@ -658,7 +695,7 @@ def test_a_lamp_whose_night_ends_while_it_is_unknown_is_not_offline() -> None:
     d.probe()
     assert presence(d, "lamp") == (Presence.UNKNOWN, Why.PLATFORM_DOWN)
     d.passes(3 * 3600)
-    assert presence(d, "lamp") == (Presence.ONLINE, None)
+    assert presence(d, "lamp") == ASLEEP
     assert d.standing() == {}
 
 
