@@ -9,7 +9,7 @@ import heapq
 from collections.abc import Callable, Mapping
 
 from devices.judgement import Effects
-from devices.liveness import silence_limit_s
+from devices.liveness import WEAK_CSQ, silence_limit_s
 from devices.messages import Decoded, Value
 from devices.registry import Registry
 from ingest.judge.memory import DeviceMemory, Presence, Why
@@ -253,7 +253,7 @@ class RollCall:
         root = self._roots.why_silent(memory)
         if root is not None:
             return root
-        if (memory.last_seen_ms or 0) - (memory.weak_ms or 0) <= WEAK_SIGNAL_MS:
+        if _was_weak(memory):
             return Why.WEAK_SIGNAL
         return Why.LWT if memory.will_ms is not None else Why.HEARTBEAT_MISSED
 
@@ -310,6 +310,14 @@ class RollCall:
         memory.state, memory.reason = state, reason
         self._touch(memory)
         self._roots.watch(memory)
+
+
+def _was_weak(memory: DeviceMemory) -> bool:
+    """Whether a weak signal is the newest that it told of, and of the hour before."""
+    csq = memory.word("csq")
+    if memory.weak_ms is None or csq is None or isinstance(csq, str):
+        return False
+    return csq < WEAK_CSQ and (memory.last_seen_ms or 0) - memory.weak_ms <= WEAK_SIGNAL_MS
 
 
 def _order(memory: DeviceMemory) -> tuple[bool, int, str]:

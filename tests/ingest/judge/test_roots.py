@@ -626,8 +626,6 @@ def test_a_weak_signal_in_the_hour_before_explains_a_silence() -> None:
     for ago_s, reason in ((600, Reason.WEAK_SIGNAL), (3700, Reason.HEARTBEAT_MISSED)):
         life = an_hour_in(*a_compound())
         life.d.says("shed-1", {"csq": 7})
-        life.lives(60)
-        life.d.says("shed-1", {"csq": 14})
         life.lives(ago_s)
         life.dies("shed-1")
         life.lives(300)
@@ -641,6 +639,30 @@ def test_a_weak_signal_is_said_in_the_faults_evidence() -> None:
     life.lives(300)
     evidence = standing(life, "shed-1", "SHED_OFFLINE").evidence
     assert (evidence["reason"], evidence["csq"]) == ("weak_signal", 7)
+
+
+@pytest.mark.parametrize(
+    ("then", "reason", "csq"),
+    [
+        ([9], "weak_signal", 9),
+        ([10], "heartbeat_missed", None),
+        ([20], "heartbeat_missed", None),
+        ([20, 8], "weak_signal", 8),
+    ],
+)
+def test_the_weak_signal_that_counts_is_shown_and_a_good_one_since_ends_it(
+    then: list[int], reason: str, csq: int | None
+) -> None:
+    life = an_hour_in(*a_compound())
+    life.d.says("shed-1", {"csq": 7})
+    for later in then:
+        life.lives(60)
+        life.d.says("shed-1", {"csq": later})
+    life.d.restart()
+    life.dies("shed-1")
+    life.lives(300)
+    evidence = standing(life, "shed-1", "SHED_OFFLINE").evidence
+    assert (evidence["reason"], evidence.get("csq")) == (reason, csq)
 
 
 # Our own outages
