@@ -60,7 +60,7 @@ def run_live(
         except Exception:
             log.exception("fleet_died")
             return FAILED
-    tell_not_injected(fleet)
+        tell_not_injected(fleet, told)
     counters = live.counters
     log.info("fleet_ends", published=counters.published, acknowledged=counters.acknowledged)
     if crashed:

@@ -51,7 +51,7 @@ def read_truth(path: Path) -> list[Fact]:
             fact = Fact.read(line)
         except BadTruth as error:
             raise CommandError(f"{path}, line {number}: no fact: {error}") from None
-        if fact.kind != scoring.SIMULATED and fact.kind not in MEANINGS:
+        if fact.kind not in scoring.OF_THE_RUN and fact.kind not in MEANINGS:
             raise CommandError(
                 f"{path}, line {number}: {fact.kind!r} is no kind of fact that has expectations"
             )

@@ -25,7 +25,7 @@ from simulators.native import rfc3339
 from simulators.ours import Trouble
 from simulators.scenario import BadScenario, Scenario
 from simulators.scenario import read as read_scenario
-from simulators.scoring import SIMULATED
+from simulators.scoring import NOT_INJECTED, SIMULATED
 from simulators.truth import Detail, Fact, Truth, unseen, written_to
 
 # What a year brings is some 80 things a day in the whole district; the demo's past has three times
@@ -152,14 +152,17 @@ def write_journal(
             reception=Reception(fleet, start_ms, played.troubles(start_ms)),
             progress=told_in_steps(start_ms, end_ms),
         )
-    tell_not_injected(fleet)
+        tell_not_injected(fleet, told)
     log.info("journal_written", file=str(file), messages=written.messages, records=written.records)
     return DONE
 
 
-def tell_not_injected(fleet: Fleet) -> None:
+def tell_not_injected(fleet: Fleet, truth: Truth) -> None:
     """Say which injections of a scenario found nobody: that run lacks what it was made for."""
-    for injection in fleet.not_injected:
+    for number, injection in enumerate(fleet.not_injected, 1):
+        whom = injection.device or injection.compound or "any"
+        name, at_ms = f"not-injected-{number}", injection.at_ms
+        truth(Fact(name, NOT_INJECTED, whom, at_ms, at_ms, {"fact": injection.kind}))
         log.warning(
             "not_injected",
             fact=injection.kind,

@@ -99,8 +99,9 @@ def _next_strike(fleet: Fleet, fate: _Fate, now_ms: int) -> int:
 
 
 def _inject(fleet: Fleet, at: tuple[_Fate, Injection], now_ms: int) -> int:
-    """As soon as somebody is found; whom nobody could be found for in time is noted."""
+    """As soon as somebody is found; until then, and where nobody is found in time, it is noted."""
     fate, injection = at
+    asked_before = now_ms > max(injection.at_ms, fleet.start_ms)
     row = BY_KIND[injection.kind]
     end_ms = now_ms + (injection.lasts_ms if row.minutes else 0)
     subjects = [s for s in fate.subjects[row.of] if _is_meant(s, injection)]
@@ -110,11 +111,12 @@ def _inject(fleet: Fleet, at: tuple[_Fate, Injection], now_ms: int) -> int:
             continue
         if row.fits is None or row.fits(fleet, subject, now_ms, end_ms):
             _befalls(fleet, row, subject, now_ms, end_ms, injection.wanted)
+            if asked_before:
+                fleet.not_injected.remove(injection)
             return 0
-    if now_ms - injection.at_ms >= WAITED_FOR_MS:
+    if not asked_before:
         fleet.not_injected.append(injection)
-        return 0
-    return now_ms + ASKED_AGAIN_MS
+    return now_ms + ASKED_AGAIN_MS if now_ms - injection.at_ms < WAITED_FOR_MS else 0
 
 
 def _is_meant(subject: Any, injection: Injection) -> bool:

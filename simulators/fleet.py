@@ -103,7 +103,7 @@ class Fleet:
         self.rates = rates
         self.profile = profile
         self.injections = injections
-        self.not_injected: list[fate.Injection] = []  # nobody was found that it could befall
+        self.not_injected: list[fate.Injection] = []  # nobody is found yet that it can befall
         self.rng = Random(f"{seed}/{start_ms}/behaviour")  # noqa: S311 - no secret
         self.fate = Random(f"{seed}/{start_ms}/fate")  # noqa: S311 - no secret
         self.nights = Nights()

@@ -26,7 +26,9 @@ from simulators.profiles import DAY_MS, HOUR_MS, ZONE_MS, local_day
 from simulators.truth import Fact
 
 PLATFORM = "platform"
-SIMULATED = "simulated"  # the fact that says what was simulated, from when to when
+# What a truth file says of its run: what was simulated, from when to when; what befell nobody.
+SIMULATED, NOT_INJECTED = "simulated", "not_injected"
+OF_THE_RUN = (SIMULATED, NOT_INJECTED)
 WEEK_MS = 7 * DAY_MS
 TOLERANCE_MS = 10_000  # what every rule may need on top of its own delay (domain.md §3.1)
 UNDUE_MS = 20_000  # who is due so shortly before the fact ends is not asked for
@@ -448,7 +450,7 @@ def score(
 
     Raises KeyError for a kind of fact that the table of expectations does not have.
     """
-    told = [fact for fact in facts if fact.kind != SIMULATED and fact.start_ms < end_ms]
+    told = [fact for fact in facts if fact.kind not in OF_THE_RUN and fact.start_ms < end_ms]
     return _Grader(told, list(faults), registry, start_ms, end_ms).grade()
 
 

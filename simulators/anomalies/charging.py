@@ -333,6 +333,12 @@ def _port_charges_for_long(at: tuple[Shed, Port]) -> bool:
     return session is not None and session.end_ms - session.at_ms > 1_200_000
 
 
+def _charges_on(_fleet: Fleet, at: tuple[Shed, Port], _now_ms: int, end_ms: int) -> bool:
+    """Whether its charge lasts as long: a socket that does not work tells no temperature."""
+    session = at[1].session
+    return session is not None and session.end_ms >= end_ms
+
+
 def _native_port_charges(at: tuple[Shed, Port]) -> bool:
     return not at[0].juy and at[1].session is not None
 
@@ -389,6 +395,7 @@ ANOMALIES = (
         _port_heats,
         _port_cools,
         _port_charges_for_long,
+        fits=_charges_on,
         takes={"above_normal_c": (46.0, 120.0)},
     ),
     Anomaly("overload_stop", "port", 0.0, 0, 8, 0, _overload, nothing, _port_is_free),

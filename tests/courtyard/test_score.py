@@ -9,8 +9,10 @@ from chaos.misjudged import lost_child, muted_safety, off_by, told_children
 from courtyard import cli
 from courtyard.errors import DONE, FAILED, WRONG_USAGE
 from courtyard.grading import Graded, figures_of, grade
+from courtyard.score import read_truth
 from courtyard.simulation import Staged, find_scenario
 from simulators.scenario import read
+from simulators.scoring import NOT_INJECTED, SIMULATED
 
 AN_HOUR = """
 about = "An hour of an evening in which a little of everything happens."
@@ -181,6 +183,25 @@ def test_a_journal_and_its_truth_are_written_and_scored_against_the_database(
     said = json.loads(capsys.readouterr().out)
     assert said["due"] >= 2
     assert said["detected"] == 0
+
+
+def test_a_truth_says_which_injections_befell_nobody(
+    settings: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, truth = settings / "noon.toml", settings / "truth.jsonl"
+    file.write_text(
+        "compounds = 1\nstart = 2026-11-23T12:00:00+08:00\nduration = '5m'\n"
+        "[[inject]]\nfact = 'lamp_cycles'\nat = '+1m'\nlasts = '2m'\n",
+        encoding="utf-8",
+    )
+    journal = ("--journal", str(settings / "j.db"))
+    assert run("simulate", "--scenario", str(file), *journal, "--truth", str(truth)) == DONE
+    assert b'"detail":{"fact":"lamp_cycles"}' in truth.read_bytes()
+    assert [fact.kind for fact in read_truth(truth)] == [SIMULATED, NOT_INJECTED]
+    assert run("registry", "import", "erqi", "--compounds", "1") == DONE
+    capsys.readouterr()
+    assert run("score", "--truth", str(truth), "--json") == DONE
+    assert json.loads(capsys.readouterr().out)["facts"] == {}
 
 
 @pytest.mark.parametrize(

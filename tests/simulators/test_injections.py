@@ -6,8 +6,10 @@ from itertools import pairwise
 import pytest
 
 from simulators.anomalies import BY_KIND, NONE
+from simulators.anomalies.devices import BAD_SAFETY_VALUES
 from simulators.fate import Injection
 from simulators.fleet import Fleet
+from simulators.nodes import Node
 from simulators.profiles import PROFILES
 from simulators.truth import Fact
 from tests.simulators.fleets import HOUR_MS, MINUTE_MS, Run, a_district, at, device_of, objects
@@ -100,6 +102,57 @@ def test_a_lamp_that_draws_too_much_or_too_little_says_so_and_is_then_as_before(
         ]
         assert after
         assert all(watts == pytest.approx(nominal, rel=0.02) for watts in after)
+
+
+@pytest.mark.parametrize("start", [NOON, EVENING])
+def test_whom_it_can_befall_to_draw_too_little_draws_power(start: str) -> None:
+    run = injected(start, hours=1.0)
+    able = {name for name, node in run.fleet.nodes.items() if _can("lamp_power_low", node)}
+    drawing: set[str] = set()
+    for message, said in objects(run.messages):
+        if said.get("values", {}).get("power_w", 0) > 0:
+            drawing.add(device_of(message))
+    assert bool(able) == (start == EVENING)  # by day no lamp is lit
+    assert able <= drawing
+
+
+@pytest.mark.parametrize("start", [NOON, EVENING])
+def test_whom_it_can_befall_to_sense_badly_tells_that_quantity(start: str) -> None:
+    """A circuit's meter has no temperature: nobody could see that it is wrong."""
+    run = injected(start, hours=1.0)
+    able = {name for name, node in run.fleet.nodes.items() if _can("bad_safety_values", node)}
+    kinds = {run.fleet.registry.devices[name].kind for name in able}
+    assert kinds == set(BAD_SAFETY_VALUES)
+    told = {
+        (device_of(message), quantity)
+        for message, said in objects(run.messages)
+        for quantity in said.get("values", {})
+    }
+    for name in able:
+        quantity, _ = BAD_SAFETY_VALUES[run.fleet.registry.devices[name].kind]
+        assert (name, quantity) in told
+
+
+def _can(kind: str, node: Node) -> bool:
+    row = BY_KIND[kind]
+    return row.of in ("node", node.device.kind) and row.able(node)
+
+
+def test_a_socket_gets_hot_only_while_its_charge_goes_on() -> None:
+    run = injected(EVENING, *(one("port_hot", EVENING, 30) for _ in range(12)), hours=1.0)
+    facts = told(run, "port_hot")
+    assert len(facts) == 12
+    for fact in facts:
+        shed, port = fact.scope.rsplit("-p", 1)
+        frames = [
+            said["ports"][str(int(port))]
+            for message, said in objects(run.messages)
+            if device_of(message) == shed
+            and fact.start_ms < message.at_ms < fact.end_ms
+            and "port_temp_c" in said.get("ports", {}).get(str(int(port)), {})
+        ]
+        assert len(frames) >= 29
+        assert min(frame["port_temp_c"] for frame in frames) > 70
 
 
 def test_a_lamp_whose_timer_is_wrong_stays_off_at_dusk() -> None:
@@ -351,6 +404,9 @@ def test_what_finds_nobody_is_asked_for_again_and_then_noted() -> None:
     run = injected(NOON, later("gate_tampered", gate), later("reader_lost", gate))
     tampered, lost = told(run, "gate_tampered", "reader_lost")
     assert lost.start_ms >= tampered.end_ms  # one thing befalls a device at a time
+    assert run.fleet.not_injected == []
+    cut_short = injected(NOON, later("gate_tampered", gate), later("reader_lost", gate), hours=0.2)
+    assert [injection.kind for injection in cut_short.fleet.not_injected] == ["reader_lost"]
     day = injected(NOON, one("lamp_cycles", NOON))  # at noon no lamp is lit
     assert told(day, "lamp_cycles") == []
     assert [injection.kind for injection in day.fleet.not_injected] == ["lamp_cycles"]
