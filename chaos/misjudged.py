@@ -1,6 +1,7 @@
 """Runs `courtyard score` with a bug planted in the judge, to prove that the score can fail.
 
     python -m chaos.misjudged lost-child score --scenario power-cuts
+    python -m chaos.misjudged muted-safety score --live live-three-minutes
 
 The bugs are put into the classes from outside, before the command line runs, so that the product
 has no switch for them. A rule that is off by its delay is one of `off_by`.
@@ -87,10 +88,13 @@ def _planted(of: type, name: str, bug: Callable[..., Any]) -> Iterator[None]:
 def main() -> None:
     if len(sys.argv) < 3 or sys.argv[1] not in PLANTED:
         sys.exit(f"usage: python -m chaos.misjudged {'|'.join(PLANTED)} score …")
-    planted = PLANTED[sys.argv.pop(1)]
+    name = sys.argv.pop(1)
+    from courtyard import live_grading
     from courtyard.cli import main as courtyard  # the command line of what is patched now
 
-    with planted():
+    # where another process judges, the bug must be in that one
+    live_grading.INGEST = (sys.executable, "-m", "chaos.misjudged", name, "ingest")
+    with PLANTED[name]():
         courtyard()
 
 

@@ -235,7 +235,7 @@ def simulate(
 
 @app.command(
     epilog="Examples: courtyard score --truth day.jsonl;  courtyard score --scenario every-fault"
-    " --scenario power-cuts --json > score.json"
+    " --scenario power-cuts --json > score.json;  courtyard score --live live-half-hour"
 )
 def score(
     truth: Annotated[
@@ -245,23 +245,41 @@ def score(
         list[str] | None,
         typer.Option(help="Play this one, judge it and grade the faults; `all` for every one."),
     ] = None,
+    live: Annotated[
+        str | None,
+        typer.Option(metavar="SCENARIO", help="Play this one in real time, over a broker."),
+    ] = None,
     seed: Annotated[
-        int | None, typer.Option(help="With --scenario: another than the scenario's own.")
+        int | None, typer.Option(help="Not with --truth: another than the scenario's own.")
+    ] = None,
+    keep: Annotated[
+        Path | None,
+        typer.Option(help="With --live: a new directory for all that it leaves, truth.jsonl too."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
 ) -> None:
     """Compare the faults that the system raised with what really happened.
 
     With --truth: the faults of the operational database. With --scenario: simulated time is written
-    and judged in a directory that is thrown away; exit code 1 where a figure is missed.
+    and judged in a directory that is thrown away. With --live: a broker, ingest and the simulators
+    are run as in production, until the scenario ends; Ctrl-C ends them. Exit code 1 where a figure
+    is missed.
     """
-    if (truth is None) == (not scenario):
-        raise UsageError("score: either --truth or --scenario")
+    if sum((truth is not None, bool(scenario), live is not None)) != 1:
+        raise UsageError("score: one of --truth, --scenario and --live")
+    if truth is not None and seed is not None:
+        raise UsageError("--seed: not with --truth, which says what was played")
+    if keep is not None and live is None:
+        raise UsageError("--keep: only with --live")
     settings = _start("score")
     if truth is not None:
         from courtyard.score import run_score
 
         _end(run_score(settings, truth, as_json=as_json))
+    if live is not None:
+        from courtyard.live_grading import run_live_graded
+
+        _end(run_live_graded(live, seed, keep, in_json=as_json, tell=_tell))
     from courtyard.grading import run_graded
 
     _end(run_graded(scenario or [], seed, in_json=as_json, tell=_tell))

@@ -8,7 +8,7 @@ district needs no more disk than an hour of it.
 import json
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from ingest.consume import Consumer
 from ingest.judge.plan import plans
 from simulators.fleet import Fleet
 from simulators.history import Reception, write_history
+from simulators.native import rfc3339
 from simulators.scoring import Score, as_json, percentile, table
 from simulators.truth import Fact
 
@@ -42,6 +43,7 @@ LEAST_FOUND = 0.99
 MOST_FALSE_PER_1000 = 1.0
 MOST_DELAY_S = 10.0
 MOST_PER_ROOT = 1.2
+MOST_LISTED = 20  # of each kind of mistake, in the text
 
 
 @dataclass(slots=True)
@@ -56,7 +58,11 @@ class _SimulatedNow:
 
 @dataclass(frozen=True, slots=True)
 class Graded:
-    """A run and its score. writing_s, judging_s: of the wall clock."""
+    """A run and its score. writing_s, judging_s: of the wall clock.
+
+    broker: over which it was played live, in real time, "" for a journal; then judging_s is how
+    long after its end all was judged. unaccounted: messages of which nobody knows what became.
+    """
 
     name: str
     seed: int
@@ -66,6 +72,8 @@ class Graded:
     messages: int
     writing_s: float
     judging_s: float
+    broker: str = ""
+    unaccounted: int = 0
 
 
 def run_graded(
@@ -74,15 +82,24 @@ def run_graded(
     """Plays and grades scenarios, prints their scores; FAILED where a figure is missed."""
     wanted = GRADED if list(names) == ["all"] else names
     staged = [_staged(name, seed) for name in wanted]
+
+    def runs() -> Iterator[Graded]:
+        for play in staged:
+            tell(f"{play.name}, seed {play.seed}: simulated and judged …")
+            yield grade(play, progress=_percent(play, tell))
+
+    return tell_graded(runs(), in_json=in_json)
+
+
+def tell_graded(runs: Iterable[Graded], *, in_json: bool) -> int:
+    """Prints each score as soon as it is there; FAILED where a figure is missed."""
     missed = False
     told: dict[str, object] = {}
-    for play in staged:
-        tell(f"{play.name}, seed {play.seed}: simulated and judged …")
-        graded = grade(play, progress=_percent(play, tell))
+    for graded in runs:
         figures = figures_of(graded)
         missed |= any(not figure.held for figure in figures)
         if in_json:
-            told[play.name] = _run_json(graded, figures)
+            told[graded.name] = _run_json(graded, figures)
         else:
             typer.echo(_as_text(graded, figures))
     if in_json:
@@ -264,15 +281,23 @@ def figures_of(graded: Graded) -> list[Figure]:
         worst = max(scored.per_cut.values(), key=lambda count: abs(count - 1))
         held = all(count == 1 for count in scored.per_cut.values())
         figures.append(Figure("alertable faults of a power cut, the worst", worst, "1", held))
+    if graded.broker:
+        left = graded.unaccounted
+        figures.append(Figure("messages that nobody accounts for", left, "0", not left))
     return figures
 
 
 def _as_text(graded: Graded, figures: Sequence[Figure]) -> str:
     scored = graded.scored
+    took = f"written in {graded.writing_s:.0f} s, judged in {graded.judging_s:.0f} s"
+    if graded.broker:
+        took = (
+            f"live over {graded.broker} for {graded.writing_s:.0f} s, all judged"
+            f" {graded.judging_s:.0f} s after"
+        )
     lines = [
         f"{graded.name}, seed {graded.seed}: {len(graded.facts)} facts in {graded.messages:,}"
-        f" messages, {scored.device_weeks:.1f} device-weeks; written in {graded.writing_s:.0f} s,"
-        f" judged in {graded.judging_s:.0f} s",
+        f" messages, {scored.device_weeks:.1f} device-weeks; {took}",
         table(scored),
         "",
         *(
@@ -281,13 +306,32 @@ def _as_text(graded: Graded, figures: Sequence[Figure]) -> str:
             for figure in figures
         ),
         "",
+        *_listed(scored),
     ]
     return "\n".join(lines)
 
 
+def _listed(scored: Score) -> Iterator[str]:
+    """What went wrong, each with its device and time."""
+    for name, found in (
+        ("missed", scored.missed),
+        ("false", scored.false),
+        ("wrong", scored.wrong),
+        ("early", scored.early),
+        ("extra child", scored.extra_children),
+    ):
+        for one in found[:MOST_LISTED]:
+            note = f" ({one.note})" if one.note else ""
+            yield f"{name}: {one.code} of {one.subject}, {rfc3339(one.at_ms)}{note}"
+        if len(found) > MOST_LISTED:
+            yield f"{name}: {len(found) - MOST_LISTED} more; --json has them"
+
+
 def _run_json(graded: Graded, figures: Sequence[Figure]) -> dict[str, object]:
+    live = {"broker": graded.broker, "unaccounted": graded.unaccounted} if graded.broker else {}
     return {
         "seed": graded.seed,
+        **live,
         "facts": len(graded.facts),
         "messages": graded.messages,
         "writing_s": round(graded.writing_s, 1),

@@ -108,12 +108,7 @@ class Supervisor:
         }
 
     def _start(self, child: _Child) -> None:
-        child.process = subprocess.Popen(  # noqa: S603 - argv is of our own making
-            list(child.program.argv),
-            env=self._environ,
-            stdin=subprocess.PIPE,
-            start_new_session=True,
-        )
+        child.process = begin(child.program, self._environ)
         child.started_at_s = time.monotonic()
 
     def _tend(self, child: _Child) -> bool:
@@ -149,23 +144,34 @@ class Supervisor:
         for child in reversed(self._children):
             if child.process is None:
                 continue
-            if child.is_running:
-                self._end(child.program, child.process)
-            _close_input(child.process)
+            end(child.program, child.process, self._kill)
 
-    def _end(self, program: Program, process: subprocess.Popen[bytes]) -> None:
-        """SIGTERM, then SIGKILL for its whole group when it takes too long."""
+
+def begin(program: Program, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """A process of its own session, which holds the other end of a pipe of ours."""
+    return subprocess.Popen(  # noqa: S603 - argv is of our own making
+        list(program.argv), env=environ, stdin=subprocess.PIPE, start_new_session=True
+    )
+
+
+def end(program: Program, process: subprocess.Popen[bytes], at_once: threading.Event) -> None:
+    """SIGTERM, then SIGKILL for its whole group when it takes too long; nothing if it has ended.
+
+    at_once: do not wait any longer.
+    """
+    if process.poll() is None:
         with suppress(ProcessLookupError):
             process.terminate()
         deadline_s = time.monotonic() + program.stop_s
         while process.poll() is None and time.monotonic() < deadline_s:
-            if self._kill.wait(POLL_S / 10):
+            if at_once.wait(POLL_S / 10):
                 break
-        if process.poll() is None:
-            log.warning("part_killed", name=program.name)
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait(POLL_S * 50)
+    if process.poll() is None:
+        log.warning("part_killed", name=program.name)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait(POLL_S * 50)
+    _close_input(process)
 
 
 def _close_input(process: subprocess.Popen[bytes]) -> None:

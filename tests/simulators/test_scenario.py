@@ -192,13 +192,19 @@ def test_the_error_names_file_line_and_key() -> None:
 def test_every_bundled_scenario_can_be_played(path: Path) -> None:
     scenario = read(path.read_text("utf-8"), path.name)
     assert scenario.about
-    assert scenario.start_ms is not None
     assert scenario.duration_ms is not None
-    end_ms = scenario.start_ms + scenario.duration_ms
-    for injection in scenario.injections(scenario.start_ms):
-        assert scenario.start_ms <= injection.at_ms < end_ms
-    for trouble in scenario.troubles(scenario.start_ms):
+    is_live = path.stem.startswith("live-")
+    assert (scenario.start_ms is None) == is_live  # a live one begins whenever it is run
+    start_ms = at("2026-11-23T21:00") if scenario.start_ms is None else scenario.start_ms
+    end_ms = start_ms + scenario.duration_ms
+    for injection in scenario.injections(start_ms):
+        assert start_ms <= injection.at_ms < end_ms
+        if is_live:  # when all have spoken once, and over before the end
+            assert injection.at_ms > start_ms + MINUTE_MS
+            assert injection.at_ms + injection.lasts_ms < end_ms
+    for trouble in scenario.troubles(start_ms):
         assert trouble.end_ms < end_ms
+        assert not is_live
 
 
 def test_the_bundled_scenarios_bring_about_every_kind_of_fact() -> None:
