@@ -61,7 +61,8 @@ class Graded:
     """A run and its score. writing_s, judging_s: of the wall clock.
 
     broker: over which it was played live, in real time, "" for a journal; then judging_s is how
-    long after its end all was judged. unaccounted: messages of which nobody knows what became.
+    long after its end all was judged. lost: messages that the broker had, and the journal has not.
+    unaccounted: messages of the journal of which nobody knows what became.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Graded:
     writing_s: float
     judging_s: float
     broker: str = ""
+    lost: int = 0
     unaccounted: int = 0
 
 
@@ -282,7 +284,8 @@ def figures_of(graded: Graded) -> list[Figure]:
         held = all(count == 1 for count in scored.per_cut.values())
         figures.append(Figure("alertable faults of a power cut, the worst", worst, "1", held))
     if graded.broker:
-        left = graded.unaccounted
+        lost, left = graded.lost, graded.unaccounted
+        figures.append(Figure("messages lost behind the broker", lost, "0", not lost))
         figures.append(Figure("messages that nobody accounts for", left, "0", not left))
     return figures
 
@@ -328,7 +331,10 @@ def _listed(scored: Score) -> Iterator[str]:
 
 
 def _run_json(graded: Graded, figures: Sequence[Figure]) -> dict[str, object]:
-    live = {"broker": graded.broker, "unaccounted": graded.unaccounted} if graded.broker else {}
+    live: dict[str, object] = {}
+    if graded.broker:
+        names = ("broker", "lost", "unaccounted")
+        live = {name: getattr(graded, name) for name in names}
     return {
         "seed": graded.seed,
         **live,

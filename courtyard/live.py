@@ -13,7 +13,9 @@ from courtyard.errors import DONE, FAILED, CommandError, UsageError
 from courtyard.settings import Settings
 from courtyard.signals import stop_on_signals, stop_with_parent
 from courtyard.simulation import Played, simulated_fact, tell_not_injected, truth_file
-from simulators.publisher import BadBrokerUrl, LiveFleet
+from simulators.publisher import BadBrokerUrl, Counters, LiveFleet
+from simulators.scoring import PUBLISHED
+from simulators.truth import Detail, Fact
 
 STOP_S = 10.0
 LOOK_EVERY_S = 0.5
@@ -61,13 +63,20 @@ def run_live(
             log.exception("fleet_died")
             return FAILED
         tell_not_injected(fleet, told)
-    counters = live.counters
+        counters = live.counters
+        told(_published(played, start_ms, now_ms(), counters))
     log.info("fleet_ends", published=counters.published, acknowledged=counters.acknowledged)
     if crashed:
         return FAILED
     if lasts is not None and not stop.is_set() and not counters.acknowledged:
         raise CommandError(_silence(live, lasts))
     return DONE
+
+
+def _published(played: Played, start_ms: int, end_ms: int, counters: Counters) -> Fact:
+    """What the truth of a live run ends with: how much of it the broker has."""
+    detail: Detail = {"acknowledged": counters.acknowledged, "wills": counters.cut}
+    return Fact("published", PUBLISHED, played.name, start_ms, end_ms, detail)
 
 
 def _silence(live: LiveFleet, lasts: timedelta) -> str:

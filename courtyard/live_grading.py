@@ -41,7 +41,7 @@ from devices.store import registry as registry_rows
 from devices.store.accounts import JUDGE, follower, read_booked
 from devices.store.database import DatabaseAway, answering, reading, writing
 from devices.store.journal import JournalReader
-from simulators.scoring import NOT_INJECTED, OF_THE_RUN
+from simulators.scoring import NOT_INJECTED, OF_THE_RUN, PUBLISHED
 
 HOST = "127.0.0.1"
 TRUTH = "truth.jsonl"
@@ -271,6 +271,11 @@ def grade_lived(played: Staged, lived: Lived, directory: Path) -> Graded:
     truth = directory / TRUTH
     facts = read_truth(truth)
     span = span_of(facts, truth)
+    sent = sum(
+        int(fact.detail["acknowledged"]) + int(fact.detail["wills"])
+        for fact in facts
+        if fact.kind == PUBLISHED
+    )
     engine = open_operational(Settings(data_dir=directory))
     try:
         scored = score_database(engine, facts, span)
@@ -286,5 +291,6 @@ def grade_lived(played: Staged, lived: Lived, directory: Path) -> Graded:
         lived.playing_s,
         lived.judging_s,
         broker=lived.broker,
+        lost=max(0, sent - lived.messages),  # one that is sent again after a reconnect is no loss
         unaccounted=lived.unaccounted,
     )

@@ -26,9 +26,10 @@ from simulators.profiles import DAY_MS, HOUR_MS, ZONE_MS, local_day
 from simulators.truth import Fact
 
 PLATFORM = "platform"
-# What a truth file says of its run: what was simulated, from when to when; what befell nobody.
-SIMULATED, NOT_INJECTED = "simulated", "not_injected"
-OF_THE_RUN = (SIMULATED, NOT_INJECTED)
+# What a truth file says of its run: what was simulated, from when to when; what befell nobody; how
+# many messages a live run had acknowledged, and how many last wills the broker sent.
+SIMULATED, NOT_INJECTED, PUBLISHED = "simulated", "not_injected", "published"
+OF_THE_RUN = (SIMULATED, NOT_INJECTED, PUBLISHED)
 WEEK_MS = 7 * DAY_MS
 TOLERANCE_MS = 10_000  # what every rule may need on top of its own delay (domain.md §3.1)
 UNDUE_MS = 20_000  # who is due so shortly before the fact ends is not asked for
@@ -850,7 +851,8 @@ def table(scored: Score) -> str:
     """The score as a table by code, the whole in its last line."""
     head = ("code", "due", "found", "missed", "false", "wrong", "early", "extra", "alerted")
     spread = ("p50 s", "p95 s", "max s", "clear p95")
-    lines = [f"{head[0]:<22}" + "".join(f"{name:>8}" for name in head[1:] + spread)]
+    lines = [f"{head[0]:<22}" + "".join(f"{name:>8}" for name in head[1:] + spread[:-1])]
+    lines[0] += f"{spread[-1]:>11}"
     for code, tally in scored.codes.items():
         lines.append(_line(code, tally))
     whole = Tally(
@@ -887,4 +889,5 @@ def _line(name: str, tally: Tally) -> str:
         percentile(clears, 0.95),
     )
     cells = "".join(f"{count or '·':>8}" for count in counts)
-    return f"{name:<22}{cells}" + "".join(f"{'' if s is None else f'{s:.1f}':>8}" for s in seconds)
+    told = ["" if s is None else f"{s:.1f}" for s in seconds]
+    return f"{name:<22}{cells}" + "".join(f"{s:>8}" for s in told[:-1]) + f"{told[-1]:>11}"

@@ -52,7 +52,7 @@ def test_the_three_minutes_hold_an_offline_fault_and_two_of_the_safety_tier(
     assert said.of_safety() == (2, 2)
 
 
-def test_a_message_that_nobody_accounts_for_fails_a_live_run(
+def test_a_message_that_is_lost_or_not_accounted_for_fails_a_live_run(
     three_minutes: Graded, capsys: pytest.CaptureFixture[str]
 ) -> None:
     live = replace(three_minutes, broker="mosquitto", writing_s=175.2, judging_s=4.1)
@@ -60,6 +60,8 @@ def test_a_message_that_nobody_accounts_for_fails_a_live_run(
     assert "live over mosquitto for 175 s, all judged 4 s after" in capsys.readouterr().out
     assert tell_graded([replace(live, unaccounted=3)], in_json=False) == FAILED
     assert "MISSED  messages that nobody accounts for: 3 (asked: 0)" in capsys.readouterr().out
+    assert tell_graded([replace(live, lost=2)], in_json=False) == FAILED
+    assert "MISSED  messages lost behind the broker: 2 (asked: 0)" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
