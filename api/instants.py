@@ -5,13 +5,13 @@ Inside they are UTC epoch milliseconds.
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from datetime import UTC, datetime, timedelta, tzinfo
 
 from api.errors import BadParameter
-
-DISTRICT_ZONE = timezone(timedelta(hours=8))  # where no compound says otherwise
-DAY_MS = 86_400_000
+from devices.days import DAY_MS as DAY_MS
+from devices.days import DISTRICT_ZONE as DISTRICT_ZONE
+from devices.days import midnight_of as midnight_of
+from devices.days import zone_of as zone_of
 
 _INSTANT = re.compile(
     r"(\d{4}-\d\d-\d\d)"
@@ -56,14 +56,6 @@ def parse_instant(name: str, text: str, zone: tzinfo) -> int:
         raise BadParameter(name, f"{text[:40]!r} is not in the calendar: {error}") from error
 
 
-def zone_of(name: str) -> tzinfo:
-    """The zone with this IANA name; the district's where the machine does not know it."""
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
-        return DISTRICT_ZONE
-
-
 @dataclass(frozen=True, slots=True)
 class Range:
     """[from_ms, to_ms); None is open."""
@@ -86,10 +78,3 @@ def parse_range(start: str | None, end: str | None, zone: tzinfo, now_ms: int) -
             raise BadParameter("to", f"{end} is not after `from`")
         to_ms = min(to_ms, now_ms + 1)  # what happens in this very millisecond is in it
     return Range(from_ms, to_ms)
-
-
-def midnight_of(at_ms: int, zone: tzinfo) -> int:
-    """When the local day that holds `at_ms` began."""
-    local = datetime.fromtimestamp(at_ms / 1000, zone)
-    start = local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
-    return int(start.timestamp()) * 1000

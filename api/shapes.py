@@ -337,9 +337,24 @@ class UsageBucket(BaseModel):
     lighting: Lighting | None
 
 
+class UsageBefore(BaseModel):
+    """The range of the same length right before, for comparison."""
+
+    model_config = ConfigDict(validate_by_alias=True, serialize_by_alias=True)
+
+    start: Annotated[Instant, Field(alias="from")]
+    to: Instant
+    status: Literal["provisional", "final"]
+    coverage: float | None
+    gates: Gates | None
+    charging: Charging | None
+    lighting: Lighting | None
+
+
 class Usage(BaseModel):
     """Whole hours: `from` and `to` say which. coverage: reports received / expected, 0 to 1; null
-    when none were expected. A kind that the compound does not have is null, not 0.
+    when none were expected. A kind that the compound does not have is null, not 0. previous: null
+    unless `compare=previous` asks for it.
     """
 
     model_config = ConfigDict(validate_by_alias=True, serialize_by_alias=True)
@@ -347,13 +362,14 @@ class Usage(BaseModel):
     compound: str
     start: Annotated[Instant, Field(alias="from")]
     to: Instant
-    bucket: Literal["hour", "day", "month"]
+    bucket: Literal["hour", "day", "week", "month"]
     timezone: str
     status: Literal["provisional", "final"]
     coverage: float | None
     gates: Gates | None
     charging: Charging | None
     lighting: Lighting | None
+    previous: UsageBefore | None
     buckets: list[UsageBucket]
 
 
@@ -503,6 +519,46 @@ class ServiceFigures(BaseModel):
     group_by: Literal["compound", "firm", "kind"]
     all: GroupFigures
     items: list[ServiceGroup]
+
+
+class UsageGroup(BaseModel):
+    """What one compound, firm or kind of device did. id: its slug, or the kind."""
+
+    id: str
+    name: Words
+    compounds: int
+    status: Literal["provisional", "final"]
+    coverage: float | None
+    gates: Gates | None
+    charging: Charging | None
+    lighting: Lighting | None
+    buckets: list[UsageBucket]
+
+
+class UsageTogether(BaseModel):
+    """Usage of many compounds, over whole local days that are over: `from` and `to` say which.
+
+    compounds: how many. pending_days: compound-days of the range of which something came in that is
+    not in the figures yet; it is within a minute. groups: empty without `group_by`; in order of id.
+    """
+
+    model_config = ConfigDict(validate_by_alias=True, serialize_by_alias=True)
+
+    firm: str | None
+    start: Annotated[Instant, Field(alias="from")]
+    to: Instant
+    bucket: Literal["day", "week", "month"]
+    timezone: str
+    group_by: Literal["compound", "firm", "kind"] | None
+    compounds: int
+    pending_days: int
+    status: Literal["provisional", "final"]
+    coverage: float | None
+    gates: Gates | None
+    charging: Charging | None
+    lighting: Lighting | None
+    buckets: list[UsageBucket]
+    groups: list[UsageGroup]
 
 
 class Sample(BaseModel):

@@ -1,91 +1,147 @@
-"""How gates, sockets and lamps of a compound were used, and how much of it we know.
+"""How gates, sockets and lamps were used, and how much of it we know: of a compound, of many.
 
-Figures are kept by whole hours, so a range is widened to them, and the answer says to which. What
-was expected and never came lowers the coverage; nothing is expected after now.
+Figures of one compound are by whole hours, so a range is widened to them, and the answer says to
+which. Those of many compounds are of whole local days that are over. What was expected and never
+came lowers the coverage; nothing is expected after now.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, tzinfo
-from typing import Annotated, Literal
+from datetime import date, datetime, timedelta, tzinfo
+from typing import Annotated, Any, Literal, get_origin
 
+import msgspec
 from fastapi import APIRouter, Query
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
 
-from api import compounds, shapes
-from api.errors import BadParameter
+from api import compounds, shapes, tables
+from api.errors import Away, BadParameter
 from api.identity import Reader
-from api.instants import DAY_MS, midnight_of, parse_range, print_instant, zone_of
+from api.instants import print_instant
 from api.parts import PartsOf
-from devices.store.compounds import Entry
-from devices.store.database import reading
-from devices.store.usage import DeviceHour, Reporter, device_hours, reporters
-from devices.sun import lighting_hours
-from devices.usage import (
-    FINAL_AFTER_MS,
-    HOUR_MS,
-    Figures,
-    charging,
-    gates,
-    hour_of,
-    lighting,
-    merge,
+from api.periods import parse_period
+from devices.coverage import KINDS, Sum
+from devices.days import (
+    DAY_MS,
+    began,
+    local_date,
+    midnight_of,
+    month_after,
+    next_midnight,
+    next_monday,
+    next_month,
+    zone_of,
 )
+from devices.registry import Name
+from devices.store.compounds import Directory, Entry
+from devices.store.database import reading
+from devices.store.usage_days import (
+    SETTLED_AFTER_MS,
+    TooMuch,
+    sums_of_compound,
+    sums_of_many,
+)
+from devices.usage import FINAL_AFTER_MS, HOUR_MS, hour_of
 
 router = APIRouter(prefix="/v1", tags=["usage"], responses=shapes.PROBLEMS)
 
-Bucket = Literal["hour", "day", "month"]
+Bucket = Literal["hour", "day", "week", "month"]
+DayBucket = Literal["day", "week", "month"]
+GroupBy = Literal["compound", "firm", "kind"]
 
 MOST_DAYS = 366
 MOST_BUCKETS = 24 * 62
-READ_DAYS = 2  # of one compound in one transaction: some 5,000 rows at most, below 30 ms
-QUARTERS = 4  # an hour's share of lighting is looked up in so many places
+MOST_DAYS_BY_DAY = 62  # of many compounds
+MOST_LINES = 6_000  # groups times buckets
+USUAL_DAYS = 30
+# Of many compounds: days that are added up from their hours (25 ms each), and days before anything
+# came, of which only is worked out what was expected (0.3 ms each).
+MOST_FROM_HOURS = 40
+MOST_EMPTY = 4_000
+SUMMED_UP_AFTER_S = 30.0
 
-KINDS = ("gate", "port", "lamp")
+KIND_NAMES = {
+    "gate": Name("门禁", "Gates"),
+    "port": Name("充电插座", "Sockets"),
+    "lamp": Name("照明", "Lighting"),
+}
+UNITS = {
+    "burn_hours": "burn_h",
+    "lit": "lit_h",
+    "dark": "dark_h",
+    "unknown": "unknown_h",
+    "turnover": "turnover_per_day",
+}
 
 From = Annotated[
     str | None,
     Query(
         alias="from",
-        description="RFC 3339 or a date; without zone the compound's time. "
-        "The local day so far unless given.",
+        description="RFC 3339, a date, a duration before `to` (P7D), or an interval"
+        " (P7D/2026-12-01); without zone the compound's time. The local day so far unless given.",
     ),
 ]
-To = Annotated[str | None, Query(alias="to", description="Now unless given.")]
+To = Annotated[
+    str | None,
+    Query(alias="to", description="The same, or a duration from `from` on. Now unless given."),
+]
+CSV: dict[int | str, dict[str, Any]] = {
+    200: {"content": tables.CONTENT, "description": "JSON, or CSV for `Accept: text/csv`"}
+}
 
 
-@router.get("/compounds/{compound}/usage")
+@router.get("/compounds/{compound}/usage", response_model=shapes.Usage, responses=CSV)
 def get_usage(
+    request: Request,
     parts: PartsOf,
     who: Reader,
     compound: str,
     start: From = None,
     end: To = None,
     bucket: Annotated[Bucket, Query(description="In the compound's local time.")] = "hour",
-) -> shapes.Usage:
+    compare: Annotated[
+        Literal["previous"] | None, Query(description="With the same length before.")
+    ] = None,
+) -> shapes.Usage | Response:
     """Usage over the whole hours of [from, to), in all and by bucket."""
     now_ms = parts.now_ms()
-    with reading(parts.deps.engine) as connection:
+    engine = parts.deps.engine
+    with reading(engine) as connection:
         entry = compounds.find(parts.registry.get(connection), who, compound)
-        devices = reporters(connection, who.scope, compound)
     zone = zone_of(entry.timezone)
-    asked = parse_range(start, end, zone, now_ms)
-    to_ms = min(now_ms, asked.to_ms if asked.to_ms is not None else now_ms)
-    from_ms = asked.from_ms if asked.from_ms is not None else midnight_of(to_ms - 1, zone)
+    as_csv = tables.wants_csv(request)
+    if as_csv and compare is not None:
+        raise BadParameter("compare", "CSV has one line a bucket: ask for the range before itself")
+    asked = parse_period(start, end, zone, now_ms)
+    to_ms = now_ms if asked.to_ms is None else asked.to_ms
+    from_ms = midnight_of(to_ms - 1, zone) if asked.from_ms is None else asked.from_ms
     from_ms = hour_of(from_ms)
     to_ms = min(now_ms, hour_of(to_ms - 1) + HOUR_MS)
     if to_ms - from_ms > MOST_DAYS * DAY_MS:
         raise BadParameter("from", f"a range is at most {MOST_DAYS} days")
     if bucket == "hour" and to_ms - from_ms > MOST_BUCKETS * HOUR_MS:
         raise BadParameter("bucket", f"at most {MOST_BUCKETS} hours: ask for days")
-
-    def rows() -> Iterator[DeviceHour]:
-        for begin in range(from_ms, to_ms, READ_DAYS * DAY_MS):
-            end_ms = min(begin + READ_DAYS * DAY_MS, to_ms)
-            with reading(parts.deps.engine) as connection:
-                page = device_hours(connection, who.scope, compound, begin, end_ms)
-            yield from page
-
-    summed = summarise(entry, devices, rows(), from_ms, to_ms, bucket)
+    starts = list(bucket_starts(from_ms, to_ms, zone, bucket))
+    sums = sums_of_compound(engine, who.scope, entry, starts, to_ms)
+    kinds = [kind for kind in KINDS if entry.devices.get(kind)]
+    if as_csv:
+        table = Table((), _total(sums), kinds)
+        return table.answer(
+            f"usage-{entry.id}-{local_date(from_ms, zone)}",
+            table.lines((), sums, starts, to_ms, zone, now_ms),
+        )
+    previous = None
+    if compare is not None:
+        before_ms = _before(from_ms, to_ms, zone)
+        (before,) = sums_of_compound(engine, who.scope, entry, [before_ms], from_ms)
+        previous = {
+            "from": print_instant(before_ms),
+            "to": print_instant(from_ms),
+            "status": status(from_ms, zone, now_ms),
+            **before.shape(kinds),
+        }
     return shapes.Usage.model_validate(
         {
             "compound": compound,
@@ -93,163 +149,340 @@ def get_usage(
             "to": print_instant(to_ms),
             "bucket": bucket,
             "timezone": entry.timezone,
-            "status": "final" if is_final(to_ms, zone, now_ms) else "provisional",
-            **summed.all.shape(summed.kinds),
-            "buckets": [
-                {"start": print_instant(at_ms), **part.shape(summed.kinds)}
-                for at_ms, part in summed.buckets
-            ],
+            "status": status(to_ms, zone, now_ms),
+            **_total(sums).shape(kinds),
+            "previous": previous,
+            "buckets": _buckets(starts, sums, kinds),
         }
     )
 
 
-@dataclass(slots=True)
-class Sum:
-    """Figures by kind, and what they rest on. port_s: socket-seconds of which we have data."""
-
-    figures: dict[str, Figures] = field(default_factory=lambda: {kind: {} for kind in KINDS})
-    received: float = 0.0
-    expected: float = 0.0
-    port_s: float = 0.0
-
-    def add(self, other: "Sum") -> None:
-        for kind, figures in other.figures.items():
-            merge(self.figures[kind], figures)
-        self.received += other.received
-        self.expected += other.expected
-        self.port_s += other.port_s
-
-    def shape(self, kinds: Iterable[str]) -> dict[str, object]:
-        """The members of the answer; None for kinds that the compound does not have."""
-        return {
-            "coverage": self.received / self.expected if self.expected > 0 else None,
-            "gates": gates(self.figures["gate"]) if "gate" in kinds else None,
-            "charging": charging(self.figures["port"], ports=1, seconds=self.port_s)
-            if "port" in kinds
-            else None,
-            "lighting": lighting(self.figures["lamp"]) if "lamp" in kinds else None,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    all: Sum
-    buckets: Sequence[tuple[int, Sum]]
-    kinds: frozenset[str]
-
-
-def summarise(
-    entry: Entry,
-    devices: Sequence[Reporter],
-    rows: Iterable[DeviceHour],
-    from_ms: int,
-    to_ms: int,
-    bucket: Bucket,
-) -> Summary:
-    """The sums of whole hours from `from_ms` up to `to_ms`, which may be now, within an hour.
-
-    What was expected says the registry, so that device-hours without a row count too. Reports
-    beyond it do not make up for others that are missing.
-    """
-    zone = zone_of(entry.timezone)
-    starts = list(bucket_starts(from_ms, to_ms, zone, bucket))
-    sums = [Sum() for _ in starts]
-    promise = Promise(entry, devices, to_ms)
-    index = -1
-    place: dict[int, int] = {}  # hour -> its bucket
-    for hour_ms in range(from_ms, to_ms, HOUR_MS):
-        while index + 1 < len(starts) and starts[index + 1] <= hour_ms:
-            index += 1
-        place[hour_ms] = index
-        sums[index].expected += promise.of_all(hour_ms)
-    for row in rows:
-        into = sums[place[row.hour_ms]]
-        into.received += min(row.received, promise.of(row.device_no, row.hour_ms))
-        if row.kind in into.figures:
-            merge(into.figures[row.kind], row.figures)
-        if row.kind == "port":
-            into.port_s += min(HOUR_MS, to_ms - row.hour_ms) / 1000
-    everything = Sum()
-    for part in sums:
-        everything.add(part)
-    kinds = frozenset(kind for kind in KINDS if entry.devices.get(kind))
-    return Summary(everything, list(zip(starts, sums, strict=True)), kinds)
-
-
-class Promise:
-    """How many reports the registry lets expect: of a device, and of all, in an hour up to now."""
-
-    def __init__(self, entry: Entry, devices: Sequence[Reporter], now_ms: int) -> None:
-        self._entry = entry
-        self._now_ms = now_ms
-        self._devices = {device.no: device for device in devices}
-        self._steady = 0.0  # reports in an hour of devices that are always there and always on
-        self._switched = 0.0  # of lamps that have power only while they are to be lit
-        self._passing: list[Reporter] = []  # devices that come or go
-        for device in devices:
-            if device.commissioned_at_ms is not None or device.decommissioned_at_ms is not None:
-                self._passing.append(device)
-            elif _is_switched(device):
-                self._switched += 3600 / device.interval_s
-            else:
-                self._steady += 3600 / device.interval_s
-
-    def of_all(self, hour_ms: int) -> float:
-        elapsed = self._elapsed(hour_ms)
-        sure = self._steady * elapsed
-        if self._switched:
-            sure += self._switched * self._lit(hour_ms)
-        return sure + sum(self._one(device, hour_ms) for device in self._passing)
-
-    def of(self, device_no: int, hour_ms: int) -> float:
-        device = self._devices.get(device_no)
-        return 0.0 if device is None else self._one(device, hour_ms)
-
-    def _one(self, device: Reporter, hour_ms: int) -> float:
-        end_ms = hour_ms + HOUR_MS
-        since, until = device.commissioned_at_ms, device.decommissioned_at_ms
-        if (since is not None and since >= end_ms) or (until is not None and until <= hour_ms):
-            return 0.0
-        share = self._lit(hour_ms) if _is_switched(device) else self._elapsed(hour_ms)
-        return share * 3600 / device.interval_s
-
-    def _elapsed(self, hour_ms: int) -> float:
-        return min(1.0, max(0.0, (self._now_ms - hour_ms) / HOUR_MS))
-
-    def _lit(self, hour_ms: int) -> float:
-        """The share of the hour, as far as it is over, in which lamps are to be lit."""
-        step = HOUR_MS // QUARTERS
-        places = range(hour_ms + step // 2, min(hour_ms + HOUR_MS, self._now_ms), step)
-        lit = sum(
-            lighting_hours(self._entry.latitude, self._entry.longitude, at_ms) for at_ms in places
+@router.get("/usage", response_model=shapes.UsageTogether, responses=CSV)
+def get_usage_together(
+    request: Request,
+    parts: PartsOf,
+    who: Reader,
+    start: Annotated[
+        str | None,
+        Query(
+            alias="from",
+            description="As for one compound, widened to whole days. 30 days unless given.",
+        ),
+    ] = None,
+    end: Annotated[
+        str | None, Query(alias="to", description="The end of yesterday unless given, at most.")
+    ] = None,
+    bucket: Annotated[DayBucket, Query(description="In the compounds' local time.")] = "month",
+    group_by: Annotated[GroupBy | None, Query(description="In all alone unless given.")] = None,
+    firm: Annotated[str | None, Query(description="Only this property firm's.")] = None,
+) -> Response:
+    """Usage of all compounds in your scope over whole local days that are over."""
+    now_ms = parts.now_ms()
+    engine = parts.deps.engine
+    with reading(engine) as connection:
+        directory = parts.registry.get(connection).directory
+    compounds.check_firm(directory, who, firm)
+    entries = [entry for entry in directory.visible(who.scope) if firm in (None, entry.firm)]
+    zones = {entry.timezone for entry in entries}
+    timezone = zones.pop() if len(zones) == 1 else "Asia/Shanghai"
+    zone = zone_of(timezone)
+    days = _whole_days(start, end, zone, now_ms)
+    dates = list(_bucket_dates(*days, bucket))
+    if bucket == "day" and len(dates) - 1 > MOST_DAYS_BY_DAY:
+        raise BadParameter("bucket", f"at most {MOST_DAYS_BY_DAY} days: ask for weeks or months")
+    lines = (len(dates) - 1) * (len(entries) if group_by == "compound" else 1)
+    if lines > MOST_LINES:
+        raise BadParameter("bucket", f"{lines:,} groups times buckets: the bound is {MOST_LINES:,}")
+    borders = {
+        name: [began(day, zone_of(name)) for day in dates]
+        for name in {entry.timezone for entry in entries} | {timezone}
+    }
+    try:
+        together = sums_of_many(
+            engine,
+            who.scope,
+            entries,
+            {entry.id: borders[entry.timezone] for entry in entries},
+            MOST_FROM_HOURS,
+            MOST_EMPTY,
         )
-        return lit / QUARTERS
+    except TooMuch as much:
+        raise _refusal(much) from much
+    total, groups = _grouped(group_by, entries, directory, together.sums, len(dates) - 1)
+    *starts, to_ms = borders[timezone]
+    if tables.wants_csv(request):
+        table = Table(("id", "name_zh", "name_en") if groups else (), total.sum(), total.kinds)
+        return table.answer(
+            f"usage-{firm or who.scope.firm or 'all'}-{dates[0]}",
+            (
+                line
+                for group in groups or [total]
+                for line in table.lines(
+                    (group.id, group.name.zh, group.name.en) if groups else (),
+                    group.sums,
+                    starts,
+                    to_ms,
+                    zone,
+                    now_ms,
+                    kinds=group.kinds,
+                )
+            ),
+        )
+    stands = status(to_ms, zone, now_ms)
+    body = {
+        "firm": firm or who.scope.firm,
+        "from": print_instant(starts[0]),
+        "to": print_instant(to_ms),
+        "bucket": bucket,
+        "timezone": timezone,
+        "group_by": group_by,
+        "compounds": len(entries),
+        "pending_days": together.pending,
+        "status": stands,
+        **total.sum().shape(total.kinds),
+        "buckets": _buckets(starts, total.sums, total.kinds),
+        "groups": [
+            {
+                "id": group.id,
+                "name": {"zh": group.name.zh, "en": group.name.en},
+                "compounds": group.compounds,
+                "status": stands,
+                **group.sum().shape(group.kinds),
+                "buckets": _buckets(starts, group.sums, group.kinds),
+            }
+            for group in groups
+        ],
+    }
+    # Encoded here: to check some thousand buckets against their shape costs more than to make them.
+    return Response(msgspec.json.encode(body), media_type="application/json")
+
+
+# Ranges
 
 
 def bucket_starts(from_ms: int, to_ms: int, zone: tzinfo, bucket: Bucket) -> Iterator[int]:
-    """Where buckets begin: at `from_ms`, then at every local hour, midnight or first of a month."""
+    """Where buckets begin: at `from_ms`, then at hours, midnights, Mondays, firsts of a month."""
     start = from_ms
     while start < to_ms:
         yield start
-        start = _next(start, zone, bucket)
+        start = hour_of(start) + HOUR_MS if bucket == "hour" else _NEXT[bucket](start, zone)
+
+
+_NEXT: Mapping[str, Callable[[int, tzinfo], int]] = {
+    "day": next_midnight,
+    "week": next_monday,
+    "month": next_month,
+}
 
 
 def is_final(to_ms: int, zone: tzinfo, now_ms: int) -> bool:
     """Whether the local day that ends the range ended more than 48 h ago."""
-    day_ends_ms = _next(to_ms - 1, zone, "day")
-    return now_ms >= day_ends_ms + FINAL_AFTER_MS
+    return now_ms >= next_midnight(to_ms - 1, zone) + FINAL_AFTER_MS
 
 
-def _next(at_ms: int, zone: tzinfo, bucket: Bucket) -> int:
-    if bucket == "hour":
-        return hour_of(at_ms) + HOUR_MS
-    local = datetime.fromtimestamp(at_ms / 1000, zone)
-    if bucket == "day":
-        day = local.date() + timedelta(days=1)
-    else:
-        day = (local.date().replace(day=1) + timedelta(days=32)).replace(day=1)
-    return int(datetime(day.year, day.month, day.day, tzinfo=zone).timestamp()) * 1000
+def status(to_ms: int, zone: tzinfo, now_ms: int) -> str:
+    return "final" if is_final(to_ms, zone, now_ms) else "provisional"
 
 
-def _is_switched(device: Reporter) -> bool:
-    return device.kind == "lamp" and device.attributes.get("supply") == "switched"
+def _before(from_ms: int, to_ms: int, zone: tzinfo) -> int:
+    """Where the same length before begins: as many local days, or else as many hours."""
+    if from_ms == midnight_of(from_ms, zone) and to_ms == midnight_of(to_ms, zone):
+        first = local_date(from_ms, zone)
+        return began(first - (local_date(to_ms, zone) - first), zone)
+    hours = -(-(to_ms - from_ms) // HOUR_MS)
+    return from_ms - hours * HOUR_MS
+
+
+def _whole_days(start: str | None, end: str | None, zone: tzinfo, now_ms: int) -> tuple[date, date]:
+    """The local days [first, last) that are asked for and are over; raises BadParameter."""
+    newest = local_date(now_ms - SETTLED_AFTER_MS, zone)
+    asked = parse_period(start, end, zone, now_ms)
+    last = newest
+    if asked.to_ms is not None:
+        last = min(newest, local_date(asked.to_ms - 1, zone) + timedelta(days=1))
+    if asked.from_ms is None:
+        return last - timedelta(days=USUAL_DAYS), last
+    first = local_date(asked.from_ms, zone)
+    if first >= last:
+        raise BadParameter(
+            "from",
+            f"usage of many compounds is of whole days that are over: the bound is the"
+            f" beginning of {newest - timedelta(days=1)}, the newest one",
+        )
+    if (last - first).days > MOST_DAYS:
+        raise BadParameter("from", f"a range is at most {MOST_DAYS} days")
+    return first, last
+
+
+def _bucket_dates(first: date, last: date, bucket: DayBucket) -> Iterator[date]:
+    """Where buckets begin, and at last where they end."""
+    day = first
+    while day < last:
+        yield day
+        if bucket == "month":
+            day = month_after(day)
+        else:
+            day += timedelta(days=1 if bucket == "day" else 7 - day.weekday())
+    yield last
+
+
+def _refusal(much: TooMuch) -> Exception:
+    if much.from_ms is None:
+        return Away(
+            f"The usage of {much.days} compound-days is still being summed up, and the bound of"
+            f" what is added up for an answer is {MOST_FROM_HOURS}; try again.",
+            SUMMED_UP_AFTER_S,
+        )
+    bound = f"the bound is {MOST_EMPTY} compound-days before anything came"
+    if much.from_ms:
+        bound += f", and nothing did before {print_instant(much.from_ms)}"
+    return BadParameter("from", f"{bound}: ask for less, or by month")
+
+
+# Groups
+
+
+@dataclass(slots=True)
+class Group:
+    """Sums by bucket of what belongs together."""
+
+    id: str
+    name: Name
+    sums: list[Sum]
+    kinds: set[str] = field(default_factory=set)
+    compounds: int = 0
+
+    def add(self, sums: Iterable[Sum]) -> None:
+        for into, other in zip(self.sums, sums, strict=True):
+            into.add(other)
+
+    def sum(self) -> Sum:
+        return _total(self.sums)
+
+
+def _grouped(
+    group_by: GroupBy | None,
+    entries: Sequence[Entry],
+    directory: Directory,
+    sums: Mapping[str, list[Sum]],
+    buckets: int,
+) -> tuple[Group, list[Group]]:
+    """All together, and the groups in order of id."""
+    total = Group("", Name("", ""), [Sum() for _ in range(buckets)])
+    groups: dict[str, Group] = {}
+    for entry in entries:
+        kinds = {kind for kind in KINDS if entry.devices.get(kind)}
+        total.kinds |= kinds
+        total.compounds += 1
+        if group_by == "compound":
+            groups[entry.id] = Group(entry.id, entry.name, sums[entry.id], kinds, 1)
+        elif group_by == "firm":
+            group = groups.get(entry.firm)
+            if group is None:
+                empty = [Sum() for _ in range(buckets)]
+                group = groups[entry.firm] = Group(entry.firm, directory.firms[entry.firm], empty)
+            group.kinds |= kinds
+            group.compounds += 1
+            group.add(sums[entry.id])
+            continue
+        total.add(sums[entry.id])
+    if group_by == "firm":
+        for group in groups.values():
+            total.add(group.sums)
+    if group_by == "kind":
+        for kind in sorted(total.kinds):
+            some = [one.only(kind) for one in total.sums]
+            count = sum(1 for entry in entries if entry.devices.get(kind))
+            groups[kind] = Group(kind, KIND_NAMES[kind], some, {kind}, count)
+    return total, [groups[name] for name in sorted(groups)]
+
+
+def _total(sums: Iterable[Sum]) -> Sum:
+    total = Sum()
+    for part in sums:
+        total.add(part)
+    return total
+
+
+def _buckets(
+    starts: Sequence[int], sums: Sequence[Sum], kinds: Iterable[str]
+) -> list[dict[str, object]]:
+    kinds = tuple(kinds)
+    return [
+        {"start": print_instant(at_ms), **part.shape(kinds)}
+        for at_ms, part in zip(starts, sums, strict=True)
+    ]
+
+
+# CSV
+
+_MEMBERS: Mapping[str, type[BaseModel]] = {
+    "gates": shapes.Gates,
+    "charging": shapes.Charging,
+    "lighting": shapes.Lighting,
+}
+
+
+class Table:
+    """One line a bucket. first: columns before the usual ones. total: tells which counts there are.
+
+    A count by names (methods, reasons) is a column for each name that occurs, behind the others.
+    """
+
+    def __init__(self, first: Sequence[str], total: Sum, kinds: Iterable[str]) -> None:
+        self._kinds = tuple(kinds)
+        shaped = total.shape(self._kinds)
+        self._numbers: list[tuple[str, str]] = []
+        self._counts: list[tuple[str, str, str]] = []
+        for member, model in _MEMBERS.items():
+            for name, its in model.model_fields.items():
+                if get_origin(its.annotation) is not dict:
+                    self._numbers.append((member, name))
+                    continue
+                part = shaped[member]
+                for key in sorted(part[name]) if isinstance(part, Mapping) else ():
+                    self._counts.append((member, name, key))
+        self._header = [
+            *first, "start", "end", "status", "coverage",
+            *(f"{member}_{UNITS.get(name, name)}" for member, name in self._numbers),
+            *(f"{member}_{name}_{key}" for member, name, key in self._counts),
+        ]  # fmt: skip
+
+    def lines(
+        self,
+        first: Sequence[tables.Cell],
+        sums: Sequence[Sum],
+        starts: Sequence[int],
+        to_ms: int,
+        zone: tzinfo,
+        now_ms: int,
+        kinds: Iterable[str] | None = None,
+    ) -> Iterator[list[tables.Cell]]:
+        """Instants are local, with their distance to UTC. kinds: where they are not all."""
+        shown = self._kinds if kinds is None else tuple(kinds)
+        for start, end, one in zip(starts, [*starts[1:], to_ms], sums, strict=True):
+            shaped = one.shape(shown)
+            line: list[tables.Cell] = [
+                *first, _local(start, zone), _local(end, zone), status(end, zone, now_ms)
+            ]  # fmt: skip
+            line.append(one.coverage)
+            line += [_cell(shaped[member], name) for member, name in self._numbers]
+            line += [_cell(shaped[member], name, key) for member, name, key in self._counts]
+            yield line
+
+    def answer(self, name: str, lines: Iterable[Sequence[tables.Cell]]) -> Response:
+        return tables.answer(name, self._header, lines)
+
+
+def _cell(part: object, name: str, key: str | None = None) -> tables.Cell:
+    """A number of a shaped part; None where the part or the number is unknown, 0 for no count."""
+    if not isinstance(part, Mapping):
+        return None
+    value = part[name]
+    if key is not None:
+        return int(value.get(key, 0))
+    return None if value is None else float(value) if isinstance(value, float) else int(value)
+
+
+def _local(at_ms: int, zone: tzinfo) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, zone).isoformat(timespec="seconds")

@@ -41,6 +41,7 @@ from courtyard.settings import Settings, secret_key
 from courtyard.signals import stop_on_signals, stop_with_parent
 from courtyard.stores import Stopped, make_data_dir, open_operational, open_telemetry, until_there
 from courtyard.upkeep import Upkeep
+from courtyard.usage_days import UsageDaysWorker
 from devices.catalogue import rules_for
 from devices.kinds import KINDS
 from devices.registry import Registry
@@ -279,6 +280,8 @@ class Ingester:
             self._sources["judge"] = lambda: _judge_metrics(judgements)
             source = MeteredJournal(self._journal, judgements)
             workers.start(JUDGE, lambda: consumer.run(source, self._bell, stop))
+            usage_days = UsageDaysWorker(engine, now_ms)
+            workers.start("usage_days", lambda: usage_days.run(stop))
         if self._writer is not None:
             writer = self._writer
             workers.start("registry", lambda: self._follow_registry(engine, stop))

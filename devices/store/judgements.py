@@ -88,6 +88,7 @@ from devices.store.schema import (
     usage_hours,
 )
 from devices.store.sessions import session_of
+from devices.store.usage_days import mark_days
 from devices.usage import Figures, merge
 
 KEYS_KEPT_MS = 10 * 86_400_000  # the late window (7 days) plus the longest journal (3 days)
@@ -397,8 +398,8 @@ class Judgements:
         known = self._write_moves(connection, effects.moves, now_ms)
         self._restate(connection, effects.restated.values(), known)
         self._write_sessions(connection, effects.sessions.values())
-        self._write_hours(connection, effects.hours)
-        self._add_to_hours(connection, effects)
+        self._write_hours(connection, effects.hours, now_ms)
+        self._add_to_hours(connection, effects, now_ms)
         self._write_again(connection, effects, journal_id)
         self._write_accounts(connection, effects)
         self._write_refused(connection, effects.refused, journal_id)
@@ -579,7 +580,10 @@ class Judgements:
         changed = {name: made.excluded[name] for name in values[0] if name not in ("id", "stream")}
         connection.execute(made.on_conflict_do_update(index_elements=["id"], set_=changed), values)
 
-    def _write_hours(self, connection: Connection, rows: Sequence[HourRow]) -> None:
+    def _write_hours(self, connection: Connection, rows: Sequence[HourRow], now_ms: int) -> None:
+        # to a history everything is long past
+        over_at_ms = now_ms if self._stream == LIVE else None
+        mark_days(connection, ((row.compound, row.hour_ms) for row in rows), over_at_ms)
         self._many(
             connection,
             "INSERT INTO usage_hours (compound, hour_ms, device_no, kind, received, expected,"
@@ -599,14 +603,18 @@ class Judgements:
             ),
         )
 
-    def _add_to_hours(self, connection: Connection, effects: Effects) -> None:
+    def _add_to_hours(self, connection: Connection, effects: Effects, now_ms: int) -> None:
         """Late data of hours that are no longer in memory: read the rows, add, write them."""
         wanted = sorted(effects.late_hours.keys() | effects.late_received.keys())
         for start in range(0, len(wanted), ADDED_AT_ONCE):
-            self._add_some(connection, effects, wanted[start : start + ADDED_AT_ONCE])
+            self._add_some(connection, effects, wanted[start : start + ADDED_AT_ONCE], now_ms)
 
     def _add_some(
-        self, connection: Connection, effects: Effects, wanted: Sequence[tuple[str, int]]
+        self,
+        connection: Connection,
+        effects: Effects,
+        wanted: Sequence[tuple[str, int]],
+        now_ms: int,
     ) -> None:
         numbers = {device: self._number(connection, device) for device, _ in wanted}
         of_devices = select(devices.c.no, devices.c.compound, devices.c.kind).where(
@@ -643,7 +651,7 @@ class Judgements:
             received = effects.late_received.get((device, hour_ms), 0)
             received += 0 if row is None else row.received
             rows.append(HourRow(device, compound, kind, hour_ms, received, figures))
-        self._write_hours(connection, rows)
+        self._write_hours(connection, rows, now_ms)
 
     def _write_again(self, connection: Connection, effects: Effects, journal_id: str) -> None:
         """Mark hours to be worked out again; not those of a history, which nobody stores whole."""

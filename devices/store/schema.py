@@ -326,6 +326,40 @@ usage_again = Table(
     sqlite_with_rowid=False,
 )
 
+# Sums of a compound's local days that are over, and of its months: a year of a district is then a
+# read of some thousand rows. Made from usage_hours in the background (devices.store.usage_days);
+# whoever writes an hour of a day that is over marks that day as due in the same transaction, and
+# counts `marks` up, so that a mark which came while the sums were made is not taken away with the
+# old one. `sums` is msgpack: {kind: [received, expected, socket-seconds known of, figures]}.
+usage_days = Table(
+    "usage_days",
+    metadata,
+    Column("compound", String(63), primary_key=True),
+    Column("day_ms", BigInteger, primary_key=True),  # when the day began, in the compound's time
+    Column("sums", LargeBinary, nullable=False),
+    Column("built_at_ms", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+usage_months = Table(
+    "usage_months",
+    metadata,
+    Column("compound", String(63), primary_key=True),
+    Column("month_ms", BigInteger, primary_key=True),
+    Column("sums", LargeBinary, nullable=False),
+    Column("built_at_ms", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+usage_days_due = Table(
+    "usage_days_due",
+    metadata,
+    Column("compound", String(63), primary_key=True),
+    Column("day_ms", BigInteger, primary_key=True),
+    Column("marks", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 # What became of the messages of an hour (of receive time). outcome: stored, duplicate, quarantined
 # add up to what was received; late, clock, retained, partial, unknown are marks on stored ones;
 # part counts the rejected parts of stored messages by reason.

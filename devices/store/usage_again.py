@@ -21,6 +21,7 @@ from devices.store.registry import newest_revision
 from devices.store.schema import LIVE, devices, sessions, usage_again, usage_hours
 from devices.store.schema import cursors as cursor_rows
 from devices.store.sessions import session_of
+from devices.store.usage_days import mark_days
 from devices.usage import HOUR_MS, Figures
 
 KEPT_BY_JUDGE_MS = 3 * HOUR_MS  # from its beginning: then an hour has left the judge's memory
@@ -95,6 +96,7 @@ def write(
     number = connection.execute(select(devices.c.no).where(devices.c.id == device.id)).scalar()
     if number is None:
         return
+    mark_days(connection, ((device.compound, hour_ms) for hour_ms in hours), None)
     for hour_ms, figures in sorted(hours.items()):
         _write_hour(connection, device, number, hour_ms, figures)
     marks = list(done)

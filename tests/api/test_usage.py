@@ -1,16 +1,16 @@
 """Usage figures, checked on paper: coverage, buckets of the local day, what is provisional."""
 
+import csv
+import io
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from api.usage import Promise, bucket_starts, is_final, summarise
-from devices.registry import Name
-from devices.store.compounds import Entry
-from devices.store.usage import DeviceHour, Reporter
+from api import usage
+from api.usage import bucket_starts, is_final
+from devices.store.usage_days import UsageDays
 from tests.api.cast import (
-    DAY_MS,
     ELEVEN_AM_MS,
     GATE,
     HOUR_MS,
@@ -19,6 +19,7 @@ from tests.api.cast import (
     NOW_MS,
     PORT,
     SHED,
+    STRANGE_GATE,
     XIANGYUNLI,
     Cast,
     an_hour,
@@ -30,94 +31,6 @@ URL = f"/v1/compounds/{XIANGYUNLI}/usage"
 
 def ms(text: str) -> int:
     return int(datetime.fromisoformat(text).astimezone(UTC).timestamp() * 1000)
-
-
-def an_entry(**devices: int) -> Entry:
-    name = Name("祥云里", "Xiangyunli")
-    return Entry("x", name, "yaxin", 1, "Asia/Shanghai", 34.75, 113.62, False, devices, 8)
-
-
-def a_reporter(no: int, kind: str = "gate", interval_s: int = 60, **more: object) -> Reporter:
-    attributes = {"supply": more["supply"]} if "supply" in more else {}
-    since, until = more.get("since"), more.get("until")
-    return Reporter(no, kind, interval_s, attributes, since, until)  # type: ignore[arg-type]
-
-
-NIGHT = ms("2026-11-22T23:00:00+08:00")  # the lamps are to be lit from 17:45 to 06:40
-NOON = ms("2026-11-23T12:00:00+08:00")
-
-
-# Coverage
-
-
-def test_hours_without_a_row_are_expected_too() -> None:
-    rows = [DeviceHour(NOON, 1, "gate", 60, {})]
-    sums = summarise(
-        an_entry(gate=2), [a_reporter(1), a_reporter(2)], rows, NOON, NOON + 2 * HOUR_MS, "hour"
-    )
-    assert sums.all.expected == 240
-    assert sums.all.received == 60
-    assert sums.all.shape(sums.kinds)["coverage"] == 0.25
-
-
-def test_reports_beyond_what_was_expected_do_not_make_up_for_others() -> None:
-    rows = [DeviceHour(NOON, 1, "gate", 500, {})]
-    sums = summarise(
-        an_entry(gate=2), [a_reporter(1), a_reporter(2)], rows, NOON, NOON + HOUR_MS, "hour"
-    )
-    assert (sums.all.received, sums.all.expected) == (60, 120)
-
-
-def test_nothing_is_expected_after_now() -> None:
-    rows = [DeviceHour(NOON, 1, "gate", 15, {})]
-    quarter_past = NOON + HOUR_MS // 4
-    sums = summarise(an_entry(gate=1), [a_reporter(1)], rows, NOON, quarter_past, "hour")
-    assert (sums.all.received, sums.all.expected) == (15, 15)
-
-
-@pytest.mark.parametrize(
-    ("hour", "expected"),
-    [
-        (NIGHT, 4),
-        (NOON, 0),
-        (ms("2026-11-23T17:00:00+08:00"), 1),  # civil dusk at 17:45: the last quarter
-        (ms("2026-11-23T06:00:00+08:00"), 3),  # civil dawn at 06:41
-    ],
-)
-def test_a_switched_lamp_is_expected_only_while_it_has_power(hour: int, expected: float) -> None:
-    lamp = a_reporter(1, "lamp", 900, supply="switched")
-    promise = Promise(an_entry(lamp=1), [lamp], hour + HOUR_MS)
-    assert promise.of_all(hour) == expected
-    assert promise.of(1, hour) == expected
-
-
-def test_a_lamp_with_permanent_supply_is_expected_by_day_too() -> None:
-    lamp = a_reporter(1, "lamp", 900, supply="permanent")
-    assert Promise(an_entry(lamp=1), [lamp], NOON + HOUR_MS).of_all(NOON) == 4
-
-
-def test_a_report_of_a_lamp_by_day_is_no_coverage() -> None:
-    lamp = a_reporter(1, "lamp", 900, supply="switched")
-    rows = [DeviceHour(NOON, 1, "lamp", 4, {})]
-    sums = summarise(an_entry(lamp=1), [lamp], rows, NOON, NOON + HOUR_MS, "hour")
-    assert sums.all.shape(sums.kinds)["coverage"] is None
-
-
-def test_a_device_is_expected_while_it_is_in_service() -> None:
-    coming = a_reporter(1, since=NOON + HOUR_MS)
-    going = a_reporter(2, until=NOON + HOUR_MS)
-    promise = Promise(an_entry(gate=2), [coming, going], NOON + DAY_MS)
-    assert promise.of(1, NOON) == 0
-    assert promise.of(2, NOON) == 60
-    assert promise.of_all(NOON) == 60
-    assert promise.of_all(NOON + HOUR_MS) == 60
-
-
-def test_a_row_of_a_device_that_is_not_in_the_registry_counts_in_the_figures_alone() -> None:
-    rows = [DeviceHour(NOON, 99, "gate", 60, {"granted": 5})]
-    sums = summarise(an_entry(gate=1), [a_reporter(1)], rows, NOON, NOON + HOUR_MS, "hour")
-    assert (sums.all.received, sums.all.expected) == (0, 60)
-    assert sums.all.figures["gate"] == {"granted": 5}
 
 
 # Buckets and states
@@ -135,6 +48,10 @@ def test_days_and_months_are_those_of_the_compound() -> None:
     assert list(bucket_starts(start, end, SHANGHAI, "month")) == [
         start,
         ms("2026-11-01T00:00:00+08:00"),
+    ]
+    assert list(bucket_starts(start, end, SHANGHAI, "week")) == [
+        start,
+        ms("2026-11-02T00:00:00+08:00"),
     ]
     assert len(list(bucket_starts(start, start + 5 * HOUR_MS, SHANGHAI, "hour"))) == 5
 
@@ -251,7 +168,7 @@ def test_a_kind_that_the_compound_does_not_have_is_null(cast: Cast) -> None:
 def test_buckets_add_up_to_the_whole(cast: Cast) -> None:
     with_a_day(cast)
     client = cast.client("operator")
-    for bucket, count in (("hour", 44), ("day", 2), ("month", 1)):
+    for bucket, count in (("hour", 44), ("day", 2), ("week", 2), ("month", 1)):
         body = client.get(f"{URL}?from=2026-11-22&bucket={bucket}").json()
         assert len(body["buckets"]) == count
         assert sum(b["gates"]["passages"] for b in body["buckets"]) == 50
@@ -290,3 +207,263 @@ def test_coverage_of_now_counts_only_what_could_have_come(cast: Cast) -> None:
     url = f"/v1/compounds/{LIANXIN}/usage?from=2026-11-23T19:00"
     body = cast.client("operator").get(url).json()
     assert body["coverage"] == pytest.approx(126 / (2530 / 30 + 2530 / 60))
+
+
+# Comparison
+
+
+def test_whole_days_are_compared_with_as_many_before(cast: Cast) -> None:
+    with cast.write() as connection:
+        an_hour(connection, GATE, ms("2026-11-20T08:00:00+08:00"), 120, granted=6)
+        an_hour(connection, GATE, ms("2026-11-18T23:00:00+08:00"), 120, granted=3)
+        an_hour(connection, GATE, ms("2026-11-17T23:00:00+08:00"), 120, granted=100)
+    query = "?from=2026-11-20&to=P2D&bucket=day&compare=previous"
+    body = cast.client("yaxin").get(URL + query).json()
+    assert body["gates"]["passages"] == 6
+    assert body["status"] == "provisional"
+    before = body["previous"]
+    assert (before["from"], before["to"]) == ("2026-11-17T16:00:00.000Z", body["from"])
+    assert before["gates"]["passages"] == 3
+    assert before["status"] == "final"
+    assert 0 < before["coverage"] < 1
+    assert before["charging"]["sessions"] == 0
+
+
+def test_other_ranges_are_compared_with_as_many_hours_before(cast: Cast) -> None:
+    body = cast.client("yaxin").get(URL + "?compare=previous").json()  # 19:42:10 of today
+    assert body["previous"]["from"] == "2026-11-21T20:00:00.000Z"  # 20 hours
+    assert body["previous"]["to"] == body["from"]
+    assert cast.client("yaxin").get(URL).json()["previous"] is None
+
+
+# Bad input
+
+
+@pytest.mark.parametrize(
+    ("query", "parameter", "says"),
+    [
+        ("from=2026-11-22&to=2026-11-21", "to", "not after `from`"),
+        ("from=2026-11-24", "from", "the bound is now"),
+        ("from=P367D", "from", "at most 366 days"),
+        ("from=P63D", "bucket", "at most 1488 hours"),
+        ("from=P1D&bucket=year", "bucket", "hour"),
+        ("compare=next", "compare", "previous"),
+    ],
+)
+def test_a_range_that_cannot_be_is_refused_with_its_bound(
+    cast: Cast, query: str, parameter: str, says: str
+) -> None:
+    answer = cast.client("yaxin").get(f"{URL}?{query}")
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    (error,) = answer.json()["errors"]
+    assert error["parameter"] == parameter
+    assert says in error["detail"]
+
+
+def test_the_very_hour_that_begins_now_has_nothing_yet(cast: Cast) -> None:
+    cast.now_ms = NOW_MS - NOW_MS % HOUR_MS
+    answer = cast.client("yaxin").get(f"{URL}?from=2026-11-23T19:00")
+    assert answer.status_code == 422
+    assert cast.client("yaxin").get(f"{URL}?from=2026-11-23T18:00").status_code == 200
+
+
+# CSV
+
+
+def rows_of(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text.removeprefix("\ufeff"))))
+
+
+def test_a_bucket_is_a_line_of_csv(cast: Cast) -> None:
+    with_a_day(cast)
+    answer = cast.client("yaxin").get(
+        f"{URL}?from=2026-11-22&bucket=day", headers={"Accept": "text/csv"}
+    )
+    assert answer.headers["content-type"].startswith("text/csv; charset=utf-8")
+    assert "usage-xiangyunli-2026-11-22.csv" in answer.headers["content-disposition"]
+    assert answer.content.startswith(b"\xef\xbb\xbf")
+    first, second = rows_of(answer.text)
+    assert first["start"] == "2026-11-22T00:00:00+08:00"
+    assert first["end"] == second["start"] == "2026-11-23T00:00:00+08:00"
+    assert second["end"] == "2026-11-23T19:42:10+08:00"
+    assert first["status"] == "provisional"
+    assert second["gates_passages"] == "50"
+    assert second["gates_by_method_face"] == "40"
+    assert first["gates_by_method_face"] == "0"
+    assert first["gates_denial_rate"] == ""  # nobody passed
+    assert second["charging_energy_kwh"] == "0.5"
+    assert second["charging_stop_reasons_full"] == "1"
+    assert first["lighting_burn_h"] == "7.0"
+    json = cast.client("yaxin").get(f"{URL}?from=2026-11-22&bucket=day").json()
+    assert float(second["coverage"]) == json["buckets"][1]["coverage"]
+
+
+def test_what_a_device_says_cannot_become_a_formula(cast: Cast) -> None:
+    with cast.write() as connection:
+        an_hour(connection, GATE, ELEVEN_AM_MS, 120, granted=1, by_method={"=1+1": 1})
+    answer = cast.client("yaxin").get(URL, headers={"Accept": "text/csv"})
+    for cell in next(csv.reader(io.StringIO(answer.text.removeprefix("\ufeff")))):
+        assert cell[:1] not in "=+-@"
+    assert any(row["gates_by_method_=1+1"] == "1" for row in rows_of(answer.text))
+
+
+def test_columns_of_kinds_that_are_not_there_are_empty(cast: Cast) -> None:
+    url = f"/v1/compounds/{LIANXIN}/usage"
+    answer = cast.client("operator").get(url, headers={"Accept": "text/csv"})
+    assert {row["charging_energy_kwh"] for row in rows_of(answer.text)} == {""}
+    answer = cast.client("operator").get(f"{url}?compare=previous", headers={"Accept": "text/csv"})
+    assert answer.status_code == 422
+
+
+# Many compounds
+
+DISTRICT_URL = "/v1/usage"
+
+
+def with_days_summed_up(cast: Cast) -> None:
+    with cast.write() as connection:
+        for device, at, granted in (
+            (GATE, "2026-11-22T08:00:00+08:00", 7),
+            (GATE, "2026-10-05T08:00:00+08:00", 20),
+            (STRANGE_GATE, "2026-11-21T08:00:00+08:00", 3),
+        ):
+            an_hour(connection, device, ms(at), 120, granted=granted)
+        an_hour(connection, PORT, ms("2026-11-22T08:00:00+08:00"), 60, energy_kwh=0.5, sessions=1)
+        an_hour(connection, GATE, ELEVEN_AM_MS, 120, granted=1000)  # today: it is not over
+    days = UsageDays(cast.engine)
+    for work in days.missing(NOW_MS):
+        days.build(work, NOW_MS)
+    for compound in days.compounds():
+        days.build_months(compound, NOW_MS)
+
+
+def test_the_district_is_all_its_compounds_up_to_yesterday(cast: Cast) -> None:
+    with_days_summed_up(cast)
+    body = cast.client("operator").get(f"{DISTRICT_URL}?from=2026-10-01").json()
+    assert (body["from"], body["to"]) == ("2026-09-30T16:00:00.000Z", "2026-11-22T16:00:00.000Z")
+    assert (body["bucket"], body["group_by"], body["firm"]) == ("month", None, None)
+    assert (body["compounds"], body["pending_days"]) == (2, 0)
+    assert body["gates"]["passages"] == 30
+    assert [bucket["gates"]["passages"] for bucket in body["buckets"]] == [20, 10]
+    assert body["charging"]["energy_kwh"] == 0.5
+    assert 0 < body["coverage"] < 1
+    assert body["groups"] == []
+    assert cast.client("viewer").get(f"{DISTRICT_URL}?from=2026-10-01").json() == body
+
+
+def test_groups_add_up_to_the_whole_and_say_how_sure_they_are(cast: Cast) -> None:
+    with_days_summed_up(cast)
+    client = cast.client("operator")
+    for group_by, passages in (
+        ("compound", {LIANXIN: 3, XIANGYUNLI: 27}),
+        ("firm", {"kangqiao": 3, "yaxin": 27}),
+    ):
+        body = client.get(f"{DISTRICT_URL}?from=2026-10-01&group_by={group_by}").json()
+        assert {group["id"]: group["gates"]["passages"] for group in body["groups"]} == passages
+        assert body["gates"]["passages"] == 30
+        for group in body["groups"]:
+            assert group["status"] == "provisional"
+            assert 0 < group["coverage"] < 1
+            assert group["compounds"] == 1
+            assert sum(b["gates"]["passages"] for b in group["buckets"]) == passages[group["id"]]
+        assert body["groups"][0]["charging"] is None  # no shed there
+        assert body["groups"][1]["name"]["zh"] in ("祥云里", "亚新")
+
+
+def test_a_kind_has_its_own_figures_and_coverage(cast: Cast) -> None:
+    with_days_summed_up(cast)
+    url = f"{DISTRICT_URL}?from=2026-11-22&bucket=day&group_by=kind"
+    body = cast.client("operator").get(url).json()
+    gate, lamp, port = body["groups"]
+    assert (gate["id"], lamp["id"], port["id"]) == ("gate", "lamp", "port")
+    assert gate["gates"]["passages"] == 7
+    assert gate["charging"] is None
+    assert gate["coverage"] == 120 / (2 * 24 * 120)
+    assert port["coverage"] == 60 / (2 * 24 * 60)
+    assert lamp["lighting"]["lit"] == 0
+    assert (gate["compounds"], port["compounds"]) == (2, 1)
+
+
+def test_a_firm_sees_its_own_and_may_not_ask_for_another(cast: Cast) -> None:
+    with_days_summed_up(cast)
+    url = f"{DISTRICT_URL}?from=2026-10-01&group_by=compound"
+    body = cast.client("kangqiao").get(url).json()
+    assert [group["id"] for group in body["groups"]] == [LIANXIN]
+    assert (body["firm"], body["gates"]["passages"]) == ("kangqiao", 3)
+    assert cast.client("kangqiao").get(f"{url}&firm=yaxin").status_code == 404
+    body = cast.client("operator").get(f"{url}&firm=yaxin").json()
+    assert (body["firm"], body["gates"]["passages"]) == ("yaxin", 27)
+
+
+def test_thirty_days_unless_asked_otherwise_and_an_old_range_is_final(cast: Cast) -> None:
+    with_days_summed_up(cast)
+    client = cast.client("operator")
+    body = client.get(DISTRICT_URL).json()
+    assert (body["from"], body["to"]) == ("2026-10-23T16:00:00.000Z", "2026-11-22T16:00:00.000Z")
+    body = client.get(f"{DISTRICT_URL}?from=P2W/2026-11-16&bucket=week").json()
+    assert body["status"] == "final"
+    assert [bucket["start"] for bucket in body["buckets"]] == [
+        "2026-11-01T16:00:00.000Z",
+        "2026-11-08T16:00:00.000Z",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("query", "parameter", "says"),
+    [
+        ("from=2026-11-23", "from", "2026-11-22, the newest one"),
+        ("from=2026-11-24", "from", "the bound is now"),
+        ("from=2026-11-22&to=2026-11-20", "to", "not after `from`"),
+        ("from=P400D", "from", "at most 366 days"),
+        ("from=P63D&bucket=day", "bucket", "at most 62 days"),
+        ("bucket=hour", "bucket", "day"),
+        ("group_by=device", "group_by", "compound"),
+    ],
+)
+def test_a_range_of_many_that_cannot_be_is_refused_with_its_bound(
+    cast: Cast, query: str, parameter: str, says: str
+) -> None:
+    answer = cast.client("operator").get(f"{DISTRICT_URL}?{query}")
+    assert answer.status_code == 422
+    (error,) = answer.json()["errors"]
+    assert error["parameter"] == parameter
+    assert says in error["detail"]
+
+
+def test_too_many_lines_or_days_are_refused(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_a_day(cast)
+    client = cast.client("operator")
+    monkeypatch.setattr(usage, "MOST_LINES", 1)
+    answer = client.get(f"{DISTRICT_URL}?group_by=compound&bucket=week")
+    assert answer.status_code == 422
+    assert "the bound is 1" in answer.json()["errors"][0]["detail"]
+    monkeypatch.setattr(usage, "MOST_LINES", 100)
+    monkeypatch.setattr(usage, "MOST_FROM_HOURS", 0)
+    answer = client.get(DISTRICT_URL)  # nothing is summed up yet
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "30"
+    monkeypatch.setattr(usage, "MOST_FROM_HOURS", 40)
+    monkeypatch.setattr(usage, "MOST_EMPTY", 1)
+    answer = client.get(DISTRICT_URL)
+    assert answer.status_code == 422
+    assert "the bound is 1 compound-days" in answer.json()["errors"][0]["detail"]
+
+
+def test_a_group_and_bucket_is_a_line_of_csv(cast: Cast) -> None:
+    with_days_summed_up(cast)
+    headers = {"Accept": "text/csv"}
+    client = cast.client("operator")
+    answer = client.get(f"{DISTRICT_URL}?from=2026-10-01&group_by=compound", headers=headers)
+    rows = rows_of(answer.text)
+    assert [(row["id"], row["name_zh"], row["gates_passages"]) for row in rows] == [
+        (LIANXIN, "连心胡同", "0"),
+        (LIANXIN, "连心胡同", "3"),
+        (XIANGYUNLI, "祥云里", "20"),
+        (XIANGYUNLI, "祥云里", "7"),
+    ]
+    assert rows[0]["charging_energy_kwh"] == ""
+    assert rows[3]["charging_energy_kwh"] == "0.5"
+    rows = rows_of(client.get(f"{DISTRICT_URL}?from=2026-10-01", headers=headers).text)
+    assert [row["gates_passages"] for row in rows] == ["20", "10"]
+    assert "id" not in rows[0]

@@ -7,8 +7,9 @@ from sqlalchemy import Engine, select
 
 from devices import faults
 from devices.catalogue import RULES
+from devices.days import midnight_of, zone_of
 from devices.faults import Fault, FaultMoved
-from devices.judgement import Cursor, DeviceRow, Effects, Move
+from devices.judgement import Cursor, DeviceRow, Effects, HourRow, Move
 from devices.registry import Compound, Device, Firm, Name, Registry
 from devices.rules import Severity
 from devices.store import schema
@@ -223,3 +224,21 @@ def test_an_impact_and_a_rank_are_written_with_the_fault_and_restated(
     judgements.commit(effects, JOURNAL, cursor, NOW_MS)
     assert judgements.load().faults == [later]
     assert events(any_database, raised) == [(None, "open")]
+
+
+def test_an_hour_of_a_day_that_is_over_makes_its_sum_due(
+    any_database: Engine, judgements: Judgements
+) -> None:
+    yesterday_ms = NOW_MS - 30 * 3_600_000
+    effects = Effects(position=1, jseq=1)
+    for hour_ms in (NOW_MS - NOW_MS % 3_600_000, yesterday_ms - yesterday_ms % 3_600_000):
+        effects.hours.append(HourRow("gate-1", "lvyun-xiaoqu", "gate", hour_ms, 1, {}))
+    effects.late_hours["gate-1", 1_795_000_000_000 - 1_795_000_000_000 % 3_600_000] = {"granted": 1}
+    judgements.commit(effects, JOURNAL, None, NOW_MS)
+    with reading(any_database) as connection:
+        marked = connection.execute(select(schema.usage_days_due)).all()
+    zone = zone_of("Asia/Shanghai")
+    assert {(row.day_ms, row.marks) for row in marked} == {
+        (midnight_of(yesterday_ms, zone), 1),
+        (midnight_of(1_795_000_000_000, zone), 1),
+    }
