@@ -11,10 +11,10 @@ THREE := -n 3 --dist loadfile  # on two cores: many tests wait for a process or 
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test integration bench chaos score lock wheel
+.PHONY: help setup demo check test integration bench bench-usage chaos score lock wheel
 
 help: ## list the verbs
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(INSTALLED) ## install what is locked into .venv
 
@@ -43,6 +43,9 @@ integration: $(INSTALLED) ## the long tests, then end to end over the other brok
 
 bench: $(INSTALLED) ## messages a second and CPU a message, beside a stock client
 	$(BIN)/python -m bench $(ARGS)
+
+bench-usage: $(INSTALLED) ## how quickly a district-year of usage is answered (ARGS="--compounds 56")
+	$(BIN)/python -m bench.usage $(ARGS)
 
 chaos: $(INSTALLED) ## kills and outages against the real processes, hours (ARGS="kills --kills 20")
 	$(BIN)/python -m chaos $(ARGS)

@@ -104,9 +104,9 @@ def test_the_tests_have_no_init_files_they_would_shadow_the_packages() -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_make_verb_that_a_document_names_exists(document: str) -> None:
-    verbs = set(re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    verbs = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
     named: set[str] = set()
-    for command in re.findall(r"`make ([a-z ]+)`|^make ([a-z ]+)$", _text(document), re.MULTILINE):
+    for command in re.findall(r"`make ([a-z -]+)`|^make ([a-z -]+)$", _text(document), re.MULTILINE):
         named |= set(" ".join(command).split())
     assert named
     assert named <= verbs
@@ -151,7 +151,7 @@ def test_what_make_lists_has_a_word_on_each_verb() -> None:
     makefile = (ROOT / "Makefile").read_text()
     phony = re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
     assert phony is not None
-    listed = re.findall(r"^([a-z]+):.*## .", makefile, re.MULTILINE)
+    listed = re.findall(r"^([a-z-]+):.*## .", makefile, re.MULTILINE)
     assert sorted(phony[1].split()) == sorted(listed)
 
 
