@@ -20,6 +20,10 @@ RUN /opt/build/bin/hatchling build -t wheel \
     && /opt/courtyard/bin/pip install --no-cache-dir --no-deps dist/courtyard-*.whl
 
 FROM python:3.11.11-slim-bookworm
+# for PDF reports
+RUN apt-get update -qq \
+    && apt-get install -y -qq --no-install-recommends fonts-noto-cjk \
+    && rm -rf /var/lib/apt/lists/*
 RUN useradd --system --uid 10001 --home-dir /data --shell /usr/sbin/nologin courtyard \
     && install --directory --owner courtyard --group courtyard --mode 0700 /data
 COPY --from=build /opt/courtyard /opt/courtyard

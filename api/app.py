@@ -38,6 +38,9 @@ from api import (
 from api.metrics import Measured, Metrics
 from api.overview import OverviewCopy
 from api.parts import (
+    REPORT_WAIT_S,
+    REPORTS_AT_ONCE,
+    REPORTS_WAITING,
     SERIES_AT_ONCE,
     SERIES_WAIT_S,
     SERIES_WAITING,
@@ -46,6 +49,7 @@ from api.parts import (
     RegistryCopy,
 )
 from api.protection import Protected
+from api.reports import routes as report_routes
 from api.turns import Turns
 from devices.telemetry import TelemetryError
 
@@ -61,6 +65,7 @@ ROUTERS = (
     usage.router,
     sessions.router,
     kpis.router,
+    report_routes.router,
     telemetry.router,
     accounting.router,
     quarantine.router,
@@ -109,6 +114,7 @@ def create_app(deps: Dependencies) -> FastAPI:
         registry,
         metrics,
         Turns("the telemetry store", SERIES_AT_ONCE, SERIES_WAITING, SERIES_WAIT_S),
+        Turns("for reports", REPORTS_AT_ONCE, REPORTS_WAITING, REPORT_WAIT_S),
     )
     app.state.overview = OverviewCopy(deps, registry)
     app.state.stream = news

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Protocol, cast
 
 from fastapi import Depends
@@ -24,6 +25,8 @@ LOOK_AGAIN_S = 1.0  # how long a copy of prepared rows may be used
 # A telemetry store that hangs holds a read for 3 s, so at most 12 of the 40 threads on which
 # the routes run; the store has a limit of its own for what it serves at once.
 SERIES_AT_ONCE, SERIES_WAITING, SERIES_WAIT_S = 4, 8, 1.0
+# A firm's report holds a core for some seconds, and needs some 100 MB: one after another.
+REPORTS_AT_ONCE, REPORTS_WAITING, REPORT_WAIT_S = 1, 2, 20.0
 
 
 class JournalAway(Exception):
@@ -85,7 +88,8 @@ class Dependencies:
     journal: None when it is not on this machine. secret_key: signs cursors, at least 16 bytes.
     demo: visitors from loopback may look at everything without a token. poll_s: how often the
     stream looks for news. ask_again_s: how often a listener must prove anew that it may listen.
-    dry_runs: None where there is no journal to judge.
+    dry_runs: None where there is no journal to judge. fonts: where a Chinese font for PDF is, else
+    the system's.
     """
 
     engine: Engine
@@ -98,6 +102,7 @@ class Dependencies:
     poll_s: float = 1.0
     ask_again_s: float = 30.0
     dry_runs: DryRuns | None = None
+    fonts: Path | None = None
 
     def __post_init__(self) -> None:
         if len(self.secret_key) < 16:
@@ -148,6 +153,7 @@ class Parts:
     registry: RegistryCopy
     metrics: Metrics
     series_turns: Turns
+    report_turns: Turns
 
     def now_ms(self) -> int:
         return self.deps.clock()

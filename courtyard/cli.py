@@ -43,6 +43,16 @@ app.add_typer(token_app, name="token")
 app.add_typer(db_app, name="db")
 
 
+class ReportFormat(StrEnum):
+    PDF = "pdf"
+    XLSX = "xlsx"
+
+
+class ReportLanguage(StrEnum):
+    ZH = "zh"
+    EN = "en"
+
+
 class Part(StrEnum):
     """What ingest consists of."""
 
@@ -283,6 +293,33 @@ def score(
     from courtyard.grading import run_graded
 
     _end(run_graded(scenario or [], seed, in_json=as_json, tell=_tell))
+
+
+@app.command(
+    epilog="Examples: courtyard report --firm yaxin --month 2026-11 --format pdf --out yaxin.pdf;"
+    "  courtyard report --compound lvyun-xiaoqu --month 2026-11 --language en --format xlsx"
+    " --out november.xlsx"
+)
+def report(
+    month: Annotated[str, typer.Option(help="Like 2026-11; the one that runs is as it is so far.")],
+    out: Annotated[Path, typer.Option(help="A new file.")],
+    format_: Annotated[ReportFormat, typer.Option("--format", help="What the file is.")],
+    compound: Annotated[str | None, typer.Option(help="Of this compound.")] = None,
+    firm: Annotated[str | None, typer.Option(help="Of this property firm.")] = None,
+    language: Annotated[ReportLanguage, typer.Option(help="Of the report.")] = ReportLanguage.ZH,
+    force: Annotated[bool, typer.Option("--force", help="Put it in the place of a file.")] = False,
+) -> None:
+    """Write the monthly report of a compound or a firm, as PDF or spreadsheet.
+
+    The file has its name only once it is complete.
+    """
+    if (compound is None) == (firm is None):
+        raise UsageError("report: either --compound or --firm")
+    settings = _start("report")
+    from courtyard.report import Wanted, run_report
+
+    wanted = Wanted(compound, firm, month, language.value, format_.value)
+    typer.echo(run_report(settings, wanted, out, force=force, tell=_tell), err=True)
 
 
 @app.command(hidden=True)

@@ -15,6 +15,8 @@ from pathlib import Path
 import apsw
 from sqlalchemy.exc import DBAPIError
 
+from api.reports import pdf
+from api.reports.fonts import ReportsUnusable
 from courtyard.broker_address import broker_address
 from courtyard.errors import DONE, FAILED
 from courtyard.settings import Settings
@@ -214,6 +216,14 @@ def _embedded_broker(settings: Settings) -> Iterator[Finding]:
         yield Finding("broker", False, f"{where}: {trouble}; restart ingest")
 
 
+def reports(settings: Settings) -> Iterable[Finding]:
+    try:
+        yield Finding("reports", True, f"PDF reports are set in {pdf.ready(settings.fonts)}")
+    except ReportsUnusable as error:
+        # everything else works without, unless somebody asked for this font
+        yield Finding("reports", None if settings.fonts is None else False, str(error))
+
+
 CHECKS: tuple[Callable[[Settings], Iterable[Finding]], ...] = (
     data_directory,
     sqlite_libraries,
@@ -222,6 +232,7 @@ CHECKS: tuple[Callable[[Settings], Iterable[Finding]], ...] = (
     journal,
     telemetry,
     broker,
+    reports,
 )
 
 

@@ -161,6 +161,9 @@ class Settings(BaseSettings):
     audit_every: Duration = Field(
         timedelta(minutes=1), description="how often journal, accounts and telemetry are compared"
     )
+    fonts: Path | None = Field(
+        None, description="directory with a Chinese font, for PDF reports; empty: the system's"
+    )
     log: Literal["text", "json"] | None = Field(
         None, description="text or json; empty: text on a terminal, else json"
     )

@@ -54,6 +54,7 @@ def run_api(settings: Settings, *, demo: bool, with_parent: bool) -> int:
             demo=demo,
             version=version("courtyard"),
             dry_runs=dry_runs,
+            fonts=settings.fonts,
         )
     )
     server = uvicorn.Server(

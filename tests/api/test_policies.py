@@ -40,7 +40,10 @@ IDS = {
     "fault": ("own-fault", "strange-fault", "no-fault"),
     "refused": ("1", "2", "3000"),
     "window": ("own-window", "strange-window", "no-window"),
+    "firm": ("yaxin", "kangqiao", "nobody"),
 }
+# Parameters in a path that are nobody's.
+COMMON = {"month": "2026-11", "file_type": "xlsx"}
 OPERATORS_ONLY = ("/v1/quarantine/{refused}/replay",)
 NEEDED = {"/v1/devices/{device}/telemetry": "?quantity=door_state"}
 
@@ -93,7 +96,7 @@ def test_without_a_token_every_other_route_is_401_and_says_how(cast: Cast) -> No
         if set(policies(route.dependant)) == {identity.everyone}:
             continue
         method = "".join(route.methods or ())
-        path = route.path.format(**{name: ids[0] for name, ids in IDS.items()})
+        path = route.path.format(**{name: ids[0] for name, ids in IDS.items()}, **COMMON)
         answer = client.request(method, path)
         assert answer.status_code == 401, path
         assert answer.headers["WWW-Authenticate"].startswith("Bearer")
@@ -124,7 +127,7 @@ def test_what_is_a_strangers_is_not_there_to_the_byte(cast: Cast) -> None:
         own, strange, unknown = (
             client.request(
                 method,
-                route.path.format(**{parameter: id_}) + NEEDED.get(route.path, ""),
+                route.path.format(**{parameter: id_}, **COMMON) + NEEDED.get(route.path, ""),
                 json=ACTIONS.get(action) if route.path.startswith("/v1") else None,
                 data={"note": "on site"} if not route.path.startswith("/v1") else None,
             )

@@ -56,6 +56,7 @@ def test_the_commands_are_those_of_the_documentation() -> None:
         "token create",
         "db upgrade",
         "doctor",
+        "report",
         "backup",
         "restore",
         "replay",

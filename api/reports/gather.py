@@ -1,0 +1,365 @@
+"""Fills a report from the database, in the scope of who asks for it.
+
+Read in pages, so that on SQLite no commit of the judge waits: two days of one compound at a time,
+and some hundred faults.
+"""
+
+import heapq
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta, tzinfo
+
+from sqlalchemy import Engine
+
+from api.instants import DISTRICT_ZONE, zone_of
+from api.reports.model import (
+    PARTS,
+    BadMonth,
+    Compound,
+    FaultCount,
+    Faults,
+    Figure,
+    LongFault,
+    Month,
+    Part,
+    PartName,
+    Period,
+    Report,
+    Status,
+)
+from api.usage import READ_DAYS, Sum, is_final, summarise
+from devices.catalogue import RULES
+from devices.faults import FALSE_ALARM, Fault
+from devices.registry import Name
+from devices.store.compounds import Directory, Entry
+from devices.store.database import reading
+from devices.store.devices import device_names
+from devices.store.faults import Filter, list_faults
+from devices.store.scope import Scope
+from devices.store.usage import DeviceHour, Reporter, device_hours, reporters
+
+LONGEST = 10
+FAULTS_AT_ONCE = 300
+OTHERS = "others"  # devices that have no figures, and count in the coverage
+
+KIND_OF: Mapping[PartName, str] = {"gates": "gate", "charging": "port", "lighting": "lamp"}
+_GROUPS: tuple[str, ...] = (*PARTS, OTHERS)
+_GROUP_OF = {kind: part for part, kind in KIND_OF.items()}
+
+Progress = Callable[[int, int], object]  # compounds that are read, of how many
+
+
+class NothingToReport(LookupError):
+    """No such compound or firm in this scope."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a report comes from, for whom, and when: later figures may differ."""
+
+    engine: Engine
+    scope: Scope
+    directory: Directory
+    now_ms: int
+
+
+@dataclass(slots=True)
+class Day:
+    """One local day's sums, by part. has: the parts of which there are devices."""
+
+    sums: dict[str, Sum] = field(default_factory=lambda: {group: Sum() for group in _GROUPS})
+    has: set[PartName] = field(default_factory=set)
+
+    def add(self, other: "Day") -> None:
+        for group, summed in other.sums.items():
+            self.sums[group].add(summed)
+        self.has |= other.has
+
+
+def report_of_compound(
+    source: Source, compound: str, month: Month, given: Mapping[str, Figure] | None = None
+) -> Report:
+    """Raises NothingToReport, and BadMonth for one that has not begun."""
+    entry = source.directory.find(source.scope, compound)
+    if entry is None:
+        raise NothingToReport(compound)
+    zone = zone_of(entry.timezone)
+    from_ms, to_ms, month_over = _so_far(month, zone, source.now_ms)
+    days = _days(source, entry, from_ms, to_ms)
+    faults = _faults(source, Filter(compound=compound), from_ms, to_ms)[0]
+    periods = _periods(days, zone, source.now_ms)
+    return Report(
+        subject="compound",
+        id=entry.id,
+        name=entry.name,
+        firm=source.directory.firms[entry.firm],
+        month=month,
+        month_over=month_over,
+        made_at_ms=source.now_ms,
+        zone=zone,
+        households=entry.households,
+        devices=dict(entry.devices),
+        lamps=entry.lamps,
+        synthetic=entry.synthetic,
+        total=_total(days, periods),
+        days=periods,
+        faults=faults,
+        given=dict(given or {}),
+    )
+
+
+def report_of_firm(
+    source: Source,
+    firm: str,
+    month: Month,
+    given: Mapping[str, Figure] | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Raises NothingToReport, and BadMonth for one that has not begun."""
+    if firm not in source.directory.firms or source.scope.firm not in (None, firm):
+        raise NothingToReport(firm)
+    entries = [entry for entry in source.directory.visible(source.scope) if entry.firm == firm]
+    zone = zone_of(entries[0].timezone) if entries else DISTRICT_ZONE
+    from_ms, to_ms, month_over = _so_far(month, zone, source.now_ms)
+    faults, of_compound = _faults(source, Filter(firm=firm), from_ms, to_ms)
+    everything: dict[date, Day] = {}
+    compounds: list[Compound] = []
+    for n, entry in enumerate(entries):
+        if progress is not None:
+            progress(n, len(entries))
+        own_zone = zone_of(entry.timezone)
+        own_from_ms, own_to_ms, _ = _so_far(month, own_zone, source.now_ms)
+        days = _days(source, entry, own_from_ms, own_to_ms)
+        periods = _periods(days, own_zone, source.now_ms)
+        for day, summed in days.items():
+            everything.setdefault(day, Day()).add(summed)
+        compounds.append(
+            Compound(
+                entry.id,
+                entry.name,
+                entry.households,
+                entry.synthetic,
+                _total(days, periods),
+                periods,
+                of_compound.get(entry.id, 0),
+            )
+        )
+    if not everything:
+        everything = {day: Day() for day in _dates(from_ms, to_ms, zone)}
+    periods = _periods(everything, zone, source.now_ms)
+    return Report(
+        subject="firm",
+        id=firm,
+        name=source.directory.firms[firm],
+        firm=source.directory.firms[firm],
+        month=month,
+        month_over=month_over,
+        made_at_ms=source.now_ms,
+        zone=zone,
+        households=sum(entry.households for entry in entries),
+        devices=_added(entry.devices for entry in entries),
+        lamps=sum(entry.lamps for entry in entries),
+        synthetic=any(entry.synthetic for entry in entries),
+        total=_total(everything, periods),
+        days=periods,
+        faults=faults,
+        given=dict(given or {}),
+        compounds=compounds,
+    )
+
+
+def _so_far(month: Month, zone: tzinfo, now_ms: int) -> tuple[int, int, bool]:
+    """The month's range up to now, and whether it is over."""
+    from_ms, to_ms = month.range_ms(zone)
+    if now_ms <= from_ms:
+        raise BadMonth(f"{month} has not begun: nothing has happened there yet")
+    return from_ms, min(to_ms, now_ms), now_ms >= to_ms
+
+
+def _days(source: Source, entry: Entry, from_ms: int, to_ms: int) -> dict[date, Day]:
+    """A compound's sums by local day of [from_ms, to_ms), which begins at a midnight."""
+    zone = zone_of(entry.timezone)
+    with reading(source.engine) as connection:
+        devices = reporters(connection, source.scope, entry.id)
+    groups: dict[str, list[Reporter]] = {group: [] for group in _GROUPS}
+    for device in devices:
+        groups[_GROUP_OF.get(device.kind, OTHERS)].append(device)
+    has: set[PartName] = {part for part, kind in KIND_OF.items() if entry.devices.get(kind)}
+    days = {day: Day(has=set(has)) for day in _dates(from_ms, to_ms, zone)}
+    every = list(days)
+    for n in range(0, len(every), READ_DAYS):
+        begin_ms = max(from_ms, _midnight_ms(every[n], zone))
+        end_ms = min(to_ms, _midnight_ms(every[n] + timedelta(days=READ_DAYS), zone))
+        with reading(source.engine) as connection:
+            page = device_hours(connection, source.scope, entry.id, begin_ms, end_ms)
+        rows: dict[str, list[DeviceHour]] = {group: [] for group in _GROUPS}
+        for row in page:
+            rows[_GROUP_OF.get(row.kind, OTHERS)].append(row)
+        for group in _GROUPS:
+            summary = summarise(entry, groups[group], rows[group], begin_ms, end_ms, "day")
+            for day, (_, summed) in zip(every[n:], summary.buckets, strict=False):
+                days[day].sums[group] = summed
+    return days
+
+
+def _periods(days: Mapping[date, Day], zone: tzinfo, now_ms: int) -> list[Period]:
+    return [
+        _period(summed, day, day, _status(day, zone, now_ms))
+        for day, summed in sorted(days.items())
+    ]
+
+
+def _total(days: Mapping[date, Day], periods: Sequence[Period]) -> Period:
+    everything = Day()
+    for day in days.values():
+        everything.add(day)
+    # the youngest day is the last that becomes final
+    return _period(everything, periods[0].first, periods[-1].last, periods[-1].status)
+
+
+def _period(day: Day, first: date, last: date, status: Status) -> Period:
+    parts: dict[PartName, Part] = {}
+    for part, kind in KIND_OF.items():
+        if part not in day.has:
+            continue
+        summed = day.sums[part]
+        figures = summed.shape({kind})[part]
+        assert isinstance(figures, dict)
+        is_known = summed.received > 0 or bool(summed.figures[kind])
+        parts[part] = Part(figures, _share(summed), is_known)
+    everything = Sum()
+    for summed in day.sums.values():
+        everything.received += summed.received
+        everything.expected += summed.expected
+    return Period(first, last, status, _share(everything), parts)
+
+
+def _share(summed: Sum) -> float | None:
+    return summed.received / summed.expected if summed.expected > 0 else None
+
+
+def _status(day: date, zone: tzinfo, now_ms: int) -> Status:
+    ends_ms = _midnight_ms(day + timedelta(days=1), zone)
+    return Status.FINAL if is_final(ends_ms, zone, now_ms) else Status.PROVISIONAL
+
+
+def _midnight_ms(day: date, zone: tzinfo) -> int:
+    return int(datetime(day.year, day.month, day.day, tzinfo=zone).timestamp()) * 1000
+
+
+def _dates(from_ms: int, to_ms: int, zone: tzinfo) -> list[date]:
+    """The local days that [from_ms, to_ms) touches."""
+    first = datetime.fromtimestamp(from_ms / 1000, zone).date()
+    last = datetime.fromtimestamp((to_ms - 1) / 1000, zone).date()
+    return [first + timedelta(days=n) for n in range((last - first).days + 1)]
+
+
+def _added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    added: dict[str, int] = {}
+    for one in counts:
+        for kind, n in one.items():
+            added[kind] = added.get(kind, 0) + n
+    return added
+
+
+@dataclass(slots=True)
+class Tally:
+    """Faults as they are counted, a page at a time: never all of them in memory."""
+
+    now_ms: int
+    counts: dict[str, FaultCount] = field(default_factory=dict)
+    longest: list[tuple[float, str, Fault]] = field(default_factory=list)  # a heap
+    of_compound: dict[str, int] = field(default_factory=dict)
+    suppressed: int = 0
+    suspected: int = 0
+    refuted: int = 0
+
+    def add(self, fault: Fault) -> None:
+        if fault.resolution == FALSE_ALARM:
+            self.refuted += 1
+        elif fault.suppressed_by is not None:
+            self.suppressed += 1
+        elif fault.suspected:
+            self.suspected += 1
+        else:
+            self._count(fault)
+
+    def _count(self, fault: Fault) -> None:
+        ended_ms = _ended_ms(fault)
+        until_ms = self.now_ms if ended_ms is None else ended_ms
+        lasted_s = max(0.0, (until_ms - fault.since_ms) / 1000)
+        line = self.counts.get(fault.code)
+        if line is None:
+            name = _fault_name(fault.code)
+            line = FaultCount(fault.code, name, fault.severity, 0, 0, 0.0, 0.0)
+        self.counts[fault.code] = replace(
+            line,
+            severity=min(line.severity, fault.severity),
+            count=line.count + 1,
+            standing=line.standing + (ended_ms is None),
+            total_s=line.total_s + lasted_s,
+            longest_s=max(line.longest_s, lasted_s),
+        )
+        if fault.compound is not None:
+            self.of_compound[fault.compound] = self.of_compound.get(fault.compound, 0) + 1
+        heapq.heappush(self.longest, (lasted_s, fault.id, fault))
+        if len(self.longest) > LONGEST:
+            heapq.heappop(self.longest)
+
+
+def _faults(
+    source: Source, wanted: Filter, from_ms: int, to_ms: int
+) -> tuple[Faults, dict[str, int]]:
+    """What was raised in [from_ms, to_ms), and compound -> how many of them count."""
+    tally = Tally(source.now_ms)
+    wanted = replace(wanted, from_ms=from_ms, to_ms=to_ms)
+    before: tuple[int, str] | None = None
+    while True:
+        with reading(source.engine) as connection:
+            page = list_faults(
+                connection, source.scope, wanted, before=before, limit=FAULTS_AT_ONCE
+            )
+        for fault in page:
+            tally.add(fault)
+        if len(page) < FAULTS_AT_ONCE:
+            break
+        before = (page[-1].opened_at_ms, page[-1].id)
+    ids = {fault.device for _, _, fault in tally.longest if fault.device is not None}
+    with reading(source.engine) as connection:
+        names = {
+            id_: name for id_, (name, *_) in device_names(connection, source.scope, ids).items()
+        }
+    longest = [
+        _long_fault(source, names, fault, lasted_s)
+        for lasted_s, _, fault in sorted(tally.longest, reverse=True)
+    ]
+    counts = sorted(tally.counts.values(), key=lambda line: (line.severity, -line.count, line.code))
+    faults = Faults(counts, longest, tally.suppressed, tally.suspected, tally.refuted)
+    return faults, tally.of_compound
+
+
+def _long_fault(
+    source: Source, names: Mapping[str, str], fault: Fault, lasted_s: float
+) -> LongFault:
+    entry = source.directory.compounds.get(fault.compound or "")
+    return LongFault(
+        fault.id,
+        fault.code,
+        _fault_name(fault.code),
+        fault.severity,
+        Name(fault.subject, fault.subject) if entry is None else entry.name,
+        names.get(fault.device or "", fault.device or ""),
+        fault.since_ms,
+        _ended_ms(fault),
+        lasted_s,
+    )
+
+
+def _ended_ms(fault: Fault) -> int | None:
+    """When its condition was over, before a person answered where one has to."""
+    return fault.cleared_at_ms if fault.cleared_at_ms is not None else fault.closed_at_ms
+
+
+def _fault_name(code: str) -> Name:
+    rule = RULES.get(code)
+    return Name(code, code) if rule is None else Name(rule.zh, rule.en)

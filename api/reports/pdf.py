@@ -1,0 +1,387 @@
+"""A report as PDF: `report.typ` sets it, and reads what it shows as JSON.
+
+Nothing of a report is ever spliced into the markup: what typst gets from us is the template as it
+is shipped, and strings that it shows as strings.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from api.reports.fonts import Font, ReportsUnusable, find_font
+from api.reports.model import PARTS, Compound, Part, PartName, Period, Report, Status
+from api.reports.words import (
+    BREAKDOWNS,
+    CHARTED,
+    IN_TABLES,
+    KINDS,
+    ROWS,
+    UNKNOWN,
+    Language,
+    Row,
+    clean,
+    duration,
+    instant,
+    month_name,
+    named,
+    number,
+    row_of,
+    say,
+    share,
+    subject_name,
+    value_name,
+)
+
+TEMPLATE = Path(__file__).with_name("report.typ")
+MOST_VALUES = 8  # of a breakdown; the rest is in the spreadsheet
+
+Cells = Sequence[str]
+_UNBROKEN = re.compile("([^\\s\u2e80-\uffff]{20})(?=[^\\s\u2e80-\uffff])")
+
+
+def render(report: Report, language: Language, fonts: Path | None = None) -> bytes:
+    """The PDF. fonts: a directory with a Chinese font, else the system's.
+
+    Raises ReportsUnusable when typst or a font is missing. Takes some seconds for a large firm,
+    nearly all of them without Python's lock.
+    """
+    return compiled(report, language, fonts, "pdf")[0]
+
+
+def pictures(
+    report: Report, language: Language, fonts: Path | None = None, ppi: float = 110
+) -> list[bytes]:
+    """Every page as PNG."""
+    return compiled(report, language, fonts, "png", ppi)
+
+
+def compiled(
+    report: Report, language: Language, fonts: Path | None, what: Any, ppi: float = 144
+) -> list[bytes]:
+    font = _font(fonts)
+    import typst
+
+    data = msgspec.json.encode(document(report, language) | {"font": font.family})
+    try:
+        made = typst.compile(
+            TEMPLATE.read_bytes(),
+            font_paths=font.found,
+            format=what,
+            ppi=ppi,
+            sys_inputs={"data": data.decode()},
+            timestamp=report.made_at_ms // 1000,
+        )
+    except typst.TypstError as error:
+        raise ReportsUnusable(f"typst could not set the report: {error.message}") from error
+    assert made is not None
+    return list(made) if isinstance(made, list) else [made]
+
+
+def ready(fonts: Path | None) -> str:
+    """The font that a PDF would be set in. Raises ReportsUnusable."""
+    return _font(fonts).family
+
+
+@lru_cache(maxsize=1)
+def _font(fonts: Path | None) -> Font:
+    """Looking at all fonts of a system takes a third of a second."""
+    return find_font(fonts)
+
+
+def document(report: Report, language: Language) -> dict[str, Any]:
+    """All that the template shows, in the order in which it does, as strings and heights."""
+
+    def words(word: str, **values: object) -> str:
+        return say(language, word, **values)
+
+    return {
+        "lang": language,
+        "product": words("product"),
+        "title": words(f"title_{report.subject}"),
+        "name": _broken(subject_name(language, report)),
+        "month": month_name(language, report.month.year, report.month.number),
+        "made_at": words("made_at", at=instant(report.made_at_ms, report.zone)),
+        "marks": _marks(report, language),
+        "facts": _facts(report, language),
+        "banners": _banners(report, language),
+        "usage": words("usage"),
+        "coverage": words("coverage"),
+        "parts": [
+            _part(report, name, part, language) for name, part in _parts(report.total).items()
+        ],
+        "given": _given(report, language),
+        "compounds": _compounds(report, language),
+        "faults": _faults(report, language),
+        "longest": _longest(report, language),
+        "days": _days(report, language),
+        "notes_title": words("notes"),
+        "notes": [
+            words(note)
+            for note in (
+                "note_unknown",
+                "note_coverage",
+                "note_rate",
+                "note_sessions",
+                "note_hollow",
+                "provisional_means",
+            )
+        ],
+    }
+
+
+def _shown(text: str) -> str:
+    """A text of somebody's."""
+    return _broken(clean(text))
+
+
+def _broken(text: str) -> str:
+    """With places where a line may break in what has none."""
+    return _UNBROKEN.sub("\\1\u200b", text)
+
+
+def _parts(period: Period) -> dict[PartName, Part]:
+    return {name: period.parts[name] for name in PARTS if name in period.parts}
+
+
+def _marks(report: Report, language: Language) -> list[dict[str, str]]:
+    status = report.total.status
+    marks = [{"text": say(language, status.value), "kind": status.value}]
+    if report.synthetic:
+        marks.append({"text": say(language, "synthetic"), "kind": "synthetic"})
+    return marks
+
+
+def _facts(report: Report, language: Language) -> list[list[str]]:
+    facts: list[list[str]] = []
+    if report.subject == "compound":
+        facts.append([say(language, "firm"), _shown(named(language, report.firm))])
+    else:
+        facts.append([say(language, "compounds"), number(len(report.compounds))])
+    facts.append([say(language, "households"), number(report.households)])
+    for kind in KINDS:
+        count = report.lamps if kind == "lamp" else report.devices.get(kind, 0)
+        if count:
+            facts.append([say(language, f"k_{kind}"), number(count)])
+    return facts
+
+
+def _banners(report: Report, language: Language) -> list[dict[str, str]]:
+    """What has to be known before any figure is read."""
+    banners = []
+    if report.subject == "firm" and not report.compounds:
+        banners.append({"text": say(language, "no_compounds"), "kind": "alarm"})
+    elif not report.total.is_known:
+        banners.append({"text": say(language, "no_data"), "kind": "alarm"})
+    coverage = report.total.coverage
+    if coverage is None:
+        banners.append({"text": say(language, "coverage_none"), "kind": "plain"})
+    else:
+        text = say(language, "coverage_is", share=share(coverage))
+        banners.append({"text": text, "kind": "plain"})
+    if not report.month_over:
+        at = instant(report.made_at_ms, report.zone)
+        banners.append({"text": say(language, "month_runs", at=at), "kind": "provisional"})
+    if report.total.status is Status.PROVISIONAL:
+        banners.append({"text": say(language, "provisional_means"), "kind": "provisional"})
+    return banners
+
+
+def _part(report: Report, name: PartName, part: Part, language: Language) -> dict[str, Any]:
+    charted = row_of(name, CHARTED[name])
+    return {
+        "title": say(language, name),
+        "coverage": share(part.coverage),
+        "no_data": "" if part.is_known else say(language, "part_no_data"),
+        "figures": [
+            [named(language, row.name), _cell(part, row), named(language, row.unit)]
+            for row in ROWS[name]
+            if row.key in part.figures
+        ],
+        "chart": _chart(report.days, name, charted, language),
+        "breakdowns": _breakdowns(name, part, language),
+    }
+
+
+def _cell(part: Part | None, row: Row) -> str:
+    if part is None or not part.is_known:
+        return UNKNOWN
+    return number(part.figures.get(row.key), row.digits, row.scale)
+
+
+def _chart(days: Sequence[Period], name: PartName, row: Row, language: Language) -> dict[str, Any]:
+    """Bars by day; a share's reach from 0 to 100 %, others' to the largest of them."""
+    values = [_value(day, name, row) for day in days]
+    known = [value for value in values if value is not None]
+    top = 100.0 if row.unit.en == "%" else max(known, default=0.0)
+    return {
+        "title": f"{named(language, row.name)} ({named(language, row.unit)})",
+        "top": number(top, 0 if top >= 10 else row.digits),
+        "bars": [
+            {
+                "label": str(day.first.day),
+                "height": None if value is None else (value / top if top else 0.0),
+                "provisional": day.status is Status.PROVISIONAL,
+            }
+            for day, value in zip(days, values, strict=True)
+        ],
+    }
+
+
+def _value(day: Period, name: PartName, row: Row) -> float | None:
+    part = day.parts.get(name)
+    if part is None or not part.is_known:
+        return None
+    value = part.figures.get(row.key)
+    return None if value is None else float(value) * row.scale
+
+
+def _breakdowns(name: PartName, part: Part, language: Language) -> list[list[str]]:
+    found = []
+    for of in BREAKDOWNS[name]:
+        counts: Mapping[str, int] = part.figures.get(of) or {}
+        most = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:MOST_VALUES]
+        if most:
+            texts = [f"{value_name(language, of, value)} {number(n)}" for value, n in most]
+            found.append([say(language, of), " · ".join(texts)])
+    return found
+
+
+def _given(report: Report, language: Language) -> dict[str, Any] | None:
+    if not report.given:
+        return None
+    return {
+        "title": say(language, "given"),
+        "head": [say(language, word) for word in ("figure", "value", "coverage")],
+        "rows": [
+            [
+                _shown(named(language, figure.name)),
+                UNKNOWN if figure.value is None else f"{figure.value:,.1f} {figure.unit}",
+                share(figure.coverage),
+            ]
+            for figure in report.given.values()
+        ],
+    }
+
+
+def _table_head(language: Language, shown: Iterable[tuple[PartName, str]]) -> list[str]:
+    rows = [row_of(part, key) for part, key in shown]
+    return [f"{named(language, row.name)}\n{named(language, row.unit)}" for row in rows]
+
+
+def _table_cells(period: Period, shown: Iterable[tuple[PartName, str]]) -> list[str]:
+    return [
+        # of a kind that is not there nothing is unknown: the place stays empty
+        "" if part not in period.parts else _cell(period.parts[part], row_of(part, key))
+        for part, key in shown
+    ]
+
+
+def _columns(period: Period) -> list[tuple[PartName, str]]:
+    return [(part, key) for part, key in IN_TABLES if part in period.parts]
+
+
+def _compounds(report: Report, language: Language) -> dict[str, Any] | None:
+    if not report.compounds:
+        return None
+    shown = _columns(report.total)
+    return {
+        "title": say(language, "compounds"),
+        "head": [
+            say(language, "compound"),
+            say(language, "households"),
+            say(language, "coverage"),
+            *_table_head(language, shown),
+            say(language, "faults"),
+        ],
+        "rows": [_compound_cells(compound, shown, language) for compound in report.compounds],
+    }
+
+
+def _compound_cells(
+    compound: Compound, shown: Sequence[tuple[PartName, str]], language: Language
+) -> Cells:
+    return [
+        _shown(named(language, compound.name)),
+        number(compound.households),
+        share(compound.month.coverage),
+        *_table_cells(compound.month, shown),
+        number(compound.faults),
+    ]
+
+
+def _faults(report: Report, language: Language) -> dict[str, Any]:
+    faults = report.faults
+    note = say(
+        language,
+        "faults_note",
+        suppressed=number(faults.suppressed),
+        suspected=number(faults.suspected),
+        refuted=number(faults.refuted),
+    )
+    head = ("severity", "fault", "count", "standing", "total_time", "mean_time", "longest_time")
+    return {
+        "title": say(language, "faults"),
+        "head": [say(language, word) for word in head],
+        "rows": [
+            [
+                say(language, line.severity.value.lower()),
+                named(language, line.name),
+                number(line.count),
+                number(line.standing),
+                duration(language, line.total_s),
+                duration(language, line.total_s / line.count),
+                duration(language, line.longest_s),
+            ]
+            for line in faults.counts
+        ],
+        "severities": [line.severity.value for line in faults.counts],
+        "none": say(language, "faults_none"),
+        "note": note,
+    }
+
+
+def _longest(report: Report, language: Language) -> dict[str, Any] | None:
+    if not report.faults.longest:
+        return None
+    head = ("severity", "fault", "compound", "place", "since", "until", "lasted")
+    wanted = [word for word in head if word != "compound" or report.subject == "firm"]
+    rows = []
+    for fault in report.faults.longest:
+        cells = {
+            "severity": say(language, fault.severity.value.lower()),
+            "fault": named(language, fault.name),
+            "compound": _shown(named(language, fault.compound)),
+            "place": _shown(fault.place),
+            "since": instant(fault.since_ms, report.zone),
+            "until": say(language, "still")
+            if fault.ended_at_ms is None
+            else instant(fault.ended_at_ms, report.zone),
+            "lasted": duration(language, fault.duration_s),
+        }
+        rows.append([cells[word] for word in wanted])
+    return {
+        "title": say(language, "longest"),
+        "head": [say(language, word) for word in wanted],
+        "rows": rows,
+        "severities": [fault.severity.value for fault in report.faults.longest],
+    }
+
+
+def _days(report: Report, language: Language) -> dict[str, Any]:
+    shown = _columns(report.total)
+    return {
+        "title": say(language, "days"),
+        "head": [say(language, "date"), say(language, "coverage"), *_table_head(language, shown)],
+        "rows": [
+            [
+                f"{day.first:%m-%d}{'*' if day.status is Status.PROVISIONAL else ''}",
+                share(day.coverage),
+                *_table_cells(day, shown),
+            ]
+            for day in report.days
+        ],
+    }
