@@ -15,8 +15,7 @@ from pathlib import Path
 import apsw
 from sqlalchemy.exc import DBAPIError
 
-from api.reports import pdf
-from api.reports.fonts import ReportsUnusable
+from api.reports.fonts import ReportsUnusable, find_font
 from courtyard.broker_address import broker_address
 from courtyard.errors import DONE, FAILED
 from courtyard.settings import Settings
@@ -218,7 +217,8 @@ def _embedded_broker(settings: Settings) -> Iterator[Finding]:
 
 def reports(settings: Settings) -> Iterable[Finding]:
     try:
-        yield Finding("reports", True, f"PDF reports are set in {pdf.ready(settings.fonts)}")
+        family = find_font(settings.fonts).family
+        yield Finding("reports", True, f"PDF reports are set in {family}")
     except ReportsUnusable as error:
         # everything else works without, unless somebody asked for this font
         yield Finding("reports", None if settings.fonts is None else False, str(error))

@@ -9,7 +9,7 @@ from secrets import token_hex
 from typing import Literal
 
 from api.reports import pdf, xlsx
-from api.reports.fonts import ReportsUnusable
+from api.reports.fonts import ReportsUnusable, find_font
 from api.reports.gather import NothingToReport, Source, report_of_compound, report_of_firm
 from api.reports.model import BadMonth, Month, Report
 from api.words import Language
@@ -45,7 +45,7 @@ def run_report(settings: Settings, wanted: Wanted, out: Path, *, force: bool, te
     _check_target(out, force=force)
     try:
         if wanted.format == "pdf":
-            pdf.ready(settings.fonts)  # before the database is read for nothing
+            find_font(settings.fonts)  # before the database is read for nothing
         report = _gathered(settings, wanted, month, tell)
         with _aside(out) as partial:
             with partial.open("xb") as file:

@@ -6,13 +6,13 @@ is shipped, and strings that it shows as strings.
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
-from api.reports.fonts import Font, ReportsUnusable, find_font
+from api.reports import setter
 from api.reports.model import PARTS, Compound, Part, PartName, Period, Report, Status
 from api.reports.words import (
     BREAKDOWNS,
@@ -36,60 +36,36 @@ from api.reports.words import (
     value_name,
 )
 
-TEMPLATE = Path(__file__).with_name("report.typ")
+SHORT_NAME = 24  # characters of a name at the foot of a page
 MOST_VALUES = 8  # of a breakdown; the rest is in the spreadsheet
 
 Cells = Sequence[str]
-_UNBROKEN = re.compile("([^\\s\u2e80-\uffff]{20})(?=[^\\s\u2e80-\uffff])")
+_UNBROKEN = re.compile("([^\\s\u2e80-\uffff]{14})(?=[^\\s\u2e80-\uffff])")
 
 
 def render(report: Report, language: Language, fonts: Path | None = None) -> bytes:
     """The PDF. fonts: a directory with a Chinese font, else the system's.
 
-    Raises ReportsUnusable when typst or a font is missing. Takes some seconds for a large firm,
-    nearly all of them without Python's lock.
+    Raises ReportsUnusable when typst or a font is missing. Waits for another process, about a
+    second for a large firm.
     """
-    return compiled(report, language, fonts, "pdf")[0]
+    (made,) = setter.run(_job(report, language, fonts, "pdf"))
+    return made
 
 
 def pictures(
     report: Report, language: Language, fonts: Path | None = None, ppi: float = 110
 ) -> list[bytes]:
     """Every page as PNG."""
-    return compiled(report, language, fonts, "png", ppi)
+    return setter.run(replace(_job(report, language, fonts, "png"), ppi=ppi))
 
 
-def compiled(
-    report: Report, language: Language, fonts: Path | None, what: Any, ppi: float = 144
-) -> list[bytes]:
-    font = _font(fonts)
-    import typst
-
-    data = msgspec.json.encode(document(report, language) | {"font": font.family})
-    try:
-        made = typst.compile(
-            TEMPLATE.read_bytes(),
-            font_paths=font.found,
-            format=what,
-            ppi=ppi,
-            sys_inputs={"data": data.decode()},
-            timestamp=report.made_at_ms // 1000,
-        )
-    except typst.TypstError as error:
-        raise ReportsUnusable(f"typst could not set the report: {error.message}") from error
-    assert made is not None
-    return list(made) if isinstance(made, list) else [made]
-
-
-def ready(fonts: Path | None) -> str:
-    """The font that a PDF would be set in. Raises ReportsUnusable."""
-    return _font(fonts).family
-
-
-@lru_cache(maxsize=1)
-def _font(fonts: Path | None) -> Font:
-    """Looking at all fonts of a system takes a third of a second."""
-    return find_font(fonts)
+def _job(
+    report: Report, language: Language, fonts: Path | None, what: Literal["pdf", "png"]
+) -> setter.Job:
+    data = msgspec.json.encode(document(report, language)).decode()
+    folder = None if fonts is None else str(fonts)
+    return setter.Job(data, what, report.made_at_ms // 1000, folder)
 
 
 def document(report: Report, language: Language) -> dict[str, Any]:
@@ -103,6 +79,7 @@ def document(report: Report, language: Language) -> dict[str, Any]:
         "product": words("product"),
         "title": words(f"title_{report.subject}"),
         "name": _broken(subject_name(language, report)),
+        "short_name": _broken(clean(subject_name(language, report), SHORT_NAME)),
         "month": month_name(language, report.month.year, report.month.number),
         "made_at": words("made_at", at=instant(report.made_at_ms, report.zone)),
         "marks": _marks(report, language),
