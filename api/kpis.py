@@ -10,13 +10,13 @@ from typing import Annotated, Literal, TypeVar
 
 import msgspec
 from fastapi import APIRouter, Query
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 from starlette.responses import Response
 
 from api import compounds, shapes
 from api.compounds import check_firm, judge_is_blind
 from api.errors import BadParameter
-from api.identity import Identity, Reader
+from api.identity import Reader
 from api.instants import (
     DAY_MS,
     DISTRICT_ZONE,
@@ -25,7 +25,7 @@ from api.instants import (
     print_instant,
     zone_of,
 )
-from api.parts import Parts, PartsOf
+from api.parts import PartsOf
 from devices.catalogue import COMPOUND
 from devices.kinds import KINDS
 from devices.kpis import (
@@ -47,6 +47,7 @@ from devices.store import kpis as rows
 from devices.store.accounts import JUDGE, follower
 from devices.store.compounds import Entry
 from devices.store.database import reading
+from devices.store.scope import Scope
 
 router = APIRouter(prefix="/v1", tags=["service"], responses=shapes.PROBLEMS)
 
@@ -81,7 +82,9 @@ def get_availability(
     with reading(parts.deps.engine) as connection:
         entry = compounds.find(parts.registry.get(connection), who, compound)
     from_ms, to_ms = _range(start, end, entry, now_ms, MOST_DAYS)
-    look = _look(parts, who, rows.Filter(compound), [entry], from_ms, to_ms, now_ms)
+    look = _look(
+        parts.deps.engine, who.scope, rows.Filter(compound), [entry], from_ms, to_ms, now_ms
+    )
     ground = look.grounds[compound]
     kinds, sockets = ground.availability(from_ms, to_ms)
     unheard = ground.unheard(from_ms, to_ms)
@@ -130,7 +133,7 @@ def get_kpis(
         only = None if compound is None else compounds.find(known, who, compound)
     from_ms, to_ms = _range(start, end, only, now_ms, MOST_DAYS_OF_ALL)
     wanted = rows.Filter(compound, firm)
-    look = _look(parts, who, wanted, entries, from_ms, to_ms, now_ms)
+    look = _look(parts.deps.engine, who.scope, wanted, entries, from_ms, to_ms, now_ms)
     everything, groups = Figures(), dict[str, Figures]()
     for entry in entries:
         by_kind = _by_kind(look, entry.id, from_ms, to_ms, now_ms)
@@ -221,6 +224,24 @@ class Figures:
         }
 
 
+def figures_of(
+    engine: Engine,
+    scope: Scope,
+    wanted: rows.Filter,
+    entries: Sequence[Entry],
+    from_ms: int,
+    to_ms: int,
+    now_ms: int,
+) -> Figures:
+    """What `/v1/kpis` gives as `all`, of these compounds. BadParameter: too many faults."""
+    look = _look(engine, scope, wanted, entries, from_ms, to_ms, now_ms)
+    everything = Figures()
+    for entry in entries:
+        for part in _by_kind(look, entry.id, from_ms, to_ms, now_ms).values():
+            everything.add(part)
+    return everything
+
+
 @dataclass(frozen=True, slots=True)
 class _Look:
     grounds: Mapping[str, Ground]
@@ -241,8 +262,8 @@ def _range(
 
 
 def _look(
-    parts: Parts,
-    who: Identity,
+    engine: Engine,
+    scope: Scope,
     wanted: rows.Filter,
     entries: Sequence[Entry],
     from_ms: int,
@@ -250,7 +271,6 @@ def _look(
     now_ms: int,
 ) -> _Look:
     """Read what the figures of these compounds rest on."""
-    scope, engine = who.scope, parts.deps.engine
     with reading(engine) as connection:
         gaps = deaf_spans(rows.outages(connection, from_ms))
         heard = rows.heard(connection, scope, wanted, _judged_to_ms(connection, now_ms))
@@ -259,7 +279,7 @@ def _look(
         spells = {spell.id: spell for spell in rows.standing(connection, scope, wanted)}
     with reading(engine) as connection:
         members = rows.members(connection, scope, wanted, from_ms)
-    for piece in _pieces(parts, who, wanted, from_ms, to_ms, now_ms):
+    for piece in _pieces(engine, scope, wanted, from_ms, to_ms, now_ms):
         spells |= {spell.id: spell for spell in piece}
         if len(spells) > MOST_FAULTS:
             raise BadParameter(
@@ -285,24 +305,22 @@ def _look(
 
 
 def _pieces(
-    parts: Parts, who: Identity, wanted: rows.Filter, from_ms: int, to_ms: int, now_ms: int
+    engine: Engine, scope: Scope, wanted: rows.Filter, from_ms: int, to_ms: int, now_ms: int
 ) -> Iterable[list[Spell]]:
     """Faults that touch the range, in pieces, and those that may explain what stands now.
 
     A fault may be raised a while after it began.
     """
-    with reading(parts.deps.engine) as connection:
-        yield rows.lasting(connection, who.scope, wanted, from_ms, MOST_FAULTS + 1)
+    with reading(engine) as connection:
+        yield rows.lasting(connection, scope, wanted, from_ms, MOST_FAULTS + 1)
         before_ms = from_ms - DAY_MS
-        yield rows.roots(
-            connection, who.scope, wanted, now_ms - EXCUSED_MS, before_ms, MOST_FAULTS + 1
-        )
+        yield rows.roots(connection, scope, wanted, now_ms - EXCUSED_MS, before_ms, MOST_FAULTS + 1)
     last_ms = min(to_ms + DAY_MS, now_ms + 1)
     step_ms = DAY_MS * (READ_DAYS if wanted.compound is None else READ_DAYS_OF_ONE)
     for begin_ms in range(before_ms, last_ms, step_ms):
         end_ms = min(begin_ms + step_ms, last_ms)
-        with reading(parts.deps.engine) as connection:
-            yield rows.opened(connection, who.scope, wanted, begin_ms, end_ms, MOST_FAULTS + 1)
+        with reading(engine) as connection:
+            yield rows.opened(connection, scope, wanted, begin_ms, end_ms, MOST_FAULTS + 1)
 
 
 def _judged_to_ms(connection: Connection, now_ms: int) -> int:

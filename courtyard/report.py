@@ -8,6 +8,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Literal
 
+from api.errors import Problem
 from api.reports import pdf, xlsx
 from api.reports.fonts import ReportsUnusable, find_font
 from api.reports.gather import NothingToReport, Source, report_of_compound, report_of_firm
@@ -90,6 +91,8 @@ def _gathered(settings: Settings, wanted: Wanted, month: Month, tell: Tell) -> R
         ) from None
     except BadMonth as error:
         raise UsageError(f"--month: {error}") from None
+    except Problem as error:
+        raise CommandError(error.detail) from error
     finally:
         engine.dispose()
 

@@ -27,6 +27,7 @@ from api.reports.model import (
     Report,
     Status,
 )
+from api.reports.service import service_figures
 from api.usage import READ_DAYS, Sum, is_final, summarise
 from devices.catalogue import RULES
 from devices.faults import FALSE_ALARM, Fault
@@ -35,6 +36,7 @@ from devices.store.compounds import Directory, Entry
 from devices.store.database import reading
 from devices.store.devices import device_names
 from devices.store.faults import Filter, list_faults
+from devices.store.kpis import Filter as Whose
 from devices.store.scope import Scope
 from devices.store.usage import DeviceHour, Reporter, device_hours, reporters
 
@@ -79,7 +81,11 @@ class Day:
 def report_of_compound(
     source: Source, compound: str, month: Month, given: Mapping[str, Figure] | None = None
 ) -> Report:
-    """Raises NothingToReport, and BadMonth for one that has not begun."""
+    """given: figures beside those of this month's service, or in their place.
+
+    Raises NothingToReport, BadMonth for one that has not begun, and BadParameter for more faults
+    than can be looked at.
+    """
     entry = source.directory.find(source.scope, compound)
     if entry is None:
         raise NothingToReport(compound)
@@ -88,6 +94,7 @@ def report_of_compound(
     days = _days(source, entry, from_ms, to_ms)
     faults = _faults(source, Filter(compound=compound), from_ms, to_ms)[0]
     periods = _periods(days, zone, source.now_ms)
+    service = _service(source, Whose(compound=compound), [entry], from_ms, to_ms)
     return Report(
         subject="compound",
         id=entry.id,
@@ -104,7 +111,7 @@ def report_of_compound(
         total=_total(days, periods),
         days=periods,
         faults=faults,
-        given=dict(given or {}),
+        given=service | dict(given or {}),
     )
 
 
@@ -115,7 +122,7 @@ def report_of_firm(
     given: Mapping[str, Figure] | None = None,
     progress: Progress | None = None,
 ) -> Report:
-    """Raises NothingToReport, and BadMonth for one that has not begun."""
+    """As `report_of_compound`. progress: told before each compound."""
     if firm not in source.directory.firms or source.scope.firm not in (None, firm):
         raise NothingToReport(firm)
     entries = [entry for entry in source.directory.visible(source.scope) if entry.firm == firm]
@@ -147,6 +154,7 @@ def report_of_firm(
     if not everything:
         everything = {day: Day() for day in _dates(from_ms, to_ms, zone)}
     periods = _periods(everything, zone, source.now_ms)
+    service = _service(source, Whose(firm=firm), entries, from_ms, to_ms)
     return Report(
         subject="firm",
         id=firm,
@@ -163,8 +171,16 @@ def report_of_firm(
         total=_total(everything, periods),
         days=periods,
         faults=faults,
-        given=dict(given or {}),
+        given=service | dict(given or {}),
         compounds=compounds,
+    )
+
+
+def _service(
+    source: Source, whose: Whose, entries: Sequence[Entry], from_ms: int, to_ms: int
+) -> dict[str, Figure]:
+    return service_figures(
+        source.engine, source.scope, whose, entries, from_ms, to_ms, source.now_ms
     )
 
 

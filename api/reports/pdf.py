@@ -236,7 +236,9 @@ def _given(report: Report, language: Language) -> dict[str, Any] | None:
         "rows": [
             [
                 _shown(named(language, figure.name)),
-                UNKNOWN if figure.value is None else f"{figure.value:,.1f} {figure.unit}",
+                UNKNOWN
+                if figure.value is None
+                else f"{number(figure.value, 2 if figure.unit == 'h' else 1)} {figure.unit}",
                 share(figure.coverage),
             ]
             for figure in report.given.values()

@@ -211,7 +211,7 @@ def _summary(book: Book, report: Report) -> None:
         )
         for figure in report.given.values():
             cells = [None, named(language, figure.name), figure.value, figure.unit, figure.coverage]
-            sheet.row(cells, ("", "", "#,##0.0", "", "0.0%"))
+            sheet.row(cells, ("", "", "#,##0.00", "", "0.0%"))
     sheet.skip()
     for note in (
         "note_unknown",
