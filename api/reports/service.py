@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 from api.kpis import Figures, figures_of
 from api.reports.model import Figure
-from devices.kinds import KINDS
+from api.reports.words import say
 from devices.kpis import Availability, nearest_rank
 from devices.registry import Name
 from devices.store.compounds import Entry
@@ -45,13 +45,13 @@ def _all(figures: Figures) -> Iterator[tuple[str, Figure]]:
         part = figures.availability.get(kind)
         if part is None or not part.devices:
             continue
-        zh, en = KINDS[kind].zh, KINDS[kind].en
+        zh, en = say("zh", f"k_{kind}"), say("en", f"k_{kind}")
         yield f"availability_{kind}", _share(f"{zh}可用率", f"Availability, {en}", part, part.share)
         yield (
             f"own_availability_{kind}",
             _share(
                 f"{zh}可用率（不计停电断网）",
-                f"Availability without outages of power and network, {en}",
+                f"Availability, {en}, power and network outages aside",
                 part,
                 part.own_share,
             ),
