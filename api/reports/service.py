@@ -46,12 +46,12 @@ def _all(figures: Figures) -> Iterator[tuple[str, Figure]]:
         if part is None or not part.devices:
             continue
         zh, en = say("zh", f"k_{kind}"), say("en", f"k_{kind}")
-        yield f"availability_{kind}", _share(f"{zh}可用率", f"Availability, {en}", part, part.share)
+        yield f"availability_{kind}", _share(f"{zh}可用率", f"{en}: availability", part, part.share)
         yield (
             f"own_availability_{kind}",
             _share(
                 f"{zh}可用率（不计停电断网）",
-                f"Availability, {en}, power and network outages aside",
+                f"{en}: without upstream outages",
                 part,
                 part.own_share,
             ),
