@@ -51,7 +51,7 @@ from devices.store.scope import DISTRICT
 from devices.store.usage_days import UsageDays, day_sums
 from devices.store.usage_days import pack as sums_packed
 from devices.sun import lighting_hours
-from devices.telemetry import Bucket, Sample, SeriesQuery
+from devices.telemetry import Bucket, Point, Sample, SeriesQuery
 from devices.usage import HOUR_MS, Figures
 from simulators import erqi
 
@@ -292,6 +292,12 @@ class NoTelemetry:
 
     def buckets(self, _: SeriesQuery, __: int) -> list[Bucket]:
         return []
+
+    def points(self, _: str, __: str, ___: int, ____: int, _____: int) -> list[Point]:
+        return []
+
+    def last_before(self, _: str, __: str, ___: int, ____: Sequence[str]) -> dict[str, Sample]:
+        return {}
 
 
 def serve(url: str, port: int) -> None:

@@ -106,7 +106,9 @@ def test_the_tests_have_no_init_files_they_would_shadow_the_packages() -> None:
 def test_every_make_verb_that_a_document_names_exists(document: str) -> None:
     verbs = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
     named: set[str] = set()
-    for command in re.findall(r"`make ([a-z -]+)`|^make ([a-z -]+)$", _text(document), re.MULTILINE):
+    for command in re.findall(
+        r"`make ([a-z -]+)`|^make ([a-z -]+)$", _text(document), re.MULTILINE
+    ):
         named |= set(" ".join(command).split())
     assert named
     assert named <= verbs

@@ -11,9 +11,8 @@ from datetime import date, datetime, timedelta, tzinfo
 
 from sqlalchemy import Engine
 
-from api.instants import DISTRICT_ZONE, zone_of
+from api.instants import DISTRICT_ZONE
 from api.reports.model import (
-    PARTS,
     BadMonth,
     Compound,
     FaultCount,
@@ -28,8 +27,10 @@ from api.reports.model import (
     Status,
 )
 from api.reports.service import service_figures
-from api.usage import READ_DAYS, Sum, is_final, summarise
+from api.usage import is_final
 from devices.catalogue import RULES
+from devices.coverage import Sum
+from devices.days import zone_of
 from devices.faults import FALSE_ALARM, Fault
 from devices.registry import Name
 from devices.store.compounds import Directory, Entry
@@ -38,15 +39,12 @@ from devices.store.devices import device_names
 from devices.store.faults import Filter, list_faults
 from devices.store.kpis import Filter as Whose
 from devices.store.scope import Scope
-from devices.store.usage import DeviceHour, Reporter, device_hours, reporters
+from devices.store.usage_days import sums_of_compound
 
 LONGEST = 10
 FAULTS_AT_ONCE = 300
-OTHERS = "others"  # devices that have no figures, and count in the coverage
 
 KIND_OF: Mapping[PartName, str] = {"gates": "gate", "charging": "port", "lighting": "lamp"}
-_GROUPS: tuple[str, ...] = (*PARTS, OTHERS)
-_GROUP_OF = {kind: part for part, kind in KIND_OF.items()}
 
 Progress = Callable[[int, int], object]  # compounds that are read, of how many
 
@@ -67,14 +65,13 @@ class Source:
 
 @dataclass(slots=True)
 class Day:
-    """One local day's sums, by part. has: the parts of which there are devices."""
+    """One local day's sums. has: the parts of which there are devices."""
 
-    sums: dict[str, Sum] = field(default_factory=lambda: {group: Sum() for group in _GROUPS})
+    summed: Sum = field(default_factory=Sum)
     has: set[PartName] = field(default_factory=set)
 
     def add(self, other: "Day") -> None:
-        for group, summed in other.sums.items():
-            self.sums[group].add(summed)
+        self.summed.add(other.summed)
         self.has |= other.has
 
 
@@ -195,27 +192,11 @@ def _so_far(month: Month, zone: tzinfo, now_ms: int) -> tuple[int, int, bool]:
 def _days(source: Source, entry: Entry, from_ms: int, to_ms: int) -> dict[date, Day]:
     """A compound's sums by local day of [from_ms, to_ms), which begins at a midnight."""
     zone = zone_of(entry.timezone)
-    with reading(source.engine) as connection:
-        devices = reporters(connection, source.scope, entry.id)
-    groups: dict[str, list[Reporter]] = {group: [] for group in _GROUPS}
-    for device in devices:
-        groups[_GROUP_OF.get(device.kind, OTHERS)].append(device)
     has: set[PartName] = {part for part, kind in KIND_OF.items() if entry.devices.get(kind)}
-    days = {day: Day(has=set(has)) for day in _dates(from_ms, to_ms, zone)}
-    every = list(days)
-    for n in range(0, len(every), READ_DAYS):
-        begin_ms = max(from_ms, _midnight_ms(every[n], zone))
-        end_ms = min(to_ms, _midnight_ms(every[n] + timedelta(days=READ_DAYS), zone))
-        with reading(source.engine) as connection:
-            page = device_hours(connection, source.scope, entry.id, begin_ms, end_ms)
-        rows: dict[str, list[DeviceHour]] = {group: [] for group in _GROUPS}
-        for row in page:
-            rows[_GROUP_OF.get(row.kind, OTHERS)].append(row)
-        for group in _GROUPS:
-            summary = summarise(entry, groups[group], rows[group], begin_ms, end_ms, "day")
-            for day, (_, summed) in zip(every[n:], summary.buckets, strict=False):
-                days[day].sums[group] = summed
-    return days
+    days = _dates(from_ms, to_ms, zone)
+    starts = [_midnight_ms(day, zone) for day in days]
+    sums = sums_of_compound(source.engine, source.scope, entry, starts, to_ms)
+    return {day: Day(summed, set(has)) for day, summed in zip(days, sums, strict=True)}
 
 
 def _periods(days: Mapping[date, Day], zone: tzinfo, now_ms: int) -> list[Period]:
@@ -238,20 +219,12 @@ def _period(day: Day, first: date, last: date, status: Status) -> Period:
     for part, kind in KIND_OF.items():
         if part not in day.has:
             continue
-        summed = day.sums[part]
-        figures = summed.shape({kind})[part]
+        own = day.summed.only(kind)
+        figures = own.shape({kind})[part]
         assert isinstance(figures, dict)
-        is_known = summed.received > 0 or bool(summed.figures[kind])
-        parts[part] = Part(figures, _share(summed), is_known)
-    everything = Sum()
-    for summed in day.sums.values():
-        everything.received += summed.received
-        everything.expected += summed.expected
-    return Period(first, last, status, _share(everything), parts)
-
-
-def _share(summed: Sum) -> float | None:
-    return summed.received / summed.expected if summed.expected > 0 else None
+        is_known = own.received > 0 or bool(own.part(kind).figures)
+        parts[part] = Part(figures, own.coverage, is_known)
+    return Period(first, last, status, day.summed.coverage, parts)
 
 
 def _status(day: date, zone: tzinfo, now_ms: int) -> Status:

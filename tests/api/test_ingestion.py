@@ -164,7 +164,9 @@ def an_account(**counts: int) -> shapes.Accounting:
             "unattributed": 0,
             "balance": 0,
             "missing": None,
-            **dict.fromkeys(("late", "partial", "retained", "clock", "unknown"), 0),
+            **dict.fromkeys(
+                ("late", "late_after_final", "partial", "retained", "clock", "unknown"), 0
+            ),
             "parts": {},
             "telemetry": {"confirmed": None, "dead": None, "pending": None},
         }

@@ -130,13 +130,6 @@ def test_a_firm_adds_up_its_compounds_and_no_others(engine: Engine) -> None:
     assert len(alone.days) == 23
 
 
-def test_pages_of_days_lose_none(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    some_hours(engine)
-    whole = report_of_compound(source(engine), XIANGYUNLI, NOVEMBER)
-    monkeypatch.setattr(gather, "READ_DAYS", 31)
-    assert report_of_compound(source(engine), XIANGYUNLI, NOVEMBER) == whole
-
-
 def test_a_firm_sees_its_own_alone(engine: Engine) -> None:
     own = source(engine, Scope("yaxin"))
     assert report_of_compound(own, XIANGYUNLI, NOVEMBER).id == XIANGYUNLI
