@@ -35,6 +35,7 @@ from devices.roots import (
     SHARE,
     SHED_POWER_CUT,
     SUPPRESSES,
+    TOGETHER_MS,
     together,
 )
 from devices.rules import Rule, Silent, Together, Unusual
@@ -438,6 +439,7 @@ class RootFinder:
 
     def _is_back(self, yard: Yard, there: list[DeviceMemory], watermark_ms: int) -> bool:
         """Whether those that report again show that the power is back."""
+        there = self._could_return(yard.memory.faults.get(COMPOUND_POWER_CUT), there)
         if not there:
             return True
         back = [memory for memory in there if self._has_reported(yard, memory, watermark_ms)]
@@ -454,6 +456,17 @@ class RootFinder:
             one = any(self._has_reported(yard, memory, watermark_ms) for memory in others)
             enough = gateway and (one or not others)
         return enough and self._has_good_voltage(yard, watermark_ms)
+
+    def _could_return(self, root: Fault | None, there: list[DeviceMemory]) -> list[DeviceMemory]:
+        """Without those that were gone before this root: they do not come back with its end."""
+        if root is None or root.state not in ACTIVE:
+            return there
+        return [memory for memory in there if not self._was_gone(memory, root.since_ms)]
+
+    def _was_gone(self, memory: DeviceMemory, since_ms: int) -> bool:
+        last_ms = memory.last_seen_ms or 0
+        within_ms = TOGETHER_MS + memory.device.interval_s * 1000 + self._hearing.deaf_ms(last_ms)
+        return memory.state is Presence.OFFLINE and last_ms < since_ms - within_ms
 
     def _has_reported(self, yard: Yard, memory: DeviceMemory, watermark_ms: int) -> bool:
         """Whether it has been heard since the power cut was found, and still is."""
@@ -532,9 +545,10 @@ class RootFinder:
         key = (planned.rule.code, planned.index, "")
         seen = gateway.signs.get(key)
         if seen is not None:
-            heard = [m for m in served if m.state is Presence.ONLINE]
+            asked = self._could_return(standing, served)
+            heard = [m for m in asked if m.state is Presence.ONLINE]
             is_back = len([m for m in heard if not self._is_silent(m, watermark_ms)]) >= (
-                SHARE * len(served)
+                SHARE * len(asked)
             )
             if is_back is seen.present:
                 self._turn(self._finder, gateway, key, seen, watermark_ms)
@@ -569,7 +583,8 @@ class RootFinder:
         """What is behind a gateway is back while it says nothing itself: then it works."""
         planned = gateway.plan.silent
         seen = gateway.signs.get((GW_OFFLINE, planned.index, "")) if planned is not None else None
-        children = [memory for memory in served if memory is not gateway]
+        asked = self._could_return(fault, served)
+        children = [memory for memory in asked if memory is not gateway]
         back = [
             memory
             for memory in children

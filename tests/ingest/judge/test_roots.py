@@ -384,6 +384,25 @@ def test_a_small_compound_is_back_when_the_gateway_and_one_other_are() -> None:
     assert life.cut.state is CLOSED
 
 
+def test_what_was_dead_before_a_power_cut_does_not_keep_it_from_being_over() -> None:
+    life = an_hour_in(*a_compound())
+    life.dies("gate-1", "shed-1")
+    life.lives(4000)
+    life.loses_power()
+    life.lives(900)
+    assert life.cut is not None
+    assert life.cut.state is OPEN
+    life.power_returns()
+    life.dies("gate-1", "shed-1")
+    life.lives(60 + 180 + 10)
+    assert life.cut.state is CLOSED
+    life.lives(600)
+    told = len(life.alertable())
+    life.dies("gate-2")
+    life.lives(600)
+    assert life.alertable()[told:] == ["gate-2 GATE_OFFLINE"]
+
+
 def test_lamps_and_ports_never_make_a_power_cut() -> None:
     lamps = [a_lamp(f"lamp-{n}") for n in range(8)]
     life = an_hour_in(a_device("gate", "gate"), *lamps, *a_shed("shed", ports=12))
@@ -497,6 +516,21 @@ def test_a_gateway_is_back_when_what_is_behind_it_is() -> None:
     life.returns("gateway")
     life.lives(900)
     assert life.d.standing() == {}
+
+
+@pytest.mark.parametrize("speaks", [True, False])
+def test_what_was_dead_before_its_gateway_does_not_keep_that_from_being_back(speaks: bool) -> None:
+    life = an_hour_in(*a_compound(gates=8, sheds=0), behind("lift", "lift"))
+    broken = ["gate-1", "gate-2", "gate-3", "gate-4"]
+    life.dies(*broken)
+    life.lives(2000)
+    taken = [name for name in life.beats if not (speaks and name == "gateway")]
+    life.dies(*taken)
+    life.lives(900)
+    assert life.d.state("gateway", GATEWAY) is OPEN
+    life.dead = {*broken, *(() if speaks else ("gateway",))}
+    life.lives(300)
+    assert life.d.state("gateway", GATEWAY) is CLOSED
 
 
 def test_a_gateways_own_messages_keep_no_dead_child_alive() -> None:
