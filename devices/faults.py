@@ -299,7 +299,8 @@ def worsen(
     """A worse sign of a standing fault; None when it is no worse.
 
     An acknowledged fault is open again, and a shelved one is back: who answered, or shelved, a P2
-    has not answered a P1. Raises FaultMoved for one that is over.
+    has not answered a P1. A window that held it holds it on (`hold`) only if it covers it as it is
+    now. Raises FaultMoved for one that is over.
     """
     _check_stands(fault)
     worst = min(severity, fault.severity)
@@ -314,6 +315,7 @@ def worsen(
         acknowledged_by=None,
         suppressed_by=None if safety or fault.safety else fault.suppressed_by,
         shelved_until_ms=None,
+        maintenance=None,
         evidence=evidence,
         rank=_rank_at_least(fault, worst, safety=safety or fault.safety),
     )

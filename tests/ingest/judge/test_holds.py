@@ -7,6 +7,7 @@ import pytest
 
 from devices import faults
 from devices.faults import NOTICED, FaultEvent, FaultMoved, Held, State, Why
+from devices.rules import Severity
 from tests.ingest.judge.district import (
     COMPOUND,
     START_MS,
@@ -144,6 +145,44 @@ def test_what_stood_before_the_window_was_told_and_what_gets_worse_in_it_is_held
     d.maintains(for_s=600, kind="port")
     d.says("shed", ports={"1": {"port_temp_c": 95}})  # P1 is of the safety tier
     assert told(d, "PORT_OVERTEMP")[1:] == [(Why.WORSENED, None)]
+
+
+def test_what_becomes_a_danger_is_not_shown_as_held_by_a_window_that_holds_no_danger() -> None:
+    d = District(a_device("camera", "camera"), *a_shed())
+    d.maintains(for_s=600, kind="port")
+    d.says("shed", ports={"1": {"port_temp_c": 72}})
+    d.passes(60, beating=["shed"])
+    d.says("shed", ports={"1": {"port_temp_c": 72}})
+    fault = d.fault("shed-p01", "PORT_OVERTEMP")
+    assert fault is not None
+    assert fault.maintenance == "w"
+    d.says("shed", ports={"1": {"port_temp_c": 95}})
+    d.passes(600, beating=["shed"])
+    fault = d.fault("shed-p01", "PORT_OVERTEMP")
+    assert fault is not None
+    assert (fault.safety, fault.maintenance) == (True, None)
+    assert told(d, "PORT_OVERTEMP") == [(Why.RAISED, Held.MAINTENANCE), (Why.WORSENED, None)]
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_what_gets_worse_in_a_window_that_covers_it_is_held_to_its_end(restarts: bool) -> None:
+    d = District(*a_shed(ports=12))
+    d.maintains(for_s=600, kind="port")
+    d.says("shed", ports={"1": {"port_status": "fuse_blown"}})
+    d.passes(90, beating=["shed"])
+    standing = d.fault("shed-p01", "PORT_FUSE_BLOWN")
+    assert standing is not None
+    worse = faults.worsen(standing, Severity.P2, False, d.now_ms, {})
+    assert worse is not None
+    d.judge._finder._record(d.judge.memories["shed-p01"], worse[0], OPEN, worse[1])
+    if restarts:
+        d.restart()
+    d.passes(600, beating=["shed"])
+    assert told(d, "PORT_FUSE_BLOWN") == [
+        (Why.RAISED, Held.MAINTENANCE),
+        (Why.WORSENED, Held.MAINTENANCE),
+        (Why.MAINTENANCE_ENDED, None),
+    ]
 
 
 def test_what_its_root_lets_go_in_the_time_of_a_window_is_told_at_its_end() -> None:
