@@ -15,7 +15,7 @@ Value = bool | int | float | str
 Note = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
 Who = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120)]
 Severity = Literal["P1", "P2", "P3", "P4"]
-Held = Literal["suspected", "flapping", "maintenance", "shelved"]
+Held = Literal["suspected", "flapping", "maintenance", "shelved", "suppressed"]
 FaultState = Literal["open", "acknowledged", "cleared", "closed"]
 DeviceState = Literal["online", "offline", "unknown", "never_seen"]
 

@@ -348,6 +348,7 @@ _TEXTS: Mapping[str, tuple[str, str]] = {
     "held_flapping": ("未通知：反复", "nobody told: flapping"),
     "held_maintenance": ("未通知：维护", "nobody told: maintenance"),
     "held_shelved": ("未通知：已搁置", "nobody told: shelved"),
+    "held_suppressed": ("未通知：已归并", "nobody told: suppressed"),
     "sla_ack": ("确认", "Acknowledge"),
     "sla_onsite": ("到场", "On site"),
     "sla_mend": ("修复", "Mend"),

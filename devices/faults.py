@@ -65,6 +65,7 @@ class Held(StrEnum):
     FLAPPING = "flapping"  # they were told twice
     MAINTENANCE = "maintenance"
     SHELVED = "shelved"
+    SUPPRESSED = "suppressed"  # a root cause explains it: people are told of that
 
 
 # Of these people are told, unless the event is held; of the others they may be, as news of a fault
@@ -326,7 +327,7 @@ def worsen(
         State.OPEN,
         Why.WORSENED,
         evidence=evidence,
-        held=Held.SUSPECTED if fault.suspected else None,
+        held=_held(worse),
     )
 
 
@@ -604,6 +605,8 @@ def _held(fault: Fault) -> Held | None:
     """Why nobody is to be told of what a fault has just become."""
     if fault.suspected:
         return Held.SUSPECTED
+    if fault.suppressed_by is not None:
+        return Held.SUPPRESSED
     if fault.maintenance is not None:
         return Held.MAINTENANCE
     return Held.SHELVED if fault.shelved_until_ms is not None else None

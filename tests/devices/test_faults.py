@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -158,6 +159,32 @@ def test_a_safety_fault_stays_one_when_a_lesser_sign_brings_it_back() -> None:
 def test_the_worst_severity_stays() -> None:
     worst = replace(a_fault(), severity=Severity.P1)
     assert faults.worsen(worst, Severity.P2, False, NOW_MS, {}) is None
+
+
+@pytest.mark.parametrize(
+    ("before", "step"),
+    [
+        ({}, worse),
+        ({"maintenance": "w"}, lambda fault: faults.end_maintenance(fault, NOW_MS)),
+        ({"shelved_until_ms": NOW_MS}, lambda fault: faults.end_shelf(fault, NOW_MS)),
+        ({"suspected": True}, lambda fault: faults.confirm(fault, "li-wei", NOW_MS)),
+    ],
+)
+def test_nobody_is_told_of_what_becomes_of_a_fault_while_its_root_stands(
+    before: dict[str, Any], step: Step
+) -> None:
+    moved = step(replace(a_fault(), suppressed_by="root", **before))
+    assert moved is not None
+    after, event = moved
+    assert event.held is faults.Held.SUPPRESSED
+    _, released = faults.release(after, NOW_MS)
+    assert released.held is None
+
+
+def test_a_child_that_becomes_a_danger_is_none_any_more_and_told() -> None:
+    moved = as_bad_but_safety(replace(a_fault(), suppressed_by="root"))
+    assert moved is not None
+    assert (moved[0].suppressed_by, moved[1].held) == (None, None)
 
 
 def test_a_comment_changes_nothing_and_is_kept_also_of_a_closed_fault() -> None:

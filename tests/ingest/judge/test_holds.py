@@ -334,6 +334,29 @@ def test_nothing_ends_while_we_cannot_hear() -> None:
     assert told(d, TAMPER)[1:] == [(Why.SHELF_ENDED, None)]
 
 
+@pytest.mark.parametrize("restarts", [False, True])
+def test_what_a_root_explains_is_not_told_when_a_window_or_a_shelf_ends(restarts: bool) -> None:
+    life = Life(*a_compound())
+    life.lives(3600)
+    life.d.maintains(for_s=1200, compound=COMPOUND)
+    life.loses_power()
+    life.lives(300)
+    life.d.shelves("gate-1", "GATE_OFFLINE", for_s=1000)
+    life.restarts = restarts
+    life.lives(1200)
+    assert told(life.d, "GATE_OFFLINE")[2:] == [
+        (Why.MAINTENANCE_ENDED, Held.SUPPRESSED),
+        (Why.MAINTENANCE_ENDED, Held.SUPPRESSED),
+        (Why.SHELF_ENDED, Held.SUPPRESSED),
+    ]
+    assert life.alertable() == [f"{COMPOUND} COMPOUND_POWER_CUT"]
+    life.power_returns()
+    life.dies("gate-1")
+    life.lives(600)
+    assert told(life.d, "GATE_OFFLINE")[5:] == [(Why.RELEASED, None)]
+    assert life.alertable()[1:] == ["gate-1 GATE_OFFLINE"]
+
+
 # Devices that become something else
 
 
