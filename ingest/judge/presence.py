@@ -119,7 +119,7 @@ class RollCall:
             retired_ms = memory.device.decommissioned_at_ms
             if retired_ms is not None and retired_ms <= watermark_ms:
                 continue  # it was to fall silent
-            if not _is_awaited(memory):
+            if not self._is_awaited(memory):
                 continue
             due_ms = self._due_ms(memory, watermark_ms)
             if due_ms > watermark_ms:
@@ -182,11 +182,26 @@ class RollCall:
         if memory.state is Presence.NEVER_SEEN:
             if memory.plan.never is not None:
                 heapq.heappush(self._unseen, (0.0, memory.device.id))
-        elif memory.plan.silent is not None and _is_awaited(memory):
+        elif memory.plan.silent is not None and self._is_awaited(memory):
             limit_ms = silence_limit_s(memory.device) * 1000
             heapq.heappush(
                 self._deadlines, ((memory.last_seen_ms or 0) + limit_ms, memory.device.id)
             )
+
+    def _is_awaited(self, memory: DeviceMemory) -> bool:
+        """Whether it is to be heard of: it is there, or was when it could last be heard.
+
+        Also one that is offline without a fault for it: it was moved, or out of service for a time,
+        or its rule was off.
+        """
+        if memory.state is Presence.OFFLINE:
+            planned = memory.plan.silent
+            key = (planned.rule.code, planned.index, "") if planned is not None else None
+            is_lost = key is not None and key not in memory.signs
+            return is_lost and not self._roots.is_heard_behind(memory)
+        return memory.state is Presence.ONLINE or (
+            memory.state is Presence.UNKNOWN and memory.reason in _EXCUSED
+        )
 
     def _deadline_ms(self, memory: DeviceMemory, since_ms: int) -> float:
         grace_ms = self._hearing.grace_ms(since_ms, memory.device.interval_s)
@@ -324,10 +339,3 @@ def _order(memory: DeviceMemory) -> tuple[bool, int, str]:
     """Of those found silent by one tick first what others hang on, so that these know why."""
     device = memory.device
     return device.kind not in ("gateway", "shed"), memory.last_seen_ms or 0, device.id
-
-
-def _is_awaited(memory: DeviceMemory) -> bool:
-    """Whether it is to be heard of: it is there, or was when it could last be heard."""
-    return memory.state is Presence.ONLINE or (
-        memory.state is Presence.UNKNOWN and memory.reason in _EXCUSED
-    )

@@ -213,6 +213,13 @@ class RootFinder:
         unexcused, self._unexcused = self._unexcused, []
         return unexcused
 
+    def is_heard_behind(self, memory: DeviceMemory) -> bool:
+        """Whether it is a gateway that works, as what is behind it shows."""
+        yard = self._yards[memory.device.compound]
+        served = [m for m in yard.eligible if yard.behind.get(m.device.id) == memory.device.id]
+        heard = [m for m in served if m.state is Presence.ONLINE]
+        return bool(served) and len(heard) >= SHARE * len(served)
+
     def stakes(self, memory: DeviceMemory) -> dict[str, Value]:
         """What makes it worse that this device is silent."""
         device = memory.device

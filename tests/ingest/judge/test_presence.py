@@ -3,6 +3,7 @@
 Limits: the larger of three intervals and 90 s; 180 s for cameras and lifts (domain.md §3.4).
 """
 
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -561,6 +562,38 @@ def test_what_a_device_had_in_its_old_compound_stays_there() -> None:
     fault = d.fault("gate", "GATE_TAMPER")
     assert fault is not None
     assert (fault.state, fault.compound) == (OPEN, "lvyun-xiaoqu")
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+@pytest.mark.parametrize(
+    "meanwhile", [{"compound": "lvyun-xiaoqu"}, {"decommissioned_at_ms": START_MS + 300_000}]
+)
+def test_what_is_silent_before_and_after_a_move_or_its_absence_is_a_fault_again(
+    meanwhile: dict[str, Any], restarts: bool
+) -> None:
+    d = District(a_gate(), a_gate("other"))
+    d.says("gate", {})
+    d.passes(300, beating=["other"])
+    assert d.standing() == {"gate GATE_OFFLINE": OPEN}
+    changed = replace(a_gate(), **meanwhile)
+    d.imports(changed, a_gate("other"))
+    assert d.standing() == {}
+    if changed.decommissioned_at_ms is not None:
+        d.passes(60, beating=["other"])
+        assert d.standing() == {}
+        changed = a_gate()
+        d.imports(changed, a_gate("other"))
+    if restarts:
+        d.restart()
+    d.passes(5)
+    fault = d.fault("gate", "GATE_OFFLINE")
+    assert fault is not None
+    assert (fault.state, fault.compound, fault.since_ms) == (OPEN, changed.compound, START_MS)
+    assert d.judge.memories["gate"].state is Presence.OFFLINE
+    d.commit()
+    assert d.store.rows.counts[changed.compound, "gate"][1] == 1
+    d.says("gate", {})
+    assert d.standing() == {}
 
 
 def test_counts_follow_the_registry() -> None:

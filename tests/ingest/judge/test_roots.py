@@ -513,6 +513,10 @@ def test_a_gateway_is_back_when_what_is_behind_it_is() -> None:
     life.returns("gate-1", "gate-2", "camera")
     life.lives(60)
     assert life.d.state("gateway", GATEWAY) is CLOSED
+    life.d.imports(*life.d.registry.devices.values())
+    life.lives(60)
+    gateway = standing(life, "gateway", GATEWAY)
+    assert (gateway.state, gateway.occurrences) == (CLOSED, 1)
     life.returns("gateway")
     life.lives(900)
     assert life.d.standing() == {}

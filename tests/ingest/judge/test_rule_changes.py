@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devices.catalogue import RULES
+from devices.catalogue import RULES, rules_for
 from devices.faults import Fault, State
 from devices.journal import Raw
 from devices.kinds import KINDS
@@ -18,7 +18,7 @@ from devices.rule_files import read
 from devices.rules import Beyond, Severity
 from ingest.decode import Decoder
 from ingest.judge.memory import Presence
-from ingest.judge.plan import Plans, calm_range
+from ingest.judge.plan import Plans, calm_range, plans
 from ingest.rate import Spared
 from tests.ingest.judge.district import COMPOUND, PLANS, District, a_device, a_registry, a_shed
 from tests.ingest.judge.test_circuits import INTERVAL_S, LIMIT_S, a_street
@@ -182,6 +182,23 @@ def test_who_is_there_is_known_also_where_nobody_wants_to_be_told(district: Dist
     district.says("shed", {"board_temp_c": 20.0})
     assert district.judge.memories["shed"].state is Presence.ONLINE
     assert not district.judge.memories["shed"].signs  # so that it is judged the short way again
+
+
+def test_what_is_still_silent_when_its_rule_is_on_again_is_a_fault_again(
+    district: District,
+) -> None:
+    district.says("shed", {"board_temp_c": 20.0})
+    district.passes(400, ["camera", "far-camera"])
+    without = plans(lambda kind: [r for r in rules_for(kind) if r.code != "SHED_OFFLINE"], KINDS)
+    for off in (without, plans_of(district, HERE + "SHED_OFFLINE.enabled = false")):
+        assert district.state("shed", "SHED_OFFLINE") is State.OPEN
+        district.judge.rules_changed(off, district.now_ms)
+        assert district.state("shed", "SHED_OFFLINE") is State.CLOSED
+        district.passes(60, ["camera", "far-camera"])
+        assert district.state("shed", "SHED_OFFLINE") is State.CLOSED
+        takes(district, "")
+        district.passes(5)
+    assert district.state("shed", "SHED_OFFLINE") is State.OPEN
 
 
 def test_a_safety_fault_stands_while_its_level_is_made_stricter(district: District) -> None:
