@@ -756,12 +756,13 @@ class RootFinder:
         notice_ms = now_ms + round(silent.notice_delay_s * 1000)
         yard = self._yards[memory.device.compound]
         gateway = self._memories.get(yard.behind.get(memory.device.id, ""))
-        if gateway is None or gateway.state is not Presence.ONLINE:
+        if gateway is None or gateway.state not in (Presence.ONLINE, Presence.UNKNOWN):
             return notice_ms
         last_ms = gateway.last_seen_ms or 0
         if now_ms - last_ms < gateway.device.interval_s * 750:
             return notice_ms
         limit_ms = int(silence_limit_s(gateway.device) * 1000)
+        limit_ms += self._hearing.grace_ms(last_ms, gateway.device.interval_s)
         return max(notice_ms, min(last_ms + limit_ms + MARGIN_MS, notice_ms + OVERDUE_MS))
 
     def _turn(

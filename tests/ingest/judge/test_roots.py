@@ -730,6 +730,18 @@ def test_a_power_cut_in_our_outage_is_found_one_grace_after_it() -> None:
     assert life.alertable() == [f"{COMPOUND} {CUT}"]
 
 
+@pytest.mark.parametrize("sheds", [0, 2])
+def test_what_fell_silent_together_in_our_outage_is_told_once(sheds: int) -> None:
+    root = "gateway GW_OFFLINE" if sheds == 0 else f"{COMPOUND} {CUT}"
+    for moment in range(0, 60, 10):
+        life = an_hour_in(*a_compound(gates=5, sheds=sheds))
+        life.lives(moment)
+        life.dies(*life.beats)
+        life.d.deaf(400)
+        life.lives(1500)
+        assert life.alertable() == [root], moment
+
+
 def test_our_outage_within_a_power_cut_ends_nothing() -> None:
     life = an_hour_in(*a_compound())
     life.loses_power()
