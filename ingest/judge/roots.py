@@ -60,6 +60,7 @@ from ingest.judge.yards import (
     unpack_yard,
 )
 
+NOTICE_MS = 120_000  # what a root may explain is not told before: its root may be found meanwhile
 OVERDUE_MS = 120_000  # for so long at most people are told later because a gateway is overdue
 MARGIN_MS = 15_000  # probes come every 5 s, and one may be late
 DARK_V = 50.0  # a lighting circuit below this is dead
@@ -304,13 +305,15 @@ class RootFinder:
             self.person_moved(compound, fault, now_ms)
 
     def timed(self, memory: DeviceMemory, move: Move) -> Move:
-        """The same step, told later where it is a silence, because its root may be found yet."""
+        """The same step, told later where a power cut would explain it: that may be found yet.
+
+        Silence is such a step, and so is what somebody on battery says of the power.
+        """
         if move.event.reason is not Why.RAISED and move.event.reason is not Why.REOPENED:
             return move
-        planned = memory.plan.silent
-        if planned is None or planned.rule.code != move.fault.code:
+        if move.fault.code not in SUPPRESSES[COMPOUND_POWER_CUT]:
             return move
-        at_ms = self._notice_at_ms(memory, move.event.at_ms)
+        at_ms = self._notice_at_ms(memory, move.fault.code, move.event.at_ms)
         return Move(move.fault, move.was, replace(move.event, notice_at_ms=at_ms))
 
     def hold_ended(self, compound: DeviceMemory, code: str, watermark_ms: int) -> None:
@@ -681,7 +684,7 @@ class RootFinder:
                 continue
             planned = memory.plan.silent
             is_silence = planned is not None and planned.rule.code == code
-            notice_ms = self._notice_at_ms(memory, watermark_ms) if is_silence else None
+            notice_ms = self._notice_at_ms(memory, code, watermark_ms) if is_silence else None
             free, event = self._holds.step(faults.release(fault, watermark_ms, notice_ms))
             memory.faults[code] = free
             del yard.children[device, code]
@@ -745,15 +748,12 @@ class RootFinder:
         _, chosen = together(onsets)
         return [silent[n] for n in chosen]
 
-    def _notice_at_ms(self, memory: DeviceMemory, now_ms: int) -> int:
-        """When people may be told of a silence.
+    def _notice_at_ms(self, memory: DeviceMemory, code: str, now_ms: int) -> int:
+        """When people may be told of a silence, or of what a power cut explains.
 
         Where the gateway is overdue as well, not before that is known to be offline or not.
         """
-        planned = memory.plan.silent
-        silent = planned.sign.detector if planned is not None else None
-        assert isinstance(silent, Silent)  # only these are filed as `silent`, and waited for
-        notice_ms = now_ms + round(silent.notice_delay_s * 1000)
+        notice_ms = now_ms + _notice_delay_ms(memory, code)
         yard = self._yards[memory.device.compound]
         gateway = self._memories.get(yard.behind.get(memory.device.id, ""))
         if gateway is None or gateway.state not in (Presence.ONLINE, Presence.UNKNOWN):
@@ -831,6 +831,15 @@ def _was_taken_for_itself(root: Root, child: Fault, now_ms: int) -> bool:
         and child.suppressed_by is None
         and (child.closed_at_ms or 0) > max(root.since_ms, now_ms - REOPENS_WITHIN_MS)
     )
+
+
+def _notice_delay_ms(memory: DeviceMemory, code: str) -> int:
+    planned = memory.plan.silent
+    if planned is not None and planned.rule.code == code:
+        silent = planned.sign.detector
+        assert isinstance(silent, Silent)  # only these are filed as `silent`
+        return round(silent.notice_delay_s * 1000)
+    return NOTICE_MS
 
 
 def _reason(root: Root) -> known.Why:

@@ -313,6 +313,38 @@ def test_a_shed_says_it_by_an_alarm_or_by_the_reason_of_a_stop(
     assert life.cut.evidence["by"] in ("shed-1", "shed-1-p01")
 
 
+@pytest.mark.parametrize(
+    ("device", "what"),
+    [
+        ("shed-1", {"event": "shed_alarm", "what": "power_cut", "active": True}),
+        (
+            "shed-1",
+            {"event": "session_end", "port_no": 1, "order": "7", "stop_reason": "power_cut"},
+        ),
+        ("shed-1", {"values": {"voltage_v": 0.0}}),
+        ("gate-1", {"values": {"mains_ok": False}}),
+        ("camera", {"values": {"mains_ok": False}}),
+        ("lift", {"values": {"in_service": False}}),
+    ],
+)
+def test_whoever_lives_on_and_says_that_the_power_is_gone_is_no_alert_beside_the_cut(
+    device: str, what: dict[str, Any]
+) -> None:
+    """Its word is a fault after 60 s, the cut after 120 s."""
+    life = an_hour_in(*a_compound(), behind("lift", "lift"))
+    life.loses_power()
+    life.returns(device)
+    for _ in range(20):
+        fields = dict(what)
+        if "event" in fields:
+            life.d.event(device, fields.pop("event"), **fields)
+        else:
+            life.d.says(device, fields["values"])
+        life.lives(60)
+    assert life.d.judge.memories[device].faults
+    assert life.alertable() == [f"{COMPOUND} {CUT}"]
+
+
 def test_a_dark_circuit_at_night_says_it_too() -> None:
     life = an_hour_in(*a_compound(gates=1, sheds=0), a_lamp("lamp"))
     life.d.says("lamp", {"voltage_v": 3.0, "power_w": 0})
