@@ -906,9 +906,9 @@ class Judge:
             case "login" if said.get("reason") == "power_on":
                 self._roots.powered_on(memory, received_ms)
             case "shed_alarm" if said.get("what") == "power_cut" and said.get("active"):
-                self._roots.no_power(memory, ALARM, at_ms)
+                self._roots.no_power(memory, ALARM, at_ms, received_ms)
             case "session_end" if said.get("stop_reason") == "power_cut":
-                self._roots.no_power(memory, STOPPED, at_ms)
+                self._roots.no_power(memory, STOPPED, at_ms, received_ms)
 
     # Bookkeeping
 

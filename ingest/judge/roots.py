@@ -22,7 +22,7 @@ from dataclasses import replace
 
 from devices import faults
 from devices.catalogue import COMPOUND
-from devices.faults import REOPENS_WITHIN_MS, Fault, State, Why
+from devices.faults import REOPENS_WITHIN_MS, Fault, State, Why, altered
 from devices.judgement import Effects, Move, Saved
 from devices.liveness import silence_limit_s, silence_together_s
 from devices.messages import Value
@@ -62,6 +62,7 @@ from ingest.judge.yards import (
 
 NOTICE_MS = 120_000  # what a root may explain is not told before: its root may be found meanwhile
 OVERDUE_MS = 120_000  # for so long at most people are told later because a gateway is overdue
+LATE_MS = 60_000  # a word of so long ago is old, or its device's clock slow
 MARGIN_MS = 15_000  # probes come every 5 s, and one may be late
 DARK_V = 50.0  # a lighting circuit below this is dead
 IN_RANGE_V = (198.0, 242.0)
@@ -241,9 +242,11 @@ class RootFinder:
         """The state of a device's connection has changed."""
         self._stir(memory.device.compound)
 
-    def no_power(self, memory: DeviceMemory, what: str, at_ms: int) -> None:
-        """A live word of a device that its power is gone. at_ms: by our clock."""
+    def no_power(self, memory: DeviceMemory, what: str, at_ms: int, received_ms: int) -> None:
+        """A live word of a device that its power is gone, since `at_ms` by its own clock."""
         self._note(memory, Evidence(at_ms, memory.device.id, what))
+        if received_ms - at_ms > LATE_MS:  # told late, or by a slow clock: nobody knows which
+            self._note(memory, Evidence(received_ms, memory.device.id, what))
 
     def powered_on(self, memory: DeviceMemory, now_ms: int) -> None:
         """A board says that it was without power until now; its last contact is still on record."""
@@ -649,7 +652,10 @@ class RootFinder:
         return None
 
     def _explains(self, yard: Yard, root: Root, memory: DeviceMemory, fault: Fault) -> bool:
-        return yard.explains(root, memory, fault, self._hearing.deaf_ms(fault.since_ms) // 1000)
+        onset_ms = _onset_ms(memory, fault)
+        if onset_ms != fault.since_ms:
+            fault = altered(fault, since_ms=onset_ms)
+        return yard.explains(root, memory, fault, self._hearing.deaf_ms(onset_ms) // 1000)
 
     def _suppress(
         self, yard: Yard, memory: DeviceMemory, fault: Fault, root: Root, now_ms: int
@@ -831,6 +837,27 @@ def _was_taken_for_itself(root: Root, child: Fault, now_ms: int) -> bool:
         and child.suppressed_by is None
         and (child.closed_at_ms or 0) > max(root.since_ms, now_ms - REOPENS_WITHIN_MS)
     )
+
+
+def _onset_ms(memory: DeviceMemory, fault: Fault) -> int:
+    """When what stands now began, by our clock.
+
+    `since_ms` is when it began for the first time, by the clock of its device, which may be slow.
+    """
+    planned = memory.plan.silent
+    if fault.state not in ACTIVE:
+        return fault.since_ms
+    if planned is not None and planned.rule.code == fault.code:
+        came_back = fault.occurrences > 1 and memory.state is Presence.OFFLINE
+        return (memory.last_seen_ms or 0) if came_back else fault.since_ms
+    delays = [
+        _delay_ms(memory, key)
+        for key, seen in memory.signs.items()
+        if key[0] == fault.code and seen.present
+    ]
+    if not delays or not fault.raises_ms:
+        return fault.since_ms
+    return max(fault.since_ms, int(fault.raises_ms[-1] - max(delays)))
 
 
 def _notice_delay_ms(memory: DeviceMemory, code: str) -> int:

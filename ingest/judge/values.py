@@ -16,7 +16,8 @@ class ValueJudge:
     """Keeps the latest values, and hands those that can mean a fault to the finder.
 
     touch: told of each device whose memory changed. place: the latitude and longitude of a device.
-    no_power: told of each device that says, by this quantity, that its power is gone, and when.
+    no_power: told of each device that says, by this quantity, that its power is gone, and when:
+        by its clock, and by ours when we heard of it.
     """
 
     def __init__(
@@ -26,7 +27,7 @@ class ValueJudge:
         use: UseMeter,
         touch: Callable[[DeviceMemory], None],
         place: Callable[[DeviceMemory], tuple[float, float]],
-        no_power: Callable[[DeviceMemory, str, int], None],
+        no_power: Callable[[DeviceMemory, str, int, int], None],
     ) -> None:
         self._memories = memories
         self._finder = finder
@@ -224,7 +225,7 @@ class ValueJudge:
         if hint is Hint.WEAK_SIGNAL:
             memory.weak_ms = received_ms
         elif before is None or before[0] is not False:  # it is the change that tells when
-            self._no_power(memory, name, at_ms)
+            self._no_power(memory, name, at_ms, received_ms)
 
     def _look(
         self,

@@ -364,6 +364,67 @@ def test_a_word_of_two_minutes_before_or_after_counts_and_an_older_one_does_not(
         assert (life.cut is not None) is is_cut, before_s
 
 
+@pytest.mark.parametrize("slow_s", [0, 100, 200, 299, 3600, 1_795_439_400])
+def test_a_word_counts_by_when_it_was_heard_where_the_clock_of_its_device_is_slow(
+    slow_s: int,
+) -> None:
+    """domain.md §7.5: five minutes, eight hours, 1970."""
+    life = an_hour_in(*a_compound())
+    life.d.event("shed-1", "shed_alarm", what="power_cut", active=True, at_s=life.d.now_s - slow_s)
+    life.dies("gateway", "gate-1", "gate-2", "camera", "shed-1")
+    life.lives(900)
+    assert life.cut is not None
+    assert life.alertable() == [f"{COMPOUND} {CUT}"]
+
+
+@pytest.mark.parametrize("slow_s", [0, 100, 200, 299, 3600])
+def test_a_child_is_known_by_when_it_was_heard_where_its_clock_is_slow(slow_s: int) -> None:
+    life = an_hour_in(*a_compound(gates=3))
+    life.d.says("gate-1", {"mains_ok": False}, at_s=life.d.now_s - slow_s)
+    life.beats.pop("gate-1")  # its beats of now would show that it is the message that was late
+    for _ in range(30):
+        if life.d.now_s == 910:
+            life.d.says("gateway", {"mains_ok": False})
+            life.dies("gate-2", "gate-3", "camera", "shed-1", "shed-2")
+        if life.d.now_s == 930:
+            life.dies("gateway")
+        life.lives(10)
+        life.d.says("gate-1", {}, at_s=life.d.now_s - slow_s)
+    cut = life.cut
+    assert cut is not None
+    lost = standing(life, "gate-1", "GATE_MAINS_LOST")
+    assert (lost.state, lost.suppressed_by) == (OPEN, cut.id)
+    life.lives(300)
+    assert life.alertable() == [f"{COMPOUND} {CUT}"]
+
+
+@pytest.mark.parametrize("code", ["GATE_OFFLINE", "GATE_MAINS_LOST"])
+def test_what_was_over_shortly_before_a_power_cut_is_its_child_when_it_comes_back(
+    code: str,
+) -> None:
+    life = an_hour_in(*a_compound())
+    if code == "GATE_OFFLINE":
+        life.dies("gate-1")
+        life.lives(130)
+        life.returns("gate-1")
+    else:
+        life.d.says("gate-1", {"mains_ok": False})
+        life.lives(130)
+        life.d.says("gate-1", {"mains_ok": True})
+    life.lives(300)
+    assert standing(life, "gate-1", code).state is CLOSED
+    life.loses_power()
+    if code == "GATE_MAINS_LOST":
+        life.returns("gate-1")
+        life.d.says("gate-1", {"mains_ok": False})
+    life.lives(600)
+    cut = life.cut
+    assert cut is not None
+    gate = standing(life, "gate-1", code)
+    assert (gate.occurrences, gate.suppressed_by) == (2, cut.id)
+    assert life.alertable()[-1] == f"{COMPOUND} {CUT}"
+
+
 def test_a_gateway_whose_battery_lasts_for_an_hour_has_said_it_all_the_same() -> None:
     life = an_hour_in(*a_compound(gates=1, sheds=0))
     life.d.says("gateway", {"mains_ok": False})
