@@ -81,6 +81,11 @@ class Concerns:
             if move.was is None:
                 fresh.append(move.fault.id)
 
+    def person_moved(self, fault: Fault) -> None:
+        """A person acted on a fault: confirmed, it has a class; closed, it weighs on no other."""
+        if fault.compound is not None:
+            self._stirred.setdefault(fault.compound, [])
+
     def tick(self, effects: Effects, before_ms: int | None, watermark_ms: int) -> None:
         """Weigh the faults where one has moved; with a new hour, everywhere.
 

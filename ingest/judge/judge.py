@@ -263,6 +263,7 @@ class Judge:
 
     def person_moved(self, fault: Fault, now_ms: int) -> None:
         """A person acted on a fault."""
+        self._concerns.person_moved(fault)
         memory = self.memories.get(fault.device or "")
         if memory is not None:
             self._finder.person_moved(memory, fault, now_ms)

@@ -290,6 +290,11 @@ class District:
             device, code, lambda fault: rules_of_faults.acknowledge(fault, "li-wei", self.now_ms)
         )
 
+    def confirms(self, device: str, code: str) -> Fault:
+        return self._acts(
+            device, code, lambda fault: rules_of_faults.confirm(fault, "li-wei", self.now_ms)
+        )
+
     def closes(self, device: str, code: str, resolution: str | None = None) -> Fault:
         return self._acts(
             device,

@@ -160,6 +160,36 @@ def test_a_safety_fault_comes_first_and_a_closed_one_keeps_what_it_was() -> None
     assert impact_of(district, "shed-p01", "PORT_FUSE_BLOWN")["sockets"] == 1
 
 
+@pytest.mark.parametrize("restarts", [False, True])
+def test_what_a_person_confirms_comes_up_in_the_list_with_the_next_tick(restarts: bool) -> None:
+    district = a_compound()
+    for n in range(3):
+        district.starts("shed", 3, str(n))
+        district.passes(5)
+        district.ends("shed", 3, str(n), "no_load_at_start")
+        district.passes(30)
+    assert rank_of(district, "shed-p03", "PORT_NO_LOAD_REPEAT") < 1_000
+    district.confirms("shed-p03", "PORT_NO_LOAD_REPEAT")
+    if restarts:
+        district.restart()
+    district.passes(5)
+    assert rank_of(district, "shed-p03", "PORT_NO_LOAD_REPEAT") >= 1_000
+    district.commit()
+    (row,) = [f for f in district.store.rows.faults.values() if f.code == "PORT_NO_LOAD_REPEAT"]
+    assert row == district.fault("shed-p03", "PORT_NO_LOAD_REPEAT")
+
+
+def test_what_a_person_closes_weighs_on_no_other_from_the_next_tick_on() -> None:
+    district = a_compound()
+    district.ends("shed", 2, "7", "battery_abnormal")
+    breaks(district, 1)
+    before = impact_of(district, "shed-p01", "PORT_FUSE_BLOWN")["sockets_left"]
+    assert before == 10
+    district.closes("shed-p02", "PORT_BATTERY_ABNORMAL")
+    district.passes(5)
+    assert impact_of(district, "shed-p01", "PORT_FUSE_BLOWN")["sockets_left"] == 11
+
+
 def test_restarts_change_no_impact() -> None:
     def judged(restarts: bool) -> dict[str, Any]:
         district = a_compound()
