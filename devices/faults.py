@@ -21,6 +21,7 @@ FALSE_ALARM = "false_alarm"  # the resolution of a fault that was none
 # that time, it flaps, and stays open until it was quiet for as long
 REOPENS_WITHIN_MS = 10 * 60 * 1000
 FLAPS_FROM = 3
+TOLD_WITHIN_MS = 60 * 60 * 1000  # within it people are told of two raises of one fault
 REPEATS_WITHIN_MS = 7 * 86_400_000  # a new fault so long after the one before it is a repeat
 SHELVED_AT_MOST_MS = 31 * 86_400_000
 
@@ -216,17 +217,26 @@ def begin(
 
 
 def reopen(
-    fault: Fault, severity: Severity, safety: bool, now_ms: int, evidence: Mapping[str, object]
+    fault: Fault,
+    severity: Severity,
+    safety: bool,
+    now_ms: int,
+    evidence: Mapping[str, object],
+    notice_delay_ms: int = 0,
 ) -> Move:
     """The condition of a cleared, or just closed, fault is back: the same fault, once more.
 
-    Also if it was first seen in replayed data: now it is live. People are told twice; from the
-    third time within ten minutes on it flaps. What explained it last time need not now. One that
-    was acknowledged is opened again by an event that only a person ends. Raises FaultMoved for one
-    that is open.
+    Also if it was first seen in replayed data: now it is live. People are told twice within an
+    hour; from the third time within ten minutes on it flaps. What was quiet for ten minutes, or
+    closed by a person, is counted anew. What explained it last time need not now. One that
+    was acknowledged is opened again by an event that only a person ends. notice_delay_ms: nobody
+    was told of it when it stood for less. Raises FaultMoved for one that is open.
     """
     if fault.state is State.OPEN:
         raise FaultMoved(f"fault {fault.id} is open, so it cannot come back")
+    was_closed_by_hand = fault.state is State.CLOSED and fault.cleared_at_ms is None
+    is_anew = not fault.safety and (is_flapping(fault) or was_closed_by_hand)
+    raises_ms = () if is_anew else fault.raises_ms
     again = replace(
         fault,
         state=State.OPEN,
@@ -242,15 +252,20 @@ def reopen(
         occurrences=fault.occurrences + 1,
         flaps=fault.flaps + 1,
         evidence=evidence,
-        raises_ms=(*fault.raises_ms, now_ms)[-FLAPS_FROM:],
+        raises_ms=(*raises_ms, now_ms)[-FLAPS_FROM:],
         maintenance=None,
         onsite_at_ms=None,
         repaired_at_ms=None,
         rank=_rank_at_least(fault, severity, safety=safety or fault.safety),
     )
     # Of one that was hidden when it last stood nobody knows yet, however often it has flapped.
-    was_hidden = fault.maintenance is not None or fault.suppressed_by is not None
-    damped = is_flapping(again) and not again.safety and not was_hidden
+    stood_ms = (fault.cleared_at_ms or now_ms) - max(fault.raises_ms, default=fault.opened_at_ms)
+    was_hidden = (
+        fault.maintenance is not None
+        or fault.suppressed_by is not None
+        or stood_ms < notice_delay_ms
+    )
+    damped = _raised_within(again, TOLD_WITHIN_MS) and not again.safety and not was_hidden
     return again, FaultEvent(
         fault.id,
         now_ms,
@@ -268,8 +283,7 @@ def is_flapping(fault: Fault) -> bool:
     Then it stays open until its condition was away for as long. One of the safety tier stays open
     until somebody acknowledges it: it is not damped, and people are told each time it opens.
     """
-    raises = fault.raises_ms[:FLAPS_FROM]
-    return len(raises) == FLAPS_FROM and raises[-1] - raises[0] <= REOPENS_WITHIN_MS
+    return _raised_within(fault, REOPENS_WITHIN_MS)
 
 
 def came_back(fault: Fault, now_ms: int, evidence: Mapping[str, object]) -> Fault:
@@ -599,6 +613,12 @@ def _seen(fault: Fault, actor: str, now_ms: int) -> Fault:
     return replace(
         fault, state=State.ACKNOWLEDGED, acknowledged_at_ms=now_ms, acknowledged_by=actor
     )
+
+
+def _raised_within(fault: Fault, within_ms: int) -> bool:
+    """Whether its three raises fit into this time; of one that flaps, those that began it."""
+    raises = fault.raises_ms[:FLAPS_FROM]
+    return len(raises) == FLAPS_FROM and raises[-1] - raises[0] <= within_ms
 
 
 def _held(fault: Fault) -> Held | None:

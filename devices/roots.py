@@ -12,6 +12,7 @@ TOGETHER_MS = 120_000  # what has one cause fell silent within this time, and it
 SHARE = 0.7  # of those that were there
 LEAST = 5  # with fewer a share says little: see `ingest.judge.roots`
 LEAST_WITHOUT_GATEWAY = 3  # the fewest that show anything together
+NOTICE_MS = 120_000  # what a root may explain is not told before: its root may be found meanwhile
 
 COMPOUND_POWER_CUT = "COMPOUND_POWER_CUT"
 GW_OFFLINE = "GW_OFFLINE"

@@ -38,13 +38,13 @@ from devices.roots import (
     TOGETHER_MS,
     together,
 )
-from devices.rules import Rule, Silent, Together, Unusual
+from devices.rules import Rule, Together, Unusual
 from devices.usage import hour_of
 from ingest.judge import memory as known
 from ingest.judge.holds import Holds
 from ingest.judge.memory import DeviceMemory, Presence, Seen, SignKey
 from ingest.judge.plan import PlannedSign, Plans
-from ingest.judge.signs import ACTIVE, FaultFinder
+from ingest.judge.signs import ACTIVE, FaultFinder, notice_delay_ms
 from ingest.judge.timing import Hearing
 from ingest.judge.yards import (
     ENDED_KEPT,
@@ -60,7 +60,6 @@ from ingest.judge.yards import (
     unpack_yard,
 )
 
-NOTICE_MS = 120_000  # what a root may explain is not told before: its root may be found meanwhile
 OVERDUE_MS = 120_000  # for so long at most people are told later because a gateway is overdue
 LATE_MS = 60_000  # a word of so long ago is old, or its device's clock slow
 MARGIN_MS = 15_000  # probes come every 5 s, and one may be late
@@ -759,7 +758,7 @@ class RootFinder:
 
         Where the gateway is overdue as well, not before that is known to be offline or not.
         """
-        notice_ms = now_ms + _notice_delay_ms(memory, code)
+        notice_ms = now_ms + notice_delay_ms(memory, code)
         yard = self._yards[memory.device.compound]
         gateway = self._memories.get(yard.behind.get(memory.device.id, ""))
         if gateway is None or gateway.state not in (Presence.ONLINE, Presence.UNKNOWN):
@@ -858,15 +857,6 @@ def _onset_ms(memory: DeviceMemory, fault: Fault) -> int:
     if not delays or not fault.raises_ms:
         return fault.since_ms
     return max(fault.since_ms, int(fault.raises_ms[-1] - max(delays)))
-
-
-def _notice_delay_ms(memory: DeviceMemory, code: str) -> int:
-    planned = memory.plan.silent
-    if planned is not None and planned.rule.code == code:
-        silent = planned.sign.detector
-        assert isinstance(silent, Silent)  # only these are filed as `silent`
-        return round(silent.notice_delay_s * 1000)
-    return NOTICE_MS
 
 
 def _reason(root: Root) -> known.Why:

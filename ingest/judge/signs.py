@@ -15,6 +15,7 @@ from devices.catalogue import COMPOUND
 from devices.faults import Fault, State
 from devices.judgement import Move
 from devices.messages import Event, Value
+from devices.roots import COMPOUND_POWER_CUT, NOTICE_MS, SUPPRESSES
 from devices.rules import (
     Beyond,
     Counted,
@@ -28,6 +29,7 @@ from devices.rules import (
     Rule,
     Severity,
     Share,
+    Silent,
     Sparse,
     Stopped,
     Unanswered,
@@ -687,7 +689,8 @@ class FaultFinder:
             faults.may_reopen(standing, now_ms) or _never_ended(standing, since_ms, held)
         ):
             here = replace(standing, compound=memory.device.compound)  # it may have been moved
-            again, event = faults.reopen(here, severity, safety, now_ms, evidence)
+            delay_ms = notice_delay_ms(memory, rule.code)
+            again, event = faults.reopen(here, severity, safety, now_ms, evidence, delay_ms)
             self._record(memory, again, standing.state, event)
         else:
             fault, event = faults.begin(
@@ -986,6 +989,15 @@ class FaultFinder:
     def _restate(self, memory: DeviceMemory, fault: Fault) -> None:
         memory.faults[fault.code] = fault
         self._restated(fault)
+
+
+def notice_delay_ms(memory: DeviceMemory, code: str) -> int:
+    """For how long this fault must stand before people are told of it."""
+    planned = memory.plan.silent
+    if planned is not None and planned.rule.code == code:
+        assert isinstance(planned.sign.detector, Silent)  # only these are filed as `silent`
+        return round(planned.sign.detector.notice_delay_s * 1000)
+    return NOTICE_MS if code in SUPPRESSES[COMPOUND_POWER_CUT] else 0
 
 
 def _codes(memory: DeviceMemory) -> list[str]:

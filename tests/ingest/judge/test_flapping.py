@@ -95,7 +95,7 @@ def test_however_it_flaps_it_is_one_row_and_two_notices_in_ten_minutes(
         district.passes(660, beating=["gate"])
         district.commit()
         assert len(district.store.rows.faults) <= 1
-        # raised every five minutes or less often it does not flap
+        # after ten minutes of quiet it is told again
         assert len(notices(district, TAMPER)) <= 2 + sum(s for _, s in steps) // 300
         assert district.standing() == {}
     assert d.store.rows.faults == undisturbed.store.rows.faults
@@ -119,14 +119,62 @@ def test_coming_back_within_the_ten_minutes_begins_them_anew_also_after_a_restar
     assert d.state("gate", TAMPER) is CLOSED
 
 
-def test_raised_three_times_in_more_than_ten_minutes_it_does_not_flap() -> None:
+@pytest.mark.parametrize("restarts", [False, True])
+def test_raised_three_times_in_more_than_ten_minutes_it_opens_and_closes_and_is_told_twice(
+    restarts: bool,
+) -> None:
     d = a_gate_and_shed()
-    for _ in range(5):
+    for _ in range(12):
         flaps(d, 1)
         d.passes(310, beating=["gate"])
         assert d.state("gate", TAMPER) is CLOSED
-    assert len(notices(d, TAMPER)) == 5
+        if restarts:
+            d.restart()
+    assert notices(d, TAMPER) == [Why.RAISED, Why.REOPENED]
+    held = [e.held for e in events(d, TAMPER) if e.reason is Why.REOPENED]
+    assert held == [None, *["flapping"] * 10]
     assert len(d.all_faults()) == 1
+    d.passes(600, beating=["gate"])
+    flaps(d, 1)  # it was quiet for longer: another fault
+    assert len(d.all_faults()) == 2
+    assert len(notices(d, TAMPER)) == 3
+
+
+def test_what_stood_for_most_of_an_hour_before_it_is_back_is_told_each_time() -> None:
+    d = a_gate_and_shed()
+    for _ in range(4):
+        d.says("gate", {"tamper": True})
+        d.passes(1800, beating=["gate"])
+        d.says("gate", {"tamper": False})
+        d.passes(300, beating=["gate"])
+    assert len(d.all_faults()) == 1
+    assert notices(d, TAMPER) == [Why.RAISED, *[Why.REOPENED] * 3]
+
+
+def test_a_gate_that_was_back_twice_before_anybody_was_told_and_then_is_gone_is_told() -> None:
+    """Of silence people are told two minutes after it is raised."""
+    d = a_gate_and_shed()
+    for _ in range(3):
+        d.says("gate", {})
+        d.passes(130, beating=["shed"])
+    assert [e.held for e in events(d, "GATE_OFFLINE") if e.reason in NOTICED] == [None] * 3
+    d.passes(1200, beating=["shed"])
+    last = events(d, "GATE_OFFLINE")[-1]
+    assert (last.reason, last.notice_at_ms) == (Why.REOPENED, last.at_ms + 120_000)
+    assert d.state("gate", "GATE_OFFLINE") is OPEN
+
+
+def test_what_a_person_closed_and_is_back_is_told_once_more() -> None:
+    d = a_gate_and_shed()
+    for _ in range(2):
+        flaps(d, 1)
+        d.passes(310, beating=["gate"])
+    d.says("gate", {"tamper": True})
+    assert notices(d, TAMPER) == [Why.RAISED, Why.REOPENED]
+    d.now_s += 60
+    d.closes("gate", TAMPER)  # it is still open: so it is back at once
+    assert d.state("gate", TAMPER) is OPEN
+    assert notices(d, TAMPER) == [Why.RAISED, Why.REOPENED, Why.REOPENED]
 
 
 def test_its_own_silence_is_no_quiet() -> None:

@@ -189,7 +189,9 @@ def test_what_is_still_silent_when_its_rule_is_on_again_is_a_fault_again(
 ) -> None:
     district.says("shed", {"board_temp_c": 20.0})
     district.passes(400, ["camera", "far-camera"])
-    without = plans(lambda kind: [r for r in rules_for(kind) if r.code != "SHED_OFFLINE"], KINDS)
+    without = plans(
+        lambda kind: tuple(r for r in rules_for(kind) if r.code != "SHED_OFFLINE"), KINDS
+    )
     for off in (without, plans_of(district, HERE + "SHED_OFFLINE.enabled = false")):
         assert district.state("shed", "SHED_OFFLINE") is State.OPEN
         district.judge.rules_changed(off, district.now_ms)
