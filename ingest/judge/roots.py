@@ -66,6 +66,7 @@ MARGIN_MS = 15_000  # probes come every 5 s, and one may be late
 DARK_V = 50.0  # a lighting circuit below this is dead
 IN_RANGE_V = (198.0, 242.0)
 VOLTAGE_MS = 10 * 60_000  # older samples say nothing of the supply now
+VOLTAGE_ASKED_MS = 30 * 60_000  # a bad one for so long is a fault of its own, or of its sensor
 MAINS_WORD, ALARM, STOPPED, POWER_ON = "mains_ok", "power_cut_alarm", "stop_reason", "power_on"
 
 
@@ -141,8 +142,22 @@ class RootFinder:
                 self._yards[name] = yard
                 self._compounds[name] = yard.memory
             settle_in(yard, devices, registry)
+            if yard.gates == 1:
+                self._only_one_is_left(yard, now_ms)
             if yard.is_of_interest():
                 self._watched.add(name)
+
+    def _only_one_is_left(self, yard: Yard, now_ms: int) -> None:
+        """Of several gates one is still in service: that it is silent is worse than it was."""
+        (gate,) = [memory for memory in yard.devices if memory.device.kind == "gate"]
+        planned = gate.plan.silent
+        if planned is None:
+            return
+        seen = gate.signs.get((planned.rule.code, planned.index, ""))
+        if seen is not None and seen.present and not seen.evidence.get("only_gate"):
+            seen.evidence = {**seen.evidence, **self.stakes(gate)}
+            self._touch(gate)
+            self._finder.settle(gate, planned.rule.code, now_ms)
 
     def rules_changed(self, plans: Plans, now_ms: int) -> None:
         """Other figures hold from here on."""
@@ -454,20 +469,27 @@ class RootFinder:
         there = self._could_return(yard.memory.faults.get(COMPOUND_POWER_CUT), there)
         if not there:
             return True
-        back = [memory for memory in there if self._has_reported(yard, memory, watermark_ms)]
+        if self._are_enough(yard, there, watermark_ms, 0):
+            return self._has_good_voltage(yard, watermark_ms) or self._are_enough(
+                yard, there, watermark_ms, VOLTAGE_ASKED_MS
+            )
+        return False
+
+    def _are_enough(
+        self, yard: Yard, there: list[DeviceMemory], watermark_ms: int, for_ms: int
+    ) -> bool:
+        """Whether as many as it takes have been back for so long."""
+        back = [memory for memory in there if self._is_there(yard, memory, watermark_ms, for_ms)]
         if len(there) >= LEAST or not yard.gateways:
-            enough = len(back) >= SHARE * len(there)
-        else:
-            gateway = any(memory.device.kind == "gateway" for memory in back)
-            others = [
-                memory
-                for memory in yard.devices
-                if memory.device.kind not in ("gateway", "port")
-                and memory.state is not Presence.NEVER_SEEN
-            ]
-            one = any(self._has_reported(yard, memory, watermark_ms) for memory in others)
-            enough = gateway and (one or not others)
-        return enough and self._has_good_voltage(yard, watermark_ms)
+            return len(back) >= SHARE * len(there)
+        others = [
+            memory
+            for memory in yard.devices
+            if memory.device.kind not in ("gateway", "port")
+            and memory.state is not Presence.NEVER_SEEN
+        ]
+        one = any(self._is_there(yard, memory, watermark_ms, for_ms) for memory in others)
+        return any(m.device.kind == "gateway" for m in back) and (one or not others)
 
     def _could_return(self, root: Fault | None, there: list[DeviceMemory]) -> list[DeviceMemory]:
         """Without those that were gone before this root: they do not come back with its end."""
@@ -480,12 +502,14 @@ class RootFinder:
         within_ms = TOGETHER_MS + memory.device.interval_s * 1000 + self._hearing.deaf_ms(last_ms)
         return memory.state is Presence.OFFLINE and last_ms < since_ms - within_ms
 
-    def _has_reported(self, yard: Yard, memory: DeviceMemory, watermark_ms: int) -> bool:
-        """Whether it has been heard since the power cut was found, and still is."""
+    def _is_there(self, yard: Yard, memory: DeviceMemory, watermark_ms: int, for_ms: int) -> bool:
+        """Whether it was heard since the power cut was found, and is there for so long."""
+        back_ms = max(memory.since_ms or 0, yard.found_ms)
         return (
             memory.state is Presence.ONLINE
             and (memory.last_seen_ms or 0) > yard.found_ms
             and not self._is_silent(memory, watermark_ms)
+            and (not for_ms or back_ms + for_ms <= watermark_ms)
         )
 
     def _has_good_voltage(self, yard: Yard, watermark_ms: int) -> bool:
@@ -529,6 +553,7 @@ class RootFinder:
             kind=COMPOUND,
         )
         yard.memory.faults[cut.code] = cut
+        event = replace(event, notice_at_ms=now_ms + NOTICE_MS)  # when it has long been over
         self._moved(yard.memory, Move(cut, None, event))
         closed = gateway.faults[GW_OFFLINE]
         if closed.suppressed_by is None:

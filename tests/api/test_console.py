@@ -10,8 +10,11 @@ import pytest
 from sqlalchemy import Engine, delete
 
 from api.overview import OverviewCopy
-from api.words import Language, countdown, duration, say
+from api.words import Language, countdown, duration, knows, say
+from devices.catalogue import RULES
 from devices.faults import Held, State, Why
+from devices.kinds import KINDS
+from devices.rules import Happened
 from devices.store.database import open_database
 from devices.store.schema import compounds, cursors, device_state, devices, fault_events, faults
 from ingest.judge.memory import Why as Known
@@ -606,6 +609,25 @@ def test_whatever_happens_to_a_fault_has_words(language: Language) -> None:
     words_of = [f"h_{why}" for why in Why] + [f"held_{held}" for held in Held]
     for word in (*words_of, *(f"s_{state}" for state in State)):
         assert say(language, word)
+
+
+def test_whatever_an_event_says_that_is_a_fault_has_words() -> None:
+    shows = {
+        sign.detector.event
+        for rule in RULES.values()
+        for sign in rule.signs
+        if isinstance(sign.detector, Happened)
+    }
+    fields = {
+        (kind.name, name)
+        for kind in KINDS.values()
+        for event in kind.events.values()
+        if event.name in {*shows, "session_end"}
+        for name in event.fields
+    }
+    assert ("shed", "what") in fields
+    for kind, name in fields:
+        assert knows(f"e_{name}") or KINDS[kind].judged(name) is not None, name
 
 
 def test_a_compound_page_has_devices_with_state_age_and_values(cast: Cast) -> None:

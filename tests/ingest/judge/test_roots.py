@@ -4,6 +4,7 @@ Times are in seconds since START. Everybody speaks as often as the registry says
 moments, until it is told to be dead.
 """
 
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -203,6 +204,30 @@ def test_it_is_not_over_while_the_sheds_send_a_bad_voltage() -> None:
         for shed in ("shed-1", "shed-2"):
             life.d.says(shed, {"voltage_v": 224.0})
     assert life.cut.state is CLOSED
+
+
+@pytest.mark.parametrize("volts", [(185.0, 185.0), (185.0, 230.0), (0.0, 230.0)])
+def test_a_voltage_that_stays_bad_keeps_it_open_for_half_an_hour_and_no_longer(
+    volts: tuple[float, float],
+) -> None:
+    life = an_hour_in(*a_compound())
+    life.loses_power()
+    life.lives(600)
+    life.power_returns()
+    back_s = life.d.now_s
+    assert life.cut is not None
+    while life.cut.state is OPEN:
+        for shed, value in zip(("shed-1", "shed-2"), volts, strict=True):
+            life.d.says(shed, {"voltage_v": value})
+        life.lives(30)
+    assert 1800 + 180 <= life.d.now_s - back_s <= 1800 + 180 + 60 + 40
+    life.dies("gate-1")
+    for _ in range(20):
+        life.lives(30)
+        for shed, value in zip(("shed-1", "shed-2"), volts, strict=True):
+            life.d.says(shed, {"voltage_v": value})
+    assert "gate-1 GATE_OFFLINE" in life.alertable()
+    assert "shed-1 SHED_UNDERVOLT" in life.alertable()
 
 
 @pytest.mark.parametrize("restarts", [False, True])
@@ -695,6 +720,7 @@ def test_also_of_a_gateway_that_is_back_before_the_board_has_said_so() -> None:
     assert (gateway.state, gateway.suppressed_by) == (CLOSED, cut.id)
     assert life.whys(gateway)[-1] is Why.RECLASSIFIED
     life.lives(900)
+    assert f"{COMPOUND} {CUT}" not in life.alertable()  # it is long over
     assert life.d.standing() == {}
 
 
@@ -743,6 +769,22 @@ def test_the_only_gate_of_a_compound_is_worse(gates: int, severity: str) -> None
     life.dies("gate-1")
     life.lives(200)
     assert standing(life, "gate-1", "GATE_OFFLINE").severity == severity
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_silent_gate_whose_neighbour_is_taken_out_of_service_is_the_only_one(
+    restarts: bool,
+) -> None:
+    one, other = a_device("gate-1", "gate"), a_device("gate-2", "gate")
+    life = an_hour_in(one, other)
+    life.dies("gate-1")
+    life.lives(300)
+    life.restarts = restarts
+    life.d.imports(one, replace(other, decommissioned_at_ms=life.d.now_ms))
+    life.lives(10)
+    gate = standing(life, "gate-1", "GATE_OFFLINE")
+    assert (gate.severity, gate.evidence["only_gate"]) == ("P2", True)
+    assert life.whys(gate) == [Why.RAISED, Why.WORSENED]
 
 
 # Evidence
