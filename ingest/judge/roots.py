@@ -32,6 +32,7 @@ from devices.roots import (
     GW_OFFLINE,
     LEAST,
     LEAST_WITHOUT_GATEWAY,
+    NOTICE_MS,
     SHARE,
     SHED_POWER_CUT,
     SUPPRESSES,
