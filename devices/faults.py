@@ -98,8 +98,8 @@ class Fault:
     since_ms: when its condition began (event time). opened_at_ms: when we raised it.
     late: it came out of replayed data. evidence: the values that showed it.
     raises_ms: when it was raised since it was quiet or closed by a person, the newest three; of one
-    that flaps the three that began it, and the newest. flaps: how often its condition ended and came
-    back. repeat_of: the fault before it of this subject and code. maintenance: the window that
+    that flaps the three that began it, and the newest. flaps: how often its condition ended and
+    came back. repeat_of: the fault before it of this subject and code. maintenance: the window that
     holds its notices. impact: who and what it concerns. rank: the worst is the highest.
     """
 
