@@ -22,6 +22,7 @@ from devices.store.database import reading, writing
 from devices.store.schema import usage_days, usage_days_due, usage_hours, usage_months
 from devices.store.scope import DISTRICT, Scope
 from devices.store.usage import device_hours, reporters
+from devices.store.usage_again import UsageAgain
 from devices.store.usage_days import (
     SETTLED_AFTER_MS,
     TooMuch,
@@ -244,6 +245,19 @@ def test_a_history_marks_every_day_and_today_waits_until_it_is_over(any_database
     assert days.due(NOW_MS) == {}
     assert days.due(TODAY_MS + DAY_MS + SETTLED_AFTER_MS - 1) == {}
     assert days.due(TODAY_MS + DAY_MS + SETTLED_AFTER_MS) == {(XIANGYUNLI, TODAY_MS): 1}
+
+
+def test_an_hour_that_was_worked_out_again_makes_its_day_due(any_database: Engine) -> None:
+    with writing(any_database) as connection:
+        a_district(connection)
+        an_hour(connection, PORT, DAY, 60, energy_kwh=1)
+    sum_all_up(any_database)
+    port = next(device for device in DEVICES if device.id == PORT)
+    UsageAgain(any_database).write(port, {DAY: {"energy_kwh": 3}}, (), ())
+    entry = entry_of(any_database)
+    (one,) = sums_of_compound(any_database, DISTRICT, entry, [DAY], DAY + DAY_MS)
+    assert one.part("port").figures["energy_kwh"] == 3
+    assert sum_due_up(any_database) == [(XIANGYUNLI, DAY)]
 
 
 def test_a_late_hour_is_in_the_figures_at_once_and_in_the_sums_afterwards(
