@@ -48,7 +48,7 @@ from devices.store.database import open_database, reading, upgrade, writing
 from devices.store.judgements import Judgements
 from devices.store.schema import cursors, sessions, usage_days, usage_hours, usage_months
 from devices.store.scope import DISTRICT
-from devices.store.usage_days import UsageDays, day_sums
+from devices.store.usage_days import UsageDays, day_sums, unpack
 from devices.store.usage_days import pack as sums_packed
 from devices.sun import lighting_hours
 from devices.telemetry import Bucket, Point, Sample, SeriesQuery
@@ -163,7 +163,7 @@ def _copy_days(engine: Engine, compound: str, start_ms: int, first_ms: int) -> N
         )
         months: dict[int, Sum] = {}
         for (_, day), one in day_sums(connection, DISTRICT, [compound], start_ms, NOW_MS).items():
-            months.setdefault(month_of(day, ZONE), Sum()).add(one)
+            months.setdefault(month_of(day, ZONE), Sum()).add(unpack(one))
         connection.execute(
             insert(usage_months),
             [

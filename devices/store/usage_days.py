@@ -67,6 +67,12 @@ def unpack(packed: bytes) -> Sum:
     )
 
 
+def _add(into: Sum, packed: bytes) -> None:
+    """Add what is packed, without a `Sum` of its own."""
+    for kind, (received, expected, port_s, figures) in _unpack(packed).items():
+        into.count(kind, received, expected, port_s, figures)
+
+
 # What is due
 
 
@@ -125,8 +131,8 @@ def due_days(
 
 def day_sums(
     connection: Connection, scope: Scope, names: Sequence[str], from_ms: int, to_ms: int
-) -> dict[tuple[str, int], Sum]:
-    """(compound, day) -> the sum of the day, of days that begin in [from_ms, to_ms)."""
+) -> dict[tuple[str, int], bytes]:
+    """(compound, day) -> the packed sum of it, of days that begin in [from_ms, to_ms)."""
     column = usage_days.c
     query = select(column.compound, column.day_ms, column.sums).where(
         column.compound.in_(names),
@@ -134,13 +140,13 @@ def day_sums(
         column.day_ms < to_ms,
         scope.holds(column.compound),
     )
-    return {(compound, at_ms): unpack(sums) for compound, at_ms, sums in connection.execute(query)}
+    return {(compound, at_ms): sums for compound, at_ms, sums in connection.execute(query)}
 
 
 def month_sums(
     connection: Connection, scope: Scope, names: Sequence[str], from_ms: int, to_ms: int
-) -> dict[tuple[str, int], Sum]:
-    """(compound, month) -> the sum of the month, of months that begin in [from_ms, to_ms)."""
+) -> dict[tuple[str, int], bytes]:
+    """(compound, month) -> the packed sum of it, of months that begin in [from_ms, to_ms)."""
     column = usage_months.c
     query = select(column.compound, column.month_ms, column.sums).where(
         column.compound.in_(names),
@@ -148,7 +154,7 @@ def month_sums(
         column.month_ms < to_ms,
         scope.holds(column.compound),
     )
-    return {(compound, at_ms): unpack(sums) for compound, at_ms, sums in connection.execute(query)}
+    return {(compound, at_ms): sums for compound, at_ms, sums in connection.execute(query)}
 
 
 def first_hours(connection: Connection, names: Sequence[str]) -> dict[str, int | None]:
@@ -201,8 +207,8 @@ def sums_of_compound(
     used where no hour was written since.
     """
     zone, names, from_ms = zone_of(entry.timezone), [entry.id], starts[0]
-    months: dict[tuple[str, int], Sum] = {}
-    days: dict[tuple[str, int], Sum] = {}
+    months: dict[tuple[str, int], bytes] = {}
+    days: dict[tuple[str, int], bytes] = {}
     with reading(engine) as connection:
         promise = Promise(entry, reporters(connection, scope, entry.id), to_ms)
         if len(starts) == 1 or starts[-1] - starts[0] > HOUR_MS * (len(starts) - 1):
@@ -224,7 +230,7 @@ def sums_of_compound(
                     stretches.append((piece.from_ms, piece.to_ms))
             else:
                 ready = months if piece.unit == "month" else days
-                places.of(piece.from_ms).add(ready[entry.id, piece.from_ms])
+                _add(places.of(piece.from_ms), ready[entry.id, piece.from_ms])
     for begin, end in stretches:
         rows = _hours(engine, scope, entry.id, begin, end)
         sum_hours(promise, rows, begin, end, places)
@@ -287,7 +293,7 @@ def sums_of_many(
     from_ms = min(borders[name][0] for name in names)
     to_ms = max(borders[name][-1] for name in names)
     pieces: dict[str, list[tuple[int, Cut]]] = {}
-    days: dict[tuple[str, int], Sum] = {}
+    days: dict[tuple[str, int], bytes] = {}
     firsts: dict[str, int | None] = {}
     with reading(engine) as connection:
         together.pending = len(due_days(connection, scope, names, from_ms, to_ms))
@@ -313,11 +319,11 @@ def sums_of_many(
         together.sums[name] = sums
         for index, piece in pieces[name]:
             if piece.unit == "month":
-                sums[index].add(months[name, piece.from_ms])
+                _add(sums[index], months[name, piece.from_ms])
                 continue
             for part in cut(piece.from_ms, piece.to_ms, zones[name], (), day_starts[name]):
                 if part.unit == "day":
-                    sums[index].add(days[name, part.from_ms])
+                    _add(sums[index], days[name, part.from_ms])
                 else:
                     missing.setdefault(name, []).append((index, part))
     _check(missing, firsts, most_days, most_empty_days)
@@ -539,7 +545,7 @@ class UsageDays:
                 else:
                     total = Sum()
                     for day_ms in sorted(wanted):
-                        total.add(days[compound, day_ms])
+                        _add(total, days[compound, day_ms])
                 made = conflict_insert(connection, usage_months)
                 connection.execute(
                     made.on_conflict_do_nothing(),

@@ -1,13 +1,17 @@
 """Sums and their coverage, checked on paper."""
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from devices.coverage import Places, Promise, Sum, sum_hours, sum_stretch
+from devices.coverage import Places, Promise, Sum, merge_quickly, sum_hours, sum_stretch
 from devices.store.usage import DeviceHour, Reporter
+from devices.usage import Figures, merge
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -125,3 +129,25 @@ def test_hours_go_to_the_bucket_that_they_begin_in() -> None:
     assert [one.part("gate").figures["granted"] for one in places.sums] == [1, 5, 4]
     assert [one.expected for one in places.sums] == [60, 120, 60]
     assert places.of(NOON) is places.sums[0]  # also when asked out of order
+
+
+_figures = st.dictionaries(st.sampled_from(["a", "b"]), st.integers(0, 9)) | st.dictionaries(
+    st.sampled_from(["c"]), st.dictionaries(st.sampled_from("xy"), st.integers())
+)
+
+
+@given(st.lists(_figures, max_size=6))
+def test_merging_quickly_is_merging(many: list[Figures]) -> None:
+    one: Figures = {}
+    other: Figures = {}
+    before = deepcopy(many)
+    for figures in many:
+        merge(one, figures)
+        merge_quickly(other, figures)
+    assert one == other
+    assert many == before  # nothing of theirs was taken over
+
+
+def test_a_number_is_not_merged_with_counts() -> None:
+    with pytest.raises(TypeError, match="denied"):
+        merge_quickly({"denied": 1}, {"denied": {"card": 1}})
