@@ -203,6 +203,7 @@ def get_usage_together(
             who.scope,
             entries,
             {entry.id: borders[entry.timezone] for entry in entries},
+            {entry.id: _group_of(group_by, entry) for entry in entries},
             MOST_FROM_HOURS,
             MOST_EMPTY,
         )
@@ -360,6 +361,11 @@ class Group:
         return _total(self.sums)
 
 
+def _group_of(group_by: GroupBy | None, entry: Entry) -> str:
+    """What a compound is added up under; kinds are taken apart afterwards."""
+    return {"compound": entry.id, "firm": entry.firm}.get(group_by or "", "")
+
+
 def _grouped(
     group_by: GroupBy | None,
     entries: Sequence[Entry],
@@ -374,26 +380,21 @@ def _grouped(
         kinds = {kind for kind in KINDS if entry.devices.get(kind)}
         total.kinds |= kinds
         total.compounds += 1
-        if group_by == "compound":
-            groups[entry.id] = Group(entry.id, entry.name, sums[entry.id], kinds, 1)
-        elif group_by == "firm":
-            group = groups.get(entry.firm)
-            if group is None:
-                empty = [Sum() for _ in range(buckets)]
-                group = groups[entry.firm] = Group(entry.firm, directory.firms[entry.firm], empty)
-            group.kinds |= kinds
-            group.compounds += 1
-            group.add(sums[entry.id])
+        if group_by not in ("compound", "firm"):
             continue
-        total.add(sums[entry.id])
-    if group_by == "firm":
-        for group in groups.values():
-            total.add(group.sums)
+        id_ = _group_of(group_by, entry)
+        if id_ not in groups:
+            name = entry.name if group_by == "compound" else directory.firms[id_]
+            groups[id_] = Group(id_, name, sums[id_])
+        groups[id_].kinds |= kinds
+        groups[id_].compounds += 1
+    for some in sums.values():
+        total.add(some)
     if group_by == "kind":
         for kind in sorted(total.kinds):
-            some = [one.only(kind) for one in total.sums]
+            of_kind = [one.only(kind) for one in total.sums]
             count = sum(1 for entry in entries if entry.devices.get(kind))
-            groups[kind] = Group(kind, KIND_NAMES[kind], some, {kind}, count)
+            groups[kind] = Group(kind, KIND_NAMES[kind], of_kind, {kind}, count)
     return total, [groups[name] for name in sorted(groups)]
 
 

@@ -263,7 +263,7 @@ class TooMuch(Exception):
 
 @dataclass(slots=True)
 class Together:
-    """Sums of many compounds. pending: compound-days that are summed up anew at this moment."""
+    """Sums by group, each between its borders. pending: compound-days that are summed up anew."""
 
     sums: dict[str, list[Sum]] = field(default_factory=dict)
     pending: int = 0
@@ -274,15 +274,16 @@ def sums_of_many(
     scope: Scope,
     entries: Sequence[Entry],
     borders: Mapping[str, Sequence[int]],
+    groups: Mapping[str, str],
     most_days: int,
     most_empty_days: int,
 ) -> Together:
-    """By compound the sums between its borders, which are local midnights in its time.
+    """By group the sums between the borders of its compounds: local midnights in a compound's time.
 
-    borders: the same number for each. A day whose hours were written since is taken as it was
-    summed up before and counted as pending: some 10 s later it is right. Days without a sum are
-    added up from their hours, at most `most_days`; of those before anything came, of which only is
-    known what was expected, `most_empty_days`. Raises TooMuch.
+    borders, groups: by compound; as many borders for each. A day whose hours were written since is
+    taken as it was summed up before and counted as pending: within a minute it is right. Days
+    without a sum are added up from their hours, at most `most_days`; of those before anything came,
+    of which only is known what was expected, `most_empty_days`. Raises TooMuch.
     """
     together = Together()
     by_id = {entry.id: entry for entry in entries}
@@ -315,8 +316,9 @@ def sums_of_many(
         day_starts[name].add(at_ms)
     missing: dict[str, list[tuple[int, Cut]]] = {}
     for name in names:
-        sums = [Sum() for _ in borders[name][1:]]
-        together.sums[name] = sums
+        sums = together.sums.get(groups[name])
+        if sums is None:
+            sums = together.sums[groups[name]] = [Sum() for _ in borders[name][1:]]
         for index, piece in pieces[name]:
             if piece.unit == "month":
                 _add(sums[index], months[name, piece.from_ms])
@@ -333,7 +335,9 @@ def sums_of_many(
         for index, part in parts:
             rows = _hours(engine, scope, name, max(part.from_ms, _since(firsts, name)), part.to_ms)
             promise = Promise(by_id[name], devices, part.to_ms)
-            together.sums[name][index].add(sum_stretch(promise, rows, part.from_ms, part.to_ms))
+            together.sums[groups[name]][index].add(
+                sum_stretch(promise, rows, part.from_ms, part.to_ms)
+            )
     return together
 
 

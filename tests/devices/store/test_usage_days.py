@@ -70,6 +70,11 @@ def entry_of(engine: Engine, compound: str = XIANGYUNLI) -> Entry:
         return read_directory(connection, NOW_MS).compounds[compound]
 
 
+def each(*entries: Entry) -> dict[str, str]:
+    """Every compound is a group of its own."""
+    return {entry.id: entry.id for entry in entries}
+
+
 def sum_all_up(engine: Engine, now_ms: int = NOW_MS) -> int:
     """As the worker does; how many days it were."""
     days = UsageDays(engine)
@@ -197,12 +202,32 @@ def test_many_compounds_are_the_sum_of_each(any_database: Engine, bucket: str) -
     starts = list(bucket_starts(ms("2026-09-20T00:00:00+08:00"), TODAY_MS, ZONE, bucket))  # type: ignore[arg-type]
     borders = [*starts, TODAY_MS]
     found = sums_of_many(
-        any_database, DISTRICT, entries, {entry.id: borders for entry in entries}, 0, 100
+        any_database,
+        DISTRICT,
+        entries,
+        {entry.id: borders for entry in entries},
+        each(*entries),
+        0,
+        100,
     )
     assert found.pending == 0
     for entry in entries:
         expected = by_hours(any_database, entry, starts, TODAY_MS)
         assert known(found.sums[entry.id]) == known(expected)
+    together = sums_of_many(
+        any_database,
+        DISTRICT,
+        entries,
+        {entry.id: borders for entry in entries},
+        {entry.id: "all" for entry in entries},
+        0,
+        100,
+    )
+    for index, one in enumerate(together.sums["all"]):
+        whole = Sum()
+        for entry in entries:
+            whole.add(found.sums[entry.id][index])
+        assert known([one]) == known([whole])
 
 
 def test_what_is_packed_is_the_same_when_it_is_unpacked() -> None:
@@ -317,7 +342,8 @@ def test_many_compounds_show_a_due_day_as_it_was_and_say_so(any_database: Engine
     borders = {XIANGYUNLI: [DAY, DAY + DAY_MS]}
 
     def look() -> tuple[int, object]:
-        found = sums_of_many(any_database, DISTRICT, [entry_of(any_database)], borders, 0, 0)
+        entry = entry_of(any_database)
+        found = sums_of_many(any_database, DISTRICT, [entry], borders, each(entry), 0, 0)
         return found.pending, found.sums[XIANGYUNLI][0].part("gate").figures["granted"]
 
     assert look() == (1, 5)
@@ -419,12 +445,12 @@ def test_what_is_not_summed_up_has_a_bound(any_database: Engine) -> None:
     entries = [entry_of(any_database)]
     borders = {XIANGYUNLI: [TODAY_MS - 5 * DAY_MS, TODAY_MS]}
     with pytest.raises(TooMuch) as much:
-        sums_of_many(any_database, DISTRICT, entries, borders, 2, 10)
+        sums_of_many(any_database, DISTRICT, entries, borders, each(*entries), 2, 10)
     assert (much.value.days, much.value.from_ms) == (3, None)
     with pytest.raises(TooMuch) as much:
-        sums_of_many(any_database, DISTRICT, entries, borders, 3, 1)
+        sums_of_many(any_database, DISTRICT, entries, borders, each(*entries), 3, 1)
     assert (much.value.days, much.value.from_ms) == (2, TODAY_MS - 3 * DAY_MS)
-    found = sums_of_many(any_database, DISTRICT, entries, borders, 3, 2)
+    found = sums_of_many(any_database, DISTRICT, entries, borders, each(*entries), 3, 2)
     assert known(found.sums[XIANGYUNLI]) == known(
         by_hours(any_database, entries[0], borders[XIANGYUNLI][:1], TODAY_MS)
     )
@@ -437,7 +463,7 @@ def test_another_firms_sums_are_not_there(any_database: Engine) -> None:
     sum_all_up(any_database)
     borders = {XIANGYUNLI: [DAY, DAY + DAY_MS]}
     entries = [entry_of(any_database)]
-    found = sums_of_many(any_database, Scope("kangqiao"), entries, borders, 1, 1)
+    found = sums_of_many(any_database, Scope("kangqiao"), entries, borders, each(*entries), 1, 1)
     assert found.sums[XIANGYUNLI][0].part("gate").figures == {}
     (one,) = sums_of_compound(
         any_database, Scope("kangqiao"), entries[0], borders[XIANGYUNLI][:1], DAY + DAY_MS
@@ -446,7 +472,7 @@ def test_another_firms_sums_are_not_there(any_database: Engine) -> None:
 
 
 def test_an_empty_district_has_no_sums(any_database: Engine) -> None:
-    assert sums_of_many(any_database, DISTRICT, [], {}, 0, 0).sums == {}
+    assert sums_of_many(any_database, DISTRICT, [], {}, {}, 0, 0).sums == {}
     assert sum_all_up(any_database) == 0
 
 
