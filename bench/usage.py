@@ -20,8 +20,10 @@ import json
 import multiprocessing
 import os
 import platform
+import signal
 import socket
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -480,6 +482,7 @@ def main() -> None:
     parser.add_argument("--database", default="", help="URL, or `postgresql`; SQLite unless given")
     parser.add_argument("--json", type=Path, default=None, help="write the figures here as well")
     asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the processes beside end, too
     with ExitStack() as stack:
         url = database(asked.database, stack)
         engine = open_database(url)
