@@ -211,7 +211,7 @@ def _hours(
                     continue
                 some = figures.get((kind, hour))
                 used = nothing if some is None else some[(number + turn) % VARIANTS]
-                yield compound, hour_ms, number, kind, received, 0.0, used
+                yield compound, hour_ms, number, kind, received, 0.0, used, None
 
 
 def _figures(kind: str, hour: int, rng: Random) -> Figures:
