@@ -166,14 +166,13 @@ def _copy_days(engine: Engine, compound: str, start_ms: int, first_ms: int) -> N
         months: dict[int, Sum] = {}
         for (_, day), one in day_sums(connection, DISTRICT, [compound], start_ms, NOW_MS).items():
             months.setdefault(month_of(day, ZONE), Sum()).add(unpack(one))
-        connection.execute(
-            insert(usage_months),
-            [
-                {"compound": compound, "month_ms": at, "sums": sums_packed(one), "built_at_ms": 0}
-                for at, one in months.items()
-                if at > start_ms - DAY_MS and at < month_of(NOW_MS, ZONE)
-            ],
-        )
+        rows = [
+            {"compound": compound, "month_ms": at, "sums": sums_packed(one), "built_at_ms": 0}
+            for at, one in months.items()
+            if at > start_ms - DAY_MS and at < month_of(NOW_MS, ZONE)
+        ]
+        if rows:
+            connection.execute(insert(usage_months), rows)
 
 
 def _told(what: str, begun_s: float) -> None:
