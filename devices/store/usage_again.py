@@ -99,7 +99,6 @@ def write(
     mark_days(connection, ((device.compound, hour_ms) for hour_ms in hours), None)
     for hour_ms, figures in sorted(hours.items()):
         _write_hour(connection, device, number, hour_ms, figures)
-    mark_days(connection, ((device.compound, hour_ms) for hour_ms in hours), None)
     marks = list(done)
     for mark in marks:
         connection.execute(
