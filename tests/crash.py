@@ -537,8 +537,13 @@ def _undated(fault: dict[str, Any]) -> dict[str, Any]:
     return fault | undated | weighed | {"raises_ms": len(fault["raises_ms"])}
 
 
+_NO_FIGURES = msgspec.msgpack.encode({})
+
+
 def _usage(connection: Connection) -> dict[tuple[str, int], tuple[int, dict[str, Any]]]:
     """(messages, figures) by device and hour: the rows, and what the judge has yet to add to them.
+
+    As the judge counted them: what is worked out again beside it rests on the same readings.
 
     It writes a device's rows once a minute, and what is newer with the cursor: it is lost by no
     crash, but which minute it is depends on when the process began.
@@ -553,6 +558,7 @@ def _usage(connection: Connection) -> dict[tuple[str, int], tuple[int, dict[str,
                 usage_hours.c.figures,
             ).join(devices, devices.c.no == usage_hours.c.device_no)
         )
+        if row.received or row.figures != _NO_FIGURES
     }
     registry = load_registry(connection)
     kept = select(devices.c.id, device_state.c.latest, device_state.c.memory).join(

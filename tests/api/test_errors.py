@@ -47,7 +47,7 @@ def named(body: dict[str, object]) -> str:
         ("/v1/quarantine/nine", "refused"),
         ("/v1/quarantine/0", "refused"),
         ("/v1/quarantine/99999999999999999999", "refused"),
-        (f"/v1/compounds/{XIANGYUNLI}/usage?bucket=week", "bucket"),
+        (f"/v1/compounds/{XIANGYUNLI}/usage?bucket=year", "bucket"),
         (f"/v1/compounds/{XIANGYUNLI}/usage?from=2020-01-01", "from"),
         (f"/v1/compounds/{XIANGYUNLI}/usage?from=2026-06-01&bucket=hour", "bucket"),
         (f"/v1/compounds/{XIANGYUNLI}/sessions?state=cleared", "state"),
