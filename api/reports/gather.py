@@ -7,11 +7,10 @@ and some hundred faults.
 import heapq
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import date, tzinfo
 
 from sqlalchemy import Engine
 
-from api.instants import DISTRICT_ZONE
 from api.reports.model import (
     BadMonth,
     Compound,
@@ -30,7 +29,7 @@ from api.reports.service import service_figures
 from api.usage import is_final
 from devices.catalogue import RULES
 from devices.coverage import Sum
-from devices.days import zone_of
+from devices.days import DISTRICT_ZONE, began, days_from, local_date, next_midnight, zone_of
 from devices.faults import FALSE_ALARM, Fault
 from devices.registry import Name
 from devices.store.compounds import Directory, Entry
@@ -149,7 +148,7 @@ def report_of_firm(
             )
         )
     if not everything:
-        everything = {day: Day() for day in _dates(from_ms, to_ms, zone)}
+        everything = {local_date(at, zone): Day() for at in days_from(from_ms, to_ms, zone)}
     periods = _periods(everything, zone, source.now_ms)
     service = _service(source, Whose(firm=firm), entries, from_ms, to_ms)
     return Report(
@@ -193,10 +192,11 @@ def _days(source: Source, entry: Entry, from_ms: int, to_ms: int) -> dict[date, 
     """A compound's sums by local day of [from_ms, to_ms), which begins at a midnight."""
     zone = zone_of(entry.timezone)
     has: set[PartName] = {part for part, kind in KIND_OF.items() if entry.devices.get(kind)}
-    days = _dates(from_ms, to_ms, zone)
-    starts = [_midnight_ms(day, zone) for day in days]
+    starts = list(days_from(from_ms, to_ms, zone))
     sums = sums_of_compound(source.engine, source.scope, entry, starts, to_ms)
-    return {day: Day(summed, set(has)) for day, summed in zip(days, sums, strict=True)}
+    return {
+        local_date(at, zone): Day(summed, set(has)) for at, summed in zip(starts, sums, strict=True)
+    }
 
 
 def _periods(days: Mapping[date, Day], zone: tzinfo, now_ms: int) -> list[Period]:
@@ -228,19 +228,8 @@ def _period(day: Day, first: date, last: date, status: Status) -> Period:
 
 
 def _status(day: date, zone: tzinfo, now_ms: int) -> Status:
-    ends_ms = _midnight_ms(day + timedelta(days=1), zone)
+    ends_ms = next_midnight(began(day, zone), zone)
     return Status.FINAL if is_final(ends_ms, zone, now_ms) else Status.PROVISIONAL
-
-
-def _midnight_ms(day: date, zone: tzinfo) -> int:
-    return int(datetime(day.year, day.month, day.day, tzinfo=zone).timestamp()) * 1000
-
-
-def _dates(from_ms: int, to_ms: int, zone: tzinfo) -> list[date]:
-    """The local days that [from_ms, to_ms) touches."""
-    first = datetime.fromtimestamp(from_ms / 1000, zone).date()
-    last = datetime.fromtimestamp((to_ms - 1) / 1000, zone).date()
-    return [first + timedelta(days=n) for n in range((last - first).days + 1)]
 
 
 def _added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
