@@ -59,7 +59,7 @@ USUAL_DAYS = 30
 # Of many compounds: days that are added up from their hours (25 ms each), and days before anything
 # came, of which only is worked out what was expected (0.3 ms each).
 MOST_FROM_HOURS = 40
-MOST_EMPTY = 4_000
+MOST_EMPTY = 8_000  # 30 days of a new district, which is what is asked for without a range
 SUMMED_UP_AFTER_S = 30.0
 
 KIND_NAMES = {

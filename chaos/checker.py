@@ -48,6 +48,7 @@ from devices.store.schema import (
     usage_hours,
 )
 from devices.telemetry import SeriesQuery, TelemetryReader
+from devices.usage import FROM_REPORTS
 from ingest.judge.memory import DeviceMemory, unpack
 from ingest.judge.plan import plans
 
@@ -119,8 +120,8 @@ def check(
 
     watched: what the API said meanwhile that it may not say.
     broker_may_lose: what a broker loses with its sessions is counted apart.
-    broker_reorders: it sends again behind newer messages, so sums of time between two of them,
-    which only their order tells, may rightly differ.
+    broker_reorders: it sends again behind newer messages, so what reports add up to, which only
+    their order tells, may rightly differ until it is worked out again.
     """
     verdict = Verdict()
     acked = set(read_acks(rig.acks))
@@ -326,7 +327,7 @@ def moved_since(engine: Engine, last_ms: int) -> set[str]:
 def effects(engine: Engine, moved: Collection[str] = (), *, without_times: bool = False) -> Facts:
     """What all the messages have led to, without what depends on when they were received.
 
-    moved: faults that are left out. without_times: nor what adds up time, such as `in_use_s`.
+    moved: faults that are left out. without_times: nor what reports add up to, such as `in_use_s`.
     """
     with reading(engine) as connection:
         return {
@@ -404,7 +405,7 @@ def _states(connection: Connection, *, without_times: bool) -> Facts:
 
     def rounded(received: int, figures: Mapping[str, Any]) -> tuple[int, str]:
         if without_times:
-            figures = {name: value for name, value in figures.items() if not name.endswith("_s")}
+            figures = {name: part for name, part in figures.items() if name not in FROM_REPORTS}
         return _rounded(received, figures)
 
     for row in connection.execute(select(usage_hours)):  # as the judge counted them
