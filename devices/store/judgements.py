@@ -89,7 +89,7 @@ from devices.store.schema import (
 )
 from devices.store.sessions import session_of
 from devices.store.usage_days import mark_days
-from devices.usage import Figures, merge
+from devices.usage import FROM_REPORTS, Figures, merge
 
 KEYS_KEPT_MS = 10 * 86_400_000  # the late window (7 days) plus the longest journal (3 days)
 PURGED_AT_ONCE = 20_000
@@ -632,7 +632,9 @@ class Judgements:
             .data([(places[numbers[of]][0], hour_ms, numbers[of]) for of, hour_ms in wanted])
             .cte()
         )
-        of_hours = select(column.device_no, column.hour_ms, column.received, column.figures).join(
+        of_hours = select(
+            column.device_no, column.hour_ms, column.received, column.figures, column.metered
+        ).join(
             asked,
             and_(
                 column.compound == asked.c.compound,
@@ -640,18 +642,32 @@ class Judgements:
                 column.device_no == asked.c.device_no,
             ),
         )
+        # somebody else writes `metered`
+        of_hours = of_hours.with_for_update(of=usage_hours)
         there = {(row.device_no, row.hour_ms): row for row in connection.execute(of_hours)}
         rows = []
+        again = []  # those whose metered figures were worked out again: these are a part of them
         for device, hour_ms in wanted:
             number = numbers[device]
             compound, kind = places[number]
             row = there.get((number, hour_ms))
             figures: Figures = {} if row is None else _unpack(row.figures)
-            merge(figures, effects.late_hours.get((device, hour_ms), {}))
+            late = effects.late_hours.get((device, hour_ms), {})
+            merge(figures, late)
+            if row is not None and row.metered is not None:
+                metered: Figures = _unpack(row.metered)
+                merge(metered, {name: late[name] for name in late.keys() & FROM_REPORTS})
+                again.append((_pack(metered), compound, hour_ms, number))
             received = effects.late_received.get((device, hour_ms), 0)
             received += 0 if row is None else row.received
             rows.append(HourRow(device, compound, kind, hour_ms, received, figures))
         self._write_hours(connection, rows, now_ms)
+        self._many(
+            connection,
+            "UPDATE usage_hours SET metered = ? WHERE compound = ? AND hour_ms = ?"
+            " AND device_no = ?",
+            again,
+        )
 
     def _write_again(self, connection: Connection, effects: Effects, journal_id: str) -> None:
         """Mark hours to be worked out again; not those of a history, which nobody stores whole."""

@@ -352,10 +352,7 @@ class UseMeter:
         if not is_newest and at_ms < self._open_from(memory):
             return
         if hour is None:
-            effects = self._effects()
-            if name in usage.FROM_REPORTS:
-                effects.again.setdefault((memory.device.id, start), False)
-            figures = effects.late_hours.setdefault((memory.device.id, start), {})
+            figures = self._effects().late_hours.setdefault((memory.device.id, start), {})
         else:
             hour.moved = True
             figures = hour.figures

@@ -189,3 +189,34 @@ def test_a_restart_forgets_no_mark(system: System) -> None:
     system.forwarded()
     assert system.recounted() == 1
     assert system.figures()["lit_s"] == 1800 + 99
+
+
+def test_what_a_register_grew_by_is_added_to_an_hour_that_was_worked_out(system: System) -> None:
+    an_hour_with_a_gap(system)
+    system.now_ms = HOUR + 3_550_400
+    system.says(3550, energy_kwh=1.0)
+    system.says(1800, switch_state="off", power_w=0.0)
+    system.judged()
+    system.forwarded()
+    assert system.recounted() == 1
+    lit_s = system.figures()["lit_s"]
+    for hour in (3, 4):  # the judge forgets the first one
+        system.now_ms = HOUR + hour * HOUR_MS
+        system.says(hour * 3600, csq=20)
+        system.judged()
+    system.forwarded()
+    while system.recounted():
+        pass
+    system.now_ms = HOUR + 5 * HOUR_MS - 1000
+    system.says(5 * 3600 - 1, energy_kwh=1.0 + 14_449 / 3600)  # 1 kWh an hour since
+    system.judged()
+    assert system.figures() == {
+        "lit_s": lit_s,
+        "burn_s": lit_s,
+        **_dark(system),
+        "energy_kwh": 0.014,
+    }
+
+
+def _dark(system: System) -> dict[str, Any]:
+    return {name: value for name, value in system.figures().items() if name.startswith("dark")}
