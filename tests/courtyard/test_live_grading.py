@@ -26,6 +26,7 @@ def mistakes(graded: Graded) -> list[tuple[str, object]]:
     return [(figure.name, figure.measured) for figure in figures_of(graded) if not figure.held]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("start", ["2026-11-25T11:10", "2026-11-25T21:05"])
 def test_the_half_hour_can_be_graded_by_day_and_by_night(start: str) -> None:
     graded = in_simulated_time("live-half-hour", start)
