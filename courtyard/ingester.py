@@ -157,13 +157,13 @@ class Ingester:
         settings, stop = self._settings, self._stop
         make_data_dir(settings)
         with ExitStack() as stack:
+            if RECEIVE in self._parts:  # first: a second ingest is told of the first, not of a port
+                self._writer = stack.enter_context(JournalWriter(settings.journal_path, now_ms))
             end_metrics = serve(settings.metrics_host, settings.metrics_port, self._metrics)
             stack.callback(end_metrics)
             self._metrics.register(Gathered(self._sources))
             self._sources["journal"] = self._journal_metrics
             self._sources["upkeep"] = self._upkeep.metrics
-            if RECEIVE in self._parts:
-                self._writer = stack.enter_context(JournalWriter(settings.journal_path, now_ms))
             stack.callback(self._journal.close)
             engine = self._first_look()
             if RECEIVE in self._parts:
