@@ -126,8 +126,25 @@ class Recounter:
                 if device is None or device.kind not in METERED:
                     self._hours.write(_gone(name), {}, group, ())
                 else:
-                    self._work_out(device, group, heard_to_ms)
+                    self._work_out_or_leave(device, group, heard_to_ms)
         return len(marks)
+
+    def _work_out_or_leave(self, device: Device, marks: Sequence[Mark], heard_to_ms: int) -> None:
+        """What cannot be worked out stays as the judge counted it: no figure may stop ingest."""
+        try:
+            self._work_out(device, marks, heard_to_ms)
+        except (DatabaseAway, TelemetryError):
+            raise
+        except Exception as error:
+            hours = [mark.hour_ms for mark in marks]
+            log.exception(
+                "late_usage_given_up",
+                device=device.id,
+                hours=hours,
+                error=str(error),
+                then="these hours keep the figures that were counted as messages came",
+            )
+            self._hours.write(device, {}, marks, ())
 
     def _work_out(self, device: Device, marks: Sequence[Mark], heard_to_ms: int) -> None:
         from_ms = self._from_ms(device, marks[0].hour_ms)

@@ -317,6 +317,29 @@ def test_marks_stay_while_the_telemetry_store_is_away() -> None:
     assert marked.marks
 
 
+def test_an_hour_that_cannot_be_worked_out_stays_as_it_was_counted() -> None:
+    said = numbered(an_evening(Random(7), hours=1))
+    marked = lived(said, [at_s + 0.5 for at_s, _, _ in said], hours=3)
+    as_judged = marked.figures()
+    for device, hour_ms in as_judged:
+        marked.marks[device, hour_ms] = Mark(device, hour_ms, "journal-1", 1, 0)
+
+    class Broken(Stored):
+        def points(self, measurement: str, device: str, *span: int) -> list[Point]:
+            if device == "lamp":
+                raise KeyError("a bug")
+            return super().points(measurement, device, *span)
+
+    recounter = Recounter(
+        marked, Broken(marked.district), plans(), lighting_hours, lambda: marked.district.now_ms
+    )
+    assert recounter.step(threading.Event())
+    assert not marked.marks
+    assert "lamp" not in {device for device, _ in marked.metered}
+    assert "circuit" in {device for device, _ in marked.metered}
+    assert marked.figures() == as_judged
+
+
 def test_a_gate_is_never_marked() -> None:
     marked = Marked(a_district())
     district = marked.district
