@@ -59,6 +59,8 @@ FOREVER_MS = 2**42  # the year 2109
 # A quantity that every point of the measurement has; events all have their type.
 PROOF = {"gate": "uptime_s", "shed": "uptime_s", "lamp": "uptime_s", "port": "port_status"}
 OF_THE_DISTURBANCE = ("DEV_DATA_GAP",)
+# Whether an order is held against what was drawn: not if its end comes behind newer messages.
+OF_THE_ORDER = ("SHED_METER_JUMP",)
 FIGURE_DIGITS = 6  # usage of hours long past is added up in another order
 ALL = "all"
 
@@ -120,8 +122,9 @@ def check(
 
     watched: what the API said meanwhile that it may not say.
     broker_may_lose: what a broker loses with its sessions is counted apart.
-    broker_reorders: it sends again behind newer messages, so what reports add up to, which only
-    their order tells, may rightly differ until it is worked out again.
+    broker_reorders: it sends again behind newer messages, so what only their order tells may
+    rightly differ: what reports add up to, until it is worked out again, and what was drawn by the
+    order of a socket when it ended.
     """
     verdict = Verdict()
     acked = set(read_acks(rig.acks))
@@ -148,6 +151,8 @@ def check(
         try:
             last_ms = read_journal(rig.reference / "journal.db", 0).last_ms
             moved = moved_since(engine, held.last_ms) | moved_since(undisturbed, last_ms)
+            if broker_reorders:
+                moved |= of_the_order(engine) | of_the_order(undisturbed)
             _compare(
                 verdict,
                 effects(engine, moved, without_times=broker_reorders),
@@ -321,6 +326,13 @@ def moved_since(engine: Engine, last_ms: int) -> set[str]:
     """
     with reading(engine) as connection:
         query = select(fault_events.c.fault).where(fault_events.c.at_ms > last_ms)
+        return set(connection.scalars(query))
+
+
+def of_the_order(engine: Engine) -> set[str]:
+    """Faults that are told, or not, by the order in which messages came."""
+    with reading(engine) as connection:
+        query = select(faults.c.id).where(faults.c.code.in_(OF_THE_ORDER))
         return set(connection.scalars(query))
 
 
