@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import ColumnElement, Connection, Engine, func, select
 
 from chaos.district import Plan, Sort, digest, messages
 from chaos.publisher import read_acks
@@ -59,8 +59,6 @@ FOREVER_MS = 2**42  # the year 2109
 # A quantity that every point of the measurement has; events all have their type.
 PROOF = {"gate": "uptime_s", "shed": "uptime_s", "lamp": "uptime_s", "port": "port_status"}
 OF_THE_DISTURBANCE = ("DEV_DATA_GAP",)
-# Whether an order is held against what was drawn: not if its end comes behind newer messages.
-OF_THE_ORDER = ("SHED_METER_JUMP",)
 FIGURE_DIGITS = 6  # usage of hours long past is added up in another order
 ALL = "all"
 
@@ -123,8 +121,8 @@ def check(
     watched: what the API said meanwhile that it may not say.
     broker_may_lose: what a broker loses with its sessions is counted apart.
     broker_reorders: it sends again behind newer messages, so what only their order tells may
-    rightly differ: what reports add up to, until it is worked out again, and what was drawn by the
-    order of a socket when it ended.
+    rightly differ: what reports add up to, until it is worked out again, and faults, for what comes
+    late raises none. Those of the safety tier are raised by it as well, and are over at once.
     """
     verdict = Verdict()
     acked = set(read_acks(rig.acks))
@@ -151,12 +149,10 @@ def check(
         try:
             last_ms = read_journal(rig.reference / "journal.db", 0).last_ms
             moved = moved_since(engine, held.last_ms) | moved_since(undisturbed, last_ms)
-            if broker_reorders:
-                moved |= of_the_order(engine) | of_the_order(undisturbed)
             _compare(
                 verdict,
-                effects(engine, moved, without_times=broker_reorders),
-                effects(undisturbed, moved, without_times=broker_reorders),
+                effects(engine, moved, reordered=broker_reorders),
+                effects(undisturbed, moved, reordered=broker_reorders),
             )
         finally:
             undisturbed.dispose()
@@ -329,24 +325,18 @@ def moved_since(engine: Engine, last_ms: int) -> set[str]:
         return set(connection.scalars(query))
 
 
-def of_the_order(engine: Engine) -> set[str]:
-    """Faults that are told, or not, by the order in which messages came."""
-    with reading(engine) as connection:
-        query = select(faults.c.id).where(faults.c.code.in_(OF_THE_ORDER))
-        return set(connection.scalars(query))
-
-
-def effects(engine: Engine, moved: Collection[str] = (), *, without_times: bool = False) -> Facts:
+def effects(engine: Engine, moved: Collection[str] = (), *, reordered: bool = False) -> Facts:
     """What all the messages have led to, without what depends on when they were received.
 
-    moved: faults that are left out. without_times: nor what reports add up to, such as `in_use_s`.
+    moved: faults that are left out. reordered: nor what depends on their order: sums over reports,
+    such as `in_use_s`, and all of faults but that those of the safety tier are raised, each once.
     """
     with reading(engine) as connection:
         return {
-            "fault": _faults(connection, moved),
-            "step of a fault": _fault_steps(connection, moved),
+            "fault": _faults(connection, moved, reordered=reordered),
+            "step of a fault": {} if reordered else _fault_steps(connection, moved),
             "session": _sessions(connection),
-            **_states(connection, without_times=without_times),
+            **_states(connection, reordered=reordered),
         }
 
 
@@ -367,40 +357,54 @@ def _compare(verdict: Verdict, found: Facts, wanted: Facts) -> None:
 
 
 _FAULT = (
-    "subject", "code", "kind", "device", "compound", "severity", "safety", "suspected", "state",
-    "since_ms", "suppressed_by", "occurrences", "late",
+    "subject", "code", "kind", "device", "compound", "severity", "safety", "suspected",
+    "suppressed_by",
 )  # fmt: skip
+_SEEN = ("state", "since_ms", "occurrences", "late", "evidence")
 
 
-def _faults(connection: Connection, moved: Collection[str]) -> dict[str, Any]:
-    query = select(faults).where(
-        faults.c.stream == LIVE,
-        faults.c.kind != PLATFORM,
-        faults.c.code.not_in(OF_THE_DISTURBANCE),
-    )
-    return {
-        row.id: (
-            *(getattr(row, name) for name in _FAULT),
-            json.dumps(row.evidence, sort_keys=True),
-        )
-        for row in connection.execute(query)
-        if row.id not in moved
-    }
+def _faults(connection: Connection, moved: Collection[str], *, reordered: bool) -> dict[str, Any]:
+    """Keyed by id, which rests on since when a fault is there; reordered: by what it is and a
+    number, for another reading may have been the first to show it."""
+    found: dict[str, Any] = {}
+    numbers: Counter[tuple[str, str]] = Counter()
+    for row in connection.execute(
+        select(faults).where(*_compared(reordered=reordered)).order_by(faults.c.since_ms)
+    ):
+        if row.id in moved:
+            continue
+        told = [getattr(row, name) for name in _FAULT]
+        if reordered:
+            numbers[row.subject, row.code] += 1
+            found[f"{row.subject} {row.code} {numbers[row.subject, row.code]}"] = told
+        else:
+            seen = [json.dumps(getattr(row, name), sort_keys=True) for name in _SEEN]
+            found[row.id] = told + seen
+    return found
 
 
 def _fault_steps(connection: Connection, moved: Collection[str]) -> dict[str, Any]:
     step, of = fault_events.c, faults.c
     query = (
-        select(step.fault, step.was, step.becomes, step.reason, step.actor, func.count())
+        select(step.fault, step.was, step.becomes, step.reason, step.actor)
         .join(faults, of.id == step.fault)
-        .where(of.stream == LIVE, of.kind != PLATFORM, of.code.not_in(OF_THE_DISTURBANCE))
-        .group_by(step.fault, step.was, step.becomes, step.reason, step.actor)
+        .where(*_compared(reordered=False))
     )
-    return {
-        " ".join(map(str, row[:5])): row[5]
-        for row in connection.execute(query)
-        if row.fault not in moved
-    }
+    counted: Counter[str] = Counter()
+    for row in connection.execute(query):
+        if row.fault not in moved:
+            counted[" ".join(map(str, row))] += 1
+    return counted
+
+
+def _compared(*, reordered: bool) -> list[ColumnElement[bool]]:
+    column = faults.c
+    those = [
+        column.stream == LIVE,
+        column.kind != PLATFORM,
+        column.code.not_in(OF_THE_DISTURBANCE),
+    ]
+    return [*those, column.safety] if reordered else those
 
 
 def _sessions(connection: Connection) -> dict[str, Any]:
@@ -408,7 +412,7 @@ def _sessions(connection: Connection) -> dict[str, Any]:
     return {row.id: tuple(row) for row in connection.execute(query)}
 
 
-def _states(connection: Connection, *, without_times: bool) -> Facts:
+def _states(connection: Connection, *, reordered: bool) -> Facts:
     """Usage, which the judge saves once a minute and meanwhile has in its memory; latest values."""
     registry = load(connection)
     kinds = plans(rules_for, KINDS)
@@ -416,7 +420,7 @@ def _states(connection: Connection, *, without_times: bool) -> Facts:
     usage: dict[str, Any] = {}
 
     def rounded(received: int, figures: Mapping[str, Any]) -> tuple[int, str]:
-        if without_times:
+        if reordered:
             figures = {name: part for name, part in figures.items() if name not in FROM_REPORTS}
         return _rounded(received, figures)
 
