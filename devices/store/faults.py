@@ -249,21 +249,23 @@ def find_fault(connection: Connection, scope: Scope, fault: str, *, lock: bool =
 def history(connection: Connection, fault: str) -> list[FaultEvent]:
     """All that happened to a fault, oldest first."""
     query = select(fault_events).where(fault_events.c.fault == fault).order_by(fault_events.c.id)
-    return [
-        FaultEvent(
-            row.fault,
-            row.at_ms,
-            None if row.was is None else State(row.was),
-            State(row.becomes),
-            Why(row.reason),
-            row.actor,
-            row.note,
-            row.evidence,
-            row.notice_at_ms,
-            None if row.held is None else Held(row.held),
-        )
-        for row in connection.execute(query)
-    ]
+    return [event_of(row) for row in connection.execute(query)]
+
+
+def event_of(row: Row[Any]) -> FaultEvent:
+    """A row of `fault_events`."""
+    return FaultEvent(
+        row.fault,
+        row.at_ms,
+        None if row.was is None else State(row.was),
+        State(row.becomes),
+        Why(row.reason),
+        row.actor,
+        row.note,
+        row.evidence,
+        row.notice_at_ms,
+        None if row.held is None else Held(row.held),
+    )
 
 
 def open_by_severity(

@@ -236,6 +236,79 @@ maintenance = Table(
     Index("ix_maintenance_compound", "compound", "ends_at_ms"),
 )
 
+# Where notices are sent. firm: whose people are there; null: the district's. secrets: the newest
+# first. broken: what a person must mend before anything is sent there again. One worker at a time
+# sends to a target: it has leased it. not_before_ms: the target failed, or asked to be left alone.
+targets = Table(
+    "targets",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("firm", ForeignKey("firms.id")),
+    Column("name", Text, nullable=False),
+    Column("channel", String(16), nullable=False),
+    Column("url", Text, nullable=False),
+    Column("secrets", JSON, nullable=False),
+    Column("language", String(2), nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("deleted_at_ms", BigInteger),
+    Column("broken", Text),
+    Column("broken_at_ms", BigInteger),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("not_before_ms", BigInteger, nullable=False, server_default="0"),
+    Column("leased_by", String(40)),
+    Column("leased_until_ms", BigInteger),
+)
+
+# Which faults a target is told of; null, or no severity, is any.
+routes = Table(
+    "routes",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("target", ForeignKey("targets.id"), nullable=False),
+    Column("firm", ForeignKey("firms.id")),
+    Column("compound", String(63)),
+    Column("kind", String(16)),
+    Column("code", String(40)),
+    Column("severities", JSON, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("deleted_at_ms", BigInteger),
+    Index("ix_routes_target", "target"),
+)
+
+# To whom an event of a fault goes, and what became of it; without a target: why to nobody. message:
+# the key under which it is sent, alone or with others of a digest; fixed before the first try.
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", _Number, primary_key=True, autoincrement=True),
+    Column("fault", ForeignKey("faults.id"), nullable=False),
+    Column("event", ForeignKey("fault_events.id"), nullable=False),
+    Column("target", ForeignKey("targets.id")),
+    Column("state", String(12), nullable=False),  # devices.alerts.DeliveryState
+    Column("reason", String(32)),
+    Column("safety", Boolean, nullable=False),
+    Column("message", String(80)),
+    Column("attempts", Integer, nullable=False),
+    Column("next_at_ms", BigInteger, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("first_at_ms", BigInteger),
+    Column("attempted_at_ms", BigInteger),
+    Column("done_at_ms", BigInteger),
+    Column("answer", Text),
+    UniqueConstraint("event", "target", name="uq_deliveries_event_target"),
+    Index("ix_deliveries_fault", "fault", "id"),
+    Index(
+        "ix_deliveries_pending",
+        "target",
+        "id",
+        sqlite_where=text("state = 'pending'"),
+        postgresql_where=text("state = 'pending'"),
+    ),
+    Index("ix_deliveries_target_attempted", "target", "attempted_at_ms"),
+)
+
 # What was changed of the rules' thresholds: whole files, the newest is the one that counts.
 rule_sets = Table(
     "rule_sets",

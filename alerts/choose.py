@@ -1,0 +1,97 @@
+"""What is sent next to a target: one event, one fault that came and went, or a digest.
+
+1. what is not due yet holds back later events of the same fault, and nothing else
+2. the safety tier goes first, each event in a message of its own
+3. then what was begun under a key, again under that key
+4. then the others, one by one while there is room for all of them; else all in a digest
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from alerts.budget import Budget
+from devices.alerts import ENDS, OLD_MS
+from devices.faults import NOTICED
+from devices.store.deliveries import Pending
+
+SINGLES = 3  # so many at once are read one by one; more are read as a list
+DIGEST_AT_MOST = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """These go together, under this key. over: of them, raises whose end is told with them."""
+
+    key: str
+    deliveries: tuple[Pending, ...]
+    over: frozenset[int] = frozenset()
+
+
+def choose(
+    target: str, waiting: Sequence[Pending], budget: Budget, now_ms: int
+) -> Choice | int | None:
+    """The next message; or when to ask again; None: nothing waits.
+
+    waiting: all that is pending, in any order.
+    """
+    if not waiting:
+        return None
+    urgent = {one.fault for one in waiting if one.safety}
+    in_order = sorted(waiting, key=lambda one: (one.fault not in urgent, one.event))
+    due, next_ms = _due(in_order, now_ms)
+    if not due:
+        return next_ms
+    first = due[0]
+    if first.fault in urgent:
+        at_ms = budget.from_ms(now_ms, safety=True)
+        return at_ms if at_ms > now_ms else Choice(_key(first, target), (first,))
+    at_ms = budget.from_ms(now_ms, safety=False)
+    if at_ms > now_ms:
+        return at_ms
+    begun = next((one.message for one in due if one.message is not None), None)
+    if begun is not None:
+        again = [one for one in due if one.message == begun]
+        return _one_story(begun, again, due) if len(again) == 1 else Choice(begun, tuple(again))
+    stories = list(dict.fromkeys(one.fault for one in due))
+    free = budget.free(now_ms, safety=False)
+    few = free is None or len(stories) <= min(SINGLES, free)
+    if few and (free is None or first.at_ms > now_ms - OLD_MS):
+        return _one_story(_key(first, target), [first], due)
+    listed = due[:DIGEST_AT_MOST]
+    if len(listed) == 1:
+        return Choice(_key(first, target), (first,))
+    return _combined(f"{listed[0].event}-{listed[-1].event}:digest:{target}", listed)
+
+
+def _due(in_order: Sequence[Pending], now_ms: int) -> tuple[list[Pending], int]:
+    """What may go now, and when the first of the others may."""
+    due: list[Pending] = []
+    held: set[str] = set()
+    next_ms = 0
+    for one in in_order:
+        if one.fault in held or one.next_at_ms > now_ms:
+            held.add(one.fault)
+            if one.next_at_ms > now_ms:
+                next_ms = min(next_ms or one.next_at_ms, one.next_at_ms)
+            continue
+        due.append(one)
+    return due, next_ms
+
+
+def _one_story(key: str, firsts: Sequence[Pending], due: Sequence[Pending]) -> Choice:
+    """A raise and all that followed it up to its end, if that has come; else the first alone."""
+    first = firsts[0]
+    same = [one for one in due if one.fault == first.fault]
+    if first.reason in NOTICED and same[-1].reason in ENDS:
+        return _combined(key, same)
+    return Choice(key, (first,))
+
+
+def _combined(key: str, listed: Sequence[Pending]) -> Choice:
+    ended = {one.fault for one in listed if one.reason in ENDS}
+    over = frozenset(one.id for one in listed if one.fault in ended and one.reason in NOTICED)
+    return Choice(key, tuple(listed), over)
+
+
+def _key(one: Pending, target: str) -> str:
+    return one.message or f"{one.fault}:{one.event}:{target}"

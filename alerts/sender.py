@@ -1,0 +1,215 @@
+"""Sends what waits for a target, one message after the other, in the order of each fault.
+
+    1. lease the target, so that nobody else sends there
+    2. choose the next message, and write down under which key it is tried
+    3. send it, and read what was answered
+    4. write down that it was accepted, or when to try again
+
+Killed between 3 and 4, the message is sent once more, under the same key.
+"""
+
+import random
+from collections.abc import Callable, Mapping
+from threading import Event
+
+import structlog
+from sqlalchemy import Connection, Engine, select
+
+from alerts.budget import MINUTE_MS, Budget
+from alerts.channel import Channel, DeliveryFailed
+from alerts.choose import Choice, choose
+from alerts.message import Message
+from alerts.notices import notices
+from alerts.outgoing import Outgoing
+from alerts.ports import Clock
+from devices.alerts import ChannelName, Target
+from devices.store import deliveries
+from devices.store.database import answering, reading, writing
+from devices.store.failpoints import failpoint
+from devices.store.schema import compounds, faults
+from devices.store.scope import DISTRICT
+from devices.store.targets import UnknownTarget, find_target
+
+LEASE_MS = 30_000  # longer than any channel takes to send
+WAITING_AT_ONCE = 1_000
+FIRST_WAIT_S = 2.0
+LONGEST_WAIT_S = 600.0  # of one delivery
+LONGEST_REST_S = 60.0  # of a target that fails
+GIVEN_UP_AFTER_MS = 24 * 3_600_000
+
+log = structlog.get_logger()
+
+
+class Sender:
+    """me: under which it leases targets; the same after a restart, so that it takes its own back at
+    once. told: is given the channel, the outcome and, of what was delivered, the seconds it took.
+    console: for links; None: no links. Raises DatabaseAway.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        channels: Mapping[ChannelName, Channel],
+        outgoing: Outgoing,
+        clock: Clock,
+        *,
+        me: str,
+        console: str | None = None,
+        told: Callable[[ChannelName, str, float], None] = lambda *_: None,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._engine = engine
+        self._channels = channels
+        self._outgoing = outgoing
+        self._clock = clock
+        self._me = me
+        self._console = console
+        self._told = told
+        self._jitter = jitter
+
+    def ready(self) -> dict[str, int]:
+        """Targets for which something waits, and the newest delivery of each."""
+        with answering(), reading(self._engine) as connection:
+            return deliveries.ready_targets(connection, self._me, self._clock())
+
+    def sweep(self) -> None:
+        """End what has waited for too long, and what waits for a target that is gone."""
+        now_ms = self._clock()
+        with answering(), writing(self._engine) as connection:
+            deliveries.cancel_deleted(connection, now_ms)
+            given_up = deliveries.give_up(connection, now_ms - GIVEN_UP_AFTER_MS, now_ms)
+        if given_up:
+            log.error("deliveries_given_up", count=given_up, after_h=24)
+
+    def serve(self, target: str, stop: Event) -> int:
+        """Send what may be sent there now; from when on there may be more to send, if nothing new
+        comes. A target that is gone is served."""
+        now_ms = self._clock()
+        try:
+            with answering(), reading(self._engine) as connection:
+                limits = self._channels[find_target(connection, DISTRICT, target).channel].limits
+                lately = deliveries.sent_lately(connection, target, now_ms - MINUTE_MS)
+            budget = Budget(limits, lately)
+            found = self._next(target, budget)
+            if not isinstance(found, Choice):
+                return found or now_ms  # so a target that has used up its minute costs no lease
+            with answering(), writing(self._engine) as connection:
+                if not deliveries.lease(connection, target, self._me, now_ms + LEASE_MS, now_ms):
+                    return now_ms
+            try:
+                while isinstance(found, Choice) and not stop.is_set():
+                    if not self._try(target, found, budget):
+                        return now_ms
+                    found = self._next(target, budget)
+            finally:
+                with answering(), writing(self._engine) as connection:
+                    deliveries.release(connection, target, self._me)
+        except UnknownTarget:
+            log.info("target_was_deleted", target=target)
+            return now_ms
+        return found if isinstance(found, int) else now_ms
+
+    def _next(self, target: str, budget: Budget) -> Choice | int | None:
+        with answering(), reading(self._engine) as connection:
+            waiting = deliveries.pending(connection, target, WAITING_AT_ONCE)
+        return choose(target, waiting, budget, self._clock())
+
+    def _try(self, name: str, choice: Choice, budget: Budget) -> bool:
+        """Send this message; False: it failed, and the target is to be left alone."""
+        now_ms = self._clock()
+        begun = self._begin(name, choice, now_ms)
+        if begun is None:
+            return True  # somebody changed what waits: look again
+        target, message = begun
+        budget.spend(now_ms)
+        return self._send(target, choice, message)
+
+    def _begin(self, name: str, choice: Choice, now_ms: int) -> tuple[Target, Message] | None:
+        ids = [one.id for one in choice.deliveries]
+        with answering(), writing(self._engine) as connection:
+            if not deliveries.lease(connection, name, self._me, now_ms + LEASE_MS, now_ms):
+                raise UnknownTarget(name)
+            target = find_target(connection, DISTRICT, name)
+            strangers = _strangers(connection, target, choice)
+            if strangers:
+                deliveries.cancel(connection, strangers, "other_firm", now_ms)
+                return None
+            if deliveries.begin(connection, ids, choice.key, now_ms) != len(ids):
+                return None
+            told = notices(connection, choice.deliveries, choice.over, self._console)
+        return target, Message(choice.key, target.language, now_ms, tuple(told))
+
+    def _send(self, target: Target, choice: Choice, message: Message) -> bool:
+        ids = [one.id for one in choice.deliveries]
+        failpoint("A1", DeliveryFailedHere)
+        try:
+            receipt = self._channels[target.channel].send(target, message, self._outgoing)
+        except DeliveryFailed as failed:
+            self._failed(target, choice, failed)
+            return False
+        except Exception as error:
+            # One message that a channel cannot put together may not hold up all others for ever.
+            log.exception("channel_broke", channel=target.channel, message=message.key)
+            self._failed(target, choice, DeliveryFailed(f"{type(error).__name__} in the channel"))
+            return False
+        failpoint("A2", DeliveryFailedHere)
+        now_ms = self._clock()
+        with answering(), writing(self._engine) as connection:
+            deliveries.delivered(connection, ids[: receipt.mentioned], receipt.answer, now_ms)
+            if receipt.mentioned < len(ids):
+                deliveries.put_back(connection, ids[receipt.mentioned :], now_ms)
+        for one in choice.deliveries[: receipt.mentioned]:
+            self._told(target.channel, "delivered", (now_ms - one.created_at_ms) / 1000)
+        return True
+
+    def _failed(self, target: Target, choice: Choice, failed: DeliveryFailed) -> None:
+        """Try again later; or, if that changes nothing, wait for a person."""
+        now_ms = self._clock()
+        ids = [one.id for one in choice.deliveries]
+        attempts = max(one.attempts for one in choice.deliveries) + 1
+        with answering(), writing(self._engine) as connection:
+            if failed.permanent:
+                deliveries.later(connection, ids, now_ms, failed.answer)
+                deliveries.break_target(connection, target.id, failed.answer, now_ms)
+            else:
+                wait_ms = self._wait_ms(FIRST_WAIT_S * 2.0 ** (attempts - 1), LONGEST_WAIT_S)
+                deliveries.later(connection, ids, now_ms + wait_ms, failed.answer)
+                failures = deliveries.count_failure(connection, target.id)
+                rest_ms = self._wait_ms(2.0 ** (failures - 1), LONGEST_REST_S)
+                if failed.wait_s is not None:
+                    rest_ms = int(failed.wait_s * 1000)
+                deliveries.rest(connection, target.id, now_ms + rest_ms)
+        self._told(target.channel, "refused" if failed.permanent else "failed", 0.0)
+        log.warning(
+            "delivery_failed",
+            target=target.id,
+            channel=target.channel,
+            message=choice.key,
+            answer=failed.answer,
+            permanent=failed.permanent,
+            attempts=attempts,
+        )
+
+    def _wait_ms(self, wait_s: float, longest_s: float) -> int:
+        return int(min(wait_s, longest_s) * (0.8 + 0.4 * self._jitter()) * 1000)
+
+
+class DeliveryFailedHere(DeliveryFailed):
+    """What an armed crash point raises."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+
+
+def _strangers(connection: Connection, target: Target, choice: Choice) -> list[int]:
+    """Deliveries about compounds that the target's firm no longer manages."""
+    if target.firm is None:
+        return []
+    managed = dict(
+        connection.execute(
+            select(faults.c.id, compounds.c.firm)
+            .join(compounds, compounds.c.id == faults.c.compound, isouter=True)
+            .where(faults.c.id.in_({one.fault for one in choice.deliveries}))
+        ).all()
+    )
+    return [one.id for one in choice.deliveries if managed[one.fault] != target.firm]

@@ -1,0 +1,577 @@
+"""What becomes of fault events on their way to people; the outbox that `alerts` follows.
+
+A fault event without `routed_at_ms` is still to be decided on. Deciding writes its deliveries and
+sets that mark, in one transaction. PostgreSQL may commit ids out of order, so the mark is followed
+and never `id > last`.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, func, or_, select, true, update
+
+from devices.alerts import NO_ROUTE, Decision, DeliveryState
+from devices.faults import PLATFORM, Fault, FaultEvent, State, Why
+from devices.rules import Severity
+from devices.store.database import conflict_insert
+from devices.store.faults import event_of, fault_of
+from devices.store.schema import (
+    LIVE,
+    compounds,
+    deliveries,
+    fault_events,
+    faults,
+    targets,
+)
+from devices.store.scope import Scope
+
+ANSWER_CHARACTERS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """An event that is to be decided on. firm: which manages its fault's compound now."""
+
+    id: int
+    event: FaultEvent
+    fault: Fault
+    firm: str | None
+    is_live: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A delivery that has not ended. message: the key under which it was tried."""
+
+    id: int
+    fault: str
+    event: int
+    reason: Why
+    at_ms: int
+    safety: bool
+    attempts: int
+    next_at_ms: int
+    created_at_ms: int
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """As people see it. target: None where nobody was told, and `reason` says why."""
+
+    id: int
+    fault: str
+    event: int
+    event_reason: Why
+    compound: str | None
+    target: str | None
+    target_name: str | None
+    channel: str | None
+    state: DeliveryState
+    reason: str | None
+    attempts: int
+    created_at_ms: int
+    attempted_at_ms: int | None
+    done_at_ms: int | None
+    answer: str | None
+
+
+# Routing
+
+
+def is_any_due(connection: Connection, now_ms: int) -> bool:
+    """Whether `due_events` would find one; takes no lock."""
+    column = fault_events.c
+    query = (
+        select(column.id)
+        .where(
+            column.routed_at_ms.is_(None),
+            or_(column.notice_at_ms.is_(None), column.notice_at_ms <= now_ms),
+        )
+        .limit(1)
+    )
+    return connection.execute(query).first() is not None
+
+
+def due_events(connection: Connection, now_ms: int, limit: int) -> list[Due]:
+    """Events whose time has come, oldest first; on PostgreSQL locked, and without those that
+    somebody else is deciding on."""
+    column = fault_events.c
+    query = (
+        select(fault_events)
+        .where(
+            column.routed_at_ms.is_(None),
+            or_(column.notice_at_ms.is_(None), column.notice_at_ms <= now_ms),
+        )
+        .order_by(column.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    rows = connection.execute(query).all()
+    subjects = _faults(connection, {row.fault for row in rows})
+    due = []
+    for row in rows:
+        fault, stream, firm = subjects[row.fault]
+        due.append(Due(row.id, event_of(row), fault, firm, stream == LIVE))
+    return due
+
+
+def _faults(
+    connection: Connection, wanted: Collection[str]
+) -> dict[str, tuple[Fault, str, str | None]]:
+    query = (
+        select(faults, compounds.c.firm.label("firm"))
+        .join(compounds, compounds.c.id == faults.c.compound, isouter=True)
+        .where(faults.c.id.in_(wanted))
+    )
+    return {row.id: (fault_of(row), row.stream, row.firm) for row in connection.execute(query)}
+
+
+def told(connection: Connection, wanted: Collection[str]) -> dict[str, frozenset[str]]:
+    """For each of these faults the targets that were told of it, or that are about to be."""
+    column = deliveries.c
+    query = (
+        select(column.fault, column.target)
+        .where(
+            column.fault.in_(wanted),
+            column.target.is_not(None),
+            column.state.in_((DeliveryState.PENDING, DeliveryState.DELIVERED)),
+        )
+        .distinct()
+    )
+    found: dict[str, set[str]] = {}
+    for fault, target in connection.execute(query):
+        found.setdefault(fault, set()).add(target)
+    return {fault: frozenset(names) for fault, names in found.items()}
+
+
+def decided(
+    connection: Connection, decisions: Iterable[tuple[Due, Decision, bool]], now_ms: int
+) -> int:
+    """Write what was decided, and mark the events; how many deliveries are to be made.
+
+    Each with whether it is to be kept on record that nobody is told. Does not commit.
+    """
+    rows: list[dict[str, Any]] = []
+    ids: list[int] = []
+    for due, decision, is_kept in decisions:
+        ids.append(due.id)
+        row = {
+            "fault": due.fault.id,
+            "event": due.id,
+            "target": None,
+            "state": DeliveryState.SUPPRESSED.value,
+            "reason": decision.reason,
+            "safety": due.fault.safety,
+            "attempts": 0,
+            "next_at_ms": now_ms,
+            "created_at_ms": now_ms,
+            "done_at_ms": now_ms,
+        }
+        if decision.targets:
+            pending = {"state": DeliveryState.PENDING.value, "done_at_ms": None}
+            rows += [row | pending | {"target": target} for target in decision.targets]
+        elif is_kept:
+            rows.append(row)
+    if rows:
+        made = conflict_insert(connection, deliveries).on_conflict_do_nothing()
+        connection.execute(made, rows)
+    if ids:
+        connection.execute(
+            update(fault_events).where(fault_events.c.id.in_(ids)).values(routed_at_ms=now_ms)
+        )
+    return sum(row["target"] is not None for row in rows)
+
+
+# Sending: one worker at a time for a target
+
+
+def ready_targets(connection: Connection, me: str, now_ms: int) -> dict[str, int]:
+    """Targets to which something is to be sent now, and that nobody else has leased; with the
+    newest delivery that waits for each."""
+    column = targets.c
+    waiting = (
+        select(deliveries.c.target, func.max(deliveries.c.id).label("newest"))
+        .where(deliveries.c.state == DeliveryState.PENDING.value, deliveries.c.next_at_ms <= now_ms)
+        .group_by(deliveries.c.target)
+        .subquery()
+    )
+    query = (
+        select(column.id, waiting.c.newest)
+        .join(waiting, waiting.c.target == column.id)
+        .where(
+            column.deleted_at_ms.is_(None),
+            column.broken.is_(None),
+            column.not_before_ms <= now_ms,
+            _free(me, now_ms),
+        )
+    )
+    return {target: int(newest) for target, newest in connection.execute(query)}
+
+
+def lease(connection: Connection, target: str, me: str, until_ms: int, now_ms: int) -> bool:
+    """Take the target, or keep it for longer; False: somebody else has it."""
+    taken = connection.execute(
+        update(targets)
+        .where(targets.c.id == target, targets.c.deleted_at_ms.is_(None), _free(me, now_ms))
+        .values(leased_by=me, leased_until_ms=until_ms)
+    )
+    return taken.rowcount == 1
+
+
+def release(connection: Connection, target: str, me: str) -> None:
+    """Give it back, if it is still ours."""
+    connection.execute(
+        update(targets)
+        .where(targets.c.id == target, targets.c.leased_by == me)
+        .values(leased_by=None, leased_until_ms=None)
+    )
+
+
+def _free(me: str, now_ms: int) -> ColumnElement[bool]:
+    column = targets.c
+    return or_(column.leased_by.is_(None), column.leased_by == me, column.leased_until_ms <= now_ms)
+
+
+def pending(connection: Connection, target: str, limit: int) -> list[Pending]:
+    """What is still to be sent there: the safety tier first, then as it happened."""
+    column = deliveries.c
+    query = (
+        select(deliveries, fault_events.c.reason.label("why"), fault_events.c.at_ms.label("at_ms"))
+        .join(fault_events, fault_events.c.id == column.event)
+        .where(column.target == target, column.state == DeliveryState.PENDING.value)
+        .order_by(column.safety.desc(), column.event)
+        .limit(limit)
+    )
+    return [
+        Pending(
+            row.id,
+            row.fault,
+            row.event,
+            Why(row.why),
+            row.at_ms,
+            row.safety,
+            row.attempts,
+            row.next_at_ms,
+            row.created_at_ms,
+            row.message,
+        )
+        for row in connection.execute(query)
+    ]
+
+
+def sent_lately(connection: Connection, target: str, since_ms: int) -> list[int]:
+    """When messages were sent there since then, oldest first; those of a digest count once."""
+    column = deliveries.c
+    query = (
+        select(func.max(column.attempted_at_ms))
+        .where(column.target == target, column.attempted_at_ms >= since_ms)
+        .group_by(column.message)
+    )
+    return sorted(connection.scalars(query))
+
+
+def begin(connection: Connection, ids: Sequence[int], message: str, now_ms: int) -> int:
+    """They are about to be sent under this key; how many of them still may be."""
+    column = deliveries.c
+    begun = connection.execute(
+        update(deliveries)
+        .where(column.id.in_(ids), column.state == DeliveryState.PENDING.value)
+        .values(
+            message=message,
+            attempts=column.attempts + 1,
+            attempted_at_ms=now_ms,
+            first_at_ms=func.coalesce(column.first_at_ms, now_ms),
+        )
+    )
+    return begun.rowcount
+
+
+def delivered(connection: Connection, ids: Sequence[int], answer: str, now_ms: int) -> None:
+    """They were accepted. Whoever was deaf before hears again."""
+    _end(connection, ids, DeliveryState.DELIVERED, None, answer, now_ms)
+    reached = select(deliveries.c.target).where(deliveries.c.id.in_(ids))
+    connection.execute(
+        update(targets)
+        .where(targets.c.id.in_(reached))
+        .values(failures=0, not_before_ms=0, broken=None, broken_at_ms=None)
+    )
+
+
+def put_back(connection: Connection, ids: Sequence[int], now_ms: int) -> None:
+    """They found no room in the message, and go with the next one."""
+    connection.execute(
+        update(deliveries)
+        .where(deliveries.c.id.in_(ids), deliveries.c.state == DeliveryState.PENDING.value)
+        .values(message=None, attempts=deliveries.c.attempts - 1, next_at_ms=now_ms)
+    )
+
+
+def later(connection: Connection, ids: Sequence[int], next_at_ms: int, answer: str) -> None:
+    """They were not accepted, and are tried again then."""
+    connection.execute(
+        update(deliveries)
+        .where(deliveries.c.id.in_(ids), deliveries.c.state == DeliveryState.PENDING.value)
+        .values(next_at_ms=next_at_ms, answer=answer[:ANSWER_CHARACTERS])
+    )
+
+
+def count_failure(connection: Connection, target: str) -> int:
+    """It failed; how often in a row it has."""
+    failed = connection.execute(
+        update(targets)
+        .where(targets.c.id == target)
+        .values(failures=targets.c.failures + 1)
+        .returning(targets.c.failures)
+    ).scalar_one_or_none()
+    return failed or 0
+
+
+def rest(connection: Connection, target: str, until_ms: int) -> None:
+    """Nothing is sent there before then."""
+    connection.execute(update(targets).where(targets.c.id == target).values(not_before_ms=until_ms))
+
+
+def break_target(connection: Connection, target: str, why: str, now_ms: int) -> None:
+    """Nothing is sent there until a person has mended it; what waits goes on waiting."""
+    connection.execute(
+        update(targets)
+        .where(targets.c.id == target, targets.c.broken.is_(None))
+        .values(broken=why[:ANSWER_CHARACTERS], broken_at_ms=now_ms)
+    )
+
+
+def give_up(connection: Connection, before_ms: int, now_ms: int) -> int:
+    """Deliveries that have waited since then end as failed; how many."""
+    column = deliveries.c
+    ended = connection.execute(
+        update(deliveries)
+        .where(column.state == DeliveryState.PENDING.value, column.created_at_ms < before_ms)
+        .values(state=DeliveryState.FAILED.value, reason="given_up", done_at_ms=now_ms)
+    )
+    return ended.rowcount
+
+
+def cancel(connection: Connection, ids: Sequence[int], reason: str, now_ms: int) -> None:
+    """They are no longer to be told there, and their events are decided on again."""
+    _end(connection, ids, DeliveryState.CANCELLED, reason, None, now_ms)
+    again = select(deliveries.c.event).where(deliveries.c.id.in_(ids))
+    connection.execute(
+        update(fault_events).where(fault_events.c.id.in_(again)).values(routed_at_ms=None)
+    )
+
+
+def cancel_deleted(connection: Connection, now_ms: int) -> int:
+    """What waits for targets that somebody has deleted ends; how many."""
+    column = deliveries.c
+    gone = select(targets.c.id).where(targets.c.deleted_at_ms.is_not(None))
+    ended = connection.execute(
+        update(deliveries)
+        .where(column.state == DeliveryState.PENDING.value, column.target.in_(gone))
+        .values(state=DeliveryState.CANCELLED.value, reason="target_deleted", done_at_ms=now_ms)
+    )
+    return ended.rowcount
+
+
+def _end(
+    connection: Connection,
+    ids: Sequence[int],
+    state: DeliveryState,
+    reason: str | None,
+    answer: str | None,
+    now_ms: int,
+) -> None:
+    connection.execute(
+        update(deliveries)
+        .where(deliveries.c.id.in_(ids), deliveries.c.state == DeliveryState.PENDING.value)
+        .values(
+            state=state.value,
+            reason=reason,
+            answer=None if answer is None else answer[:ANSWER_CHARACTERS],
+            done_at_ms=now_ms,
+        )
+    )
+
+
+# What people see
+
+
+class UnknownDelivery(LookupError):
+    """No such delivery in this scope."""
+
+
+class NotFailed(Exception):
+    """It has not failed, so there is nothing to try again."""
+
+
+def list_deliveries(
+    connection: Connection,
+    scope: Scope,
+    *,
+    fault: str | None = None,
+    target: str | None = None,
+    state: str | None = None,
+    compound: str | None = None,
+    before: int | None = None,
+    limit: int = 100,
+) -> list[Delivery]:
+    """The newest first. before: the id of the last one on the page before."""
+    query = _shown(scope).order_by(deliveries.c.id.desc()).limit(limit)
+    for column, value in (
+        (deliveries.c.fault, fault),
+        (deliveries.c.target, target),
+        (deliveries.c.state, state),
+        (faults.c.compound, compound),
+    ):
+        if value is not None:
+            query = query.where(column == value)
+    if before is not None:
+        query = query.where(deliveries.c.id < before)
+    return [_delivery_of(row) for row in connection.execute(query)]
+
+
+def find_delivery(connection: Connection, scope: Scope, delivery: int) -> Delivery:
+    """One delivery; raises UnknownDelivery, also outside the scope."""
+    row = connection.execute(_shown(scope).where(deliveries.c.id == delivery)).one_or_none()
+    if row is None:
+        raise UnknownDelivery(delivery)
+    return _delivery_of(row)
+
+
+def try_again(connection: Connection, scope: Scope, delivery: int, now_ms: int) -> Delivery:
+    """A failed one is to be sent again. Raises UnknownDelivery, NotFailed; does not commit."""
+    found = find_delivery(connection, scope, delivery)
+    again = connection.execute(
+        update(deliveries)
+        .where(deliveries.c.id == delivery, deliveries.c.state == DeliveryState.FAILED.value)
+        .values(
+            state=DeliveryState.PENDING.value,
+            reason=None,
+            next_at_ms=now_ms,
+            created_at_ms=now_ms,
+            done_at_ms=None,
+        )
+    )
+    if again.rowcount != 1:
+        raise NotFailed(f"delivery {delivery} is {found.state}, not failed")
+    return find_delivery(connection, scope, delivery)
+
+
+def _shown(scope: Scope) -> Any:
+    return (
+        select(
+            deliveries,
+            fault_events.c.reason.label("why"),
+            faults.c.compound.label("compound"),
+            targets.c.name.label("target_name"),
+            targets.c.channel.label("channel"),
+            targets.c.firm.label("firm"),
+        )
+        .join(fault_events, fault_events.c.id == deliveries.c.event)
+        .join(faults, faults.c.id == deliveries.c.fault)
+        .join(targets, targets.c.id == deliveries.c.target, isouter=True)
+        .where(scope.holds(faults.c.compound), _is_shown(scope))
+    )
+
+
+def _is_shown(scope: Scope) -> ColumnElement[bool]:
+    """A firm sees to whom of its own people a fault went, and not to whom of others."""
+    if scope.firm is None:
+        return true()
+    return or_(deliveries.c.target.is_(None), targets.c.firm == scope.firm)
+
+
+def _delivery_of(row: Row[Any]) -> Delivery:
+    return Delivery(
+        id=row.id,
+        fault=row.fault,
+        event=row.event,
+        event_reason=Why(row.why),
+        compound=row.compound,
+        target=row.target,
+        target_name=row.target_name,
+        channel=row.channel,
+        state=DeliveryState(row.state),
+        reason=row.reason,
+        attempts=row.attempts,
+        created_at_ms=row.created_at_ms,
+        attempted_at_ms=row.attempted_at_ms,
+        done_at_ms=row.done_at_ms,
+        answer=row.answer,
+    )
+
+
+def counted(connection: Connection, now_ms: int) -> Mapping[str, int]:
+    """How it stands: by state of the last day, and `unrouted` events."""
+    column = deliveries.c
+    query = (
+        select(column.state, func.count())
+        .where(column.created_at_ms > now_ms - 86_400_000)
+        .group_by(column.state)
+    )
+    found = {state: int(count) for state, count in connection.execute(query)}
+    unrouted = select(func.count()).where(
+        fault_events.c.routed_at_ms.is_(None),
+        or_(fault_events.c.notice_at_ms.is_(None), fault_events.c.notice_at_ms <= now_ms),
+    )
+    return found | {"unrouted": int(connection.execute(unrouted).scalar_one())}
+
+
+@dataclass(frozen=True, slots=True)
+class Untold:
+    """Faults that somebody should know of, and nobody does. why: of the first one."""
+
+    count: int
+    since_ms: int = 0
+    examples: tuple[str, ...] = ()
+    why: str = ""
+
+
+def untold(connection: Connection, from_ms: int, late_before_ms: int, examples: int) -> Untold:
+    """Open safety faults, and open ones of P1 and P2, of which no delivery has arrived.
+
+    from_ms: of deliveries made since then. late_before_ms: one that is pending since before then
+    counts as not arriving. What was held on purpose does not count.
+    """
+    column = deliveries.c
+    other = deliveries.alias()
+    arrived = (
+        select(other.c.id)
+        .where(other.c.fault == faults.c.id, other.c.state == DeliveryState.DELIVERED.value)
+        .exists()
+    )
+    is_lost = or_(
+        column.state == DeliveryState.FAILED.value,
+        column.reason == NO_ROUTE,
+        (column.state == DeliveryState.PENDING.value) & (column.created_at_ms < late_before_ms),
+    )
+    query = (
+        select(faults.c.id, func.min(column.created_at_ms), func.min(column.state))
+        .join(deliveries, column.fault == faults.c.id)
+        .where(
+            column.created_at_ms >= from_ms,
+            is_lost,
+            faults.c.stream == LIVE,
+            faults.c.state == State.OPEN.value,
+            or_(faults.c.safety, faults.c.severity.in_((Severity.P1.value, Severity.P2.value))),
+            faults.c.kind != PLATFORM,
+            ~arrived,
+        )
+        .group_by(faults.c.id)
+        .order_by(func.min(column.created_at_ms), faults.c.id)
+    )
+    rows = connection.execute(query).all()
+    if not rows:
+        return Untold(0)
+    states = {
+        DeliveryState.FAILED.value: "failed",
+        DeliveryState.PENDING.value: "pending",
+        DeliveryState.SUPPRESSED.value: NO_ROUTE,
+    }
+    return Untold(
+        len(rows),
+        int(rows[0][1]),
+        tuple(row[0] for row in rows[:examples]),
+        states.get(rows[0][2], "failed"),
+    )
