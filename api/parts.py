@@ -13,6 +13,7 @@ from starlette.requests import HTTPConnection
 
 from api.metrics import Metrics
 from api.turns import Turns
+from devices.alerts import Target
 from devices.journal import Counted, Head, Record
 from devices.store.compounds import Directory, read_directory
 from devices.store.overview import Fixture, read_fixtures
@@ -81,6 +82,22 @@ class DryRuns(Protocol):
         ...
 
 
+class NotAccepted(Exception):
+    """The other side did not take a message; the text is what it said."""
+
+
+class Messenger(Protocol):
+    """Who sends to people. Nothing that is raised names an address or a secret."""
+
+    def check(self, target: Target) -> None:
+        """Raise ValueError where its address or secret cannot be right; says what is expected."""
+        ...
+
+    def test(self, target: Target) -> str:
+        """Send it a test message; what it answered. Raises NotAccepted."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Dependencies:
     """What `create_app` needs; made by `courtyard`.
@@ -89,7 +106,7 @@ class Dependencies:
     demo: visitors from loopback may look at everything without a token. poll_s: how often the
     stream looks for news. ask_again_s: how often a listener must prove anew that it may listen.
     dry_runs: None where there is no journal to judge. fonts: where a Chinese font for PDF is, else
-    the system's.
+    the system's. messenger: None: targets can be read, and neither made nor tested.
     """
 
     engine: Engine
@@ -103,6 +120,7 @@ class Dependencies:
     ask_again_s: float = 30.0
     dry_runs: DryRuns | None = None
     fonts: Path | None = None
+    messenger: Messenger | None = None
 
     def __post_init__(self) -> None:
         if len(self.secret_key) < 16:

@@ -18,6 +18,9 @@ Severity = Literal["P1", "P2", "P3", "P4"]
 Held = Literal["suspected", "flapping", "maintenance", "shelved", "suppressed"]
 FaultState = Literal["open", "acknowledged", "cleared", "closed"]
 DeviceState = Literal["online", "offline", "unknown", "never_seen"]
+Channel = Literal["dingtalk", "wecom", "feishu", "email", "webhook", "alertmanager"]
+Language = Literal["zh", "en"]
+DeliveryState = Literal["pending", "delivered", "suppressed", "cancelled", "failed"]
 
 
 class Words(BaseModel):
@@ -261,6 +264,121 @@ class NewWindow(BaseModel):
     ends_at: str
     reason: Note
     owner: Who
+
+
+class Target(BaseModel):
+    """Where notices are sent. The address is never given out again: `host` is all that is shown.
+
+    firm: whose it is; null: the district's. broken: what must be mended before anything is sent
+    there again; then PUT it anew, or test it.
+    """
+
+    id: str
+    name: str
+    channel: Channel
+    host: str
+    signed: bool
+    firm: str | None
+    language: Language
+    broken: str | None
+    broken_at: Instant | None
+    created_by: str
+    created_at: Instant
+
+
+class Targets(BaseModel):
+    items: list[Target]
+    next_cursor: str | None
+
+
+class TargetSettings(BaseModel):
+    """url: of the robot or webhook; `mailto:` and addresses for e-mail. secret: signs what is sent.
+
+    secret_before: still signs too, while the other side changes to the new one (webhooks).
+    """
+
+    model_config = ConfigDict(extra="forbid")
+    name: Who
+    url: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
+    secret: Annotated[str, StringConstraints(min_length=1, max_length=500)] | None = None
+    secret_before: Annotated[str, StringConstraints(min_length=1, max_length=500)] | None = None
+    language: Language = "zh"
+
+
+class NewTarget(TargetSettings):
+    """firm: whose people are there; a firm's token makes its own.
+
+    routed: also make a route to it, of P1 to P3 in its firm's compounds, or in all.
+    """
+
+    channel: Channel
+    firm: str | None = None
+    routed: bool = True
+
+
+class Tested(BaseModel):
+    """accepted: the other side took it. answer: what it said."""
+
+    accepted: bool
+    answer: str
+
+
+class Route(BaseModel):
+    """Which faults a target is told of; null, and no severity, is any."""
+
+    id: str
+    target: str
+    firm: str | None
+    compound: str | None
+    kind: str | None
+    code: str | None
+    severity: list[Severity]
+    created_by: str
+    created_at: Instant
+
+
+class Routes(BaseModel):
+    items: list[Route]
+    next_cursor: str | None
+
+
+class NewRoute(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    target: str
+    firm: str | None = None
+    compound: str | None = None
+    kind: str | None = None
+    code: str | None = None
+    severity: Annotated[list[Severity], Field(max_length=4)] = []
+
+
+class Delivery(BaseModel):
+    """One event of a fault on its way to one target; or, with no target, why nobody was told.
+
+    event: its number; what: what happened then. reason: why it was not told, or no longer.
+    at: when it ended.
+    """
+
+    id: int
+    fault: str
+    event: int
+    what: str
+    compound: str | None
+    target: str | None
+    target_name: str | None
+    channel: Channel | None
+    state: DeliveryState
+    reason: str | None
+    attempts: int
+    answer: str | None
+    created_at: Instant
+    attempted_at: Instant | None
+    at: Instant | None
+
+
+class Deliveries(BaseModel):
+    items: list[Delivery]
+    next_cursor: str | None
 
 
 class Session(BaseModel):
@@ -848,6 +966,10 @@ MOVED: dict[int | str, dict[str, Any]] = {
     409: {"content": _PROBLEM, "description": "The state has moved on; `fault` is as it is now."},
 }
 
+TOO_MANY: dict[int | str, dict[str, Any]] = {
+    403: MOVED[403],
+    409: {"content": _PROBLEM, "description": "There are too many, or the state has moved on."},
+}
 WINDOW_OVER: dict[int | str, dict[str, Any]] = {
     403: MOVED[403],
     409: {

@@ -97,6 +97,15 @@ def change_target(connection: Connection, scope: Scope, target: str, changes: Ta
     return find_target(connection, scope, target)
 
 
+def mend_target(connection: Connection, target: str) -> None:
+    """It took a message: what waits for it is tried again at once."""
+    connection.execute(
+        update(targets)
+        .where(targets.c.id == target)
+        .values(broken=None, broken_at_ms=None, failures=0, not_before_ms=0)
+    )
+
+
 def delete_target(connection: Connection, scope: Scope, target: str, now_ms: int) -> None:
     """Nothing is sent there any more; its deliveries stay on record. Raises UnknownTarget."""
     find_target(connection, scope, target)

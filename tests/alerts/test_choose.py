@@ -82,7 +82,7 @@ def test_an_end_never_overtakes_its_raise() -> None:
 def test_a_raise_whose_end_has_come_is_told_together_with_it() -> None:
     choice = chosen(waits(1, "f"), waits(2, "f", Why.OVER), limits=FREE)
     assert isinstance(choice, Choice)
-    assert (events(choice), choice.over, choice.key) == ([1, 2], {1}, "f:1:t")
+    assert (events(choice), set(choice.over), choice.key) == ([1, 2], {1}, "f:1:t")
 
 
 def test_of_safety_raise_and_end_are_two_messages() -> None:

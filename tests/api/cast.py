@@ -11,11 +11,12 @@ from dataclasses import dataclass, field, replace
 
 import msgspec
 from fastapi import FastAPI
-from sqlalchemy import Connection, Engine, insert, update
+from sqlalchemy import Connection, Engine, func, insert, select, update
 from starlette.testclient import TestClient
 
 from api.app import create_app
-from api.parts import Dependencies, DryRun, JournalAway
+from api.parts import Dependencies, DryRun, JournalAway, NotAccepted
+from devices.alerts import Target
 from devices.journal import Counted, Head, Record
 from devices.messages import Value
 from devices.registry import Compound, Device, Firm, Name, Registry
@@ -24,13 +25,16 @@ from devices.store.database import writing
 from devices.store.schema import (
     LIVE,
     cursors,
+    deliveries,
     device_state,
     devices,
     fault_events,
     faults,
     maintenance,
     quarantine,
+    routes,
     sessions,
+    targets,
     usage_hours,
 )
 from devices.telemetry import (
@@ -243,6 +247,24 @@ class FakeDryRuns:
         return self.run
 
 
+class FakeMessenger:
+    """Takes every message, until a test says what it is answered. sent: to which targets."""
+
+    def __init__(self) -> None:
+        self.sent: list[Target] = []
+        self.refuses: str | None = None
+
+    def check(self, target: Target) -> None:
+        if not target.url.startswith(("https://", "mailto:")):
+            raise ValueError("is not like https://host/path")
+
+    def test(self, target: Target) -> str:
+        self.sent.append(target)
+        if self.refuses is not None:
+            raise NotAccepted(self.refuses)
+        return "ok"
+
+
 @dataclass
 class Cast:
     """A running API over a small district, and a client for each of the people."""
@@ -254,6 +276,7 @@ class Cast:
     tokens: Mapping[str, str]
     now_ms: int = NOW_MS
     dry_runs: FakeDryRuns = field(default_factory=FakeDryRuns)
+    messenger: FakeMessenger = field(default_factory=FakeMessenger)
 
     def client(self, name: str | None) -> TestClient:
         """As `operator`, `yaxin`, `kangqiao`, `viewer`; None: without a token, from afar."""
@@ -306,6 +329,7 @@ def a_cast(engine: Engine, *, demo: bool = False, journal: bool = True) -> Cast:
         poll_s=0.02,
         ask_again_s=0.1,
         dry_runs=cast.dry_runs if journal else None,
+        messenger=cast.messenger,
     )
     cast.app = create_app(deps)
     return cast
@@ -414,6 +438,52 @@ def a_window(connection: Connection, window: str, **more: object) -> None:
         "created_at_ms": NOW_MS - HOUR_MS,
     } | more
     connection.execute(insert(maintenance).values(**row))
+
+
+def a_target(connection: Connection, target: str, **more: object) -> None:
+    """A robot of yaxin's."""
+    row = {
+        "id": target,
+        "firm": "yaxin",
+        "name": "值班群",
+        "channel": "dingtalk",
+        "url": "https://oapi.dingtalk.com/robot/send?access_token=secret-of-the-robot",
+        "secrets": [],
+        "language": "zh",
+        "created_by": "wang-jianguo",
+        "created_at_ms": NOW_MS - DAY_MS,
+    } | more
+    connection.execute(insert(targets).values(**row))
+
+
+def a_route(connection: Connection, route: str, target: str, **more: object) -> None:
+    row = {
+        "id": route,
+        "target": target,
+        "severities": [],
+        "created_by": "wang-jianguo",
+        "created_at_ms": NOW_MS - DAY_MS,
+    } | more
+    connection.execute(insert(routes).values(**row))
+
+
+def a_delivery(connection: Connection, fault: str, target: str | None, **more: object) -> None:
+    """Of the fault's first event, accepted at once."""
+    first = select(func.min(fault_events.c.id)).where(fault_events.c.fault == fault)
+    row = {
+        "fault": fault,
+        "event": connection.execute(first).scalar_one(),
+        "target": target,
+        "state": "delivered",
+        "safety": False,
+        "attempts": 1,
+        "next_at_ms": NOW_MS,
+        "created_at_ms": NOW_MS,
+        "attempted_at_ms": NOW_MS,
+        "done_at_ms": NOW_MS,
+        "answer": "ok",
+    } | more
+    connection.execute(insert(deliveries).values(**row))
 
 
 def a_session(connection: Connection, session: str, **more: object) -> None:

@@ -17,8 +17,11 @@ from tests.api.cast import (
     STRANGE_GATE,
     XIANGYUNLI,
     Cast,
+    a_delivery,
     a_fault,
     a_refusal,
+    a_route,
+    a_target,
     a_window,
 )
 
@@ -41,6 +44,13 @@ IDS = {
     "refused": ("1", "2", "3000"),
     "window": ("own-window", "strange-window", "no-window"),
     "firm": ("yaxin", "kangqiao", "nobody"),
+    "target": ("own-target", "strange-target", "no-target"),
+    "route": ("own-route", "strange-route", "no-route"),
+    "delivery": ("1", "2", "3000"),
+}
+BODIES = {
+    **{f"/v1/faults/{{fault}}/{action}": body for action, body in ACTIONS.items()},
+    "/v1/targets/{target}": {"name": "n", "url": "https://x.example"},
 }
 # Parameters in a path that are nobody's.
 COMMON = {"month": "2026-11", "file_type": "xlsx"}
@@ -111,6 +121,11 @@ def with_rows(cast: Cast) -> None:
         a_refusal(connection, 2, compound=LIANXIN, device=STRANGE_GATE)
         a_window(connection, "own-window")
         a_window(connection, "strange-window", compound=LIANXIN, reason="连心胡同换锁")
+        for whose, firm in (("own", "yaxin"), ("strange", "kangqiao")):
+            a_target(connection, f"{whose}-target", firm=firm, name=f"{whose}-robot")
+            a_target(connection, f"{whose}-other", firm=firm, name=f"{whose}-robot-2")
+            a_route(connection, f"{whose}-route", f"{whose}-other")
+            a_delivery(connection, f"{whose}-fault", f"{whose}-target")
 
 
 def test_what_is_a_strangers_is_not_there_to_the_byte(cast: Cast) -> None:
@@ -123,12 +138,11 @@ def test_what_is_a_strangers_is_not_there_to_the_byte(cast: Cast) -> None:
         if parameter is None:
             continue
         tried += 1
-        action = route.path.rpartition("/")[2]
         own, strange, unknown = (
             client.request(
                 method,
                 route.path.format(**{parameter: id_}, **COMMON) + NEEDED.get(route.path, ""),
-                json=ACTIONS.get(action) if route.path.startswith("/v1") else None,
+                json=BODIES.get(route.path) if method != "GET" else None,
                 data={"note": "on site"} if not route.path.startswith("/v1") else None,
             )
             for id_ in IDS[parameter]
@@ -149,6 +163,7 @@ def test_what_is_a_strangers_is_not_there_to_the_byte(cast: Cast) -> None:
         "/v1/accounting?compound={}",
         "/v1/quarantine?compound={}",
         "/v1/maintenance?compound={}",
+        "/v1/deliveries?compound={}",
     ],
 )
 def test_a_filter_for_a_strangers_compound_is_404_like_one_for_none(cast: Cast, path: str) -> None:
@@ -174,9 +189,10 @@ def test_a_firm_sees_nothing_of_a_stranger_in_any_list(cast: Cast) -> None:
     with_rows(cast)
     client = cast.client("yaxin")
     lists = ("compounds", "devices", "faults", "quarantine", "maintenance")
-    for path in (*(f"/v1/{name}" for name in lists), "/", "/faults"):
+    alerts = ("targets", "routes", "deliveries")
+    for path in (*(f"/v1/{name}" for name in (*lists, *alerts)), "/", "/faults"):
         text = client.get(path).text
-        strange = (LIANXIN, "连心胡同", "Lianxin", STRANGE_GATE, "strange-fault", "strange-window")
+        strange = (LIANXIN, "连心胡同", "Lianxin", STRANGE_GATE, "strange-fault", "strange-")
         for name in strange:
             assert name not in text, (path, name)
 
