@@ -15,7 +15,8 @@ class Notice:
 
     number: short and unlike any other, so that people see a repetition. reason: what happened.
     is_over: it was raised and is over already, and both are told at once. device: what it is
-    called; where: building and unit. link: to the fault's page.
+    called; where: building and unit. responsible: the party of its rule (`vendor`), or whoever it
+    is in words. link: to the fault's page.
     """
 
     number: str
@@ -50,7 +51,10 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """To one target. key: the same for each try. notices: one; more are a digest; none: a test."""
+    """To one target. key: the same for each try. notices: one; more are a digest; none: a test.
+
+    at_ms: now, of this try: signatures are made for it, and durations end with it.
+    """
 
     key: str
     language: Language
