@@ -3,9 +3,7 @@
 They work without scripts; a small one keeps the overview up to date.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -16,13 +14,12 @@ from starlette.responses import Response
 from api import compounds
 from api.compounds import check_firm, counted, judge_is_blind
 from api.identity import Identity, Reader
-from api.impact import impact_line
 from api.instants import DISTRICT_ZONE
 from api.overview import OverviewCopy, View, compound_name, fault_name
 from api.pages import Page, PageOf
 from api.parts import Known, PartsOf
 from api.words import Language, duration, grouped, knows, named, say
-from devices import faults
+from devices import faults, telling
 from devices.catalogue import RULES
 from devices.faults import Fault
 from devices.kinds import KINDS
@@ -32,6 +29,7 @@ from devices.store.database import reading
 from devices.store.devices import Filter as DeviceFilter
 from devices.store.devices import Standing, device_names, list_devices
 from devices.store.faults import Filter, list_faults
+from devices.telling import impact_line, quantity_name, unit_of, value_text
 
 DEVICES_SHOWN = 400  # the largest compound has some 110
 OPEN_SHOWN = 50
@@ -183,7 +181,7 @@ def _line(
         responsible="" if rule is None else say(language, f"party_{rule.party}"),
         firm=_firm(known, language, fault.compound),
         assignee=fault.assignee or "",
-        impact=impact_line(language, fault),
+        impact=impact_line(language, fault.impact),
         marks=_marks(language, fault, now_ms),
         is_suppressed=fault.suppressed_by is not None,
     )
@@ -233,65 +231,18 @@ def _device(language: Language, standing: Standing, now_ms: int) -> DeviceLine:
         reason=say(language, reason) if standing.state != "online" and knows(reason) else "",
         seen=seen,
         values=tuple(
-            f"{_quantity(language, standing.kind, name)} "
-            f"{_value(language, value, _unit(standing.kind, name))}"
+            f"{quantity_name(language, standing.kind, name)} "
+            f"{value_text(language, value, unit_of(standing.kind, name))}"
             for name, (value, _) in sorted(standing.latest.items())
         ),
     )
 
 
-def _quantity(language: Language, kind: str, name: str) -> str:
-    quantity = KINDS[kind].judged(name) if kind in KINDS else None
-    return name if quantity is None else named(language, Name(quantity.zh, quantity.en))
-
-
 def evidence_lines(language: Language, fault: Fault) -> list[tuple[str, str]]:
     """What showed a fault, in words: name and value."""
-    return [_evidence(language, fault.kind, name, value) for name, value in fault.evidence.items()]
-
-
-def _evidence(language: Language, kind: str, name: str, value: object) -> tuple[str, str]:
-    label = say(language, f"e_{name}") if knows(f"e_{name}") else _quantity(language, kind, name)
-    if name == "last_seen_ms":
-        label = say(language, "last_seen")
-    if name.endswith("_ms") and isinstance(value, int):
-        return label, when(value, None)
-    if isinstance(value, list):  # of places where the accounts do not balance
-        return label, say(language, "semicolon").join(_place(one) for one in value)
-    if name in ("reason", "evidence") and knows(f"r_{value}"):
-        return label, say(language, f"r_{value}")
-    return label, _value(language, value)
-
-
-def _place(one: object) -> str:
-    """A place of several figures, on one line."""
-    if not isinstance(one, Mapping):
-        return str(one)
-    return " ".join(
-        when(figure, None) if str(name).endswith("_ms") and isinstance(figure, int) else str(figure)
-        for name, figure in one.items()
-    )
-
-
-def _unit(kind: str, name: str) -> str:
-    quantity = KINDS[kind].quantity(name)
-    return "" if quantity is None else quantity.unit
-
-
-def _value(language: Language, value: object, unit: str = "") -> str:
-    if isinstance(value, bool):
-        return say(language, "yes" if value else "no")
-    text = f"{value:,.4g}" if isinstance(value, float) and abs(value) < 1000 else str(value)
-    if isinstance(value, int | float) and abs(value) >= 1000:
-        text = grouped(value)
-    return f"{text} {unit}".strip()
+    return telling.evidence_lines(language, fault.kind, fault.evidence, DISTRICT_ZONE)
 
 
 def when(at_ms: int, now_ms: int | None) -> str:
     """Time of the district; the date too unless it is today."""
-    at = datetime.fromtimestamp(at_ms / 1000, DISTRICT_ZONE)
-    if now_ms is not None:
-        today = datetime.fromtimestamp(now_ms / 1000, DISTRICT_ZONE).date()
-        if at.date() == today:
-            return f"{at:%H:%M:%S}"
-    return f"{at:%m-%d %H:%M:%S}"
+    return telling.when(at_ms, now_ms, DISTRICT_ZONE)

@@ -19,7 +19,6 @@ from api.errors import NotFound
 from api.fault_actions import ACTIONS, Action, Asked, Said
 from api.faults import KINDS_BESIDES
 from api.identity import Actor, Identity, Reader, Role
-from api.impact import basis_line
 from api.overview import ACKNOWLEDGE_WITHIN_S, SEVERITIES, fault_name
 from api.pages import Page, PageOf
 from api.parts import Known, Parts, PartsOf
@@ -45,6 +44,7 @@ from devices.store.faults import (
     tally,
 )
 from devices.store.maintenance import UnknownWindow, find_window
+from devices.telling import basis_line
 
 SUSPECTED_SHOWN = 50
 AT_ONCE = 100  # so many are acted on with one button
@@ -117,7 +117,7 @@ def faults_page(
         suspected=[
             (
                 lines[fault.id],
-                basis_line(page.language, fault) or "; ".join(_evidence(page.language, fault)),
+                _basis(page.language, fault) or "; ".join(_evidence(page.language, fault)),
             )
             for fault in guesses
         ],
@@ -304,6 +304,10 @@ def _deadline(language: Language, fault: Fault, now_ms: int) -> Deadline | None:
     left = countdown(left_s) if left_s < 3600 else duration(language, left_s)
     text = say(language, "sla_left", what=say(language, what), left=left)
     return Deadline("soon" if left_s < SOON_S else "ok", text, used)
+
+
+def _basis(language: Language, fault: Fault) -> str:
+    return basis_line(language, fault.code, fault.kind, fault.evidence)
 
 
 def _evidence(language: Language, fault: Fault) -> list[str]:

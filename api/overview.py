@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from api.compounds import BLIND_AFTER_MS, counted
-from api.impact import impact_line
 from api.instants import DISTRICT_ZONE
 from api.parts import LOOK_AGAIN_S, Dependencies, JournalAway, Known, RegistryCopy
 from api.words import Language, countdown, duration, grouped, named, say
@@ -35,6 +34,7 @@ from devices.store.overview import (
 from devices.store.progress import HISTORY, Progress, under_way
 from devices.store.scope import Scope
 from devices.sun import lighting_hours
+from devices.telling import impact_line
 
 PROBE_LATE_MS = 15_000
 WAITING_MANY = 2_000  # messages; more than a minute of the district's
@@ -416,7 +416,7 @@ class View:
             state += self._say("comma") + self._say("assigned", who=fault.assignee)
         if rule is not None:
             state += self._say("sep") + self._say(f"party_{rule.party}")
-        impact = [line] if (line := impact_line(self._language, fault)) else []
+        impact = [line] if (line := impact_line(self._language, fault.impact)) else []
         if placed.suppressed:
             impact.append(self._say("with_suppressed", n=grouped(placed.suppressed)))
         if fault.occurrences > 1:

@@ -1,16 +1,10 @@
 """Whom a fault concerns, and why something is suspected, in both languages."""
 
-from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
-from api.impact import basis_line, impact_line
-from devices.faults import Fault, State
-from devices.rules import Severity
-
-
-def a_fault(code: str = "GATE_OFFLINE", kind: str = "gate", **more: Any) -> Fault:
-    return Fault("f", "d", code, kind, Severity.P3, False, State.OPEN, 0, 0, **more)
+from devices.telling import basis_line, evidence_lines, impact_line
 
 
 @pytest.mark.parametrize(
@@ -43,8 +37,8 @@ def a_fault(code: str = "GATE_OFFLINE", kind: str = "gate", **more: Any) -> Faul
     ],
 )  # fmt: skip
 def test_an_impact_is_one_line(impact: dict[str, object] | None, zh: str, en: str) -> None:
-    assert impact_line("zh", a_fault(impact=impact)) == zh
-    assert impact_line("en", a_fault(impact=impact)) == en
+    assert impact_line("zh", impact) == zh
+    assert impact_line("en", impact) == en
 
 
 @pytest.mark.parametrize(
@@ -87,6 +81,14 @@ def test_an_impact_is_one_line(impact: dict[str, object] | None, zh: str, en: st
 def test_a_guess_says_what_it_was_made_of(
     code: str, kind: str, evidence: dict[str, object], zh: str, en: str
 ) -> None:
-    fault = a_fault(code, kind, evidence=evidence)
-    assert basis_line("zh", fault) == zh
-    assert basis_line("en", fault) == en
+    assert basis_line("zh", code, kind, evidence) == zh
+    assert basis_line("en", code, kind, evidence) == en
+
+
+def test_evidence_is_told_with_units_and_local_times() -> None:
+    evidence = {"board_temp_c": 71.5, "last_seen_ms": 1_795_399_200_000, "reason": "lwt"}
+    zone = ZoneInfo("Asia/Shanghai")
+    assert evidence_lines("zh", "shed", evidence, zone) == [
+        ("主板温度", "71.5 °C"), ("最近收到", "11-23 10:00:00"), ("原因", "遗嘱")
+    ]  # fmt: skip
+    assert evidence_lines("en", "shed", evidence, zone)[0][1] == "71.5 °C"
