@@ -54,8 +54,8 @@ def choose(
         return _one_story(begun, again, due) if len(again) == 1 else Choice(begun, tuple(again))
     stories = list(dict.fromkeys(one.fault for one in due))
     free = budget.free(now_ms, safety=False)
-    few = free is None or len(stories) <= min(SINGLES, free)
-    if few and (free is None or first.at_ms > now_ms - OLD_MS):
+    few = len(stories) <= (SINGLES if free is None else min(SINGLES, free))
+    if few and first.at_ms > now_ms - OLD_MS:
         return _one_story(_key(first, target), [first], due)
     listed = due[:DIGEST_AT_MOST]
     if len(listed) == 1:

@@ -10,6 +10,7 @@ Killed between 3 and 4, the message is sent once more, under the same key.
 
 import random
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from threading import Event
 
 import structlog
@@ -25,6 +26,7 @@ from alerts.ports import Clock
 from devices.alerts import ChannelName, Target
 from devices.store import deliveries
 from devices.store.database import answering, reading, writing
+from devices.store.deliveries import Pending
 from devices.store.failpoints import failpoint
 from devices.store.schema import compounds, faults
 from devices.store.scope import DISTRICT
@@ -32,6 +34,7 @@ from devices.store.targets import UnknownTarget, find_target
 
 LEASE_MS = 30_000  # longer than any channel takes to send
 WAITING_AT_ONCE = 1_000
+READ_AGAIN_MS = 500  # what has come meanwhile may be of the safety tier
 FIRST_WAIT_S = 2.0
 LONGEST_WAIT_S = 600.0  # of one delivery
 LONGEST_REST_S = 60.0  # of a target that fails
@@ -89,8 +92,8 @@ class Sender:
             with answering(), reading(self._engine) as connection:
                 limits = self._channels[find_target(connection, DISTRICT, target).channel].limits
                 lately = deliveries.sent_lately(connection, target, now_ms - MINUTE_MS)
-            budget = Budget(limits, lately)
-            found = self._next(target, budget)
+            queue = _Queue(Budget(limits, lately))
+            found = self._next(target, queue)
             if not isinstance(found, Choice):
                 return found or now_ms  # so a target that has used up its minute costs no lease
             with answering(), writing(self._engine) as connection:
@@ -98,9 +101,9 @@ class Sender:
                     return now_ms
             try:
                 while isinstance(found, Choice) and not stop.is_set():
-                    if not self._try(target, found, budget):
+                    if not self._try(target, found, queue):
                         return now_ms
-                    found = self._next(target, budget)
+                    found = self._next(target, queue)
             finally:
                 with answering(), writing(self._engine) as connection:
                     deliveries.release(connection, target, self._me)
@@ -109,20 +112,29 @@ class Sender:
             return now_ms
         return found if isinstance(found, int) else now_ms
 
-    def _next(self, target: str, budget: Budget) -> Choice | int | None:
-        with answering(), reading(self._engine) as connection:
-            waiting = deliveries.pending(connection, target, WAITING_AT_ONCE)
-        return choose(target, waiting, budget, self._clock())
+    def _next(self, target: str, queue: "_Queue") -> Choice | int | None:
+        now_ms = self._clock()
+        if not queue.waiting or not 0 <= now_ms - queue.read_ms < READ_AGAIN_MS:
+            with answering(), reading(self._engine) as connection:
+                waiting = deliveries.pending(connection, target, WAITING_AT_ONCE)
+            queue.waiting, queue.read_ms = {one.id: one for one in waiting}, now_ms
+        return choose(target, list(queue.waiting.values()), queue.budget, now_ms)
 
-    def _try(self, name: str, choice: Choice, budget: Budget) -> bool:
+    def _try(self, name: str, choice: Choice, queue: "_Queue") -> bool:
         """Send this message; False: it failed, and the target is to be left alone."""
         now_ms = self._clock()
         begun = self._begin(name, choice, now_ms)
         if begun is None:
-            return True  # somebody changed what waits: look again
+            queue.waiting = {}  # somebody changed what waits: look again
+            return True
         target, message = begun
-        budget.spend(now_ms)
-        return self._send(target, choice, message)
+        queue.budget.spend(now_ms)
+        mentioned = self._send(target, choice, message)
+        for one in choice.deliveries[:mentioned]:
+            del queue.waiting[one.id]
+        if mentioned < len(choice.deliveries):
+            queue.waiting = {}
+        return mentioned > 0
 
     def _begin(self, name: str, choice: Choice, now_ms: int) -> tuple[Target, Message] | None:
         ids = [one.id for one in choice.deliveries]
@@ -139,19 +151,20 @@ class Sender:
             told = notices(connection, choice.deliveries, choice.over, self._console)
         return target, Message(choice.key, target.language, now_ms, tuple(told))
 
-    def _send(self, target: Target, choice: Choice, message: Message) -> bool:
+    def _send(self, target: Target, choice: Choice, message: Message) -> int:
+        """How many of its events have arrived; 0: it failed."""
         ids = [one.id for one in choice.deliveries]
         failpoint("A1", DeliveryFailedHere)
         try:
             receipt = self._channels[target.channel].send(target, message, self._outgoing)
         except DeliveryFailed as failed:
             self._failed(target, choice, failed)
-            return False
+            return 0
         except Exception as error:
             # One message that a channel cannot put together may not hold up all others for ever.
             log.exception("channel_broke", channel=target.channel, message=message.key)
             self._failed(target, choice, DeliveryFailed(f"{type(error).__name__} in the channel"))
-            return False
+            return 0
         failpoint("A2", DeliveryFailedHere)
         now_ms = self._clock()
         with answering(), writing(self._engine) as connection:
@@ -160,7 +173,7 @@ class Sender:
                 deliveries.put_back(connection, ids[receipt.mentioned :], now_ms)
         for one in choice.deliveries[: receipt.mentioned]:
             self._told(target.channel, "delivered", (now_ms - one.created_at_ms) / 1000)
-        return True
+        return receipt.mentioned
 
     def _failed(self, target: Target, choice: Choice, failed: DeliveryFailed) -> None:
         """Try again later; or, if that changes nothing, wait for a person."""
@@ -192,6 +205,15 @@ class Sender:
 
     def _wait_ms(self, wait_s: float, longest_s: float) -> int:
         return int(min(wait_s, longest_s) * (0.8 + 0.4 * self._jitter()) * 1000)
+
+
+@dataclass(slots=True)
+class _Queue:
+    """What waits for a target, as it was read."""
+
+    budget: Budget
+    waiting: dict[int, Pending] = field(default_factory=dict)
+    read_ms: int = 0
 
 
 class DeliveryFailedHere(DeliveryFailed):

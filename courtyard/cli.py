@@ -175,6 +175,18 @@ def api(
     _end(run_api(settings, demo=demo, with_parent=with_parent))
 
 
+@app.command(epilog="Example: COURTYARD_PUBLIC_URL=https://courtyard.example.org courtyard alerts")
+def alerts(with_parent: WithParent = False) -> None:
+    """Tell people of faults: by the routes of each property firm, to robots, e-mail and webhooks.
+
+    Several may run; each target is served by one of them at a time.
+    """
+    settings = _start("alerts")
+    from courtyard.alerter import run_alerts
+
+    _end(run_alerts(settings, with_parent=with_parent))
+
+
 @app.command(
     epilog="Examples: courtyard simulate --compounds 20 --duration 10m;  courtyard simulate "
     "--scenario terrible-day --journal day.db --truth day.jsonl"

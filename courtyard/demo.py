@@ -24,7 +24,7 @@ from courtyard.clock import now_ms
 from courtyard.errors import CommandError, UsageError
 from courtyard.history import plan_history, read_plan
 from courtyard.listening import listen
-from courtyard.settings import Settings
+from courtyard.settings import INGEST_METRICS_PORT, Settings
 from courtyard.signals import stop_on_signals
 from courtyard.simulation import District
 from courtyard.stores import open_operational
@@ -81,7 +81,7 @@ def run_demo(settings: Settings, compounds: int | None) -> int:
     except BrokerUnavailable as error:
         raise CommandError(str(error)) from None
     try:
-        metrics_port = _free(settings.metrics_host, settings.metrics_port)
+        metrics_port = _free(settings.metrics_host, settings.metrics_port_or(INGEST_METRICS_PORT))
         places = Places(
             console=_url("http", settings.api_host, settings.api_port),
             ingest=_url("http", settings.metrics_host, metrics_port),

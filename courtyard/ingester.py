@@ -37,7 +37,7 @@ from courtyard.metrics import (
 )
 from courtyard.origin import Origins
 from courtyard.retention import may_go
-from courtyard.settings import Settings, secret_key
+from courtyard.settings import INGEST_METRICS_PORT, Settings, secret_key
 from courtyard.signals import stop_on_signals, stop_with_parent
 from courtyard.stores import Stopped, make_data_dir, open_operational, open_telemetry, until_there
 from courtyard.upkeep import Upkeep
@@ -159,7 +159,8 @@ class Ingester:
         with ExitStack() as stack:
             if RECEIVE in self._parts:  # first: a second ingest is told of the first, not of a port
                 self._writer = stack.enter_context(JournalWriter(settings.journal_path, now_ms))
-            end_metrics = serve(settings.metrics_host, settings.metrics_port, self._metrics)
+            port = settings.metrics_port_or(INGEST_METRICS_PORT)
+            end_metrics = serve(settings.metrics_host, port, self._metrics)
             stack.callback(end_metrics)
             self._metrics.register(Gathered(self._sources))
             self._sources["journal"] = self._journal_metrics

@@ -34,6 +34,7 @@ CONFIG = f"{PREFIX}CONFIG"
 FOREIGN_PREFIXES = (f"{PREFIX}TEST_", f"{PREFIX}FAILPOINTS")
 
 SHORTEST_KEY_BYTES = 16
+INGEST_METRICS_PORT, ALERTS_METRICS_PORT = 9101, 9102
 
 _UNITS_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
@@ -119,6 +120,29 @@ def _web_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _public_url(value: str) -> str:
+    url = urlsplit(value)
+    if value and (url.scheme not in ("http", "https") or not url.hostname or url.query):
+        raise ValueError("is not like https://courtyard.example.org")
+    return value.rstrip("/")
+
+
+def _allowed(value: str) -> str:
+    from alerts.outgoing import parse_allowed  # only where it is set
+
+    if value:
+        parse_allowed(value)
+    return value
+
+
+def _smtp_url(value: SecretStr) -> SecretStr:
+    if value.get_secret_value():
+        from alerts.channels.email import parse_smtp
+
+        parse_smtp(value.get_secret_value())
+    return value
+
+
 class Settings(BaseSettings):
     """All settings. Secrets do not show when it is printed."""
 
@@ -149,9 +173,13 @@ class Settings(BaseSettings):
     api_host: str = Field("127.0.0.1", min_length=1, description="address that the API listens on")
     api_port: Port = Field(8000, description="port of API and console; of the demo too")
     metrics_host: str = Field(
-        "127.0.0.1", min_length=1, description="address that ingest's /metrics listens on"
+        "127.0.0.1",
+        min_length=1,
+        description="address that /metrics of ingest and alerts listens on",
     )
-    metrics_port: Port = Field(9101, description="port of ingest's /metrics")
+    metrics_port: Port | None = Field(
+        None, description="port of /metrics; empty: 9101 for ingest, 9102 for alerts"
+    )
     secret_key: Annotated[SecretStr, AfterValidator(_secret_key)] = Field(
         SecretStr(""), description="keyed hashes; empty: made and kept in the data directory"
     )
@@ -160,6 +188,16 @@ class Settings(BaseSettings):
     )
     audit_every: Duration = Field(
         timedelta(minutes=1), description="how often journal, accounts and telemetry are compared"
+    )
+    public_url: Annotated[str, AfterValidator(_public_url)] = Field(
+        "", description="where people reach the console, for links in alerts; empty: no links"
+    )
+    alerts_allow: Annotated[str, AfterValidator(_allowed)] = Field(
+        "", description="private hosts and networks that alerts may be sent to, by http too"
+    )
+    smtp_url: Annotated[SecretStr, AfterValidator(_smtp_url)] = Field(
+        SecretStr(""),
+        description="smtp://user:password@host:587?from=address, smtps://…; empty: no e-mail",
     )
     fonts: Path | None = Field(
         None, description="directory with a Chinese font, for PDF reports; empty: the system's"
@@ -188,6 +226,10 @@ class Settings(BaseSettings):
                 if not (value.get_secret_value() if isinstance(value, SecretStr) else value):
                     raise ValueError(f"{variable(name)}: must be set when InfluxDB is used")
         return self
+
+    def metrics_port_or(self, usual: int) -> int:
+        """The port of /metrics of a part that has this one unless another is set."""
+        return self.metrics_port or usual
 
     @property
     def database(self) -> str:

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -40,6 +40,7 @@ class Program:
     once: bool = False
     tries: int | None = None
     delay_s: float = 0.0
+    environ: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -108,7 +109,7 @@ class Supervisor:
         }
 
     def _start(self, child: _Child) -> None:
-        child.process = begin(child.program, self._environ)
+        child.process = begin(child.program, {**self._environ, **child.program.environ})
         child.started_at_s = time.monotonic()
 
     def _tend(self, child: _Child) -> bool:

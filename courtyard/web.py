@@ -16,6 +16,7 @@ from courtyard.dry_runs import ChildDryRuns
 from courtyard.errors import DONE, FAILED
 from courtyard.journals import FollowedJournal
 from courtyard.listening import listen
+from courtyard.messenger import Messenger
 from courtyard.settings import Settings, secret_key
 from courtyard.signals import stop_on_signals, stop_with_parent
 from courtyard.stores import Stopped, await_operational, open_telemetry
@@ -55,6 +56,7 @@ def run_api(settings: Settings, *, demo: bool, with_parent: bool) -> int:
             version=version("courtyard"),
             dry_runs=dry_runs,
             fonts=settings.fonts,
+            messenger=Messenger(settings),
         )
     )
     server = uvicorn.Server(

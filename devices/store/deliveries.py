@@ -5,7 +5,7 @@ sets that mark, in one transaction. PostgreSQL may commit ids out of order, so t
 and never `id > last`.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -502,20 +502,17 @@ def _delivery_of(row: Row[Any]) -> Delivery:
     )
 
 
-def counted(connection: Connection, now_ms: int) -> Mapping[str, int]:
-    """How it stands: by state of the last day, and `unrouted` events."""
-    column = deliveries.c
-    query = (
-        select(column.state, func.count())
-        .where(column.created_at_ms > now_ms - 86_400_000)
-        .group_by(column.state)
-    )
-    found = {state: int(count) for state, count in connection.execute(query)}
+def counted(connection: Connection, now_ms: int) -> tuple[int, int]:
+    """How many deliveries are pending, and how many events are due and not decided on."""
+    waiting = select(func.count()).where(deliveries.c.state == DeliveryState.PENDING.value)
     unrouted = select(func.count()).where(
         fault_events.c.routed_at_ms.is_(None),
         or_(fault_events.c.notice_at_ms.is_(None), fault_events.c.notice_at_ms <= now_ms),
     )
-    return found | {"unrouted": int(connection.execute(unrouted).scalar_one())}
+    return (
+        int(connection.execute(waiting).scalar_one()),
+        int(connection.execute(unrouted).scalar_one()),
+    )
 
 
 @dataclass(frozen=True, slots=True)
