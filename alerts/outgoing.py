@@ -231,6 +231,14 @@ class Outgoing:
         place = self._place(url)
         self._addresses(place, _Deadline(self._within_s))
 
+    def look_up(self, host: str, port: int) -> list[Address]:
+        """The addresses of a server that the operator has set: in time, and not checked.
+
+        Raises Unreachable.
+        """
+        literal = _literal(host)
+        return [literal] if literal else self._look_up(host, port, _Deadline(self._within_s))
+
     def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
         """The answer, whatever its status. Raises Refused, Unreachable."""
         place = self._place(url)
@@ -266,7 +274,9 @@ class Outgoing:
     def _addresses(self, place: _Place, deadline: _Deadline) -> list[Address]:
         """All that the name has, each of them allowed. Raises Refused, Unreachable."""
         literal = _literal(place.host)
-        addresses = [literal] if literal is not None else self._look_up(place, deadline)
+        addresses = (
+            [literal] if literal is not None else self._look_up(place.host, place.port, deadline)
+        )
         if not addresses:
             raise Unreachable("its name has no address")
         if place.host in self._allowed.hosts:
@@ -283,7 +293,7 @@ class Outgoing:
                 )
         return addresses
 
-    def _look_up(self, place: _Place, deadline: _Deadline) -> list[Address]:
+    def _look_up(self, host: str, port: int, deadline: _Deadline) -> list[Address]:
         if not self._lookups.acquire(blocking=False):
             raise Unreachable("too many names are being looked up: the resolver does not answer")
         found: list[Sequence[str]] = []
@@ -292,7 +302,7 @@ class Outgoing:
 
         def look_up() -> None:
             try:
-                found.append(self._resolve(place.host, place.port))
+                found.append(self._resolve(host, port))
             except OSError as error:
                 failed.append(error)
             except UnicodeError:  # a label that IDNA refuses
@@ -309,7 +319,7 @@ class Outgoing:
         try:
             return [ip_address(one) for one in found[0]]
         except ValueError:
-            raise Refused("its name leads to something that is no address") from None
+            raise Unreachable("its name leads to something that is no address") from None
 
     def _connect(
         self, place: _Place, addresses: Sequence[Address], deadline: _Deadline

@@ -341,7 +341,6 @@ _OWN: Mapping[str, tuple[str, str]] = {
     "note_needed": ("备注不能为空。", "A comment needs words."),
     "is_suppressed": ("由另一故障解释，已归并", "Explained by another fault, suppressed"),
     "root": ("根因", "Root cause"),
-    "our_system": ("本系统", "Our system"),
     "none_known": ("无", "None"),
     # what became of the messages
     "ingestion": ("数据", "Data"),

@@ -23,6 +23,7 @@ TEXTS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "stop": ("。", "."),
         "not_known": ("未知", "Unknown"),
         "whole_compound": ("全小区", "Whole compound"),
+        "our_system": ("本系统", "Our system"),
         "late_data": ("补传数据", "late data"),
         "party_property": ("物业", "Property firm"),
         "party_vendor": ("厂商", "Vendor"),
