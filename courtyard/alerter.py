@@ -108,9 +108,7 @@ def _waiting(engine: Engine) -> Iterable[Metric]:
     with answering(), reading(engine) as connection:
         pending, unrouted = counted(connection, now_ms())
     yield gauge("courtyard_deliveries_pending", "Still to be sent.", {(): pending})
-    yield gauge(
-        "courtyard_fault_events_unrouted", "Due, and not decided on.", {(): unrouted}
-    )
+    yield gauge("courtyard_fault_events_unrouted", "Due, and not decided on.", {(): unrouted})
 
 
 class Figures:

@@ -1,8 +1,9 @@
 """`courtyard demo`: the whole system in one terminal, made of the commands that production runs.
 
-The broker is a child of this process; ingest, api, simulate and the back-fill are processes under a
-supervisor. Ctrl-C ends them against the flow: the fleet falls silent, ingest commits what arrived,
-the API and the broker go last. A second Ctrl-C does not wait.
+The broker is a child of this process, and the chat robots that alerts are sent to are in it;
+ingest, api, alerts, simulate and the back-fill are processes under a supervisor. Ctrl-C ends them
+against the flow: the fleet falls silent, ingest commits what arrived, the API and the broker go
+last. A second Ctrl-C does not wait.
 """
 
 import os
@@ -21,10 +22,11 @@ from sqlalchemy import Connection
 
 from courtyard.broker import BrokerUnavailable, EmbeddedBroker
 from courtyard.clock import now_ms
+from courtyard.demo_robots import start_robots
 from courtyard.errors import CommandError, UsageError
 from courtyard.history import plan_history, read_plan
 from courtyard.listening import listen
-from courtyard.settings import INGEST_METRICS_PORT, Settings
+from courtyard.settings import ALERTS_METRICS_PORT, INGEST_METRICS_PORT, Settings
 from courtyard.signals import stop_on_signals
 from courtyard.simulation import District
 from courtyard.stores import open_operational
@@ -33,10 +35,12 @@ from devices.registry import Registry
 from devices.store import tokens
 from devices.store.database import writing
 from devices.store.registry import load, save
+from simulators.robots import Robots
 
 VENDORS = 0.1  # share of sheds and lamp circuits that speak a vendor's format
 SEED = 1
 ONE_FIRM = "yaxin"
+ROBOTS_HOST = "127.0.0.1"
 READY_WITHIN_S = 30.0
 LOOK_EVERY_S = 0.1
 
@@ -54,11 +58,12 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where the demo is found: URLs without a path."""
+    """Where the demo is found: URLs without a path. robots: what people are told shows there."""
 
     console: str
     ingest: str
     broker: str
+    robots: str
 
 
 def run_demo(settings: Settings, compounds: int | None) -> int:
@@ -80,21 +85,27 @@ def run_demo(settings: Settings, compounds: int | None) -> int:
         running = broker.start()
     except BrokerUnavailable as error:
         raise CommandError(str(error)) from None
+    robots = _robots(settings, prepared)
     try:
         metrics_port = _free(settings.metrics_host, settings.metrics_port_or(INGEST_METRICS_PORT))
         places = Places(
             console=_url("http", settings.api_host, settings.api_port),
             ingest=_url("http", settings.metrics_host, metrics_port),
             broker=_url("mqtt", running.host, running.port),
+            robots=robots.url,
         )
+        allowed = ",".join(filter(None, (settings.alerts_allow, ROBOTS_HOST)))
         environ = {
             **os.environ,
             "COURTYARD_DATA_DIR": str(settings.data_dir),
             "COURTYARD_API_PORT": str(settings.api_port),
             "COURTYARD_METRICS_PORT": str(metrics_port),
             "COURTYARD_BROKER_URL": places.broker,
+            "COURTYARD_ALERTS_ALLOW": allowed,
+            "COURTYARD_PUBLIC_URL": settings.public_url or places.console,
         }
-        supervisor = Supervisor(programs(compounds, prepared), environ, stop)
+        alerts_port = _free(settings.metrics_host, ALERTS_METRICS_PORT)
+        supervisor = Supervisor(programs(compounds, prepared, alerts_port), environ, stop)
         greeter = threading.Thread(
             target=_greet,
             args=(settings, prepared, places, stop),
@@ -104,10 +115,19 @@ def run_demo(settings: Settings, compounds: int | None) -> int:
         greeter.start()
         return supervisor.run()
     finally:
+        robots.stop()
         broker.stop()
 
 
-def programs(compounds: int | None, prepared: Prepared) -> list[Program]:
+def _robots(settings: Settings, prepared: Prepared) -> Robots:
+    engine = open_operational(settings)
+    try:
+        return start_robots(engine, ONE_FIRM if ONE_FIRM in prepared.registry.firms else None)
+    finally:
+        engine.dispose()
+
+
+def programs(compounds: int | None, prepared: Prepared, alerts_port: int) -> list[Program]:
     """The processes, in the order in which they start; they end in the reverse order."""
     courtyard = [sys.executable, "-m", "courtyard"]
     fleet = ["--seed", str(SEED), "--vendors", str(VENDORS), "--rates", "demo"]
@@ -116,6 +136,12 @@ def programs(compounds: int | None, prepared: Prepared) -> list[Program]:
     wanted = [
         Program("api", [*courtyard, "api", "--demo", "--with-parent"]),
         Program("ingest", [*courtyard, "ingest", "--with-parent"]),
+        Program(
+            "alerts",
+            [*courtyard, "alerts", "--with-parent"],
+            delay_s=2.0,
+            environ={"COURTYARD_METRICS_PORT": str(alerts_port)},
+        ),
         # after ingest has subscribed: then the fleet's births are news and not retained copies
         Program("simulate", [*courtyard, "simulate", *fleet, "--with-parent"], delay_s=3.0),
     ]
@@ -225,6 +251,7 @@ def greeting(settings: Settings, prepared: Prepared, places: Places) -> str:
         "",
         f"  console   {url}/",
         f"  API       {url}/docs",
+        f"  alerts    {places.robots}/  what the chat robots, which are simulated too, were sent",
         f"  broker    {places.broker}",
         f"  metrics   {url}/metrics of the API, {places.ingest}/metrics of ingest",
         "",

@@ -107,11 +107,18 @@ def test_no_secret_is_printed() -> None:
             "COURTYARD_INFLUXDB_ORG": "erqi",
             "COURTYARD_INFLUXDB_BUCKET": "courtyard",
             "COURTYARD_SECRET_KEY": "hunter2hunter2hunter2",
+            "COURTYARD_SMTP_URL": "smtp://u:hunter2@host:587",
         }
     )
     assert "hunter2" not in repr(settings)
     assert "hunter2" not in str(settings)
-    assert set(SECRETS) == {"broker_url", "database_url", "influxdb_token", "secret_key"}
+    assert set(SECRETS) == {
+        "broker_url",
+        "database_url",
+        "influxdb_token",
+        "secret_key",
+        "smtp_url",
+    }
 
 
 def test_no_secret_is_in_an_error() -> None:
