@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 
 from chaos import planted
+from chaos.alerting import alert_kills
 from chaos.checker import Verdict, balances
 from chaos.network import (
     broker_forgets,
@@ -141,5 +142,6 @@ SCENARIOS: dict[str, Callable[[Context], Result]] = {
     "influx-422": influx_422,
     "influx-loses-reply": influx_loses_reply,
     "postgres-away": postgres_away,
+    "alert-kills": alert_kills,
     "fuzz": fuzz,
 }

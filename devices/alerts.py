@@ -126,13 +126,25 @@ def decide(
         return Decision((), NO_NEWS)
     if fault.suppressed_by is not None and not fault.safety:
         return Decision((), Held.SUPPRESSED.value)
-    if fault.state is State.CLOSED and not fault.safety:
+    if _is_over_before(fault, event) and not fault.safety:
         return Decision((), OVER_BEFORE)
     found = _reached(fault, firm, routes, targets)
     if not found:
         return Decision((), NO_ROUTE)
     new = tuple(name for name in found if targets[name].created_at_ms <= event.at_ms)
     return Decision(new) if new else Decision((), OLDER)
+
+
+def _is_over_before(fault: Fault, event: FaultEvent) -> bool:
+    """Whether it was over before people were to be told. What ended while nobody told anybody
+    anything, because alerts was away, is still told: together with its end."""
+    ended_ms = fault.closed_at_ms
+    return (
+        fault.state is State.CLOSED
+        and event.notice_at_ms is not None
+        and ended_ms is not None
+        and ended_ms < event.notice_at_ms
+    )
 
 
 def _reached(

@@ -140,16 +140,23 @@ class Robots:
     each gives the address to send to.
 
     clock: for rates, signatures and the page. delay_s: before each answer, like a real one.
+    kept: so many of the newest requests.
     """
 
     def __init__(
-        self, clock: Clock, *, host: str = "127.0.0.1", port: int = 0, delay_s: float = 0.0
+        self,
+        clock: Clock,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        delay_s: float = 0.0,
+        kept: int = KEPT,
     ) -> None:
         self._clock = clock
         self._host = host
         self._delay_s = delay_s
         self._robots: dict[tuple[str, str], _Robot] = {}
-        self._arrived: deque[Arrived] = deque(maxlen=KEPT)
+        self._arrived: deque[Arrived] = deque(maxlen=kept)
         self._changed = threading.Condition()
         self._over = threading.Event()
         self._server = _Server((host, port), self)

@@ -33,6 +33,7 @@ FAULT = Fault(
     device="gate-1",
     compound="xiangyunli",
 )
+ENDED = replace(FAULT, state=State.CLOSED, closed_at_ms=NOW_MS + 1)
 RAISED = FaultEvent("f", NOW_MS, None, State.OPEN, Why.RAISED)
 OVER = FaultEvent("f", NOW_MS, State.OPEN, State.CLOSED, Why.OVER)
 
@@ -112,7 +113,10 @@ def test_a_held_event_is_told_to_nobody_and_says_why(held: Held) -> None:
             Decision(("duty", "lianxin")),
         ),
         # over before its notice was due; of the safety tier it is told all the same
-        (replace(FAULT, state=State.CLOSED), RAISED, (), Decision((), OVER_BEFORE)),
+        (ENDED, replace(RAISED, notice_at_ms=NOW_MS + 2), (), Decision((), OVER_BEFORE)),
+        # over by the time that it is decided on, because nobody was there to decide
+        (ENDED, RAISED, (), Decision(("duty", "lianxin"))),
+        (ENDED, replace(RAISED, notice_at_ms=NOW_MS), (), Decision(("duty", "lianxin"))),
         (
             replace(FAULT, state=State.CLEARED, safety=True),
             RAISED,
