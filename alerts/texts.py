@@ -15,7 +15,7 @@ from urllib.parse import quote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from alerts.message import Message, Notice
-from devices.alerts import Language
+from devices.alerts import ENDS, Language
 from devices.faults import SYSTEM, Why
 from devices.kinds import KINDS
 from devices.registry import Contact, Name
@@ -86,7 +86,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "w_reclassified": ("改判为其他原因，已关闭", "another cause, closed"),
 }
 
-_GOOD = frozenset({Why.OVER, Why.CLOSED, Why.RETIRED, Why.RECLASSIFIED, Why.EASED})
+_GOOD = ENDS | {Why.EASED}
 
 
 class Tone(StrEnum):
@@ -159,6 +159,17 @@ class Digest:
     footer: str
 
 
+def merged(notices: Sequence[Notice]) -> tuple[Notice, ...]:
+    """One for each fault, in the order of their first: several events of one are one story.
+
+    notices: in the order of the events of each fault.
+    """
+    stories: dict[str, list[Notice]] = {}
+    for notice in notices:
+        stories.setdefault(notice.fault, []).append(notice)
+    return tuple(_story(told) for told in stories.values())
+
+
 def tell(message: Message, notice: Notice) -> Telling:
     """`notice` in the words of the message's language."""
     language = message.language.value
@@ -219,6 +230,7 @@ def tell_test(message: Message) -> Telling:
 def tell_digest(message: Message, notices: Sequence[Notice]) -> Digest:
     """These of the message's notices as a digest; it says nothing of the others."""
     language = message.language.value
+    notices = merged(notices)
     groups: dict[str, list[Notice]] = {}
     for notice in sorted(notices, key=_urgency):
         groups.setdefault(notice.compound or "", []).append(notice)
@@ -247,14 +259,15 @@ def footer(language: Language | str) -> str:
 
 def plain(message: Message) -> str:
     """All of it as plain text, for channels without markup."""
-    if message.is_digest:
-        digest = tell_digest(message, message.notices)
+    told = merged(message.notices)
+    if len(told) > 1:
+        digest = tell_digest(message, told)
         lines = [digest.headline]
         for group in digest.groups:
             lines += ["", group.title]
             lines += [f"- {one.text} {one.number} {one.link or ''}".rstrip() for one in group.lines]
         return "\n".join([*lines, "", digest.footer])
-    telling = tell_test(message) if message.is_test else tell(message, message.notices[0])
+    telling = tell_test(message) if message.is_test else tell(message, told[0])
     colon = say(telling.language, "colon")
     rows = [*telling.all_rows(), number_row(telling)]
     lines = [telling.headline, *(f"{label}{colon}{text}" for label, text in rows)]
@@ -289,12 +302,15 @@ def mentioned(notices: Sequence[Notice], fits: Callable[[Sequence[Notice]], bool
 def line(text: str, at_most: int) -> str:
     """Text of devices and people as one line: no control characters, none that change the
     direction of writing or cannot be encoded, and not cut in the middle of a character."""
-    shown = "".join(
-        " " if unicodedata.category(letter) in ("Cc", "Zl", "Zp", "Zs") else letter
-        for letter in text
-        if unicodedata.category(letter) not in ("Cf", "Cs", "Co", "Cn")
-    )
-    shown = " ".join(shown.split())
+    text = text[: 8 * at_most]  # what is behind that is not shown, whatever it is
+    if not (text.isascii() and text.isprintable()):
+        kinds = [(letter, unicodedata.category(letter)) for letter in text]
+        text = "".join(
+            " " if kind in ("Cc", "Zl", "Zp", "Zs") else letter
+            for letter, kind in kinds
+            if kind not in ("Cf", "Cs", "Co", "Cn")
+        )
+    shown = " ".join(text.split())
     if len(shown) <= at_most:
         return shown
     end = at_most - 1
@@ -336,6 +352,13 @@ def _shorter(telling: Telling) -> Iterator[Telling]:
     yield replace(telling, tail=(), link=None, rows=telling.rows[:1])
 
 
+def _story(told: Sequence[Notice]) -> Notice:
+    first, last = told[0], told[-1]
+    if len(told) > 1 and last.reason in ENDS and first.reason not in ENDS:
+        return replace(last, is_over=True, number=first.number)
+    return last
+
+
 def _is_good(notice: Notice) -> bool:
     return notice.is_over or notice.reason in _GOOD
 
@@ -367,7 +390,7 @@ def _marks(language: str, notice: Notice) -> str:
         marks.append(_say(language, f"w_{notice.reason}"))
     elif notice.reason is not Why.RAISED:
         marks.append(say(language, f"h_{notice.reason}"))
-    if notice.is_over and notice.reason is not Why.OVER:
+    if notice.is_over and notice.reason not in ENDS:
         marks.append(_say(language, "w_over"))
     return _say(language, "mark_sep").join(marks)
 

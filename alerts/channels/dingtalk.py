@@ -28,6 +28,7 @@ from alerts.texts import (
     cut,
     footer,
     mentioned,
+    merged,
     number_row,
     tell,
     tell_digest,
@@ -146,14 +147,15 @@ class DingTalk:
 def payload(message: Message) -> tuple[bytes, int]:
     """The request's body, and how many of the notices are in it."""
     limit = LIMITS.max_bytes or 0
-    if message.is_digest:
+    told = merged(message.notices)
+    if len(told) > 1:
 
         def encoded(notices: Sequence[Notice]) -> bytes:
             return _markdown(*_digest(tell_digest(message, notices)))
 
         count = mentioned(message.notices, lambda some: len(encoded(some)) <= limit)
         return encoded(message.notices[:count]), count
-    telling = tell_test(message) if message.is_test else tell(message, message.notices[0])
+    telling = tell_test(message) if message.is_test else tell(message, told[0])
     telling = cut(telling, lambda shorter: len(_single(shorter)) <= limit)
     return _single(telling), len(message.notices)
 

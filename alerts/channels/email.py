@@ -24,7 +24,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from alerts.channel import DeliveryFailed, Limits, Receipt
 from alerts.channels.answers import in_language
-from alerts.message import Message, Notice
+from alerts.message import Message
 from alerts.outgoing import Outgoing, Unreachable
 from alerts.texts import (
     Digest,
@@ -32,6 +32,7 @@ from alerts.texts import (
     Tone,
     footer,
     line,
+    merged,
     number_row,
     plain,
     tell,
@@ -299,11 +300,11 @@ _FONT = "font:15px/1.6 -apple-system,'PingFang SC','Microsoft YaHei',Segoe UI,sa
 
 def _html(message: Message) -> tuple[str, str]:
     """The HTML, and the subject."""
-    if message.is_digest:
-        digest = tell_digest(message, message.notices)
+    told = merged(message.notices)
+    if len(told) > 1:
+        digest = tell_digest(message, told)
         return _page(message, digest.tone, digest.headline, _digest_html(digest)), digest.headline
-    notice: Notice | None = None if message.is_test else message.notices[0]
-    telling = tell_test(message) if notice is None else tell(message, notice)
+    telling = tell_test(message) if message.is_test else tell(message, told[0])
     page = _page(message, telling.tone, telling.headline, _single_html(telling))
     return page, f"{telling.headline} {telling.number}"
 

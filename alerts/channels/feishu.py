@@ -22,6 +22,7 @@ from alerts.texts import (
     cut,
     footer,
     mentioned,
+    merged,
     number_row,
     tell,
     tell_digest,
@@ -119,14 +120,15 @@ def payload(message: Message) -> tuple[Mapping[str, object], int]:
     def fits(card: Mapping[str, object]) -> bool:
         return len(json_bytes(card)) <= limit
 
-    if message.is_digest:
+    told = merged(message.notices)
+    if len(told) > 1:
 
         def made(notices: Sequence[Notice]) -> Mapping[str, object]:
             return _digest(tell_digest(message, notices))
 
         count = mentioned(message.notices, lambda some: fits(made(some)))
         return made(message.notices[:count]), count
-    telling = tell_test(message) if message.is_test else tell(message, message.notices[0])
+    telling = tell_test(message) if message.is_test else tell(message, told[0])
     telling = cut(telling, lambda shorter: fits(_single(shorter)))
     return _single(telling), len(message.notices)
 

@@ -11,13 +11,14 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from alerts.channel import DeliveryFailed, Limits, Receipt
 from alerts.channels.answers import check_status, in_language, json_bytes, post, redacted
 from alerts.message import Message, Notice
 from alerts.outgoing import Outgoing
-from alerts.texts import footer, mentioned, plain, tell, tell_test
+from alerts.texts import mentioned, plain, tell, tell_test
 from devices.alerts import Target
 
 LIMITS = Limits(max_bytes=256 * 1024)  # ours: CloudEvents asks for 64 KiB at least
@@ -110,18 +111,22 @@ def _event(message: Message, notices: Sequence[Notice]) -> Mapping[str, object]:
         "time": _instant(message.at_ms),
         "datacontenttype": "application/json",
     }
-    language = message.language.value
     if message.is_test:
         test = tell_test(message)
         return {**event, "data": {"headline": test.headline, "text": plain(message)}}
     if message.is_digest:
+        of_these = replace(message, notices=tuple(notices))
         return {
             **event,
             "type": f"{TYPES}digest",
-            "data": {"faults": [_fault(message, notice) for notice in notices]},
+            "data": {
+                "headline": plain(of_these).partition("\n")[0],
+                "text": plain(of_these),
+                "faults": [_fault(message, notice) for notice in notices],
+            },
         }
     notice = notices[0]
-    data = {**_fault(message, notice), "text": plain(message), "language": language}
+    data = {**_fault(message, notice), "text": plain(message)}
     return {**event, "type": f"{TYPES}{notice.reason}", "subject": notice.fault, "data": data}
 
 
@@ -169,7 +174,6 @@ def _fault(message: Message, notice: Notice) -> Mapping[str, object]:
         "actor": notice.actor or None,
         "note": notice.note,
         "link": notice.link,
-        "product": footer(message.language),
     }
 
 

@@ -20,6 +20,7 @@ from alerts.texts import (
     cut,
     footer,
     mentioned,
+    merged,
     number_row,
     tell,
     tell_digest,
@@ -83,14 +84,15 @@ def payload(message: Message) -> tuple[str, int]:
     def fits(content: str) -> bool:
         return len(content.encode()) <= limit
 
-    if message.is_digest:
+    told = merged(message.notices)
+    if len(told) > 1:
 
         def written(notices: Sequence[Notice]) -> str:
             return _digest(tell_digest(message, notices))
 
         count = mentioned(message.notices, lambda some: fits(written(some)))
         return written(message.notices[:count]), count
-    telling = tell_test(message) if message.is_test else tell(message, message.notices[0])
+    telling = tell_test(message) if message.is_test else tell(message, told[0])
     telling = cut(telling, lambda shorter: fits(_single(shorter)))
     return _single(telling), len(message.notices)
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerts.texts import Tone, cut, line, mentioned, plain, safe_link, tell, tell_digest
+from alerts.texts import Tone, cut, line, mentioned, merged, plain, safe_link, tell, tell_digest
 from devices.faults import Why
 from devices.registry import Name
 from devices.rules import Severity
@@ -129,10 +129,10 @@ def test_a_digest_groups_by_compound_with_safety_first() -> None:
     other = {"compound": "erqi-yuan", "compound_name": Name("二七院", "Erqi Yard")}
     dark = {"safety": False, "severity": Severity.P3, "name": Name("灯具不亮", "Lamp out")}
     notices = (
-        a_notice(number="A", **dark),
-        a_notice(number="B", reason=Why.OVER, **dark, **other),
-        a_notice(number="C", suspected=True, **dark),
-        a_notice(number="D", **other),
+        a_notice(number="A", fault="a", **dark),
+        a_notice(number="B", fault="b", reason=Why.OVER, **dark, **other),
+        a_notice(number="C", fault="c", suspected=True, **dark),
+        a_notice(number="D", fault="d", **other),
     )
     digest = tell_digest(a_message(*notices), notices)
     assert digest.headline == "【汇总】3 条告警：危急 1 · 一般 1 · 疑似 1；1 条恢复"
@@ -144,6 +144,27 @@ def test_a_digest_groups_by_compound_with_safety_first() -> None:
     ]
     english = tell_digest(a_message(*notices, language="en"), notices)
     assert english.headline == "[Digest] 3 alerts: 1 critical · 1 minor · 1 suspected; 1 over"
+
+
+def test_what_came_and_went_is_one_story() -> None:
+    raised = a_notice(number="3f9a-17", is_over=True)
+    over = a_notice(number="3f9a-19", reason=Why.OVER, at_ms=NOW_MS - 60_000)
+    (told,) = merged((raised, over))
+    assert told.number == "3f9a-17"
+    text = plain(a_message(raised, over))
+    assert text.startswith("【危急·已恢复】烟雾报警，绿云小区\n")
+    assert "共持续：2 分" in text
+    closed = a_notice(reason=Why.CLOSED, actor="li-wei")
+    assert plain(a_message(raised, closed)).startswith("【危急·已关闭】")
+    worse = a_notice(reason=Why.WORSENED)
+    assert plain(a_message(a_notice(), worse)).startswith("【危急·加重】")
+
+
+def test_a_digest_has_one_line_a_fault() -> None:
+    notices = (*many(3), *many(2, reason=Why.OVER))
+    digest = tell_digest(a_message(*notices), notices)
+    assert digest.headline == "【汇总】1 条告警：危急 1；2 条恢复"
+    assert [one.number for one in digest.groups[0].lines] == ["N002", "N000", "N001"]
 
 
 def test_a_digest_says_nothing_of_notices_that_are_not_in_it() -> None:
