@@ -13,6 +13,7 @@ from alerts.ports import Clock
 from devices.alerts import BACKFILLED, NO_NEWS, OLDER, Decision, decide
 from devices.store.database import answering, reading, writing
 from devices.store.deliveries import Due, decided, due_events, is_any_due, told
+from devices.store.failpoints import failpoint
 from devices.store.targets import directory
 
 EVENTS_AT_ONCE = 200
@@ -55,4 +56,5 @@ class Router:
                     known[fault] = known.get(fault, frozenset()) | frozenset(decision.targets)
                 decisions.append((one, decision, decision.reason not in UNSAID))
             decided(connection, decisions, now_ms)
+            failpoint("A1")
             return len(due)

@@ -154,7 +154,7 @@ class Sender:
     def _send(self, target: Target, choice: Choice, message: Message) -> int:
         """How many of its events have arrived; 0: it failed."""
         ids = [one.id for one in choice.deliveries]
-        failpoint("A1", DeliveryFailedHere)
+        failpoint("A2", DeliveryFailedHere)
         try:
             receipt = self._channels[target.channel].send(target, message, self._outgoing)
         except DeliveryFailed as failed:
@@ -165,7 +165,7 @@ class Sender:
             log.exception("channel_broke", channel=target.channel, message=message.key)
             self._failed(target, choice, DeliveryFailed(f"{type(error).__name__} in the channel"))
             return 0
-        failpoint("A2", DeliveryFailedHere)
+        failpoint("A4", DeliveryFailedHere)
         now_ms = self._clock()
         with answering(), writing(self._engine) as connection:
             deliveries.delivered(connection, ids[: receipt.mentioned], receipt.answer, now_ms)

@@ -69,7 +69,7 @@ def alert_kills(context: Context) -> Result:
         for _ in range(kills):
             between = rng.random() < BETWEEN
             before = len(robots.attempts)
-            process = _start(directory, f"A2:kill@{rng.randrange(1, 4)}" if between else "")
+            process = _start(directory, f"A4:kill@{rng.randrange(1, 4)}" if between else "")
             until_s = time.monotonic() + STARTS_WITHIN_S
             while len(robots.attempts) == before and time.monotonic() < until_s:
                 time.sleep(0.02)  # it starts, and there is something to tell

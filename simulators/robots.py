@@ -273,6 +273,10 @@ class Robots:
             plan = robot.plans.popleft()
         self._over.wait(plan.delay_s or self._delay_s)
         if plan.hangs:
+            if plan.accepts:
+                self._look_at(kind, robot, request)
+            else:
+                self._keep(_refused(self._clock(), robot, kind, 0, request))
             self._over.wait(HANGS_AT_MOST_S)
             return None
         if plan.status is not None and not plan.accepts:

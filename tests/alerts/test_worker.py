@@ -12,7 +12,7 @@ from alerts.channel import DeliveryFailed, Limits, Receipt
 from alerts.message import Message
 from alerts.outgoing import Allowed, Outgoing
 from alerts.router import Router
-from alerts.sender import Sender
+from alerts.sender import LEASE_MS, Sender
 from alerts.unheard import Unheard
 from alerts.worker import Worker
 from devices.alerts import ChannelName, DeliveryState, Language, Route, Target
@@ -23,6 +23,7 @@ from devices.store.deliveries import (
     Delivery,
     NotFailed,
     UnknownDelivery,
+    lease,
     list_deliveries,
     try_again,
 )
@@ -301,6 +302,67 @@ def test_two_workers_never_send_the_same(on_either: Alerting) -> None:
     on_either.go()
     assert served == [0]
     assert len(on_either.channel.sent) == 1
+
+
+def test_one_that_was_frozen_beyond_its_lease_sends_nothing_more(alerting: Alerting) -> None:
+    """It wakes up with another event to tell, which somebody else is telling."""
+    second = alerting.sender("two")
+
+    def freeze() -> None:
+        alerting.now_ms += LEASE_MS + 1
+        with writing(alerting.engine) as connection:
+            assert lease(
+                connection, "kang-robot", "two", alerting.now_ms + LEASE_MS, alerting.now_ms
+            )
+
+    with writing(alerting.engine) as connection:
+        delete_target(connection, DISTRICT, "duty", NOW_MS)
+        for name in ("f", "g"):
+            a_fault(connection, name, subject=name, compound=LIANXIN, device=STRANGE_GATE)
+    alerting.channel.does = [freeze]
+    alerting.go()
+    assert len(alerting.channel.sent) == 1
+    second.serve("kang-robot", threading.Event())
+    assert len(alerting.channel.sent) == 2
+    assert {row.state for row in alerting.rows()} == {DeliveryState.DELIVERED}
+
+
+def test_an_hour_of_errors_loses_nothing_and_keeps_the_order(alerting: Alerting) -> None:
+    """Faults begin and end meanwhile; safety is told event by event."""
+    until_ms = NOW_MS + 3_600_000
+    with writing(alerting.engine) as connection:
+        delete_target(connection, DISTRICT, "duty", NOW_MS)
+
+    class Broken(FakeChannel):
+        def send(self, target: Target, message: Message, outgoing: Outgoing) -> Receipt:
+            if alerting.now_ms < until_ms:
+                raise DeliveryFailed("HTTP 500")
+            return super().send(target, message, outgoing)
+
+    alerting.channel = Broken()
+    for n in range(6):
+        with writing(alerting.engine) as connection:
+            about = {"subject": f"s{n}", "compound": LIANXIN, "device": STRANGE_GATE}
+            a_fault(connection, f"f{n}", **about, opened_at_ms=alerting.now_ms, safety=n % 2 == 0)
+            a_fault_event(
+                connection, f"f{n}", was="open", becomes="cleared", reason="over",
+                at_ms=alerting.now_ms,
+            )  # fmt: skip
+        alerting.go()
+        alerting.now_ms += 601_000
+    while alerting.now_ms < until_ms + 1_500_000:
+        alerting.go()
+        alerting.now_ms = max(alerting.next_ms(), alerting.now_ms + 1_000)
+    heard = [
+        (notice.fault, notice.reason)
+        for _, message in alerting.channel.sent
+        for notice in message.notices
+    ]
+    assert sorted(heard) == sorted(
+        (f"f{n}", reason) for n in range(6) for reason in (Why.RAISED, Why.OVER)
+    )
+    for n in range(6):
+        assert heard.index((f"f{n}", Why.RAISED)) < heard.index((f"f{n}", Why.OVER))
 
 
 def test_one_that_died_while_it_sent_sends_again_under_the_same_key(alerting: Alerting) -> None:

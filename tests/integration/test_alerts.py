@@ -1,0 +1,148 @@
+"""`courtyard alerts` as a process of its own: killed at each crash point, ended, beside another."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, select, update
+
+from alerts.channels.webhook import new_secret
+from courtyard.clock import now_ms
+from devices.alerts import ChannelName, Route, Target
+from devices.store.database import reading, writing
+from devices.store.schema import deliveries, fault_events, targets
+from devices.store.targets import add_route, add_target
+from simulators.robots import Plan, Robots
+from tests.api.cast import a_district, a_fault, a_fault_event
+from tests.brokers import free_port
+from tests.eventually import eventually
+
+ROOT = Path(__file__).parents[2]
+ENDS_WITHIN_S = 10
+
+
+class Alerting:
+    """A database, a receiver, and the processes that tell it of faults."""
+
+    def __init__(self, engine: Engine, url: str, directory: Path, robots: Robots) -> None:
+        self.engine = engine
+        self.robots = robots
+        self._url = url
+        self._directory = directory
+        self._running: list[subprocess.Popen[bytes]] = []
+        secret = new_secret()
+        self.hook = robots.webhook("receiver", "hook", secret)
+        with writing(engine) as connection:
+            a_district(connection)
+            connection.execute(update(fault_events).values(routed_at_ms=1))
+            target = Target("t", "t", ChannelName.WEBHOOK, self.hook, (secret,))
+            add_target(connection, target)
+            add_route(connection, Route("r", "t"))
+
+    def start(self, failpoints: str = "") -> "subprocess.Popen[bytes]":
+        environ = {name: v for name, v in os.environ.items() if not name.startswith("COURTYARD_")}
+        environ |= {
+            "COURTYARD_DATA_DIR": str(self._directory),
+            "COURTYARD_DATABASE_URL": self._url,
+            "COURTYARD_METRICS_PORT": str(free_port()),
+            "COURTYARD_ALERTS_ALLOW": "127.0.0.1",
+            "COURTYARD_LOG": "json",
+            "PYTHONPATH": str(ROOT),
+        }
+        if failpoints:
+            environ["COURTYARD_FAILPOINTS"] = failpoints
+        with (self._directory / "alerts.log").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "courtyard", "alerts"], env=environ, stdout=log, stderr=log
+            )
+        self._running.append(process)
+        return process
+
+    def end(self) -> None:
+        for process in self._running:
+            process.kill()
+            process.wait(ENDS_WITHIN_S)
+
+    def a_fault_and_its_end(self) -> None:
+        at_ms = now_ms()
+        with writing(self.engine) as connection:
+            a_fault(connection, "f", opened_at_ms=at_ms, safety=True, severity="P1")
+            a_fault_event(
+                connection, "f", was="open", becomes="cleared", reason="over", at_ms=at_ms
+            )
+
+    def told(self) -> list[tuple[str, str]]:
+        """Key and reason of what arrived, in order."""
+        return [
+            (one.key, one.payload["data"]["event"])  # type: ignore[index]
+            for one in self.robots.messages
+        ]
+
+    def states(self) -> list[str]:
+        with reading(self.engine) as connection:
+            return list(connection.scalars(select(deliveries.c.state).order_by(deliveries.c.id)))
+
+
+@pytest.fixture
+def alerting(any_database: Engine, database_url: str, tmp_path: Path) -> Iterator[Alerting]:
+    robots = Robots(now_ms)
+    robots.start()
+    alerting = Alerting(any_database, database_url, tmp_path, robots)
+    yield alerting
+    alerting.end()
+    robots.stop()
+
+
+@pytest.mark.parametrize(
+    ("failpoint", "repeats"),
+    [("A1:kill", 0), ("A2:kill", 0), ("A2:kill@2", 0), ("A4:kill", 1), ("A4:kill@2", 1)],
+)
+def test_a_kill_loses_nothing_and_repeats_one_message_at_most(
+    alerting: Alerting, failpoint: str, repeats: int
+) -> None:
+    alerting.a_fault_and_its_end()
+    dies = alerting.start(failpoint)
+    assert dies.wait(30) == -signal.SIGKILL
+    alerting.start()
+    eventually(lambda: alerting.states() == ["delivered"] * 2, 30, "both are delivered")
+    told = alerting.told()
+    once = list(dict.fromkeys(told))
+    assert [reason for _, reason in once] == ["raised", "over"]
+    assert len(told) == 2 + repeats
+
+
+def test_an_answer_that_is_lost_costs_one_repetition(alerting: Alerting) -> None:
+    alerting.robots.plan(alerting.hook, Plan(accepts=True, hangs=True))
+    alerting.a_fault_and_its_end()
+    alerting.start()
+    eventually(lambda: alerting.states() == ["delivered"] * 2, 40, "both are delivered")
+    assert [reason for _, reason in alerting.told()] == ["raised", "raised", "over"]
+
+
+def test_sigterm_ends_it_in_time_and_gives_its_targets_back(alerting: Alerting) -> None:
+    alerting.robots.plan(alerting.hook, Plan(hangs=True))
+    alerting.a_fault_and_its_end()
+    process = alerting.start()
+    eventually(lambda: len(alerting.robots.attempts) == 1, 30, "it is sending")
+    process.terminate()
+    assert process.wait(ENDS_WITHIN_S) == 0
+    with reading(alerting.engine) as connection:
+        assert connection.execute(select(targets.c.leased_by)).scalar_one() is None
+    assert alerting.states() == ["pending"] * 2
+    alerting.start()
+    eventually(lambda: alerting.states() == ["delivered"] * 2, 30, "both are delivered")
+
+
+def test_two_processes_share_the_work_and_tell_everything_once(alerting: Alerting) -> None:
+    for _ in range(2):
+        alerting.start()
+    for n in range(40):
+        with writing(alerting.engine) as connection:
+            a_fault(connection, f"f{n}", subject=f"s{n}", opened_at_ms=now_ms(), safety=True)
+    eventually(lambda: alerting.states() == ["delivered"] * 40, 60, "all are delivered")
+    keys = [key for key, _ in alerting.told()]
+    assert len(keys) == len(set(keys)) == 40
