@@ -11,7 +11,7 @@ THREE := -n 3 --dist loadfile  # on two cores: many tests wait for a process or 
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test integration bench bench-usage chaos score lock wheel
+.PHONY: help setup demo check test integration bench bench-usage bench-alerts chaos score lock wheel
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ bench: $(INSTALLED) ## messages a second and CPU a message, beside a stock clien
 
 bench-usage: $(INSTALLED) ## how quickly a district-year of usage is answered (ARGS="--compounds 56")
 	$(BIN)/python -m bench.usage $(ARGS)
+
+bench-alerts: $(INSTALLED) ## how quickly people are told of faults (ARGS="--database postgresql")
+	$(BIN)/python -m bench.alerts $(ARGS)
 
 chaos: $(INSTALLED) ## kills and outages against the real processes, hours (ARGS="kills --kills 20")
 	$(BIN)/python -m chaos $(ARGS)
