@@ -27,7 +27,7 @@ EVIDENCE_AT_MOST = 12
 LINK_AT_MOST = 600
 
 _TEXTS: dict[str, tuple[str, str]] = {
-    "headline": ("【{marks}】{what}", "[{marks}] {what}"),
+    "headline": ("【{marks}】{what}", "{marks}: {what}"),
     "mark_sep": ("·", ", "),
     "what": ("{name}，{where}", "{name}, {where}"),
     "digest": ("汇总", "Digest"),
@@ -57,7 +57,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "contacts": ("联系人", "Contacts"),
     "by": ("处理人", "By"),
     "note": ("说明", "Note"),
-    "number": ("编号", "No."),
+    "number": ("编号", "Number"),
     "open": ("查看故障", "Open the fault"),
     "contact": ("{name}（{role}）{phone}", "{name} ({role}) {phone}"),
     "contact_plain": ("{name} {phone}", "{name} {phone}"),
@@ -389,7 +389,7 @@ def _marks(language: str, notice: Notice) -> str:
     if f"w_{notice.reason}" in _TEXTS:
         marks.append(_say(language, f"w_{notice.reason}"))
     elif notice.reason is not Why.RAISED:
-        marks.append(say(language, f"h_{notice.reason}"))
+        marks.append(_lower(language, say(language, f"h_{notice.reason}")))
     if notice.is_over and notice.reason not in ENDS:
         marks.append(_say(language, "w_over"))
     return _say(language, "mark_sep").join(marks)
@@ -464,7 +464,8 @@ def _digest_line(message: Message, notice: Notice) -> DigestLine:
         parts.append(line(notice.device_name or notice.device, 60))
     if notice.where:
         parts.append(line(notice.where, 60))
-    parts.append(_time(language, notice.since_ms, message.at_ms, _zone(notice.timezone)))
+    zone = _zone(notice.timezone)
+    parts.append(_time(language, notice.since_ms, message.at_ms, zone, is_short=True))
     text = say(language, "sep").join(parts)
     return DigestLine(text, line(notice.number, 20), safe_link(notice.link), _tone(notice))
 
@@ -500,11 +501,14 @@ def _zone(name: str) -> tzinfo:
         return UTC  # the alert is worth more than its local time, and says which time it is
 
 
-def _time(language: str, at_ms: int, now_ms: int, zone: tzinfo) -> str:
-    """Local time; with its offset where a reader might take it for another."""
+def _time(language: str, at_ms: int, now_ms: int, zone: tzinfo, *, is_short: bool = False) -> str:
+    """Local time; with its offset where a reader might take it for another. is_short: today's
+    without a date."""
     at = datetime.fromtimestamp(at_ms / 1000, zone)
-    year = "" if at.year == datetime.fromtimestamp(now_ms / 1000, zone).year else f"{at:%Y}-"
+    now = datetime.fromtimestamp(now_ms / 1000, zone)
+    day = "" if at.year == now.year else f"{at:%Y}-"
+    day = "" if is_short and at.date() == now.date() else f"{day}{at:%m-%d} "
     offset = at.utcoffset()
     hours = 0.0 if offset is None else offset.total_seconds() / 3600
-    shown = f"{year}{at:%m-%d %H:%M:%S}"
+    shown = f"{day}{at:%H:%M:%S}"
     return shown if language == "zh" and hours == 8 else f"{shown} UTC{hours:+g}"

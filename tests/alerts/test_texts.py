@@ -34,7 +34,7 @@ def test_a_raised_fault_says_what_where_since_when_who_and_what_to_do() -> None:
 
 def test_the_same_in_english_names_the_offset_of_its_times() -> None:
     assert plain(a_message(language="en")).splitlines() == [
-        "[Critical] Smoke, Lüyun Compound",
+        "Critical: Smoke, Lüyun Compound",
         "Place: Lüyun Compound 3 号楼 北侧",
         "Device: 2 号充电棚 · E-bike shed controller",
         "Began: 11-23 10:00:00 UTC+8",
@@ -45,7 +45,7 @@ def test_the_same_in_english_names_the_offset_of_its_times() -> None:
         "Responsible: Property firm",
         "Evidence: Smoke Yes; Board temperature 71.5 °C",
         "Contacts: 李伟 (值班) 13800000001; 王芳 (项目经理) 13800000002",
-        "No.: K7Q2",
+        "Number: K7Q2",
         "https://courtyard.example.org/faults/3f9a1c",
         "Courtyard",
     ]
@@ -54,23 +54,23 @@ def test_the_same_in_english_names_the_offset_of_its_times() -> None:
 @pytest.mark.parametrize(
     ("changes", "zh", "en"),
     [
-        ({}, "【危急】烟雾报警，绿云小区", "[Critical] Smoke, Lüyun Compound"),
-        ({"reason": Why.REOPENED}, "【危急·再次发生】", "[Critical, came back]"),
-        ({"reason": Why.WORSENED}, "【危急·加重】", "[Critical, got worse]"),
-        ({"reason": Why.CONFIRMED}, "【危急·核实属实】", "[Critical, confirmed]"),
-        ({"reason": Why.SHELF_ENDED}, "【危急·搁置到期，仍未恢复】", "[Critical, shelf ended"),
-        ({"reason": Why.MAINTENANCE_ENDED}, "【危急·维护结束", "[Critical, maintenance ended"),
-        ({"reason": Why.RELEASED}, "【危急·上级已恢复，此处仍未恢复】", "[Critical, its root"),
-        ({"reason": Why.OVER}, "【危急·已恢复】烟雾报警", "[Critical, over] Smoke"),
-        ({"reason": Why.CLOSED}, "【危急·已关闭】", "[Critical, closed]"),
-        ({"reason": Why.RETIRED}, "【危急·设备变更，已关闭】", "[Critical, device changed"),
-        ({"reason": Why.RECLASSIFIED}, "【危急·改判为其他原因", "[Critical, another cause"),
-        ({"is_over": True}, "【危急·已恢复】", "[Critical, over]"),
-        ({"is_over": True, "reason": Why.REOPENED}, "【危急·再次发生·已恢复】", "[Critical, came"),
-        ({"suspected": True, "safety": False}, "【疑似】", "[Suspected]"),
-        ({"severity": Severity.P3}, "【一般】", "[Minor]"),
-        ({"reason": Why.ACKNOWLEDGED}, "【危急·确认】", "[Critical, Acknowledged]"),
-        ({"compound": None, "device": None}, "【危急】烟雾报警，本系统", "[Critical] Smoke, Our"),
+        ({}, "【危急】烟雾报警，绿云小区", "Critical: Smoke, Lüyun Compound"),
+        ({"reason": Why.REOPENED}, "【危急·再次发生】", "Critical, came back:"),
+        ({"reason": Why.WORSENED}, "【危急·加重】", "Critical, got worse:"),
+        ({"reason": Why.CONFIRMED}, "【危急·核实属实】", "Critical, confirmed:"),
+        ({"reason": Why.SHELF_ENDED}, "【危急·搁置到期，仍未恢复】", "Critical, shelf ended"),
+        ({"reason": Why.MAINTENANCE_ENDED}, "【危急·维护结束", "Critical, maintenance ended"),
+        ({"reason": Why.RELEASED}, "【危急·上级已恢复，此处仍未恢复】", "Critical, its root"),
+        ({"reason": Why.OVER}, "【危急·已恢复】烟雾报警", "Critical, over: Smoke"),
+        ({"reason": Why.CLOSED}, "【危急·已关闭】", "Critical, closed:"),
+        ({"reason": Why.RETIRED}, "【危急·设备变更，已关闭】", "Critical, device changed"),
+        ({"reason": Why.RECLASSIFIED}, "【危急·改判为其他原因", "Critical, another cause"),
+        ({"is_over": True}, "【危急·已恢复】", "Critical, over:"),
+        ({"is_over": True, "reason": Why.REOPENED}, "【危急·再次发生·已恢复】", "Critical, came"),
+        ({"suspected": True, "safety": False}, "【疑似】", "Suspected:"),
+        ({"severity": Severity.P3}, "【一般】", "Minor:"),
+        ({"reason": Why.ACKNOWLEDGED}, "【危急·确认】", "Critical, acknowledged:"),
+        ({"compound": None, "device": None}, "【危急】烟雾报警，本系统", "Critical: Smoke, Our"),
     ],
 )
 def test_a_headline_says_what_happened(changes: dict[str, object], zh: str, en: str) -> None:
@@ -143,7 +143,7 @@ def test_a_digest_groups_by_compound_with_safety_first() -> None:
         ["A", "C"],
     ]
     english = tell_digest(a_message(*notices, language="en"), notices)
-    assert english.headline == "[Digest] 3 alerts: 1 critical · 1 minor · 1 suspected; 1 over"
+    assert english.headline == "Digest: 3 alerts: 1 critical · 1 minor · 1 suspected; 1 over"
 
 
 def test_what_came_and_went_is_one_story() -> None:

@@ -186,7 +186,7 @@ def test_a_digest_and_a_test_are_mails_too() -> None:
     mail = write(a_message(*many(3)), "a@example.org", ["b@example.org"])
     assert mail["Subject"] == "【汇总】3 条告警：危急 3"
     assert part(mail, "html").count("<li") == 3
-    assert write(a_test("en"), "a@example.org", ["b@example.org"])["Subject"].startswith("[Test]")
+    assert write(a_test("en"), "a@example.org", ["b@example.org"])["Subject"].startswith("Test: ")
 
 
 @pytest.mark.parametrize(

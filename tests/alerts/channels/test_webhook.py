@@ -234,4 +234,4 @@ def test_the_documented_receiver_works_over_a_real_socket(
 
 def test_the_language_of_the_words_is_that_of_the_message() -> None:
     body, _ = payload(replace(a_message(), language=Language.EN))
-    assert json.loads(body)["data"]["headline"] == "[Critical] Smoke, Lüyun Compound"
+    assert json.loads(body)["data"]["headline"] == "Critical: Smoke, Lüyun Compound"
