@@ -324,31 +324,41 @@ class Outgoing:
     def _connect(
         self, place: _Place, addresses: Sequence[Address], deadline: _Deadline
     ) -> socket.socket:
-        """A connection to the first that answers, with TLS if it is for https."""
-        last: Exception = Unreachable("its name has no address")
-        for address in addresses[:ADDRESSES_TRIED]:
-            family = socket.AF_INET if address.version == 4 else socket.AF_INET6
-            connection = socket.socket(family, socket.SOCK_STREAM)
+        """A connection to the first that answers, with TLS if it is for https.
+
+        Nothing is sent yet, so the next is tried when one hangs; all have an equal share of what
+        time is left.
+        """
+        failed: Exception = Unreachable("its name has no address")
+        tried = addresses[:ADDRESSES_TRIED]
+        for number, address in enumerate(tried):
+            share_s = deadline.left_s() / (len(tried) - number)
             try:
-                connection.settimeout(deadline.left_s())
-                connection.connect((str(address), place.port))
-                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                if not place.is_tls:
-                    return connection
-                if self._tls is None:
-                    self._tls = ssl.create_default_context()
-                connection.settimeout(deadline.left_s())
-                return self._tls.wrap_socket(connection, server_hostname=place.host)
+                return self._open(place, address, share_s)
             except TimeoutError:
-                connection.close()
-                raise deadline.missed() from None
+                failed = deadline.missed()
             except OSError as error:  # ssl.SSLError is one
-                connection.close()
-                last = error
-            except BaseException:
-                connection.close()
-                raise
-        raise Unreachable(_why(last)) from None
+                failed = error
+        raise Unreachable(_why(failed)) from None
+
+    def _open(self, place: _Place, address: Address, within_s: float) -> socket.socket:
+        """Raises OSError."""
+        family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+        over_s = time.monotonic() + within_s
+        connection = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            connection.settimeout(within_s)
+            connection.connect((str(address), place.port))
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if not place.is_tls:
+                return connection
+            if self._tls is None:
+                self._tls = ssl.create_default_context()
+            connection.settimeout(max(0.001, over_s - time.monotonic()))
+            return self._tls.wrap_socket(connection, server_hostname=place.host)
+        except BaseException:
+            connection.close()
+            raise
 
 
 def _path(parts: SplitResult) -> str:

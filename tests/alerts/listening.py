@@ -15,7 +15,7 @@ Answerer = Callable[[socket.socket, threading.Event], None]
 class Listening:
     """port: where. requests: what came, whole. over: set when the test is done."""
 
-    def __init__(self, host: str, answer: Answerer, tls: ssl.SSLContext | None) -> None:
+    def __init__(self, host: str, port: int, answer: Answerer, tls: ssl.SSLContext | None) -> None:
         self.requests: list[bytes] = []
         self.connections = 0
         self.server_names: list[str | None] = []
@@ -24,7 +24,7 @@ class Listening:
         self._tls = tls
         if tls is not None:
             tls.sni_callback = lambda _socket, name, _context: self.server_names.append(name)
-        self._socket = socket.create_server((host, 0))
+        self._socket = socket.create_server((host, port))
         self.port: int = self._socket.getsockname()[1]
         self._threads = [threading.Thread(target=self._serve, daemon=True)]
         self._threads[0].start()
@@ -92,9 +92,13 @@ def says(*parts: bytes) -> Answerer:
 
 @contextmanager
 def listening(
-    answer: Answerer, *, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+    answer: Answerer,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    tls: ssl.SSLContext | None = None,
 ) -> Iterator[Listening]:
-    server = Listening(host, answer, tls)
+    server = Listening(host, port, answer, tls)
     try:
         yield server
     finally:

@@ -200,7 +200,7 @@ def test_a_resolver_that_hangs_is_given_up_in_time_and_bounded() -> None:
     outgoing = Outgoing(LOOPBACK, resolve=hanging, within_s=0.01)
     try:
         for _ in range(32):
-            with pytest.raises(Unreachable, match="not resolved"):
+            with pytest.raises(Unreachable, match="not resolved|no whole answer"):
                 outgoing.check_address("https://hooks.example.org/")
         with pytest.raises(Unreachable, match="too many names"):
             outgoing.check_address("https://hooks.example.org/")
@@ -257,6 +257,19 @@ def test_tls_is_checked_by_the_name_though_the_address_is_pinned() -> None:
         assert server.server_names == ["hooks.example.test"]
         with pytest.raises(Unreachable, match="of another name"):
             outgoing.post(f"https://other.example.test:{server.port}/", b"", {})
+
+
+def test_when_one_address_hangs_or_refuses_the_next_is_tried() -> None:
+    trusting = ssl.create_default_context(cafile=str(PEM))
+    resolve, _ = names(hooks_example_test=["127.0.0.9", "127.0.0.1", "127.0.0.2"])
+    outgoing = Outgoing(LOOPBACK, resolve=resolve, tls=trusting, within_s=0.6)
+    with (
+        listening(hang) as first,
+        listening(says(OK), host="127.0.0.2", port=first.port, tls=server_tls()) as second,
+    ):
+        url = f"https://hooks.example.test:{first.port}/"
+        assert outgoing.post(url, b"", {}).status == 200
+        assert (first.connections, second.connections) == (1, 1)
 
 
 def test_a_certificate_that_nobody_vouches_for_is_not_accepted() -> None:
