@@ -72,4 +72,4 @@ def clock() -> int:
 
 
 def to_here() -> Outgoing:
-    return Outgoing(parse_allowed("127.0.0.1"), within_s=2)
+    return Outgoing(parse_allowed("127.0.0.1"))

@@ -182,7 +182,7 @@ def test_a_server_that_hangs_or_drips_is_given_up_in_time(answer: Answerer) -> N
         started_s = time.monotonic()
         with pytest.raises(Unreachable, match=r"within 0\.15 s"):
             Outgoing(LOOPBACK, within_s=SOON_S).post(f"http://127.0.0.1:{server.port}/", b"", {})
-        assert time.monotonic() - started_s < 4 * SOON_S
+        assert time.monotonic() - started_s < 2  # the server would hang for 5
 
 
 def test_a_tls_handshake_that_hangs_is_given_up_in_time() -> None:

@@ -149,7 +149,7 @@ def test_a_server_that_hangs_is_given_up_in_time(verb: str) -> None:
     with mail_server(answers={verb: None}) as server:
         started_s = time.monotonic()
         answer = failed(server, within_s=0.1)
-        assert time.monotonic() - started_s < 1
+        assert time.monotonic() - started_s < 2  # the server would hang for 5
     assert not answer.permanent
 
 
