@@ -200,7 +200,7 @@ def test_a_resolver_that_hangs_is_given_up_in_time_and_bounded() -> None:
     outgoing = Outgoing(LOOPBACK, resolve=hanging, within_s=0.01)
     try:
         for _ in range(32):
-            with pytest.raises(Unreachable, match="not resolved|no whole answer"):
+            with pytest.raises(Unreachable, match=r"not resolved|no whole answer"):
                 outgoing.check_address("https://hooks.example.org/")
         with pytest.raises(Unreachable, match="too many names"):
             outgoing.check_address("https://hooks.example.org/")
