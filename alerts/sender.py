@@ -1,11 +1,12 @@
 """Sends what waits for a target, one message after the other, in the order of each fault.
 
     1. lease the target, so that nobody else sends there
-    2. choose the next message, and write down under which key it is tried
+    2. choose the next message; fix what is in it, if it is a digest
     3. send it, and read what was answered
     4. write down that it was accepted, or when to try again
 
-Killed between 3 and 4, the message is sent once more, under the same key.
+Killed between 3 and 4, the message is sent once more, under the same key: that of a single one is
+its fault, event and target, that of a digest stands with its members.
 """
 
 import random
@@ -26,7 +27,7 @@ from alerts.ports import Clock
 from devices.alerts import ChannelName, Target
 from devices.store import deliveries
 from devices.store.database import answering, reading, writing
-from devices.store.deliveries import Pending
+from devices.store.deliveries import Pending, Tried
 from devices.store.failpoints import failpoint
 from devices.store.schema import compounds, faults
 from devices.store.scope import DISTRICT
@@ -92,18 +93,17 @@ class Sender:
             with answering(), reading(self._engine) as connection:
                 limits = self._channels[find_target(connection, DISTRICT, target).channel].limits
                 lately = deliveries.sent_lately(connection, target, now_ms - MINUTE_MS)
-            queue = _Queue(Budget(limits, lately))
-            found = self._next(target, queue)
+            queue = _Queue(target, Budget(limits, lately))
+            found = self._next(queue)
             if not isinstance(found, Choice):
                 return found or now_ms  # so a target that has used up its minute costs no lease
-            with answering(), writing(self._engine) as connection:
-                if not deliveries.lease(connection, target, self._me, now_ms + LEASE_MS, now_ms):
-                    return now_ms
+            if not self._hold(queue, now_ms):
+                return now_ms
             try:
                 while isinstance(found, Choice) and not stop.is_set():
-                    if not self._try(target, found, queue):
+                    if not self._try(queue, found):
                         return now_ms
-                    found = self._next(target, queue)
+                    found = self._next(queue)
             finally:
                 with answering(), writing(self._engine) as connection:
                     deliveries.release(connection, target, self._me)
@@ -112,18 +112,31 @@ class Sender:
             return now_ms
         return found if isinstance(found, int) else now_ms
 
-    def _next(self, target: str, queue: "_Queue") -> Choice | int | None:
+    def _next(self, queue: "_Queue") -> Choice | int | None:
         now_ms = self._clock()
         if not queue.waiting or not 0 <= now_ms - queue.read_ms < READ_AGAIN_MS:
             with answering(), reading(self._engine) as connection:
-                waiting = deliveries.pending(connection, target, WAITING_AT_ONCE)
+                waiting = deliveries.pending(connection, queue.target, WAITING_AT_ONCE)
             queue.waiting, queue.read_ms = {one.id: one for one in waiting}, now_ms
-        return choose(target, list(queue.waiting.values()), queue.budget, now_ms)
+        return choose(queue.target, list(queue.waiting.values()), queue.budget, now_ms)
 
-    def _try(self, name: str, choice: Choice, queue: "_Queue") -> bool:
-        """Send this message; False: it failed, and the target is to be left alone."""
+    def _hold(self, queue: "_Queue", now_ms: int) -> bool:
+        """Whether the target is ours for as long as a message may take; the lease is renewed."""
+        if now_ms + LEASE_MS // 2 < queue.leased_until_ms:
+            return True
+        until_ms = now_ms + LEASE_MS
+        with answering(), writing(self._engine) as connection:
+            if not deliveries.lease(connection, queue.target, self._me, until_ms, now_ms):
+                return False
+        queue.leased_until_ms = until_ms
+        return True
+
+    def _try(self, queue: "_Queue", choice: Choice) -> bool:
+        """Send this message; False: it failed, or the target is no longer ours."""
         now_ms = self._clock()
-        begun = self._begin(name, choice, now_ms)
+        if not self._hold(queue, now_ms):
+            return False
+        begun = self._begin(queue, choice, now_ms)
         if begun is None:
             queue.waiting = {}  # somebody changed what waits: look again
             return True
@@ -136,19 +149,25 @@ class Sender:
             queue.waiting = {}
         return mentioned > 0
 
-    def _begin(self, name: str, choice: Choice, now_ms: int) -> tuple[Target, Message] | None:
+    def _begin(self, queue: "_Queue", choice: Choice, now_ms: int) -> tuple[Target, Message] | None:
+        """What is to be sent; the members of a digest are fixed before its first try. A single one
+        has its key by nature, and costs no commit here."""
         ids = [one.id for one in choice.deliveries]
-        with answering(), writing(self._engine) as connection:
-            if not deliveries.lease(connection, name, self._me, now_ms + LEASE_MS, now_ms):
-                raise UnknownTarget(name)
-            target = find_target(connection, DISTRICT, name)
+        with answering(), reading(self._engine) as connection:
+            target = find_target(connection, DISTRICT, queue.target)
             strangers = _strangers(connection, target, choice)
-            if strangers:
+            if not strangers:
+                if not deliveries.still_pending(connection, ids):
+                    return None
+                told = notices(connection, choice.deliveries, choice.over, self._console)
+        if strangers:
+            with answering(), writing(self._engine) as connection:
                 deliveries.cancel(connection, strangers, "other_firm", now_ms)
-                return None
-            if deliveries.begin(connection, ids, choice.key, now_ms) != len(ids):
-                return None
-            told = notices(connection, choice.deliveries, choice.over, self._console)
+            return None
+        if any(one.message != choice.key for one in choice.deliveries[1:]):
+            with answering(), writing(self._engine) as connection:
+                if not deliveries.put_together(connection, ids, choice.key):
+                    return None
         return target, Message(choice.key, target.language, now_ms, tuple(told))
 
     def _send(self, target: Target, choice: Choice, message: Message) -> int:
@@ -158,37 +177,42 @@ class Sender:
         try:
             receipt = self._channels[target.channel].send(target, message, self._outgoing)
         except DeliveryFailed as failed:
-            self._failed(target, choice, failed)
+            self._failed(target, choice, failed, message.at_ms)
             return 0
         except Exception as error:
             # One message that a channel cannot put together may not hold up all others for ever.
             log.exception("channel_broke", channel=target.channel, message=message.key)
-            self._failed(target, choice, DeliveryFailed(f"{type(error).__name__} in the channel"))
+            broke = DeliveryFailed(f"{type(error).__name__} in the channel")
+            self._failed(target, choice, broke, message.at_ms)
             return 0
         failpoint("A4", DeliveryFailedHere)
         now_ms = self._clock()
+        tried = Tried(choice.key, message.at_ms, receipt.answer)
         with answering(), writing(self._engine) as connection:
-            deliveries.delivered(connection, ids[: receipt.mentioned], receipt.answer, now_ms)
+            deliveries.delivered(connection, ids[: receipt.mentioned], tried, now_ms)
             if receipt.mentioned < len(ids):
-                deliveries.put_back(connection, ids[receipt.mentioned :], now_ms)
+                deliveries.put_back(connection, ids[receipt.mentioned :])
         for one in choice.deliveries[: receipt.mentioned]:
             self._told(target.channel, "delivered", (now_ms - one.created_at_ms) / 1000)
         return receipt.mentioned
 
-    def _failed(self, target: Target, choice: Choice, failed: DeliveryFailed) -> None:
+    def _failed(
+        self, target: Target, choice: Choice, failed: DeliveryFailed, tried_ms: int
+    ) -> None:
         """Try again later; or, if that changes nothing, wait for a person."""
         now_ms = self._clock()
         ids = [one.id for one in choice.deliveries]
         attempts = max(one.attempts for one in choice.deliveries) + 1
+        tried = Tried(choice.key, tried_ms, failed.answer)
         with answering(), writing(self._engine) as connection:
             if failed.permanent:
-                deliveries.later(connection, ids, now_ms, failed.answer)
+                deliveries.later(connection, ids, tried, now_ms)
                 deliveries.break_target(connection, target.id, failed.answer, now_ms)
             else:
-                wait_ms = self._wait_ms(FIRST_WAIT_S * 2.0 ** (attempts - 1), LONGEST_WAIT_S)
-                deliveries.later(connection, ids, now_ms + wait_ms, failed.answer)
+                wait_ms = self._wait_ms(FIRST_WAIT_S * 2.0 ** min(attempts - 1, 10), LONGEST_WAIT_S)
+                deliveries.later(connection, ids, tried, now_ms + wait_ms)
                 failures = deliveries.count_failure(connection, target.id)
-                rest_ms = self._wait_ms(2.0 ** (failures - 1), LONGEST_REST_S)
+                rest_ms = self._wait_ms(2.0 ** min(failures - 1, 10), LONGEST_REST_S)
                 if failed.wait_s is not None:
                     rest_ms = int(failed.wait_s * 1000)
                 deliveries.rest(connection, target.id, now_ms + rest_ms)
@@ -209,11 +233,13 @@ class Sender:
 
 @dataclass(slots=True)
 class _Queue:
-    """What waits for a target, as it was read."""
+    """What waits for a target, as it was read, and until when the target is ours."""
 
+    target: str
     budget: Budget
     waiting: dict[int, Pending] = field(default_factory=dict)
     read_ms: int = 0
+    leased_until_ms: int = 0
 
 
 class DeliveryFailedHere(DeliveryFailed):

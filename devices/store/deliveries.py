@@ -5,7 +5,7 @@ sets that mark, in one transaction. PostgreSQL may commit ids out of order, so t
 and never `id > last`.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -272,48 +272,78 @@ def sent_lately(connection: Connection, target: str, since_ms: int) -> list[int]
     return sorted(connection.scalars(query))
 
 
-def begin(connection: Connection, ids: Sequence[int], message: str, now_ms: int) -> int:
-    """They are about to be sent under this key; how many of them still may be."""
+def still_pending(connection: Connection, ids: Sequence[int]) -> bool:
+    """Whether all of them are still to be sent."""
     column = deliveries.c
-    begun = connection.execute(
+    query = select(func.count()).where(
+        column.id.in_(ids), column.state == DeliveryState.PENDING.value
+    )
+    return connection.execute(query).scalar_one() == len(ids)
+
+
+def put_together(connection: Connection, ids: Sequence[int], message: str) -> bool:
+    """They are one message from now on, however often it is tried; False: some no longer may be."""
+    column = deliveries.c
+    fixed = connection.execute(
         update(deliveries)
         .where(column.id.in_(ids), column.state == DeliveryState.PENDING.value)
-        .values(
-            message=message,
-            attempts=column.attempts + 1,
-            attempted_at_ms=now_ms,
-            first_at_ms=func.coalesce(column.first_at_ms, now_ms),
-        )
+        .values(message=message)
     )
-    return begun.rowcount
+    return fixed.rowcount == len(ids)
 
 
-def delivered(connection: Connection, ids: Sequence[int], answer: str, now_ms: int) -> None:
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A message that was sent. message: its key. at_ms: when it was tried."""
+
+    message: str
+    at_ms: int
+    answer: str
+
+
+def delivered(connection: Connection, ids: Sequence[int], tried: Tried, now_ms: int) -> None:
     """They were accepted. Whoever was deaf before hears again."""
-    _end(connection, ids, DeliveryState.DELIVERED, None, answer, now_ms)
+    _tried(connection, ids, tried, {"state": DeliveryState.DELIVERED.value, "done_at_ms": now_ms})
     reached = select(deliveries.c.target).where(deliveries.c.id.in_(ids))
     connection.execute(
         update(targets)
-        .where(targets.c.id.in_(reached))
+        .where(
+            targets.c.id.in_(reached),
+            or_(targets.c.failures > 0, targets.c.not_before_ms > 0, targets.c.broken.is_not(None)),
+        )
         .values(failures=0, not_before_ms=0, broken=None, broken_at_ms=None)
     )
 
 
-def put_back(connection: Connection, ids: Sequence[int], now_ms: int) -> None:
+def later(connection: Connection, ids: Sequence[int], tried: Tried, next_at_ms: int) -> None:
+    """They were not accepted, and are tried again then."""
+    _tried(connection, ids, tried, {"next_at_ms": next_at_ms})
+
+
+def put_back(connection: Connection, ids: Sequence[int]) -> None:
     """They found no room in the message, and go with the next one."""
     connection.execute(
         update(deliveries)
         .where(deliveries.c.id.in_(ids), deliveries.c.state == DeliveryState.PENDING.value)
-        .values(message=None, attempts=deliveries.c.attempts - 1, next_at_ms=now_ms)
+        .values(message=None)
     )
 
 
-def later(connection: Connection, ids: Sequence[int], next_at_ms: int, answer: str) -> None:
-    """They were not accepted, and are tried again then."""
+def _tried(
+    connection: Connection, ids: Sequence[int], tried: Tried, more: Mapping[str, object]
+) -> None:
+    column = deliveries.c
     connection.execute(
         update(deliveries)
-        .where(deliveries.c.id.in_(ids), deliveries.c.state == DeliveryState.PENDING.value)
-        .values(next_at_ms=next_at_ms, answer=answer[:ANSWER_CHARACTERS])
+        .where(column.id.in_(ids), column.state == DeliveryState.PENDING.value)
+        .values(
+            message=tried.message,
+            attempts=column.attempts + 1,
+            attempted_at_ms=tried.at_ms,
+            first_at_ms=func.coalesce(column.first_at_ms, tried.at_ms),
+            answer=tried.answer[:ANSWER_CHARACTERS],
+            **more,
+        )
     )
 
 
@@ -355,7 +385,11 @@ def give_up(connection: Connection, before_ms: int, now_ms: int) -> int:
 
 def cancel(connection: Connection, ids: Sequence[int], reason: str, now_ms: int) -> None:
     """They are no longer to be told there, and their events are decided on again."""
-    _end(connection, ids, DeliveryState.CANCELLED, reason, None, now_ms)
+    connection.execute(
+        update(deliveries)
+        .where(deliveries.c.id.in_(ids), deliveries.c.state == DeliveryState.PENDING.value)
+        .values(state=DeliveryState.CANCELLED.value, reason=reason, done_at_ms=now_ms)
+    )
     again = select(deliveries.c.event).where(deliveries.c.id.in_(ids))
     connection.execute(
         update(fault_events).where(fault_events.c.id.in_(again)).values(routed_at_ms=None)
@@ -372,26 +406,6 @@ def cancel_deleted(connection: Connection, now_ms: int) -> int:
         .values(state=DeliveryState.CANCELLED.value, reason="target_deleted", done_at_ms=now_ms)
     )
     return ended.rowcount
-
-
-def _end(
-    connection: Connection,
-    ids: Sequence[int],
-    state: DeliveryState,
-    reason: str | None,
-    answer: str | None,
-    now_ms: int,
-) -> None:
-    connection.execute(
-        update(deliveries)
-        .where(deliveries.c.id.in_(ids), deliveries.c.state == DeliveryState.PENDING.value)
-        .values(
-            state=state.value,
-            reason=reason,
-            answer=None if answer is None else answer[:ANSWER_CHARACTERS],
-            done_at_ms=now_ms,
-        )
-    )
 
 
 # What people see
