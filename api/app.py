@@ -37,6 +37,7 @@ from api import (
     telemetry,
     usage,
 )
+from api.exports import routes as export_routes
 from api.metrics import Measured, Metrics
 from api.overview import OverviewCopy
 from api.parts import (
@@ -70,6 +71,7 @@ ROUTERS = (
     sessions.router,
     kpis.router,
     report_routes.router,
+    export_routes.router,
     telemetry.router,
     accounting.router,
     quarantine.router,

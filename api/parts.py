@@ -98,6 +98,19 @@ class Messenger(Protocol):
         ...
 
 
+class Exports(Protocol):
+    """Who makes what `/v1/exports` is asked for."""
+
+    @property
+    def folder(self) -> Path:
+        """Where the files are."""
+        ...
+
+    def wake(self) -> None:
+        """There is something to do."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Dependencies:
     """What `create_app` needs; made by `courtyard`.
@@ -106,7 +119,8 @@ class Dependencies:
     demo: visitors from loopback may look at everything without a token. poll_s: how often the
     stream looks for news. ask_again_s: how often a listener must prove anew that it may listen.
     dry_runs: None where there is no journal to judge. fonts: where a Chinese font for PDF is, else
-    the system's. messenger: None: targets can be read, and neither made nor tested.
+    the system's. messenger: None: targets can be read, and neither made nor tested. exports: None
+    where nobody makes them.
     """
 
     engine: Engine
@@ -121,6 +135,7 @@ class Dependencies:
     dry_runs: DryRuns | None = None
     fonts: Path | None = None
     messenger: Messenger | None = None
+    exports: Exports | None = None
 
     def __post_init__(self) -> None:
         if len(self.secret_key) < 16:

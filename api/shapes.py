@@ -894,6 +894,74 @@ class NewDryRun(BaseModel):
     compound: str | None = None
 
 
+class NewExport(BaseModel):
+    """A file that takes long to make.
+
+    what: `report` (the month of one compound or firm; pdf or xlsx), `usage` (a line for each
+    compound and bucket; csv) or `sessions` (charging sessions that started in the range; csv or
+    xlsx). compound, firm: of whom; of all in your scope where neither is given, which a report
+    does not allow. month: of a report, like 2026-10. from, to: of usage and sessions, as
+    `/v1/compounds/{compound}/usage` takes them; the last 30 days unless given. bucket: of usage.
+    language: of a report and of the words in a file.
+    """
+
+    model_config = ConfigDict(extra="forbid", validate_by_alias=True)
+    what: Literal["report", "usage", "sessions"]
+    format: Literal["pdf", "xlsx", "csv"]
+    language: Literal["zh", "en"] = "zh"
+    compound: str | None = None
+    firm: str | None = None
+    month: str | None = None
+    start: Annotated[str | None, Field(alias="from")] = None
+    end: Annotated[str | None, Field(alias="to")] = None
+    bucket: Literal["hour", "day", "week", "month"] | None = None
+
+
+class ExportFile(BaseModel):
+    """url: where it is; a broken download goes on with `Range` and `If-Range: etag`."""
+
+    name: str
+    url: str
+    size_bytes: int
+    etag: str
+
+
+class Export(BaseModel):
+    """One export. done of total: steps; total is 1 until it is begun. as_of: of all its figures.
+
+    error: why there is no file; failed ones stay until they expire, and can be asked for again.
+    file: once it is done. from, to: of usage and sessions.
+    """
+
+    model_config = ConfigDict(populate_by_name=True)
+    id: str
+    what: Literal["report", "usage", "sessions"]
+    format: Literal["pdf", "xlsx", "csv"]
+    language: Literal["zh", "en"]
+    compound: str | None
+    firm: str | None
+    month: str | None
+    start: Annotated[Instant | None, Field(alias="from")]
+    end: Annotated[Instant | None, Field(alias="to")]
+    bucket: Literal["hour", "day", "week", "month"] | None
+    state: Literal["waiting", "running", "done", "failed"]
+    done: int
+    total: int
+    made_by: str
+    made_at: Instant
+    as_of: Instant | None
+    updated_at: Instant
+    finished_at: Instant | None
+    expires_at: Instant
+    error: Words | None
+    file: ExportFile | None
+
+
+class Exports(BaseModel):
+    items: list[Export]
+    next_cursor: str | None
+
+
 class DryRunCount(BaseModel):
     """Faults raised, by the rules of today and by the changed ones."""
 

@@ -449,6 +449,10 @@ class Table:
             *(f"{member}_{name}_{key}" for member, name, key in self._counts),
         ]  # fmt: skip
 
+    @property
+    def header(self) -> list[str]:
+        return self._header
+
     def lines(
         self,
         first: Sequence[tables.Cell],

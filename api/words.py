@@ -430,6 +430,24 @@ _OWN: Mapping[str, tuple[str, str]] = {
     "q_journal_corrupt": ("日志记录损坏", "Damaged journal record"),
     "q_crashed_decoder": ("致解码进程崩溃", "Killed the decoder"),
     "q_refused_by_database": ("数据库拒收", "Refused by the database"),
+    # files of charging sessions
+    "x_sessions": ("充电记录", "Charging sessions"),
+    "x_compound_id": ("小区编号", "Compound id"),
+    "x_compound": ("小区", "Compound"),
+    "x_shed": ("充电棚", "Shed"),
+    "x_port": ("插座", "Socket"),
+    "x_order": ("订单", "Order"),
+    "x_state": ("状态", "State"),
+    "x_started_at": ("开始", "Started"),
+    "x_ended_at": ("结束", "Ended"),
+    "x_duration_h": ("时长（小时）", "Duration (h)"),
+    "x_energy_kwh": ("电量（kWh）", "Energy (kWh)"),
+    "x_fee_fen": ("金额（分）", "Fee (fen)"),
+    "x_stop_reason": ("停止原因代码", "Stop reason"),
+    "x_stop_reason_name": ("停止原因", "Stopped for"),
+    "x_native_reason": ("厂家原因码", "Vendor's reason"),
+    "x_ended_by": ("结束依据", "Ended by"),
+    "x_provisional": ("暂计", "Provisional"),
 }
 
 _TEXTS = {**TEXTS, **_OWN}

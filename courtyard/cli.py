@@ -335,6 +335,15 @@ def report(
 
 
 @app.command(hidden=True)
+def exports(with_parent: WithParent = False) -> None:
+    """Make the exports that the API was asked for; part of `courtyard api`."""
+    settings = _start("exports")
+    from courtyard.exports import run_exports
+
+    _end(run_exports(settings, with_parent=with_parent))
+
+
+@app.command(hidden=True)
 def backfill(with_parent: WithParent = False) -> None:
     """Fill in the planned history of the demo; part of `courtyard demo`."""
     settings = _start("history")

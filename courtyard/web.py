@@ -14,6 +14,7 @@ from api.parts import Dependencies, JournalAway
 from courtyard.clock import now_ms
 from courtyard.dry_runs import ChildDryRuns
 from courtyard.errors import DONE, FAILED
+from courtyard.exports import FOLDER, ChildExports
 from courtyard.journals import FollowedJournal
 from courtyard.listening import listen
 from courtyard.messenger import Messenger
@@ -45,6 +46,7 @@ def run_api(settings: Settings, *, demo: bool, with_parent: bool) -> int:
     telemetry = open_telemetry(settings)
     journal = FollowedJournal(settings.journal_path)
     dry_runs = ChildDryRuns()
+    exports = ChildExports(engine, settings.data_dir / FOLDER)
     app = create_app(
         Dependencies(
             engine=engine,
@@ -57,6 +59,7 @@ def run_api(settings: Settings, *, demo: bool, with_parent: bool) -> int:
             dry_runs=dry_runs,
             fonts=settings.fonts,
             messenger=Messenger(settings),
+            exports=exports,
         )
     )
     server = uvicorn.Server(
@@ -68,9 +71,11 @@ def run_api(settings: Settings, *, demo: bool, with_parent: bool) -> int:
             timeout_graceful_shutdown=GRACE_S,
         )
     )
+    exports.start()
     try:
         return _serve(server, listener, stop)
     finally:
+        exports.end()
         dry_runs.end()
         telemetry.close()
         journal.close()

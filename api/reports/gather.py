@@ -46,6 +46,8 @@ FAULTS_AT_ONCE = 300
 KIND_OF: Mapping[PartName, str] = {"gates": "gate", "charging": "port", "lighting": "lamp"}
 
 Progress = Callable[[int, int], object]  # compounds that are read, of how many
+# A compound's sums by local day of [from_ms, to_ms), which begins at a midnight.
+Days = Callable[["Source", Entry, int, int], dict[date, "Day"]]
 
 
 class NothingToReport(LookupError):
@@ -74,10 +76,38 @@ class Day:
         self.has |= other.has
 
 
+def read_days(source: Source, entry: Entry, from_ms: int, to_ms: int) -> dict[date, Day]:
+    """A compound's sums by local day of [from_ms, to_ms), which begins at a midnight."""
+    zone = zone_of(entry.timezone)
+    has = parts_of(entry)
+    starts = list(days_from(from_ms, to_ms, zone))
+    sums = sums_of_compound(source.engine, source.scope, entry, starts, to_ms)
+    return {
+        local_date(at, zone): Day(summed, set(has)) for at, summed in zip(starts, sums, strict=True)
+    }
+
+
+def parts_of(entry: Entry) -> set[PartName]:
+    """The parts of which the compound has devices."""
+    return {part for part, kind in KIND_OF.items() if entry.devices.get(kind)}
+
+
+def compounds_of_firm(source: Source, firm: str) -> list[Entry]:
+    """Those in a report of the firm. Raises NothingToReport."""
+    if firm not in source.directory.firms or source.scope.firm not in (None, firm):
+        raise NothingToReport(firm)
+    return [entry for entry in source.directory.visible(source.scope) if entry.firm == firm]
+
+
 def report_of_compound(
-    source: Source, compound: str, month: Month, given: Mapping[str, Figure] | None = None
+    source: Source,
+    compound: str,
+    month: Month,
+    given: Mapping[str, Figure] | None = None,
+    days_of: Days = read_days,
 ) -> Report:
-    """given: figures beside those of this month's service, or in their place.
+    """given: figures beside those of this month's service, or in their place. days_of: where its
+    days are read.
 
     Raises NothingToReport, BadMonth for one that has not begun, and BadParameter for more faults
     than can be looked at.
@@ -86,8 +116,8 @@ def report_of_compound(
     if entry is None:
         raise NothingToReport(compound)
     zone = zone_of(entry.timezone)
-    from_ms, to_ms, month_over = _so_far(month, zone, source.now_ms)
-    days = _days(source, entry, from_ms, to_ms)
+    from_ms, to_ms, month_over = month_so_far(month, zone, source.now_ms)
+    days = days_of(source, entry, from_ms, to_ms)
     faults = _faults(source, Filter(compound=compound), from_ms, to_ms)[0]
     periods = _periods(days, zone, source.now_ms)
     service = _service(source, Whose(compound=compound), [entry], from_ms, to_ms)
@@ -117,13 +147,12 @@ def report_of_firm(
     month: Month,
     given: Mapping[str, Figure] | None = None,
     progress: Progress | None = None,
+    days_of: Days = read_days,
 ) -> Report:
     """As `report_of_compound`. progress: told before each compound."""
-    if firm not in source.directory.firms or source.scope.firm not in (None, firm):
-        raise NothingToReport(firm)
-    entries = [entry for entry in source.directory.visible(source.scope) if entry.firm == firm]
+    entries = compounds_of_firm(source, firm)
     zone = zone_of(entries[0].timezone) if entries else DISTRICT_ZONE
-    from_ms, to_ms, month_over = _so_far(month, zone, source.now_ms)
+    from_ms, to_ms, month_over = month_so_far(month, zone, source.now_ms)
     faults, of_compound = _faults(source, Filter(firm=firm), from_ms, to_ms)
     everything: dict[date, Day] = {}
     compounds: list[Compound] = []
@@ -131,8 +160,8 @@ def report_of_firm(
         if progress is not None:
             progress(n, len(entries))
         own_zone = zone_of(entry.timezone)
-        own_from_ms, own_to_ms, _ = _so_far(month, own_zone, source.now_ms)
-        days = _days(source, entry, own_from_ms, own_to_ms)
+        own_from_ms, own_to_ms, _ = month_so_far(month, own_zone, source.now_ms)
+        days = days_of(source, entry, own_from_ms, own_to_ms)
         periods = _periods(days, own_zone, source.now_ms)
         for day, summed in days.items():
             everything.setdefault(day, Day()).add(summed)
@@ -180,23 +209,12 @@ def _service(
     )
 
 
-def _so_far(month: Month, zone: tzinfo, now_ms: int) -> tuple[int, int, bool]:
+def month_so_far(month: Month, zone: tzinfo, now_ms: int) -> tuple[int, int, bool]:
     """The month's range up to now, and whether it is over."""
     from_ms, to_ms = month.range_ms(zone)
     if now_ms <= from_ms:
         raise BadMonth(f"{month} has not begun: nothing has happened there yet")
     return from_ms, min(to_ms, now_ms), now_ms >= to_ms
-
-
-def _days(source: Source, entry: Entry, from_ms: int, to_ms: int) -> dict[date, Day]:
-    """A compound's sums by local day of [from_ms, to_ms), which begins at a midnight."""
-    zone = zone_of(entry.timezone)
-    has: set[PartName] = {part for part, kind in KIND_OF.items() if entry.devices.get(kind)}
-    starts = list(days_from(from_ms, to_ms, zone))
-    sums = sums_of_compound(source.engine, source.scope, entry, starts, to_ms)
-    return {
-        local_date(at, zone): Day(summed, set(has)) for at, summed in zip(starts, sums, strict=True)
-    }
 
 
 def _periods(days: Mapping[date, Day], zone: tzinfo, now_ms: int) -> list[Period]:

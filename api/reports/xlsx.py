@@ -4,7 +4,8 @@ Written row by row (XlsxWriter's constant_memory): what a row holds is on the di
 one begins, so a firm's compounds by day cost no memory.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime
 from typing import IO, Any
 
@@ -29,6 +30,7 @@ from api.reports.words import (
     subject_name,
     value_name,
 )
+from devices.days import DISTRICT_ZONE
 
 LONGEST_CELL = 200  # characters of a name; 32,767 is what a cell can hold
 _OPTIONS = {
@@ -45,6 +47,40 @@ Cell = str | float | date | datetime | None
 
 def write(report: Report, language: Language, target: IO[bytes]) -> None:
     """The workbook into `target`. Raises ReportsUnusable where XlsxWriter is missing."""
+    title = f"{say(language, f'title_{report.subject}')} {report.month}"
+    with _book(language, title, _local(report.made_at_ms, report), target) as book:
+        _summary(book, report)
+        days = _days(book, report)
+        _charts(book, report, days)
+        _breakdown(book, report)
+        if report.subject == "firm":
+            _compounds(book, report)
+            _compound_days(book, report)
+        _faults(book, report)
+        _longest(book, report)
+
+
+def write_table(
+    language: Language,
+    title: str,
+    head: Sequence[tuple[str, int]],
+    lines: Iterable[Iterable[Cell]],
+    formats: Sequence[str],
+    made_at_ms: int,
+    target: IO[bytes],
+) -> None:
+    """A workbook of one table. head: names and widths of the columns; formats: as for a row."""
+    made_at = datetime.fromtimestamp(made_at_ms // 1000, DISTRICT_ZONE)
+    with _book(language, title, made_at, target) as book:
+        sheet = book.add(title, [width for _, width in head])
+        sheet.head([name for name, _ in head])
+        for line in lines:
+            sheet.row(line, formats)
+
+
+@contextmanager
+def _book(language: Language, title: str, made_at: datetime, target: IO[bytes]) -> Iterator["Book"]:
+    """A workbook, written into `target` at the end. Raises ReportsUnusable without XlsxWriter."""
     try:
         import xlsxwriter
     except ImportError as error:
@@ -55,22 +91,13 @@ def write(report: Report, language: Language, target: IO[bytes]) -> None:
     with xlsxwriter.Workbook(target, _OPTIONS) as workbook:
         workbook.set_properties(
             {
-                "title": f"{say(language, f'title_{report.subject}')} {report.month}",
+                "title": title,
                 "author": say(language, "product"),
                 # else it is the clock's: the same report gives the same file
-                "created": _local(report.made_at_ms, report).replace(tzinfo=None),
+                "created": made_at.replace(tzinfo=None),
             }
         )
-        book = Book(workbook, language)
-        _summary(book, report)
-        days = _days(book, report)
-        _charts(book, report, days)
-        _breakdown(book, report)
-        if report.subject == "firm":
-            _compounds(book, report)
-            _compound_days(book, report)
-        _faults(book, report)
-        _longest(book, report)
+        yield Book(workbook, language)
 
 
 class Book:
@@ -85,7 +112,10 @@ class Book:
         return say(self.language, word, **values)
 
     def sheet(self, word: str, widths: Sequence[int]) -> "Sheet":
-        made = self.workbook.add_worksheet(self.say(word))
+        return self.add(self.say(word), widths)
+
+    def add(self, name: str, widths: Sequence[int]) -> "Sheet":
+        made = self.workbook.add_worksheet(name)
         made.set_landscape()
         made.set_paper(9)  # A4
         made.fit_to_pages(1, 0)

@@ -8,6 +8,7 @@ both; yaxin's user sees one; to them kangqiao is the stranger.
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import msgspec
 from fastapi import FastAPI
@@ -15,12 +16,14 @@ from sqlalchemy import Connection, Engine, func, insert, select, update
 from starlette.testclient import TestClient
 
 from api.app import create_app
-from api.parts import Dependencies, DryRun, JournalAway, NotAccepted
+from api.exports.files import Folder
+from api.exports.model import Body, State, Wanted, packed
+from api.parts import Dependencies, DryRun, Exports, JournalAway, NotAccepted
 from devices.alerts import Target
 from devices.journal import Counted, Head, Record
 from devices.messages import Value
 from devices.registry import Compound, Device, Firm, Name, Registry
-from devices.store import registry, tokens
+from devices.store import exports, registry, tokens
 from devices.store.database import writing
 from devices.store.schema import (
     LIVE,
@@ -265,6 +268,17 @@ class FakeMessenger:
         return "ok"
 
 
+class FakeExports:
+    """Makes what is asked for when a test says so. woken: how often somebody said there is work."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.woken = 0
+
+    def wake(self) -> None:
+        self.woken += 1
+
+
 @dataclass
 class Cast:
     """A running API over a small district, and a client for each of the people."""
@@ -305,7 +319,9 @@ class Cast:
             yield connection
 
 
-def a_cast(engine: Engine, *, demo: bool = False, journal: bool = True) -> Cast:
+def a_cast(
+    engine: Engine, *, demo: bool = False, journal: bool = True, exports: Path | None = None
+) -> Cast:
     """The district saved, the judge up to date, everybody with a token."""
     with writing(engine) as connection:
         a_district(connection)
@@ -330,6 +346,7 @@ def a_cast(engine: Engine, *, demo: bool = False, journal: bool = True) -> Cast:
         ask_again_s=0.1,
         dry_runs=cast.dry_runs if journal else None,
         messenger=cast.messenger,
+        exports=None if exports is None else FakeExports(exports),
     )
     cast.app = create_app(deps)
     return cast
@@ -533,6 +550,32 @@ def an_hour(
             figures=msgspec.msgpack.encode(figures),
         )
     )
+
+
+def an_export(cast: Cast, export: str, who: str = "yaxin") -> None:
+    """One that is done, of the people's token with this name, with a file of eight bytes."""
+    made_of: Exports | None = cast.app.state.parts.deps.exports
+    assert made_of is not None
+    folder = Folder(made_of.folder)
+    with cast.write() as connection:
+        known = tokens.identify(connection, cast.tokens[who], NOW_MS)
+        assert known is not None
+        body = Body(
+            token=known.token_id,
+            made_by=known.name,
+            scope_firm=known.firm,
+            wanted=Wanted("report", "xlsx", "zh", firm=known.firm, month="2026-10"),
+            made_at_ms=NOW_MS,
+            place=folder.place(),
+            state=State.DONE,
+            began_at_ms=NOW_MS,
+            finished_at_ms=NOW_MS,
+            sha256="0" * 64,
+            size_bytes=8,
+        )
+        exports.add(connection, export, 2, packed(body), NOW_MS)
+        exports.move(connection, export, 2, 2, packed(body), NOW_MS)
+    folder.file(export).write_bytes(b"PK\3\4file")
 
 
 def a_refusal(connection: Connection, jseq: int, **more: object) -> None:

@@ -1,5 +1,6 @@
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
@@ -25,12 +26,12 @@ def api_database(request: pytest.FixtureRequest) -> Iterator[Engine]:
 
 
 @pytest.fixture
-def cast(api_database: Engine) -> Cast:
+def cast(api_database: Engine, tmp_path: Path) -> Cast:
     """The API over a small district, as production runs it."""
-    return a_cast(api_database)
+    return a_cast(api_database, exports=tmp_path / "exports")
 
 
 @pytest.fixture
-def demo(api_database: Engine) -> Cast:
+def demo(api_database: Engine, tmp_path: Path) -> Cast:
     """The same as a demo: who sits at this machine may look without a token."""
-    return a_cast(api_database, demo=True)
+    return a_cast(api_database, demo=True, exports=tmp_path / "exports")

@@ -48,12 +48,18 @@ OF_ITS_OWN = {
     *("opened_at", "cleared_at", "closed_at"),
 }
 _OF_WINDOWS = {"starts_at", "ends_at", "created_at", "created_by"}
+_OF_EXPORTS = {
+    *("from", "to", "made_by", "made_at", "as_of", "updated_at", "finished_at", "expires_at"),
+    *("name", "url", "etag", "size_bytes"),
+}
 OF_ROUTES = {
     "/v1/faults/{fault}": {"at"},
     "/v1/compounds/{compound}/availability": {"as_of"},
     "/v1/kpis": {"as_of"},
     "/v1/maintenance": _OF_WINDOWS,
     "/v1/maintenance/{window}": _OF_WINDOWS,
+    "/v1/exports": _OF_EXPORTS,
+    "/v1/exports/{export}": _OF_EXPORTS,
     # The judge saves what adds up between events once a minute: until then one may be ahead.
     "/v1/compounds/{compound}/usage": {
         *("to", "coverage", "lighting"),
@@ -418,9 +424,12 @@ class TestTheWholeFleet:
         for system, token in asked:
             eventually(partial(is_ready, system), 20)
             assert system.post("/v1/maintenance", token, a_window(shed.compound)).status == 201
+            wanted = {"what": "usage", "format": "csv", "compound": shed.compound}
+            assert system.post("/v1/exports", token, wanted).status == 202
         below = {"/v1/stream", "/metrics", "/readyz"}
         of_the_journal = {"/v1/rules/dry-run"}  # and of this process: nobody has started one
         files = {route for route in routes if route.startswith("/v1/reports/")}
+        files.add("/v1/exports/{export}/file")
         assert files
         for route in sorted(routes - below - of_the_journal - files):
             apart = OF_ITS_OWN | OF_ROUTES.get(route, set())
@@ -470,7 +479,9 @@ def ask(route: str, system: System, token: str, device: str, compound: str) -> A
     elif route in ("/v1/devices", "/v1/compounds"):
         parameters = {"limit": 500}
     (window,) = system.get("/v1/maintenance", token).json["items"]
+    (export,) = system.get("/v1/exports", token).json["items"]
     ids = {"fault": fault["id"], "refused": refused["id"], "window": window["id"]}
+    ids["export"] = export["id"]
     path = route.format(compound=compound, device=device, **ids)
     return system.get(path, token, **parameters)
 
