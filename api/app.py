@@ -14,12 +14,14 @@ from starlette.responses import RedirectResponse, Response
 
 from api import (
     accounting,
+    charging_pages,
     compounds,
     console,
     deliveries,
     devices,
     documentation,
     errors,
+    export_pages,
     fault_pages,
     faults,
     health,
@@ -83,6 +85,8 @@ ROUTERS = (
     console.router,
     fault_pages.router,
     maintenance_pages.router,
+    charging_pages.router,
+    export_pages.router,
     ingestion.router,
 )
 
@@ -123,6 +127,7 @@ def create_app(deps: Dependencies) -> FastAPI:
         Turns("for reports", REPORTS_AT_ONCE, REPORTS_WAITING, REPORT_WAIT_S),
     )
     app.state.overview = OverviewCopy(deps, registry)
+    app.state.charging = charging_pages.ChargingCopy()
     app.state.stream = news
     for router in ROUTERS:
         # Not `include_router`: it hides the routes behind a router, out of sight of the test that

@@ -11,10 +11,10 @@ from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api import compounds
+from api import charging_pages, compounds, export_pages, usage_views
 from api.compounds import check_firm, counted, judge_is_blind
 from api.identity import Identity, Reader
-from api.instants import DISTRICT_ZONE
+from api.instants import DISTRICT_ZONE, when
 from api.overview import OverviewCopy, View, compound_name, fault_name
 from api.pages import Page, PageOf
 from api.parts import Known, PartsOf
@@ -29,6 +29,8 @@ from devices.store.database import reading
 from devices.store.devices import Filter as DeviceFilter
 from devices.store.devices import Standing, device_names, list_devices
 from devices.store.faults import Filter, list_faults
+from devices.store.sessions import Filter as Sessions
+from devices.store.sessions import list_sessions
 from devices.telling import impact_line, quantity_name, unit_of, value_text
 
 DEVICES_SHOWN = 400  # the largest compound has some 110
@@ -52,8 +54,15 @@ def overview_parts(request: Request, who: Reader, page: PageOf, firm: FirmOf = N
 
 
 @router.get("/compounds/{compound}")
-def compound_page(parts: PartsOf, who: Reader, page: PageOf, compound: str) -> Response:
-    """One compound: figures, open faults, devices."""
+def compound_page(
+    parts: PartsOf,
+    who: Reader,
+    page: PageOf,
+    compound: str,
+    bucket: usage_views.BucketOf = "day",
+    until: usage_views.UntilOf = "",
+) -> Response:
+    """One compound: figures, open faults, usage, charging, devices."""
     now_ms = parts.now_ms()
     with reading(parts.deps.engine) as connection:
         known = parts.registry.get(connection)
@@ -71,6 +80,17 @@ def compound_page(parts: PartsOf, who: Reader, page: PageOf, compound: str) -> R
             now_ms=now_ms,
             limit=DEVICES_SHOWN + 1,
         )
+        charged: list[charging_pages.SessionLine] = []
+        if entry.devices.get("port"):
+            newest = list_sessions(
+                connection, who.scope, Sessions(compound), limit=charging_pages.NEWEST_SHOWN
+            )
+            charged = charging_pages.session_lines(connection, who, page.language, newest, now_ms)
+    usage = usage_views.of_compound(
+        page, parts.deps.engine, who.scope, entry, bucket, until, now_ms
+    )
+    if usage is not None and blind:
+        usage.notices.append(page.say("u_stale"))
     figures = [
         (
             named(page.language, Name(KINDS[kind].zh, KINDS[kind].en)),
@@ -93,6 +113,12 @@ def compound_page(parts: PartsOf, who: Reader, page: PageOf, compound: str) -> R
         devices=[_device(page.language, standing, now_ms) for standing in devices[:DEVICES_SHOWN]],
         is_cut=len(devices) > DEVICES_SHOWN,
         most=DEVICES_SHOWN,
+        usage=usage,
+        summing=0,
+        charged=charged,
+        months=export_pages.months(now_ms),
+        may_make=export_pages.may_make(who),
+        as_of=when(now_ms, now_ms),
     )
 
 
@@ -241,8 +267,3 @@ def _device(language: Language, standing: Standing, now_ms: int) -> DeviceLine:
 def evidence_lines(language: Language, fault: Fault) -> list[tuple[str, str]]:
     """What showed a fault, in words: name and value."""
     return telling.evidence_lines(language, fault.kind, fault.evidence, DISTRICT_ZONE)
-
-
-def when(at_ms: int, now_ms: int | None) -> str:
-    """Time of the district; the date too unless it is today."""
-    return telling.when(at_ms, now_ms, DISTRICT_ZONE)

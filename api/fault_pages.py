@@ -13,12 +13,13 @@ from starlette.responses import RedirectResponse, Response
 
 from api import paging
 from api.compounds import check_firm
-from api.console import Line, evidence_lines, fault_lines, when
+from api.console import Line, evidence_lines, fault_lines
 from api.devices import check_kind
 from api.errors import NotFound
 from api.fault_actions import ACTIONS, Action, Asked, Said
 from api.faults import KINDS_BESIDES
 from api.identity import Actor, Identity, Reader, Role
+from api.instants import when
 from api.overview import ACKNOWLEDGE_WITHIN_S, SEVERITIES, fault_name
 from api.pages import Page, PageOf
 from api.parts import Known, Parts, PartsOf

@@ -10,10 +10,10 @@ from starlette.responses import Response
 
 from api import compounds, shapes
 from api.accounting import FOREVER_MS, account_for
-from api.console import evidence_lines, fault_lines, when
+from api.console import evidence_lines, fault_lines
 from api.errors import NotFound
 from api.identity import Reader
-from api.instants import DISTRICT_ZONE
+from api.instants import DISTRICT_ZONE, when
 from api.overview import compound_name
 from api.pages import Page, PageOf
 from api.parts import PartsOf

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 
 from api.errors import BadParameter
+from devices import telling
 from devices.days import DAY_MS as DAY_MS
 from devices.days import DISTRICT_ZONE as DISTRICT_ZONE
 from devices.days import midnight_of as midnight_of
@@ -78,3 +79,8 @@ def parse_range(start: str | None, end: str | None, zone: tzinfo, now_ms: int) -
             raise BadParameter("to", f"{end} is not after `from`")
         to_ms = min(to_ms, now_ms + 1)  # what happens in this very millisecond is in it
     return Range(from_ms, to_ms)
+
+
+def when(at_ms: int, now_ms: int | None) -> str:
+    """Time of the district; the date too unless it is today."""
+    return telling.when(at_ms, now_ms, DISTRICT_ZONE)

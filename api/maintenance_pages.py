@@ -8,9 +8,9 @@ from pydantic import ValidationError
 from starlette.responses import RedirectResponse, Response
 
 from api import maintenance, paging, shapes
-from api.console import when
 from api.errors import BadParameter, Moved
 from api.identity import Actor, Identity, Reader, Role
+from api.instants import when
 from api.overview import compound_name, fault_name
 from api.pages import Page, PageOf
 from api.parts import Known, Parts, PartsOf

@@ -573,6 +573,7 @@ def an_export(cast: Cast, export: str, who: str = "yaxin") -> None:
             sha256="0" * 64,
             size_bytes=8,
         )
+        exports.remove(connection, export)
         exports.add(connection, export, 2, packed(body), NOW_MS)
         exports.move(connection, export, 2, 2, packed(body), NOW_MS)
     folder.file(export).write_bytes(b"PK\3\4file")

@@ -38,13 +38,14 @@ from tests.api.cast import (
     a_judge,
     a_state,
     a_window,
+    an_export,
 )
 from tests.api.test_login import OURS, logged_in
 
 ZH = {"Accept-Language": "zh-CN,zh;q=0.9"}
 ACTIONS = (
-    "acknowledge", "assign", "close", "comment", "confirm", "end", "onsite", "refute", "repaired",
-    "shelve", "unshelve",
+    "acknowledge", "assign", "close", "comment", "confirm", "delete", "end", "onsite", "refute",
+    "repaired", "shelve", "unshelve",
 )  # fmt: skip
 EN = {"Accept-Language": "en-GB,en;q=0.8,zh;q=0.5"}
 
@@ -306,10 +307,14 @@ def test_the_page_of_an_offline_fault_says_when_the_device_was_last_heard_of(cas
         "/faults/off",
         "/maintenance",
         f"/compounds/{XIANGYUNLI}",
+        "/charging",
+        f"/charging?compound={XIANGYUNLI}",
+        "/exports",
     ],
 )
 def test_no_link_is_dead_and_nothing_is_inline(cast: Cast, path: str) -> None:
     with_trouble(cast)
+    an_export(cast, "own-export", "operator")
     client = cast.client("operator")
     page = Links()
     page.feed(client.get(path, headers=ZH).text)

@@ -136,12 +136,14 @@ def test_what_is_a_strangers_is_not_there_to_the_byte(cast: Cast) -> None:
     with_rows(cast)
     client = cast.client("yaxin")
     tried = 0
-    for route in sorted(routes(cast), key=lambda route: "DELETE" in (route.methods or ())):
+    for route in routes(cast):
         method = "".join(route.methods or ())
         parameter = next((name for name in IDS if f"{{{name}}}" in route.path), None)
         if parameter is None:
             continue
         tried += 1
+        if parameter == "export":  # some of these routes take it away
+            an_export(cast, "own-export")
         own, strange, unknown = (
             client.request(
                 method,
