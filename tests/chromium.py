@@ -84,7 +84,8 @@ class Browser:
 
     def open(self, url: str) -> None:
         """Go there, and wait until the page is there with all that it loads."""
-        assert "errorText" not in self.ask("Page.navigate", url=url), url
+        gone = self.ask("Page.navigate", url=url)
+        assert "errorText" not in gone, (url, gone["errorText"])
         self.await_true("document.readyState === 'complete' && location.href !== 'about:blank'")
 
     def run(self, script: str) -> Any:
