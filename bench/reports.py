@@ -4,7 +4,7 @@
 
 Usage of every device and hour is made up and written as rows, as the judge would have; nothing is
 measured but gathering and rendering, each format in a process of its own, as `courtyard report`
-runs.
+runs, and then as `/v1/exports` has it made in the background, with its pieces kept on the disk.
 """
 
 import argparse
@@ -21,9 +21,13 @@ from random import Random
 import msgspec
 from sqlalchemy import Engine, insert
 
+from api.exports.files import Folder
+from api.exports.model import Body, State, Wanted, of_row, packed
+from courtyard.clock import now_ms
+from courtyard.exports import FOLDER
 from devices.catalogue import RULES
 from devices.registry import Device
-from devices.store import registry
+from devices.store import exports, registry
 from devices.store.database import open_database, upgrade, writing
 from devices.store.schema import LIVE, faults, usage_hours
 from simulators import erqi
@@ -183,16 +187,39 @@ def _write(engine: Engine, rows: list[dict[str, object]]) -> int:
 
 def measured(folder: Path, what: str) -> tuple[float, float, float]:
     """Seconds, seconds of CPU, and MB at most, of `courtyard report` for a format."""
-    command = (
-        f"{sys.executable} -m courtyard report --firm {FIRM} --month {MONTH} --format {what}"
-        f" --out {folder / f'{FIRM}.{what}'} --force"
-    ).split()
+    return _run(
+        folder,
+        f"report --firm {FIRM} --month {MONTH} --format {what}"
+        f" --out {folder / f'{FIRM}.{what}'} --force",
+    )
+
+
+def exported(folder: Path, wanted: Wanted) -> tuple[float, float, float, int]:
+    """The same, and the size of the file in bytes, of an export of this."""
+    engine = open_database(f"sqlite:///{folder / 'courtyard.db'}")
+    at_ms = now_ms()
+    body = Body(0, "bench", None, wanted, at_ms, Folder(folder / FOLDER).place())
+    with writing(engine) as connection:
+        exports.add(connection, "bench", 1, packed(body), at_ms)
+    took = _run(folder, "exports")
+    with writing(engine) as connection:
+        row = exports.find(connection, "bench")
+        exports.remove(connection, "bench")
+    engine.dispose()
+    made = None if row is None else of_row("bench", row)
+    if made is None or made.body.state is not State.DONE:
+        raise SystemExit(f"the export failed: {None if made is None else made.body.error}")
+    return (*took, made.body.size_bytes or 0)
+
+
+def _run(folder: Path, argv: str) -> tuple[float, float, float]:
+    command = [sys.executable, "-m", "courtyard", *argv.split()]
     environment = {**os.environ, "COURTYARD_DATA_DIR": str(folder)}
     start_s = time.monotonic()
     child = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
     _, status, used = os.wait4(child.pid, 0)
     if os.waitstatus_to_exitcode(status) != 0:
-        raise SystemExit(f"courtyard report --format {what} failed")
+        raise SystemExit(f"courtyard {argv} failed")
     cpu_s = used.ru_utime + used.ru_stime
     return time.monotonic() - start_s, cpu_s, used.ru_maxrss / 1000  # kB on Linux
 
@@ -218,6 +245,15 @@ def main() -> None:
             size_kb = (folder / f"{FIRM}.{what}").stat().st_size / 1000
             took = f"{seconds:.1f} s ({cpu_s:.1f} s of CPU), {megabytes:.0f} MB"
             print(f"{what}: {took}, a file of {size_kb:.0f} kB")
+        for wanted in (
+            Wanted("report", "pdf", "zh", firm=FIRM, month=MONTH),
+            Wanted("report", "xlsx", "zh", firm=FIRM, month=MONTH),
+            Wanted("usage", "csv", "zh", firm=FIRM, from_ms=FROM_MS,
+                   to_ms=FROM_MS + HOURS * HOUR_MS),
+        ):  # fmt: skip
+            seconds, cpu_s, megabytes, size = exported(folder, wanted)
+            took = f"{seconds:.1f} s ({cpu_s:.1f} s of CPU), {megabytes:.0f} MB"
+            print(f"export of {wanted.what}, {wanted.format}: {took}, {size / 1000:.0f} kB")
 
 
 if __name__ == "__main__":

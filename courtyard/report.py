@@ -1,17 +1,29 @@
-"""`courtyard report`: a month of a compound or a firm, as a file that is complete or not there."""
+"""`courtyard report`: a month of a compound or a firm, as a file that is complete or not there.
+
+What is read for it is kept beside it, as exports keep theirs: ended in between, the same command
+goes on with it, if it is given again within KEPT_MS.
+"""
 
 import os
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
 from typing import Literal
 
+import msgspec
+from sqlalchemy import Engine
+
 from api.errors import Problem
+from api.exports.kinds import Order, Reports
+from api.exports.model import Wanted as Asked
+from api.exports.pieces import PieceLog
+from api.exports.work import KEEP_EVERY_S, Header, header_of
 from api.reports import pdf, xlsx
 from api.reports.fonts import ReportsUnusable, find_font
-from api.reports.gather import NothingToReport, Source, report_of_compound, report_of_firm
+from api.reports.gather import NothingToReport, Source
 from api.reports.model import BadMonth, Month, Report
 from api.words import Language
 from courtyard.backup import Steps
@@ -21,7 +33,10 @@ from courtyard.settings import Settings
 from courtyard.stores import open_operational
 from devices.store.compounds import read_directory
 from devices.store.database import reading
+from devices.store.failpoints import failpoint
 from devices.store.scope import DISTRICT
+
+KEPT_MS = 3_600_000
 
 Tell = Callable[[str], object]
 
@@ -47,41 +62,47 @@ def run_report(settings: Settings, wanted: Wanted, out: Path, *, force: bool, te
     try:
         if wanted.format == "pdf":
             find_font(settings.fonts)  # before the database is read for nothing
-        report = _gathered(settings, wanted, month, tell)
-        with _aside(out) as partial:
-            with partial.open("xb") as file:
-                if wanted.format == "pdf":
-                    file.write(pdf.render(report, wanted.language, settings.fonts))
-                else:
-                    xlsx.write(report, wanted.language, file)
-                file.flush()
-                os.fsync(file.fileno())
-            _check_target(out, force=force)
-            partial.replace(out)
+        pieces = out.with_name(f".{out.name[:100]}.pieces")
+        with _kept_if_ended(pieces):
+            report = _gathered(settings, wanted, month, pieces, tell)
+            with _aside(out) as partial:
+                with partial.open("xb") as file:
+                    if wanted.format == "pdf":
+                        file.write(pdf.render(report, wanted.language, settings.fonts))
+                    else:
+                        xlsx.write(report, wanted.language, file)
+                    file.flush()
+                    os.fsync(file.fileno())
+                _check_target(out, force=force)
+                partial.replace(out)
     except ReportsUnusable as error:
         raise CommandError(str(error)) from error
+    except BlockingIOError:
+        raise CommandError(f"another `courtyard report` writes {out}: wait for it") from None
     except OSError as error:
         raise CommandError(f"{out} cannot be written: {error.strerror or error}") from error
     return f"{out}: {_told(report)}"
 
 
-def _gathered(settings: Settings, wanted: Wanted, month: Month, tell: Tell) -> Report:
+def _gathered(settings: Settings, wanted: Wanted, month: Month, pieces: Path, tell: Tell) -> Report:
     engine = open_operational(settings)
     try:
-        at_ms = now_ms()
-        with reading(engine) as connection:
-            directory = read_directory(connection, at_ms)
-        source = Source(engine, DISTRICT, directory, at_ms)
-        if wanted.compound is not None:
-            return report_of_compound(source, wanted.compound, month)
-        assert wanted.firm is not None
-        steps = Steps(tell)
-        return report_of_firm(
-            source,
-            wanted.firm,
-            month,
-            progress=lambda done, total: steps("compounds read", done, total),
-        )
+        asked = Asked("report", wanted.format, wanted.language, wanted.compound, wanted.firm,
+                      str(month))  # fmt: skip
+        kind = Reports()
+        with closing(_opened(engine, kind, asked, pieces, tell)) as log:
+            header = header_of(log)
+            assert header is not None
+            order = _order(engine, asked, header.now_ms)
+            steps, kept_s = Steps(tell), time.monotonic()
+            for step in header.steps[log.count :]:
+                log.add(kind.piece(order, step))
+                failpoint("X1")
+                steps("compounds read", log.count, len(header.steps))
+                if time.monotonic() - kept_s >= KEEP_EVERY_S:
+                    log.keep()
+                    kept_s = time.monotonic()
+            return kind.report_of(order, log.pieces)
     except NothingToReport:
         what, name = (
             ("firm", wanted.firm) if wanted.compound is None else ("compound", wanted.compound)
@@ -95,6 +116,39 @@ def _gathered(settings: Settings, wanted: Wanted, month: Month, tell: Tell) -> R
         raise CommandError(error.detail) from error
     finally:
         engine.dispose()
+
+
+def _opened(engine: Engine, kind: Reports, asked: Asked, pieces: Path, tell: Tell) -> PieceLog:
+    """What an earlier command has left of the same, or a new log."""
+    of, at_ms = f"{asked.compound or asked.firm}/{asked.month}", now_ms()
+    log = PieceLog.resume(pieces)
+    if log is not None:
+        header = header_of(log)
+        if header is not None and header.export == of and 0 <= at_ms - header.now_ms <= KEPT_MS:
+            tell(f"going on with {log.count} of {len(header.steps)} compounds, read before")
+            return log
+        log.close()
+    steps = kind.steps(_order(engine, asked, at_ms))
+    return PieceLog.begin(pieces, msgspec.msgpack.encode(Header(of, at_ms, steps)))
+
+
+def _order(engine: Engine, asked: Asked, at_ms: int) -> Order:
+    with reading(engine) as connection:
+        directory = read_directory(connection, at_ms)
+    return Order(Source(engine, DISTRICT, directory, at_ms), asked)
+
+
+@contextmanager
+def _kept_if_ended(pieces: Path) -> Iterator[None]:
+    """Takes the log away, unless the process is ended meanwhile."""
+    try:
+        yield
+    except BlockingIOError:  # it is another command's
+        raise
+    except Exception:
+        pieces.unlink(missing_ok=True)
+        raise
+    pieces.unlink(missing_ok=True)
 
 
 def _told(report: Report) -> str:

@@ -110,6 +110,14 @@ class Reports:
         return _packed([compound, [(day.toordinal(), pack(of.summed)) for day, of in days.items()]])
 
     def write(self, order: Order, pieces: Pieces, target: IO[bytes]) -> None:
+        report, language = self.report_of(order, pieces), order.wanted.language
+        if order.wanted.format == "pdf":
+            target.write(pdf.render(report, language, order.fonts))
+        else:
+            xlsx.write(report, language, target)
+
+    def report_of(self, order: Order, pieces: Pieces) -> Report:
+        """What the pieces add up to, with all that is not usage. Raises NothingToReport."""
         source, wanted = order.source, order.wanted
         kept: dict[str, list[tuple[int, bytes]]] = dict(map(_decoded, pieces()))
 
@@ -122,15 +130,9 @@ class Reports:
             }
 
         month = Month.parse(wanted.month or "")
-        report: Report
         if wanted.compound is not None:
-            report = report_of_compound(source, wanted.compound, month, days_of=days_of)
-        else:
-            report = report_of_firm(source, wanted.firm or "", month, days_of=days_of)
-        if wanted.format == "pdf":
-            target.write(pdf.render(report, wanted.language, order.fonts))
-        else:
-            xlsx.write(report, wanted.language, target)
+            return report_of_compound(source, wanted.compound, month, days_of=days_of)
+        return report_of_firm(source, wanted.firm or "", month, days_of=days_of)
 
 
 class Usage:

@@ -4,6 +4,7 @@ Each record is its length, its CRC-32 and its bytes, so that the log itself says
 is: what was torn when a process ended is cut off when the next one opens it.
 """
 
+import fcntl
 import os
 import struct
 import zlib
@@ -28,8 +29,10 @@ class PieceLog:
 
     @classmethod
     def begin(cls, path: Path, header: bytes) -> Self:
-        """A new log, in the place of any older one."""
-        file = path.open("w+b")
+        """A new log, in the place of any older one. Raises BlockingIOError: it is in use."""
+        file = path.open("a+b")
+        _lock(file)
+        file.truncate(0)
         log = cls(path, file, header, 0)
         log._write(header)
         log.keep()
@@ -37,11 +40,15 @@ class PieceLog:
 
     @classmethod
     def resume(cls, path: Path) -> Self | None:
-        """The log that is there, without what is torn at its end; None where there is none."""
+        """The log that is there, without what is torn at its end; None where there is none.
+
+        Raises BlockingIOError: it is in use.
+        """
         try:
             file = path.open("r+b")
         except FileNotFoundError:
             return None
+        _lock(file)
         header: bytes | None = None
         end = count = 0
         for record in _records(file):
@@ -82,6 +89,15 @@ class PieceLog:
             raise ValueError(f"a record of {len(record)} bytes; the bound is {MOST_BYTES}")
         self._file.write(_HEAD.pack(len(record), zlib.crc32(record, _SEED)) + record)
         self.size_bytes += _HEAD.size + len(record)
+
+
+def _lock(file: IO[bytes]) -> None:
+    """Until the file is closed, or the process ends."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise
 
 
 def _records(file: IO[bytes]) -> Iterator[bytes]:

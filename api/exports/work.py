@@ -198,7 +198,8 @@ class _Making:
             _finish(shop, export, export.failed("no_room", "", shop.clock()))
             return
         with closing(self._opened()) as pieces:
-            header = msgspec.msgpack.decode(pieces.header, type=Header)
+            header = header_of(pieces)
+            assert header is not None
             order = self._order(header.now_ms)
             if self._gather(order, header.steps, pieces):
                 self._write(order, len(header.steps), pieces)
@@ -206,8 +207,10 @@ class _Making:
     def _opened(self) -> PieceLog:
         path = self._shop.folder.log(self._export.id)
         kept = PieceLog.resume(path)
-        if kept is not None:
+        if kept is not None and header_of(kept) is not None:
             return kept
+        if kept is not None:
+            kept.close()
         now_ms = self._body.began_at_ms or self._shop.clock()
         steps = self._kind.steps(self._order(now_ms))
         return PieceLog.begin(path, msgspec.msgpack.encode(Header(self._export.id, now_ms, steps)))
@@ -269,6 +272,14 @@ class _Making:
             known = self._export.moved(connection, self._shop.clock(), done, total, self._body)
         if not known:
             raise CalledOff
+
+
+def header_of(log: PieceLog) -> Header | None:
+    """What the log is of; None for one of another version."""
+    try:
+        return msgspec.msgpack.decode(log.header, type=Header)
+    except msgspec.MsgspecError:
+        return None
 
 
 class Bounded:

@@ -1,10 +1,15 @@
 """`courtyard report` and what the doctor says of it."""
 
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import openpyxl
 import pytest
 
+from api.exports.pieces import PieceLog
 from courtyard.doctor import reports
 from courtyard.errors import CommandError, UsageError
 from courtyard.report import Wanted, run_report
@@ -114,3 +119,40 @@ def test_the_doctor_names_the_font_or_what_to_install(tmp_path: Path) -> None:
     (bad,) = reports(load_settings({"COURTYARD_FONTS": str(tmp_path)}))
     assert bad.good is False
     assert "COURTYARD_FONTS" in bad.text
+
+
+@pytest.mark.long
+def test_ended_in_between_the_same_command_goes_on_with_what_was_read(
+    settings: Settings, tmp_path: Path
+) -> None:
+    out = tmp_path / "october.xlsx"
+    what = wanted(compound=None, firm="yaxin", language="en", format="xlsx")
+    environment = {
+        **os.environ,
+        "COURTYARD_DATA_DIR": str(settings.data_dir),
+        "COURTYARD_FAILPOINTS": "X1:kill",
+    }
+    command = (
+        f"{sys.executable} -m courtyard report --firm yaxin --month 2026-10 --format xlsx"
+        f" --language en --out {out}"
+    ).split()
+    died = subprocess.run(command, env=environment, timeout=60, check=False)
+    assert died.returncode == -signal.SIGKILL
+    assert left(tmp_path) == [".october.xlsx.pieces"]
+    told: list[str] = []
+    run_report(settings, what, out, force=False, tell=told.append)
+    (word,) = told
+    assert word.startswith("going on with ")
+    assert left(tmp_path) == ["october.xlsx"]
+
+
+def test_two_commands_for_one_file_are_told_of_each_other(
+    settings: Settings, tmp_path: Path
+) -> None:
+    out = tmp_path / "october.xlsx"
+    other = PieceLog.begin(tmp_path / ".october.xlsx.pieces", b"of another")
+    with pytest.raises(CommandError, match="another `courtyard report` writes"):
+        run(settings, wanted(format="xlsx"), out)
+    other.close()
+    run(settings, wanted(format="xlsx"), out)  # what is not of the same is begun anew
+    assert left(tmp_path) == ["october.xlsx"]
