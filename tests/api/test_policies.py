@@ -48,11 +48,11 @@ IDS = {
     "target": ("own-target", "strange-target", "no-target"),
     "route": ("own-route", "strange-route", "no-route"),
     "delivery": ("1", "2", "3000"),
+    "export": ("own-export", "strange-export", "no-export"),
 }
 BODIES = {
     **{f"/v1/faults/{{fault}}/{action}": body for action, body in ACTIONS.items()},
     "/v1/targets/{target}": {"name": "n", "url": "https://x.example"},
-    "export": ("own-export", "strange-export", "no-export"),
 }
 # Parameters in a path that are nobody's.
 COMMON = {"month": "2026-11", "file_type": "xlsx"}
