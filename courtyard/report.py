@@ -97,7 +97,7 @@ def _gathered(settings: Settings, wanted: Wanted, month: Month, pieces: Path, te
             steps, kept_s = Steps(tell), time.monotonic()
             for step in header.steps[log.count :]:
                 log.add(kind.piece(order, step))
-                failpoint("X1")
+                failpoint("O6")
                 steps("compounds read", log.count, len(header.steps))
                 if time.monotonic() - kept_s >= KEEP_EVERY_S:
                     log.keep()

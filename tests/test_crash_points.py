@@ -18,7 +18,7 @@ ALL = (
     + [f"J{n}" for n in range(1, 9)]
     + [f"F{n}" for n in range(1, 8)]
     + [f"A{n}" for n in range(1, 7)]
-    + [f"O{n}" for n in range(1, 4)]
+    + [f"O{n}" for n in range(1, 7)]
     + [f"K{n}" for n in range(1, 3)]
 )
 

@@ -235,7 +235,7 @@ class _Making:
                 raise TooLarge(f"> {MOST_BYTES // 1024**2} MB")
             if time.monotonic() - kept_s >= self._shop.keep_every_s:
                 pieces.keep()
-                failpoint("X1")
+                failpoint("O4")
                 self._body = replace(self._body, tries=0)
                 self._tell(pieces.count, total)
                 kept_s = time.monotonic()
@@ -251,7 +251,7 @@ class _Making:
             file.flush()
             os.fsync(file.fileno())
             sha256, size_bytes = _hashed(file)
-        failpoint("X2")
+        failpoint("O5")
         partial.replace(target)
         self._body = replace(
             self._body,

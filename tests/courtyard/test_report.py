@@ -130,7 +130,7 @@ def test_ended_in_between_the_same_command_goes_on_with_what_was_read(
     environment = {
         **os.environ,
         "COURTYARD_DATA_DIR": str(settings.data_dir),
-        "COURTYARD_FAILPOINTS": "X1:kill",
+        "COURTYARD_FAILPOINTS": "O6:kill",
     }
     command = (
         f"{sys.executable} -m courtyard report --firm yaxin --month 2026-10 --format xlsx"

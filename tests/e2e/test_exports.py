@@ -32,7 +32,7 @@ def test_killed_in_the_middle_the_api_goes_on_with_the_file_after_its_start(
 ) -> None:
     system.import_registry(a_registry())
     token = system.token("--role", "operator")
-    system.environ["COURTYARD_FAILPOINTS"] = "X2:sleep(120)"
+    system.environ["COURTYARD_FAILPOINTS"] = "O5:sleep(120)"
     api = system.api()
     export = system.post("/v1/exports", token, USAGE).json["id"]
     partial_file = system.directory / "data" / "exports" / f"{export}.partial"

@@ -312,7 +312,7 @@ def test_ended_in_between_it_goes_on_where_it_was(cast: Cast) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("point", ["X1:kill@3", "X2:kill"])
+@pytest.mark.parametrize("point", ["O4:kill@3", "O5:kill"])
 def test_killed_it_goes_on_where_it_was(sqlite_database: Engine, cast: Cast, point: str) -> None:
     body = USAGE | {"from": "2026-06-01"}
     export = asked(cast, body, "operator")
