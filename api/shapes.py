@@ -407,7 +407,9 @@ class Sessions(BaseModel):
 
 
 class Gates(BaseModel):
-    """Passages by method and direction; denial_rate = denied / (granted + denied)."""
+    """Passages by method and direction; denial_rate = denied / (granted + denied).
+    held_open_min: how long gates stood open beyond their limit.
+    """
 
     passages: int
     denied: int
@@ -416,12 +418,14 @@ class Gates(BaseModel):
     by_method: dict[str, int]
     by_direction: dict[str, int]
     deny_reasons: dict[str, int]
+    held_open_min: float | None
 
 
 class Charging(BaseModel):
     """Sessions that ended, energy used, money in fen. utilisation: port-hours in use / available.
 
     Available are the hours of which we have data, without faults. turnover: sessions a port, day.
+    full_not_removed_min: a battery was full, or only floated, and was not removed.
     """
 
     sessions: int
@@ -434,17 +438,25 @@ class Charging(BaseModel):
     kwh_per_port_day: float | None
     stop_reasons: dict[str, int]
     safety_stops_per_1000: float | None
+    full_not_removed_min: float | None
 
 
 class Lighting(BaseModel):
-    """lit, dark, unknown: lamp-hours while the lamps were to be on; unknown never counts as lit."""
+    """lit, dark, unknown: lamp-hours while the lamps were to be on; unknown never counts as lit.
+    nominal_kwh: what the lamps should have drawn while they burned; energy_of_nominal: what they
+    drew / that. day_burn: outside the lighting hours.
+    """
 
     burn_hours: float
     energy_kwh: float
+    nominal_kwh: float | None
+    energy_of_nominal: float | None
     lamp_on_rate: float | None
     lit: float
     dark: float
     unknown: float
+    day_burn_hours: float | None
+    day_burn_kwh: float | None
 
 
 class UsageBucket(BaseModel):

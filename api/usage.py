@@ -69,6 +69,7 @@ KIND_NAMES = {
 }
 UNITS = {
     "burn_hours": "burn_h",
+    "day_burn_hours": "day_burn_h",
     "lit": "lit_h",
     "dark": "dark_h",
     "unknown": "unknown_h",

@@ -4,22 +4,40 @@ A figure is a plain mapping of numbers, or of names to numbers, so that an hour 
 packed row and hours can be added up. Everything in it is an amount: adding two hours' figures gives
 the figures of both. Definitions: domain.md §6.1, §6.2.
 
-gate: granted, denied, remote; by_method, by_direction, deny_reasons
-port: in_use_s, unavailable_s, sessions, session_s, energy_kwh, fee_fen; stop_reasons
+gate: granted, denied, remote; by_method, by_direction, deny_reasons; held_open_s (beyond the limit)
+port: in_use_s, unavailable_s, full_s (full or only floating, and not removed), sessions, session_s,
+      energy_kwh, fee_fen; stop_reasons
 lamp: lit_s, dark_s, unknown_s (lamp-seconds while commanded on), burn_s (lamp-seconds lit),
-      energy_kwh
+      energy_kwh, unmatched_kwh (of that, what was drawn while nobody knows what burned),
+      nominal_kwh (what should have been drawn for burn_s), day_burn_s, day_burn_kwh (by day)
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
-METERED = frozenset({"port", "lamp"})  # kinds whose values add up to usage
+METERED = frozenset({"gate", "port", "lamp"})  # kinds whose values add up to usage
+STEADILY = frozenset({"port", "lamp"})  # of a gate only those that say that it stands open
 # Figures that the values of reports add up to, in their order; all others are counted by event, and
 # the same in any order.
 FROM_REPORTS = frozenset(
-    {"in_use_s", "unavailable_s", "energy_kwh", "lit_s", "dark_s", "unknown_s", "burn_s"}
+    {
+        "held_open_s",
+        "in_use_s",
+        "unavailable_s",
+        "full_s",
+        "energy_kwh",
+        "lit_s",
+        "dark_s",
+        "unknown_s",
+        "burn_s",
+        "unmatched_kwh",
+        "nominal_kwh",
+        "day_burn_s",
+        "day_burn_kwh",
+    }
 )
+REGISTER_KWH = frozenset({"energy_kwh", "unmatched_kwh"})  # what an energy register grew by
 FINAL_AFTER_MS = 48 * HOUR_MS  # after the end of the local day (domain.md §4.2)
 
 Figures = dict[str, float | dict[str, float]]
@@ -27,6 +45,10 @@ Figures = dict[str, float | dict[str, float]]
 # Sessions that count as one: domain.md §6.1.
 LEAST_ENERGY_KWH = 0.01
 NO_SESSION = "no_load_at_start"
+# A gate open for longer is held open: fixed, whatever the rule of the alarm is set to, so that
+# months can be compared (domain.md §3.1, GATE_HELD_OPEN).
+HELD_OPEN_AFTER_MS = {"pedestrian": 60_000, "barrier": 180_000}
+FLOAT_POWER_W = 15.0  # below it a battery is full, where the board does not say (JUY's default)
 SAFETY_STOPS = ("smoke", "over_temp", "leakage", "ground_fault", "battery_abnormal")
 
 
@@ -43,6 +65,11 @@ def open_from_ms(offset_ms: int, now_ms: int) -> int:
     """
     local_ms = now_ms - FINAL_AFTER_MS + offset_ms
     return local_ms - local_ms % DAY_MS - offset_ms
+
+
+def is_final(ended_ms: int, now_ms: int) -> bool:
+    """Whether the figures of a local day that ended then change no more."""
+    return now_ms >= ended_ms + FINAL_AFTER_MS
 
 
 def whole(figures: Figures, metered: Figures | None) -> Figures:
@@ -135,6 +162,7 @@ def gates(figures: Figures) -> dict[str, object]:
         "by_method": _counts(figures, "by_method"),
         "by_direction": _counts(figures, "by_direction"),
         "deny_reasons": _counts(figures, "deny_reasons"),
+        "held_open_min": _number(figures, "held_open_s") / 60,
     }
 
 
@@ -157,6 +185,7 @@ def charging(figures: Figures, *, ports: int, seconds: float) -> dict[str, objec
         "kwh_per_port_day": energy_kwh / available_days if available_days else None,
         "stop_reasons": stops,
         "safety_stops_per_1000": safety * 1000 / sessions if sessions else None,
+        "full_not_removed_min": _number(figures, "full_s") / 60,
     }
 
 
@@ -169,19 +198,25 @@ def lighting(figures: Figures) -> dict[str, object]:
         _number(figures, name) / 3600 for name in ("lit_s", "dark_s", "unknown_s")
     )
     commanded_h = lit_h + dark_h + unknown_h
+    energy_kwh, nominal_kwh = _number(figures, "energy_kwh"), _number(figures, "nominal_kwh")
+    matched_kwh = energy_kwh - _number(figures, "unmatched_kwh")
     return {
         "burn_hours": _number(figures, "burn_s") / 3600,
-        "energy_kwh": _number(figures, "energy_kwh"),
+        "energy_kwh": energy_kwh,
+        "nominal_kwh": nominal_kwh or None,
+        "energy_of_nominal": matched_kwh / nominal_kwh if nominal_kwh else None,
         "lamp_on_rate": lit_h / commanded_h if commanded_h else None,
         "lit": lit_h,
         "dark": dark_h,
         "unknown": unknown_h,
+        "day_burn_hours": _number(figures, "day_burn_s") / 3600,
+        "day_burn_kwh": _number(figures, "day_burn_kwh"),
     }
 
 
 def _number(figures: Figures, name: str) -> float:
     amount = figures.get(name, 0)
-    return 0.0 if isinstance(amount, Mapping) else amount
+    return 0.0 if isinstance(amount, Mapping) else float(amount)
 
 
 def _counts(figures: Figures, name: str) -> dict[str, int]:

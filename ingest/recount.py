@@ -14,7 +14,7 @@ from typing import Protocol
 
 import structlog
 
-from devices.messages import Value
+from devices.messages import Event, Value
 from devices.registry import Device, Registry
 from devices.sessions import Session
 from devices.store.database import DatabaseAway
@@ -25,6 +25,7 @@ from ingest.judge.baselines import offset_ms
 from ingest.judge.memory import DeviceMemory
 from ingest.judge.plan import Plans
 from ingest.judge.remeter import Report, next_hour, work_out
+from ingest.judge.use import float_w, implied_by
 from ingest.ports import Clock
 
 log = structlog.get_logger()
@@ -37,7 +38,8 @@ APART_MS = 6 * HOUR_MS  # marks of one device that are so far apart are worked o
 REGISTERS = {"port": "session_energy_kwh", "lamp": "energy_kwh"}
 # What the meter reads of a device: a store looks far back for what was never sent.
 READ = {
-    "port": ("port_status", "session_energy_kwh"),
+    "gate": ("door_state", "arm_state", "door_alarm", "door_mode"),
+    "port": ("port_status", "session_energy_kwh", "power_w"),
     "lamp": ("switch_state", "power_w", "dim_level_pct", "energy_kwh"),
 }
 
@@ -159,14 +161,26 @@ class Recounter:
             sessions = self._hours.sessions(device.id, from_ms, to_ms)
             begun = [session.started_at_ms or from_ms for session in sessions]
             first_ms = max(min([from_ms, *begun]), from_ms - 2 * FAR_MS)
+        modes: list[Report] = []
+        if device.kind == "gate":  # since when it has been open is not in what it said last
+            first_ms -= HOUR_MS
+        before = self._before(device, first_ms)
+        if device.kind == "gate":
+            far_ms = 0 if "door_mode" in before else FAR_MS  # many tell of it by events alone
+            modes = list(self._modes(device, first_ms - far_ms, to_ms))
         figures = work_out(
             device,
             self._plans.of(device),
-            self._before(device, first_ms),
-            [*self._reports(device, first_ms, to_ms), *behind],
+            _newest(before, modes, first_ms),
+            [
+                *self._reports(device, first_ms, to_ms),
+                *behind,
+                *(mode for mode in modes if mode.at_ms >= first_ms),
+            ],
             sessions,
             self._commanded,
             heard_to_ms,
+            float_w(device, self._registry),
         )
         marked = {mark.hour_ms for mark in marks}
         now_ms = self._clock()
@@ -185,6 +199,8 @@ class Recounter:
 
     def _from_ms(self, device: Device, hour_ms: int) -> int:
         """The hour of the report before: what a register grew by is spread from there on."""
+        if device.kind == "gate":
+            return hour_of(hour_ms - _holds_ms(device))
         before = self._before(device, hour_ms)
         if not before:
             return hour_ms
@@ -197,9 +213,11 @@ class Recounter:
     def _behind(self, device: Device, to_ms: int) -> list[Report]:
         """The reports from there on, up to the next one that has a register."""
         found: list[Report] = []
-        for point in self._readings.points(device.kind, device.id, to_ms, to_ms + FAR_MS, 100):
+        register = REGISTERS.get(device.kind)  # without one, the next report is enough
+        far_ms = FAR_MS if register is not None else _holds_ms(device)
+        for point in self._readings.points(device.kind, device.id, to_ms, to_ms + far_ms, 100):
             found.append(Report(point.at_ms, point.fields))
-            if REGISTERS[device.kind] in point.fields:
+            if register is None or register in point.fields:
                 break
         return found
 
@@ -208,17 +226,51 @@ class Recounter:
         return {name: (sample.value, sample.at_ms) for name, sample in found.items()}
 
     def _reports(self, device: Device, from_ms: int, to_ms: int) -> Iterator[Report]:
+        for point in self._paged(device.kind, device, from_ms, to_ms):
+            yield Report(point.at_ms, point.fields)
+
+    def _paged(self, measurement: str, device: Device, from_ms: int, to_ms: int) -> Iterator[Point]:
         while True:
-            page = self._readings.points(device.kind, device.id, from_ms, to_ms, PAGE)
-            for point in page:
-                yield Report(point.at_ms, point.fields)
+            page = self._readings.points(measurement, device.id, from_ms, to_ms, PAGE)
+            yield from page
             if len(page) < PAGE:
                 return
             from_ms = page[-1].at_ms + 1
 
+    def _modes(self, device: Device, from_ms: int, to_ms: int) -> Iterator[Report]:
+        """What a gate's events tell of its mode, as if it had been reported."""
+        rules = self._plans.of(device).implied
+        for point in self._paged(f"{device.kind}_event", device, from_ms, to_ms):
+            event = Event(device, str(point.fields.get("type", "")), point.fields)
+            told = implied_by(rules.get(event.type, ()), event)
+            if told:
+                yield Report(point.at_ms, told)
+
     def _commanded(self, memory: DeviceMemory, at_ms: int) -> bool:
         compound = self._registry.compounds[memory.device.compound]
         return self._lighting(compound.latitude, compound.longitude, at_ms)
+
+
+def _holds_ms(device: Device) -> int:
+    """How long what a device said holds."""
+    return 3 * device.interval_s * 1000
+
+
+def _newest(
+    known: Mapping[str, tuple[Value, int]], reports: Iterable[Report], before_ms: int
+) -> dict[str, tuple[Value, int]]:
+    """The newest value of each quantity, with its time: of those known, and what was told by then.
+
+    reports: by time.
+    """
+    newest = dict(known)
+    for report in reports:
+        if report.at_ms >= before_ms:
+            break
+        for name, value in report.values.items():
+            if name not in newest or newest[name][1] <= report.at_ms:
+                newest[name] = (value, report.at_ms)
+    return newest
 
 
 def _together(marks: list[Mark]) -> Iterator[list[Mark]]:

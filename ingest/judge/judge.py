@@ -152,7 +152,9 @@ class Judge:
             self._commanded,
             self._touch,
         )
-        self._use = use.UseMeter(self._gathering, self._commanded, self._open_from, recall)
+        self._use = use.UseMeter(
+            self._gathering, self._commanded, self._open_from, recall, self._float_w
+        )
         self._values = ValueJudge(
             self.memories,
             self._finder,
@@ -861,7 +863,9 @@ class Judge:
                 if not self._use.session_end(memory, event, at_ms, late=late):
                     return False
                 self._baselines.ended(memory, event, began, at_ms, received_ms, late=late)
-        if late and event.type in ("session_start", "session_end"):
+            case "normally_open" | "fire_open" | "command" if not late:
+                self._use.implied(memory, event, at_ms)
+        if late and event.type in use.METERED_EVENTS:
             self._use.overtaken(memory, at_ms, replayed=replayed)
         memory.saved_use_ms = 0  # what happened once is shown at once
         self._event_signs(memory, event, at_ms, received_ms, late)
@@ -922,6 +926,9 @@ class Judge:
         zone = self.registry.compounds[memory.device.compound].timezone
         now_ms = max(self._newest_ms, self.hearing.watermark_ms or 0)
         return open_from_ms(offset_ms(zone, now_ms), now_ms)
+
+    def _float_w(self, memory: DeviceMemory) -> float:
+        return use.float_w(memory.device, self.registry)
 
     def _place(self, memory: DeviceMemory) -> tuple[float, float]:
         compound = self.registry.compounds[memory.device.compound]

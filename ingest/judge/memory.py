@@ -198,6 +198,7 @@ class DeviceMemory:
     signs: dict[SignKey, Seen] = field(default_factory=dict)
     tallies: dict[SignKey, Tally] = field(default_factory=dict)
     full_hours: int = 0  # how many running it told all that is expected, as far as that matters
+    opened_ms: int | None = None  # since when a gate stands open that should be closed
     faults: dict[str, Fault] = field(default_factory=dict)
     hours: dict[int, Hour] = field(default_factory=dict)
     used_to_ms: int | None = None  # usage is accounted up to here (event time)
@@ -264,6 +265,7 @@ def pack(memory: DeviceMemory) -> bytes:
             memory.weak_ms,
             memory.offsets,
             memory.full_hours,
+            memory.opened_ms,
         )
     )
 
@@ -289,6 +291,7 @@ class _Packed(msgspec.Struct, array_like=True):
     weak_ms: int | None = None
     offsets: Offsets | None = None
     full_hours: int = 0
+    opened_ms: int | None = None
 
 
 _unpack = msgspec.msgpack.Decoder(_Packed).decode
@@ -323,3 +326,4 @@ def unpack(memory: DeviceMemory, latest: bytes, packed: bytes) -> None:
     memory.drawn = kept.drawn
     memory.tallies = {key: tally for key, tally in kept.tallies if key[0] in memory.plan.rules}
     memory.full_hours = kept.full_hours
+    memory.opened_ms = kept.opened_ms

@@ -46,9 +46,14 @@ from devices.rules import (
     band,
     ends,
 )
-from devices.usage import METERED
+from devices.usage import STEADILY
 
 Test = Callable[[Value], bool]
+
+# What usage is counted by of a kind of which most reports add up to none, see `UseMeter`.
+OPENINGS: Mapping[str, tuple[tuple[str, Value], ...]] = {
+    "gate": (("door_state", "open"), ("arm_state", "open"), ("door_alarm", "open_too_long")),
+}
 
 # What prompts a state may overtake it on its way to us: so long is waited before it is a fault.
 SETTLE_S = 2.0
@@ -239,8 +244,10 @@ def plan(kind: Kind, rules: Iterable[Rule]) -> KindPlan:
     }
     for implied in kind.implied:
         made.implied.setdefault(implied.event, []).append(implied)
-    made.is_plain = kind.name not in METERED and not (
-        made.conditional or made.derived or made.changed or kind.muted
+    made.is_plain = (
+        kind.name not in STEADILY
+        and not (made.conditional or made.derived or made.changed or kind.muted)
+        and all(_shows(made, name, word) for name, word in OPENINGS.get(kind.name, ()))
     )
     if kind.quantity("mains_ok") is not None:
         mains = made.quantities.setdefault("mains_ok", QuantityPlan())
@@ -249,6 +256,16 @@ def plan(kind: Kind, rules: Iterable[Rule]) -> KindPlan:
         signal = made.quantities.setdefault("csq", QuantityPlan())
         signal.low, signal.hint = max(signal.low, WEAK_CSQ), Hint.WEAK_SIGNAL
     return made
+
+
+def _shows(made: KindPlan, name: str, word: Value) -> bool:
+    """Whether a device is looked at while it says this, and at the report that ends it."""
+    return any(
+        isinstance(planned.sign.detector, Equals)
+        and planned.sign.detector.quantity == name
+        and word in planned.sign.detector.raises
+        for planned in made.signs.values()
+    )
 
 
 def plans(

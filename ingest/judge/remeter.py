@@ -12,10 +12,10 @@ from devices.judgement import Effects
 from devices.messages import Event, Value
 from devices.registry import Device
 from devices.sessions import Session
-from devices.usage import FROM_REPORTS, HOUR_MS, Figures, hour_of, merge
+from devices.usage import FLOAT_POWER_W, FROM_REPORTS, HOUR_MS, Figures, hour_of, merge
 from ingest.judge.memory import DeviceMemory, Presence
 from ingest.judge.plan import KindPlan
-from ingest.judge.use import UseMeter
+from ingest.judge.use import UseMeter, stands_open
 
 _START, _REPORT, _END = range(3)  # what comes first of what is told at one time
 
@@ -35,19 +35,29 @@ def work_out(
     sessions: Sequence[Session],
     commanded: Callable[[DeviceMemory, int], bool],
     heard_to_ms: int,
+    float_w: float = FLOAT_POWER_W,
 ) -> dict[int, Figures]:
     """The figures of FROM_REPORTS, by hour, without those that are 0.
 
     before: the newest value of each quantity ahead of the first report, with its time. reports: by
     time. sessions: of a port, all that were under way since the first report. heard_to_ms: whatever
-    a lamp has not said up to then, it did not say. Of hours that the reports do not cover from
-    their beginning to their end, and the next report behind it, the figures are not whole.
+    a lamp has not said up to then, it did not say. float_w: as the meter has it. Of hours that the
+    reports do not cover from their beginning to their end, and the next report behind it, the
+    figures are not whole.
     """
     effects = Effects()
     memory = DeviceMemory(device, plan, Presence.ONLINE, None, latest=dict(before))
-    meter = UseMeter(lambda: effects, commanded, lambda _memory: 0, lambda _session: None)
+    meter = UseMeter(
+        lambda: effects,
+        commanded,
+        lambda _memory: 0,
+        lambda _session: None,
+        lambda _memory: float_w,
+    )
     if before:
         memory.used_to_ms = memory.device_at_ms = max(at_ms for _, at_ms in before.values())
+    if device.kind == "gate" and stands_open(memory, {}) is not None:
+        memory.opened_ms = memory.used_to_ms
     register = before.get("energy_kwh" if device.kind == "lamp" else "session_energy_kwh")
     if register is not None and isinstance(register[0], int | float):
         memory.energy_kwh = float(register[0])

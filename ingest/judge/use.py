@@ -4,18 +4,22 @@ An hour that is still in memory (the current one and the one before) is kept as 
 what belongs to an older hour is handed over to be added to its row, in the same transaction.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 
 from devices import sessions, usage
 from devices.judgement import Effects
+from devices.kinds.kind import Implied
 from devices.messages import Event, Value
+from devices.registry import Device, Registry
 from devices.sessions import Session
 from devices.usage import HOUR_MS, hour_of
 from ingest.judge.memory import DeviceMemory, Ended, Hour, Presence
+from ingest.judge.patterns import has
 
 HOURS_KEPT = 2
 GUESSED_KEPT = 4  # of a port: boards keep an end that nobody answered for hours, not for days
 QUARTER_MS = HOUR_MS // 4
+WS_PER_KWH = 3_600_000
 # What a device was silent for longer than this is nobody's usage any more: figures are final then,
 # and a lamp that was away for a year must not write a row for each of its hours.
 LONGEST_MS = 7 * 24 * HOUR_MS
@@ -26,6 +30,10 @@ UNAVAILABLE = frozenset(
     }
 )  # fmt: skip
 
+# Events that change what the values of reports add up to.
+METERED_EVENTS = ("session_start", "session_end", "normally_open", "fire_open", "command")
+MEANT_TO_BE_OPEN = ("normally_open", "fire_open")
+
 LitAt = Callable[[DeviceMemory, int], bool]  # are this device's lamps to be on at this time?
 
 
@@ -33,7 +41,8 @@ class UseMeter:
     """Adds up what devices do.
 
     commanded: whether a lamp is to be lit at a time. open_from: the time before which the figures
-    of a device change no more. recall: gives a session that is on record.
+    of a device change no more. recall: gives a session that is on record. float_w: the power below
+    which the battery at a socket is full.
     """
 
     def __init__(
@@ -42,8 +51,10 @@ class UseMeter:
         commanded: LitAt,
         open_from: Callable[[DeviceMemory], int],
         recall: Callable[[str], Session | None],
+        float_w: Callable[[DeviceMemory], float],
     ) -> None:
         self._effects = effects
+        self._float_w = float_w
         self._commanded = commanded
         self._open_from = open_from
         self._recall = recall
@@ -84,6 +95,14 @@ class UseMeter:
             self._port(memory, values, at_ms)
         elif kind == "lamp":
             self._lamp(memory, values, at_ms)
+        elif kind == "gate":
+            self._gate(memory, values, at_ms)
+
+    def implied(self, memory: DeviceMemory, event: Event, at_ms: int) -> None:
+        """An event of a gate tells of a mode, which is not in `memory.latest` yet."""
+        told = implied_by(memory.plan.implied.get(event.type, ()), event)
+        if told:
+            self._gate(memory, told, at_ms)
 
     def silent(self, memory: DeviceMemory, to_ms: int) -> None:
         """An hour has passed in which a lamp was offline: nothing is known of it."""
@@ -255,11 +274,36 @@ class UseMeter:
             self._add(memory, at_ms, "sessions", sign)
             self._add(memory, at_ms, "session_s", sign * (session.duration_s or 0))
 
+    def _gate(self, memory: DeviceMemory, values: Mapping[str, Value], at_ms: int) -> None:
+        """How long it stands open beyond its limit; only of one that is open is anything kept.
+
+        What it said before holds until now, for three intervals at most. Whose mode is to be open
+        is not held open, and one that was has its limit from the end of that on.
+        """
+        opened_ms = memory.opened_ms
+        if opened_ms is not None:
+            if at_ms < (memory.used_to_ms or 0):
+                return
+            from_ms = self._span(memory, at_ms)
+            if from_ms is not None:
+                from_ms = max(from_ms, opened_ms + held_open_after_ms(memory))
+                self._spread(memory, "held_open_s", (at_ms - from_ms) / 1000, from_ms, at_ms)
+        open_ = stands_open(memory, values)
+        if open_ is None:
+            memory.opened_ms = None
+        elif opened_ms is None:
+            memory.used_to_ms = at_ms
+            memory.opened_ms = at_ms - (0 if open_ == "open" else held_open_after_ms(memory))
+
     def _port(self, memory: DeviceMemory, values: dict[str, Value], at_ms: int) -> None:
         from_ms = self._span(memory, at_ms)
         if from_ms is not None and (told := memory.latest.get("port_status")) is not None:
             if told[0] == "in_use":
                 self._spread(memory, "in_use_s", (at_ms - from_ms) / 1000, from_ms, at_ms)
+                if self._floats(memory):
+                    self._spread(memory, "full_s", (at_ms - from_ms) / 1000, from_ms, at_ms)
+            elif told[0] == "full":
+                self._spread(memory, "full_s", (at_ms - from_ms) / 1000, from_ms, at_ms)
             elif told[0] in UNAVAILABLE:
                 self._spread(memory, "unavailable_s", (at_ms - from_ms) / 1000, from_ms, at_ms)
         energy = values.get("session_energy_kwh")
@@ -272,6 +316,18 @@ class UseMeter:
                 since_ms = max(_read_ms(memory, "session_energy_kwh", at_ms), begun_ms or 0)
                 self._spread(memory, "energy_kwh", grown, since_ms, at_ms)
 
+    def _floats(self, memory: DeviceMemory) -> bool:
+        """Whether the battery at a socket in use only floats: it drew, and draws hardly any now."""
+        power = memory.latest.get("power_w")
+        if (
+            power is None
+            or (memory.energy_kwh or 0.0) <= usage.LEAST_ENERGY_KWH
+            or not isinstance(power[0], int | float)
+        ):
+            return False
+        begun_ms = memory.session.started_at_ms if memory.session is not None else None
+        return power[1] >= (begun_ms or 0) and power[0] < self._float_w(memory)
+
     def _lamp(self, memory: DeviceMemory, values: dict[str, Value], at_ms: int) -> None:
         last_ms = memory.used_to_ms
         if last_ms is not None:
@@ -280,13 +336,14 @@ class UseMeter:
         lamps = lamps_of(memory)
         if memory.state is Presence.OFFLINE:
             from_ms = None  # what it said last held no longer
+        lit: int | None = None
         if from_ms is not None and from_ms < at_ms:
             lit = lit_of(memory, lamps)
-            switched_on = memory.word("switch_state") in ("on", "low")
+            commanded = self._commanded(memory, from_ms)
             passed_s = (at_ms - from_ms) / 1000
             if lit:
-                self._spread(memory, "burn_s", passed_s * lit, from_ms, at_ms)
-            if switched_on or self._commanded(memory, from_ms):
+                self._burned(memory, lit, from_ms, at_ms, by_day=not commanded)
+            if commanded or memory.word("switch_state") in ("on", "low"):
                 if lit is None:
                     self._spread(memory, "unknown_s", passed_s * lamps, from_ms, at_ms)
                 else:
@@ -301,6 +358,26 @@ class UseMeter:
             if grown > 0:
                 since_ms = _read_ms(memory, "energy_kwh", at_ms)
                 self._spread(memory, "energy_kwh", grown, since_ms, at_ms)
+                if lit is None or not isinstance(_nominal_w(memory), int | float):
+                    self._spread(memory, "unmatched_kwh", grown, since_ms, at_ms)
+
+    def _burned(
+        self, memory: DeviceMemory, lit: int, from_ms: int, to_ms: int, *, by_day: bool
+    ) -> None:
+        """So many of the lamps burned. by_day: which they should not have done."""
+        passed_s = (to_ms - from_ms) / 1000
+        self._spread(memory, "burn_s", passed_s * lit, from_ms, to_ms)
+        nominal, power_w = _nominal_w(memory), memory.word("power_w")
+        nominal_w: float | None = None
+        if isinstance(nominal, int | float):
+            nominal_w = nominal * lit * _dim_share(memory)
+            self._spread(memory, "nominal_kwh", nominal_w * passed_s / WS_PER_KWH, from_ms, to_ms)
+        if by_day:
+            self._spread(memory, "day_burn_s", passed_s * lit, from_ms, to_ms)
+            drawn_w = power_w if isinstance(power_w, int | float) else nominal_w
+            if drawn_w is not None:
+                drawn_kwh = drawn_w * passed_s / WS_PER_KWH
+                self._spread(memory, "day_burn_kwh", drawn_kwh, from_ms, to_ms)
 
     def _unknown(self, memory: DeviceMemory, from_ms: int, to_ms: int, lamps: int) -> None:
         """Silent for more than three intervals: unknown while the lamps were to be on."""
@@ -336,7 +413,7 @@ class UseMeter:
                 figures = hour.figures
                 figures[name] = figures.get(name, 0) + amount  # type: ignore[operator]
                 return
-        if name == "energy_kwh":
+        if name in usage.REGISTER_KWH:
             from_ms = min(max(from_ms, self._open_from(memory)), to_ms)
         for start, share in usage.spread(amount, from_ms, to_ms):
             self._add(memory, start, name, share)
@@ -445,11 +522,68 @@ def lit_of(memory: DeviceMemory, lamps: int) -> int | None:
     state, power = memory.word("switch_state"), memory.word("power_w")
     if state == "off":
         return 0
-    nominal = memory.device.attributes.get("nominal_power_w")
+    nominal = _nominal_w(memory)
     if isinstance(power, int | float) and isinstance(nominal, int | float):
-        dim = memory.word("dim_level_pct")
-        share = dim / 100 if isinstance(dim, int | float) and dim > 0 else 1.0
+        share = _dim_share(memory)
         return usage.lit_lamps(float(power), float(nominal) * lamps, share, lamps)
     if state in ("on", "low"):
         return lamps
     return None
+
+
+def _nominal_w(memory: DeviceMemory) -> Value | None:
+    """Of one lamp, as the registry has it."""
+    return memory.device.attributes.get("nominal_power_w")
+
+
+def _dim_share(memory: DeviceMemory) -> float:
+    dim = memory.word("dim_level_pct")
+    return dim / 100 if isinstance(dim, int | float) and dim > 0 else 1.0
+
+
+def float_w(port: Device, registry: Registry) -> float:
+    """The power below which the battery at a socket is full, as set for it or for its shed."""
+    shed = registry.devices.get(port.parent or "")
+    for device in (port, shed):
+        limit = None if device is None else device.attributes.get("float_power_w")
+        if isinstance(limit, int | float):
+            return float(limit)
+    return usage.FLOAT_POWER_W
+
+
+def held_open_after_ms(memory: DeviceMemory) -> int:
+    form = str(memory.device.attributes.get("form", "pedestrian"))
+    return usage.HELD_OPEN_AFTER_MS.get(form, usage.HELD_OPEN_AFTER_MS["pedestrian"])
+
+
+def stands_open(memory: DeviceMemory, values: Mapping[str, Value]) -> str | None:
+    """Whether a gate is open that should be closed, by `values` and by what it said before.
+
+    "open"; "too_long" where it tells of no door, only that it is open for too long; else None.
+    """
+
+    def told(name: str) -> Value | None:
+        return values[name] if name in values else memory.word(name)
+
+    if told("door_mode") in MEANT_TO_BE_OPEN:
+        return None
+    door = told("door_state")
+    if "open" in (door, told("arm_state")):
+        return "open"
+    # Boards that latch the alarm do not take it back: a door that reads closed is closed.
+    if door != "closed" and told("door_alarm") == "open_too_long":
+        return "too_long"
+    return None
+
+
+def implied_by(rules: Iterable[Implied], event: Event) -> dict[str, Value]:
+    """The states that an event tells of."""
+    told: dict[str, Value] = {}
+    for implied in rules:
+        if has(event, implied.where):
+            value = implied.value
+            if value is None:
+                value = event.attributes.get(implied.quantity)
+            if value is not None:
+                told[implied.quantity] = value
+    return told

@@ -128,6 +128,7 @@ def test_the_local_day_so_far_unless_asked_otherwise(cast: Cast) -> None:
         "by_method": {"face": 40, "card": 10},
         "by_direction": {"in": 25, "out": 15},
         "deny_reasons": {"not_recognised": 10},
+        "held_open_min": 0.0,
     }
 
 
@@ -149,6 +150,10 @@ def test_lamps_burn_at_night_and_the_rate_shows_its_counts(cast: Cast) -> None:
     assert lighting == {
         "burn_hours": 7,
         "energy_kwh": 0.07,
+        "nominal_kwh": None,
+        "energy_of_nominal": None,
+        "day_burn_hours": 0.0,
+        "day_burn_kwh": 0.0,
         "lamp_on_rate": 0.875,
         "lit": 7,
         "dark": 1,

@@ -120,6 +120,7 @@ def test_gates_in_numbers() -> None:
             "by_method": {"face": 60.0, "card": 37.0},
             "by_direction": {"in": 50.0, "out": 47.0},
             "deny_reasons": {"expired": 3.0},
+            "held_open_s": 90.0,
         }
     )
     assert shown == {
@@ -130,6 +131,7 @@ def test_gates_in_numbers() -> None:
         "by_method": {"face": 60, "card": 37},
         "by_direction": {"in": 50, "out": 47},
         "deny_reasons": {"expired": 3},
+        "held_open_min": 1.5,
     }
 
 
@@ -140,6 +142,7 @@ def test_charging_in_numbers() -> None:
         {
             "in_use_s": 4.75 * day_s,
             "unavailable_s": 0.5 * day_s,
+            "full_s": 7200,
             "sessions": 19,
             "session_s": 19 * 6 * 3600,
             "energy_kwh": 15.2,
@@ -160,6 +163,7 @@ def test_charging_in_numbers() -> None:
         "kwh_per_port_day": pytest.approx(1.6),
         "stop_reasons": {"full": 18, "smoke": 1},
         "safety_stops_per_1000": pytest.approx(1000 / 19),
+        "full_not_removed_min": 120,
     }
 
 
@@ -172,11 +176,19 @@ def test_lighting_in_numbers() -> None:
             "unknown_s": 8 * 3600,
             "burn_s": 7 * 9 * 3600,
             "energy_kwh": 0.57,
+            "unmatched_kwh": 0.07,
+            "nominal_kwh": 0.625,
+            "day_burn_s": 1800,
+            "day_burn_kwh": 0.009,
         }
     )
     assert shown == {
         "burn_hours": 63,
         "energy_kwh": 0.57,
+        "nominal_kwh": 0.625,
+        "energy_of_nominal": pytest.approx(0.8),  # of what was drawn while we know what burned
+        "day_burn_hours": 0.5,
+        "day_burn_kwh": 0.009,
         "lamp_on_rate": pytest.approx(63 / 80),  # unknown never counts as lit
         "lit": 63,
         "dark": 9,

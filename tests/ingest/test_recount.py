@@ -25,7 +25,7 @@ from tests.ingest.judge.district import District, a_gate, a_lamp, a_shed
 HOUR_S = 3600.0
 NIGHT_S = 12 * HOUR_S  # 21:10 local: lamps are to be on
 PORTS = ("shed-p01", "shed-p02")
-METERED = ("lamp", "circuit", *PORTS)
+METERED = ("gate", "lamp", "circuit", *PORTS)
 
 
 @dataclass
@@ -86,11 +86,12 @@ class Marked:
             key: whole(dict(rows.get(key, {})), self.metered.get(key))
             for key in rows.keys() | self.metered.keys()
         }
-        return {
+        rounded = {
             key: {name: _rounded(amount) for name, amount in figures.items() if _rounded(amount)}
             for key, figures in shown.items()
             if key[0] in METERED
         }
+        return {key: figures for key, figures in rounded.items() if figures}
 
 
 def _rounded(amount: Any) -> Any:
@@ -162,7 +163,7 @@ def an_evening(rng: Random, hours: float) -> list[tuple[float, str, dict[str, An
         while at_s < end_s:
             power_w = rng.choice((0.0, 30.0, 36.0, 72.0))
             energy_kwh = round(energy_kwh + rng.random() / 10, 3)
-            values = {
+            values: dict[str, Any] = {
                 "switch_state": rng.choice(("on", "on", "on", "off")),
                 "power_w": power_w,
                 "energy_kwh": energy_kwh,
@@ -183,7 +184,7 @@ def an_evening(rng: Random, hours: float) -> list[tuple[float, str, dict[str, An
                 energy_kwh = round(energy_kwh + rng.random() / 200, 4)
                 values = {
                     "port_status": "in_use",
-                    "power_w": 120.0,
+                    "power_w": rng.choice((120.0, 120.0, 9.0)),
                     "session_energy_kwh": energy_kwh,
                 }
                 said.append((at_s, "shed", {"ports": {str(port): values}}))
@@ -191,9 +192,19 @@ def an_evening(rng: Random, hours: float) -> list[tuple[float, str, dict[str, An
             end = {"event": "session_end", "port_no": port, "order": str(order)}
             end |= {"stop_reason": "full", "session_energy_kwh": round(energy_kwh + 0.01, 4)}
             said.append((at_s, "shed", end))
-            status = rng.choice(("idle", "output_fault"))
+            status = rng.choice(("idle", "output_fault", "full"))
             said.append((at_s + 1, "shed", {"ports": {str(port): {"port_status": status}}}))
             at_s += rng.randrange(60, 900)
+    at_s, door, mode = NIGHT_S + 3.3, "closed", "normal"
+    while at_s < end_s:
+        if rng.random() < 0.3:
+            door = rng.choice(("open", "closed"))
+        if rng.random() < 0.05:  # by an event, and never as a value
+            mode = "normally_open" if mode == "normal" else "normal"
+            event: dict[str, Any] = {"event": "normally_open", "active": mode != "normal"}
+            said.append((at_s + 0.4, "gate", event))
+        said.append((at_s, "gate", {"values": {"door_state": door}}))
+        at_s += 25 + rng.random() * 15 + (rng.random() < 0.03) * 400
     return sorted((one for one in said if one[0] < end_s), key=lambda one: one[0])
 
 
@@ -340,11 +351,11 @@ def test_an_hour_that_cannot_be_worked_out_stays_as_it_was_counted() -> None:
     assert marked.figures() == as_judged
 
 
-def test_a_gate_is_never_marked() -> None:
+def test_a_device_that_meters_nothing_is_never_marked() -> None:
     marked = Marked(a_district())
     district = marked.district
-    say(district, NIGHT_S, "gate", {"seq": 2, "values": {"csq": 20}})
-    say(district, NIGHT_S - 60, "gate", {"seq": 1, "values": {"csq": 20}})
+    say(district, NIGHT_S, "shed", {"seq": 2, "values": {"csq": 20}})
+    say(district, NIGHT_S - 60, "shed", {"seq": 1, "values": {"csq": 20}})
     assert not marked.commit().again
 
 

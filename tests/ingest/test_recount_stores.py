@@ -200,6 +200,7 @@ def test_what_a_register_grew_by_is_added_to_an_hour_that_was_worked_out(system:
     system.forwarded()
     assert system.recounted() == 1
     lit_s = system.figures()["lit_s"]
+    day_burn_kwh = system.figures()["day_burn_kwh"]
     for hour in (3, 4):  # the judge forgets the first one
         system.now_ms = HOUR + hour * HOUR_MS
         system.says(hour * 3600, csq=20)
@@ -215,6 +216,9 @@ def test_what_a_register_grew_by_is_added_to_an_hour_that_was_worked_out(system:
         "burn_s": lit_s,
         **_dark(system),
         "energy_kwh": 0.014,
+        "unmatched_kwh": 0.014,
+        "day_burn_s": lit_s,
+        "day_burn_kwh": day_burn_kwh,
     }
 
 

@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from devices.catalogue import rules_for
 from devices.kinds import KINDS
 from devices.messages import Reading, Value
 from devices.quantities import Quantity, Type
 from ingest.decode import Decoder
-from ingest.judge.plan import Hint, calm_range
+from ingest.judge.plan import Hint, calm_range, plan
 from tests.ingest.cast import REGISTRY, a_publish, native
 from tests.ingest.judge.district import PLANS
 
@@ -95,3 +96,11 @@ def test_without_rules_nothing_is_told_to_be_calm() -> None:
     decoder = Decoder(REGISTRY)
     said = [decoder.read(message) for _ in range(2)][-1]
     assert not (isinstance(said, Reading) and said.calm)
+
+
+def test_a_gate_is_judged_the_short_way_only_while_its_rules_look_at_open_doors() -> None:
+    """Else the report that ends an opening would not be looked at, and no usage counted by it."""
+    rules = rules_for("gate")
+    assert plan(KINDS["gate"], rules).is_plain
+    without = [rule for rule in rules if rule.code != "GATE_HELD_OPEN"]
+    assert not plan(KINDS["gate"], without).is_plain

@@ -1,5 +1,6 @@
 """From messages to usage and sessions. START is 21:10; figures are by hours since 21:00."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -439,6 +440,128 @@ def test_two_sockets_do_not_share_a_session() -> None:
     assert (second.port, second.state) == ("shed-p02", SessionState.OPEN)
 
 
+def door(d: District, seconds: float, every_s: float = 25, **values: Any) -> None:
+    """The gate says the same for so long."""
+    end_s = d.now_s + seconds
+    while d.now_s < end_s:
+        d.says("gate", values)
+        d.now_s += every_s
+
+
+def held_open_s(d: District) -> dict[int, float]:
+    return {hour: f["held_open_s"] for hour, f in d.figures("gate").items() if "held_open_s" in f}
+
+
+@pytest.mark.parametrize(("form", "limit_s"), [("pedestrian", 60), ("barrier", 180)])
+def test_a_gate_is_held_open_from_its_limit_on(form: str, limit_s: int) -> None:
+    """Open from five minutes before the full hour to ten minutes after it."""
+    d = District(a_gate(form=form))
+    d.now_s = TO_22_S - 600
+    door(d, 300, door_state="closed")
+    door(d, 900, door_state="open")
+    door(d, 300, door_state="closed")
+    assert held_open_s(d) == {0: pytest.approx(300 - limit_s), 1: pytest.approx(600)}
+
+
+def test_a_door_that_is_closed_in_time_is_not_held_open() -> None:
+    d = District(a_gate())
+    for _ in range(5):
+        door(d, 50, door_state="open")
+        door(d, 50, door_state="closed")
+    assert held_open_s(d) == {}
+
+
+def test_a_gate_whose_mode_is_to_be_open_is_not_held_open() -> None:
+    d = District(a_gate())
+    door(d, 300, door_state="open", door_mode="normally_open")
+    door(d, 200, door_state="open", door_mode="normal")  # and from here on it has its limit
+    door(d, 25, door_state="closed")
+    assert sum(held_open_s(d).values()) == pytest.approx(200 - 60)
+
+
+def test_a_mode_that_an_event_tells_of_counts_from_the_event_on() -> None:
+    d = District(a_gate())
+    door(d, 100, door_state="open")
+    d.event("gate", "normally_open", active=True)
+    d.now_s += 10
+    door(d, 300, door_state="open")
+    d.event("gate", "normally_open", active=False)
+    d.now_s += 10
+    door(d, 100, door_state="open")
+    door(d, 25, door_state="closed")
+    assert sum(held_open_s(d).values()) == pytest.approx(40 + 50)
+
+
+def test_a_door_that_was_not_heard_for_long_is_not_known_to_be_open() -> None:
+    d = District(a_gate())
+    door(d, 100, door_state="open")
+    d.now_s += 3600
+    door(d, 100, door_state="open")
+    door(d, 25, door_state="closed")
+    assert sum(held_open_s(d).values()) == pytest.approx(75 - 60 + 100)
+
+
+def test_a_gate_without_a_contact_is_held_open_while_it_says_so() -> None:
+    d = District(a_gate())
+    door(d, 200, door_alarm="open_too_long")
+    door(d, 25, door_alarm="normal")
+    assert sum(held_open_s(d).values()) == pytest.approx(200)
+
+
+def test_a_latched_alarm_of_a_closed_door_holds_nothing_open() -> None:
+    d = District(a_gate())
+    door(d, 200, door_state="closed", door_alarm="open_too_long")
+    assert held_open_s(d) == {}
+
+
+def test_a_gate_is_held_open_also_across_a_restart_of_the_judge() -> None:
+    d = District(a_gate())
+    door(d, 100, door_state="open")
+    d.commit()
+    d.restart()
+    door(d, 100, door_state="open")
+    door(d, 25, door_state="closed")
+    assert sum(held_open_s(d).values()) == pytest.approx(200 - 60)
+
+
+# Sockets that are full
+
+
+def reads(d: District, minutes: int, **values: Any) -> None:
+    for _ in range(minutes):
+        d.says("shed", ports={"1": values})
+        d.now_s += 60
+
+
+def test_a_battery_is_full_while_it_only_floats_and_until_it_is_removed() -> None:
+    d = District(*a_shed())
+    d.starts("shed", 1, "7")
+    reads(d, 30, port_status="in_use", power_w=150, session_energy_kwh=0.4)
+    reads(d, 20, port_status="in_use", power_w=9, session_energy_kwh=0.4)
+    d.ends("shed", 1, "7", stop_reason="full", session_energy_kwh=0.4)
+    reads(d, 10, port_status="full", power_w=0)
+    reads(d, 10, port_status="idle", power_w=0)
+    sums = total(d, "shed-p01")
+    assert sums["full_s"] == pytest.approx(30 * 60)
+    assert sums["in_use_s"] == pytest.approx(50 * 60)
+
+
+def test_a_socket_that_never_drew_is_not_full() -> None:
+    d = District(*a_shed())
+    d.starts("shed", 1, "7")
+    reads(d, 10, port_status="in_use", power_w=3, session_energy_kwh=0.0)
+    assert "full_s" not in total(d, "shed-p01")
+
+
+def test_the_float_power_is_that_of_the_socket_or_its_shed() -> None:
+    shed, *ports = a_shed()
+    d = District(replace(shed, attributes={**shed.attributes, "float_power_w": 40}), *ports)
+    d.starts("shed", 1, "7")
+    reads(d, 10, port_status="in_use", power_w=150, session_energy_kwh=0.4)
+    reads(d, 11, port_status="in_use", power_w=30, session_energy_kwh=0.4)
+    assert total(d, "shed-p01")["full_s"] == pytest.approx(10 * 60)
+
+
 # Lamps
 
 
@@ -487,7 +610,49 @@ def test_a_lamp_that_burns_by_day_has_burn_time() -> None:
     burns(d, 1.25, switch_state="on", power_w=72)
     sums = total(d, "lamp")
     assert sums["burn_s"] == pytest.approx(8 * 3600)
+    assert sums["day_burn_s"] == pytest.approx(8 * 3600)
+    assert sums["day_burn_kwh"] == pytest.approx(0.072)
     assert "dark_s" not in sums
+
+
+def test_a_lamp_that_burns_at_night_wastes_nothing() -> None:
+    d = District(a_circuit())
+    burns(d, 1.25, switch_state="on", power_w=72)
+    assert "day_burn_s" not in total(d, "lamp")
+
+
+def test_energy_is_held_against_what_the_lit_lamps_should_draw_at_their_dim_level() -> None:
+    """Half the circuit at half its power for an hour: 4 lamps of 9 W, 50 %."""
+    d = District(a_circuit())
+    energy_kwh = 10.0
+    for _ in range(5):
+        values = {"switch_state": "on", "power_w": 18, "dim_level_pct": 50}
+        d.says("lamp", {**values, "energy_kwh": energy_kwh})
+        d.now_s += 900
+        energy_kwh += 0.006
+    sums = total(d, "lamp")
+    assert sums["nominal_kwh"] == pytest.approx(0.018)
+    assert sums["energy_kwh"] == pytest.approx(0.024)
+    assert "unmatched_kwh" not in sums
+
+
+def test_energy_of_a_time_of_which_nothing_is_known_is_held_against_nothing() -> None:
+    d = District(a_circuit())
+    d.says("lamp", {"switch_state": "on", "power_w": 72, "energy_kwh": 10.0})
+    d.now_s += 2 * HOUR_S
+    d.says("lamp", {"switch_state": "on", "power_w": 72, "energy_kwh": 10.2})
+    sums = total(d, "lamp")
+    assert sums["unmatched_kwh"] == pytest.approx(sums["energy_kwh"]) == pytest.approx(0.2)
+
+
+def test_energy_of_a_lamp_without_a_nominal_power_is_held_against_nothing() -> None:
+    d = District(a_lamp())
+    for n in range(3):
+        d.says("lamp", {"switch_state": "on", "power_w": 40, "energy_kwh": 10.0 + n / 100})
+        d.now_s += 900
+    sums = total(d, "lamp")
+    assert sums["unmatched_kwh"] == pytest.approx(sums["energy_kwh"]) == pytest.approx(0.02)
+    assert "nominal_kwh" not in sums
 
 
 def test_a_lamp_of_which_nothing_is_known_is_unknown_and_not_dark() -> None:
@@ -525,6 +690,7 @@ def test_a_lamp_that_stays_silent_is_unknown_hour_by_hour() -> None:
         "unknown_s": pytest.approx(8 * 1800),  # not lit, as it had said three hours ago
         "burn_s": pytest.approx(8 * 900),
         "lit_s": pytest.approx(8 * 900),
+        "nominal_kwh": pytest.approx(0.018),
     }
 
 
