@@ -408,7 +408,9 @@ class Sessions(BaseModel):
 
 class Gates(BaseModel):
     """Passages by method and direction; denial_rate = denied / (granted + denied).
-    held_open_min: how long gates stood open beyond their limit.
+    held_open_min: how long gates stood open beyond their limit. active_households: different
+    credentials that passed; null where they are fewer than 5, and for what is not whole local days.
+    coverage: of the gates' own reports.
     """
 
     passages: int
@@ -419,13 +421,17 @@ class Gates(BaseModel):
     by_direction: dict[str, int]
     deny_reasons: dict[str, int]
     held_open_min: float | None
+    active_households: int | None
+    coverage: float | None
 
 
 class Charging(BaseModel):
     """Sessions that ended, energy used, money in fen. utilisation: port-hours in use / available.
 
     Available are the hours of which we have data, without faults. turnover: sessions a port, day.
-    full_not_removed_min: a battery was full, or only floated, and was not removed.
+    full_not_removed_min: a battery was full, or only floated, and was not removed. peak_ports: most
+    sockets in use at once; of many compounds, those of the one that had most. coverage: of the
+    sockets' own reports.
     """
 
     sessions: int
@@ -439,12 +445,15 @@ class Charging(BaseModel):
     stop_reasons: dict[str, int]
     safety_stops_per_1000: float | None
     full_not_removed_min: float | None
+    peak_ports: int | None
+    coverage: float | None
 
 
 class Lighting(BaseModel):
     """lit, dark, unknown: lamp-hours while the lamps were to be on; unknown never counts as lit.
     nominal_kwh: what the lamps should have drawn while they burned; energy_of_nominal: what they
-    drew / that. day_burn: outside the lighting hours.
+    drew / that. day_burn: outside the lighting hours. mean_dark_h: of lamps that were out, within
+    lighting hours; dark_faults: of how many. coverage: of the lamps' own reports.
     """
 
     burn_hours: float
@@ -457,10 +466,14 @@ class Lighting(BaseModel):
     unknown: float
     day_burn_hours: float | None
     day_burn_kwh: float | None
+    mean_dark_h: float | None
+    dark_faults: int
+    coverage: float | None
 
 
 class UsageBucket(BaseModel):
     start: Instant
+    status: Literal["provisional", "final"]
     coverage: float | None
     gates: Gates | None
     charging: Charging | None

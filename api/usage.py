@@ -22,9 +22,11 @@ from api.identity import Reader
 from api.instants import print_instant
 from api.parts import PartsOf
 from api.periods import parse_period
+from devices.apart import Apart
 from devices.coverage import KINDS, Sum
 from devices.days import (
     DAY_MS,
+    DISTRICT_TIMEZONE,
     began,
     local_date,
     midnight_of,
@@ -37,13 +39,14 @@ from devices.days import (
 from devices.registry import Name
 from devices.store.compounds import Directory, Entry
 from devices.store.database import reading
+from devices.store.usage_apart import apart_of_compound, apart_of_many
 from devices.store.usage_days import (
     SETTLED_AFTER_MS,
     TooMuch,
     sums_of_compound,
     sums_of_many,
 )
-from devices.usage import FINAL_AFTER_MS, HOUR_MS, hour_of
+from devices.usage import HOUR_MS, hour_of, is_final
 
 router = APIRouter(prefix="/v1", tags=["usage"], responses=shapes.PROBLEMS)
 
@@ -126,22 +129,24 @@ def get_usage(
         raise BadParameter("bucket", f"at most {MOST_BUCKETS} hours: ask for days")
     starts = list(bucket_starts(from_ms, to_ms, zone, bucket))
     sums = sums_of_compound(engine, who.scope, entry, starts, to_ms)
+    parts_apart, apart = apart_of_compound(engine, who.scope, entry, starts, to_ms, now_ms)
     kinds = [kind for kind in KINDS if entry.devices.get(kind)]
     if as_csv:
         table = Table((), _total(sums), kinds)
         return table.answer(
             f"usage-{entry.id}-{local_date(from_ms, zone)}",
-            table.lines((), sums, starts, to_ms, zone, now_ms),
+            table.lines((), sums, parts_apart, starts, to_ms, zone, now_ms),
         )
     previous = None
     if compare is not None:
         before_ms = _before(from_ms, to_ms, zone)
         (before,) = sums_of_compound(engine, who.scope, entry, [before_ms], from_ms)
+        _, apart_before = apart_of_compound(engine, who.scope, entry, [before_ms], from_ms, now_ms)
         previous = {
             "from": print_instant(before_ms),
             "to": print_instant(from_ms),
             "status": status(from_ms, zone, now_ms),
-            **before.shape(kinds),
+            **before.shape(kinds, apart_before),
         }
     return shapes.Usage.model_validate(
         {
@@ -151,9 +156,9 @@ def get_usage(
             "bucket": bucket,
             "timezone": entry.timezone,
             "status": status(to_ms, zone, now_ms),
-            **_total(sums).shape(kinds),
+            **_total(sums).shape(kinds, apart),
             "previous": previous,
-            "buckets": _buckets(starts, sums, kinds),
+            "buckets": _buckets(starts, to_ms, sums, parts_apart, kinds, zone, now_ms),
         }
     )
 
@@ -184,79 +189,124 @@ def get_usage_together(
         directory = parts.registry.get(connection).directory
     compounds.check_firm(directory, who, firm)
     entries = [entry for entry in directory.visible(who.scope) if firm in (None, entry.firm)]
-    zones = {entry.timezone for entry in entries}
-    timezone = zones.pop() if len(zones) == 1 else "Asia/Shanghai"
-    zone = zone_of(timezone)
-    days = _whole_days(start, end, zone, now_ms)
-    dates = list(_bucket_dates(*days, bucket))
-    if bucket == "day" and len(dates) - 1 > MOST_DAYS_BY_DAY:
-        raise BadParameter("bucket", f"at most {MOST_DAYS_BY_DAY} days: ask for weeks or months")
-    lines = (len(dates) - 1) * (len(entries) if group_by == "compound" else 1)
-    if lines > MOST_LINES:
-        raise BadParameter("bucket", f"{lines:,} groups times buckets: the bound is {MOST_LINES:,}")
-    borders = {
-        name: [began(day, zone_of(name)) for day in dates]
-        for name in {entry.timezone for entry in entries} | {timezone}
-    }
+    asked = _asked(start, end, bucket, group_by, entries, now_ms)
+    groups = {entry.id: _group_of(group_by, entry) for entry in entries}
+    borders = {entry.id: asked.borders[entry.timezone] for entry in entries}
     try:
         together = sums_of_many(
-            engine,
-            who.scope,
-            entries,
-            {entry.id: borders[entry.timezone] for entry in entries},
-            {entry.id: _group_of(group_by, entry) for entry in entries},
-            MOST_FROM_HOURS,
-            MOST_EMPTY,
+            engine, who.scope, entries, borders, groups, MOST_FROM_HOURS, MOST_EMPTY
         )
     except TooMuch as much:
         raise _refusal(much) from much
-    total, groups = _grouped(group_by, entries, directory, together.sums, len(dates) - 1)
-    *starts, to_ms = borders[timezone]
+    apart = apart_of_many(engine, who.scope, entries, borders, groups, asked.newest_ms, now_ms)
+    found = _grouped(group_by, entries, directory, together.sums, apart, len(asked.starts))
+    firm = firm or who.scope.firm
     if tables.wants_csv(request):
-        table = Table(("id", "name_zh", "name_en") if groups else (), total.sum(), total.kinds)
-        return table.answer(
-            f"usage-{firm or who.scope.firm or 'all'}-{dates[0]}",
-            (
-                line
-                for group in groups or [total]
-                for line in table.lines(
-                    (group.id, group.name.zh, group.name.en) if groups else (),
-                    group.sums,
-                    starts,
-                    to_ms,
-                    zone,
-                    now_ms,
-                    kinds=group.kinds,
-                )
-            ),
-        )
-    stands = status(to_ms, zone, now_ms)
+        return _as_csv(asked, *found, f"usage-{firm or 'all'}-{asked.first}", now_ms)
+    total, some = found
     body = {
-        "firm": firm or who.scope.firm,
-        "from": print_instant(starts[0]),
-        "to": print_instant(to_ms),
+        "firm": firm,
+        "from": print_instant(asked.starts[0]),
+        "to": print_instant(asked.to_ms),
         "bucket": bucket,
-        "timezone": timezone,
+        "timezone": asked.timezone,
         "group_by": group_by,
         "compounds": len(entries),
         "pending_days": together.pending,
-        "status": stands,
-        **total.sum().shape(total.kinds),
-        "buckets": _buckets(starts, total.sums, total.kinds),
+        **_shown(asked, total, now_ms),
         "groups": [
             {
                 "id": group.id,
                 "name": {"zh": group.name.zh, "en": group.name.en},
                 "compounds": group.compounds,
-                "status": stands,
-                **group.sum().shape(group.kinds),
-                "buckets": _buckets(starts, group.sums, group.kinds),
+                **_shown(asked, group, now_ms),
             }
-            for group in groups
+            for group in some
         ],
     }
     # Encoded here: to check some thousand buckets against their shape costs more than to make them.
     return Response(msgspec.json.encode(body), media_type="application/json")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What of many compounds is asked for: buckets by local days, in each compound's time.
+
+    borders: by time zone, where buckets begin and the last one ends. timezone: whose borders are
+    shown. newest_ms: when the newest day ends that can be asked for.
+    """
+
+    first: date
+    timezone: str
+    borders: Mapping[str, Sequence[int]]
+    newest_ms: int
+
+    @property
+    def zone(self) -> tzinfo:
+        return zone_of(self.timezone)
+
+    @property
+    def starts(self) -> Sequence[int]:
+        return self.borders[self.timezone][:-1]
+
+    @property
+    def to_ms(self) -> int:
+        return self.borders[self.timezone][-1]
+
+
+def _asked(
+    start: str | None,
+    end: str | None,
+    bucket: DayBucket,
+    group_by: GroupBy | None,
+    entries: Sequence[Entry],
+    now_ms: int,
+) -> Asked:
+    """Raises BadParameter for what cannot be answered, or would be too long an answer."""
+    zones = {entry.timezone for entry in entries}
+    timezone = next(iter(zones)) if len(zones) == 1 else DISTRICT_TIMEZONE
+    zone = zone_of(timezone)
+    dates = list(_bucket_dates(*_whole_days(start, end, zone, now_ms), bucket))
+    if bucket == "day" and len(dates) - 1 > MOST_DAYS_BY_DAY:
+        raise BadParameter("bucket", f"at most {MOST_DAYS_BY_DAY} days: ask for weeks or months")
+    lines = (len(dates) - 1) * (len(entries) if group_by == "compound" else 1)
+    if lines > MOST_LINES:
+        raise BadParameter("bucket", f"{lines:,} groups times buckets: the bound is {MOST_LINES:,}")
+    borders = {name: [began(day, zone_of(name)) for day in dates] for name in zones | {timezone}}
+    return Asked(dates[0], timezone, borders, began(_newest_day(zone, now_ms), zone))
+
+
+def _shown(asked: Asked, group: "Group", now_ms: int) -> dict[str, object]:
+    return {
+        "status": status(asked.to_ms, asked.zone, now_ms),
+        **group.sum().shape(group.kinds, group.apart),
+        "buckets": _buckets(
+            asked.starts, asked.to_ms, group.sums, group.parts, group.kinds, asked.zone, now_ms
+        ),
+    }
+
+
+def _as_csv(
+    asked: Asked, total: "Group", groups: Sequence["Group"], name: str, now_ms: int
+) -> Response:
+    table = Table(("id", "name_zh", "name_en") if groups else (), total.sum(), total.kinds)
+    return table.answer(
+        name,
+        (
+            line
+            for group in groups or [total]
+            for line in table.lines(
+                (group.id, group.name.zh, group.name.en) if groups else (),
+                group.sums,
+                group.parts,
+                asked.starts,
+                asked.to_ms,
+                asked.zone,
+                now_ms,
+                kinds=group.kinds,
+            )
+        ),
+    )
 
 
 # Ranges
@@ -277,13 +327,9 @@ _NEXT: Mapping[str, Callable[[int, tzinfo], int]] = {
 }
 
 
-def is_final(to_ms: int, zone: tzinfo, now_ms: int) -> bool:
-    """Whether the local day that ends the range ended more than 48 h ago."""
-    return now_ms >= next_midnight(to_ms - 1, zone) + FINAL_AFTER_MS
-
-
 def status(to_ms: int, zone: tzinfo, now_ms: int) -> str:
-    return "final" if is_final(to_ms, zone, now_ms) else "provisional"
+    """Of a range that ends then: that of its last local day."""
+    return "final" if is_final(next_midnight(to_ms - 1, zone), now_ms) else "provisional"
 
 
 def _before(from_ms: int, to_ms: int, zone: tzinfo) -> int:
@@ -295,9 +341,14 @@ def _before(from_ms: int, to_ms: int, zone: tzinfo) -> int:
     return from_ms - hours * HOUR_MS
 
 
+def _newest_day(zone: tzinfo, now_ms: int) -> date:
+    """The day behind the newest that is over and summed up."""
+    return local_date(now_ms - SETTLED_AFTER_MS, zone)
+
+
 def _whole_days(start: str | None, end: str | None, zone: tzinfo, now_ms: int) -> tuple[date, date]:
     """The local days [first, last) that are asked for and are over; raises BadParameter."""
-    newest = local_date(now_ms - SETTLED_AFTER_MS, zone)
+    newest = _newest_day(zone, now_ms)
     asked = parse_period(start, end, zone, now_ms)
     last = newest
     if asked.to_ms is not None:
@@ -346,17 +397,22 @@ def _refusal(much: TooMuch) -> Exception:
 
 @dataclass(slots=True)
 class Group:
-    """Sums by bucket of what belongs together."""
+    """Figures by bucket of what belongs together. parts, apart: those that do not add up."""
 
     id: str
     name: Name
     sums: list[Sum]
+    parts: list[Apart]
+    apart: Apart
     kinds: set[str] = field(default_factory=set)
     compounds: int = 0
 
-    def add(self, sums: Iterable[Sum]) -> None:
+    def add(self, sums: Iterable[Sum], parts: Iterable[Apart], apart: Apart) -> None:
         for into, other in zip(self.sums, sums, strict=True):
             into.add(other)
+        for part, other_part in zip(self.parts, parts, strict=True):
+            part.join(other_part)
+        self.apart.join(apart)
 
     def sum(self) -> Sum:
         return _total(self.sums)
@@ -372,10 +428,12 @@ def _grouped(
     entries: Sequence[Entry],
     directory: Directory,
     sums: Mapping[str, list[Sum]],
+    apart: Mapping[str, tuple[list[Apart], Apart]],
     buckets: int,
 ) -> tuple[Group, list[Group]]:
     """All together, and the groups in order of id."""
-    total = Group("", Name("", ""), [Sum() for _ in range(buckets)])
+    nothing = [Apart() for _ in range(buckets)]
+    total = Group("", Name("", ""), [Sum() for _ in range(buckets)], nothing, Apart())
     groups: dict[str, Group] = {}
     for entry in entries:
         kinds = {kind for kind in KINDS if entry.devices.get(kind)}
@@ -386,16 +444,17 @@ def _grouped(
         id_ = _group_of(group_by, entry)
         if id_ not in groups:
             name = entry.name if group_by == "compound" else directory.firms[id_]
-            groups[id_] = Group(id_, name, sums[id_])
+            groups[id_] = Group(id_, name, sums[id_], *apart[id_])
         groups[id_].kinds |= kinds
         groups[id_].compounds += 1
-    for some in sums.values():
-        total.add(some)
+    for id_, some in sums.items():
+        total.add(some, *apart[id_])
     if group_by == "kind":
         for kind in sorted(total.kinds):
             of_kind = [one.only(kind) for one in total.sums]
             count = sum(1 for entry in entries if entry.devices.get(kind))
-            groups[kind] = Group(kind, KIND_NAMES[kind], of_kind, {kind}, count)
+            name = KIND_NAMES[kind]
+            groups[kind] = Group(kind, name, of_kind, total.parts, total.apart, {kind}, count)
     return total, [groups[name] for name in sorted(groups)]
 
 
@@ -407,12 +466,22 @@ def _total(sums: Iterable[Sum]) -> Sum:
 
 
 def _buckets(
-    starts: Sequence[int], sums: Sequence[Sum], kinds: Iterable[str]
+    starts: Sequence[int],
+    to_ms: int,
+    sums: Sequence[Sum],
+    parts: Sequence[Apart],
+    kinds: Iterable[str],
+    zone: tzinfo,
+    now_ms: int,
 ) -> list[dict[str, object]]:
     kinds = tuple(kinds)
     return [
-        {"start": print_instant(at_ms), **part.shape(kinds)}
-        for at_ms, part in zip(starts, sums, strict=True)
+        {
+            "start": print_instant(start),
+            "status": status(end, zone, now_ms),
+            **summed.shape(kinds, apart),
+        }
+        for start, end, summed, apart in zip(starts, [*starts[1:], to_ms], sums, parts, strict=True)
     ]
 
 
@@ -458,6 +527,7 @@ class Table:
         self,
         first: Sequence[tables.Cell],
         sums: Sequence[Sum],
+        parts: Sequence[Apart],
         starts: Sequence[int],
         to_ms: int,
         zone: tzinfo,
@@ -466,8 +536,9 @@ class Table:
     ) -> Iterator[list[tables.Cell]]:
         """Instants are local, with their distance to UTC. kinds: where they are not all."""
         shown = self._kinds if kinds is None else tuple(kinds)
-        for start, end, one in zip(starts, [*starts[1:], to_ms], sums, strict=True):
-            shaped = one.shape(shown)
+        ends = [*starts[1:], to_ms]
+        for start, end, one, apart in zip(starts, ends, sums, parts, strict=True):
+            shaped = one.shape(shown, apart)
             line: list[tables.Cell] = [
                 *first, _local(start, zone), _local(end, zone), status(end, zone, now_ms)
             ]  # fmt: skip

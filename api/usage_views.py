@@ -17,7 +17,7 @@ from api.errors import BadParameter
 from api.pages import Page
 from api.reports.model import PARTS, PartName
 from api.reports.words import ROWS, UNKNOWN, Row, number, row_of, share, value_name
-from api.usage import is_final
+from api.usage import status
 from api.words import Language, named, say
 from devices.coverage import Sum
 from devices.days import (
@@ -254,7 +254,7 @@ def view(
     """What a page shows. kinds: that there are; newest: the last day that can be asked for."""
     language = page.language
     parts = [part for part in own if KIND_OF[part] in kinds]
-    finals = [is_final(end, asked.zone, now_ms) for end in asked.ends]
+    finals = [status(end, asked.zone, now_ms) == "final" for end in asked.ends]
     labels = _labels(language, asked)
     total, earlier = total_of(sums.now), total_of(sums.before)
     charted = {**CHARTED, **CHARTED_ALONE} if len(own) == 1 else CHARTED

@@ -23,11 +23,12 @@ from sqlalchemy import Connection, Engine
 from courtyard.clock import now_ms
 from courtyard.collector import let_rest
 from courtyard.errors import DONE
-from courtyard.settings import Settings
+from courtyard.settings import Settings, secret_key
 from courtyard.signals import stop_on_signals, stop_with_parent
 from courtyard.simulation import District, JournalSink
 from courtyard.stores import open_operational, open_telemetry
 from devices.catalogue import rules_for
+from devices.credentials import Seal
 from devices.journal import Head, Record
 from devices.kinds import KINDS
 from devices.store import progress
@@ -120,7 +121,8 @@ def run_backfill(settings: Settings, *, with_parent: bool) -> int:
             plan = read_plan(connection)
         if plan is None or plan.finished:
             return DONE
-        Backfill(engine, telemetry, settings.data_dir / "history", plan, stop).run()
+        seal = Seal(secret_key(settings))
+        Backfill(engine, telemetry, settings.data_dir / "history", plan, stop, seal).run()
     finally:
         telemetry.close()
         engine.dispose()
@@ -137,6 +139,7 @@ class Backfill:
         directory: Path,
         plan: Plan,
         stop: threading.Event,
+        seal: Seal | None = None,
     ) -> None:
         self._engine = engine
         self._directory = directory
@@ -152,6 +155,7 @@ class Backfill:
             commit_after_s=COMMIT_AFTER_S,
             commit_messages=COMMIT_MESSAGES,
             at_once=False,
+            seal=seal,
         )
         self._forwarder = Forwarder(
             telemetry,
@@ -159,6 +163,7 @@ class Backfill:
             self._judgements.registry,
             now_ms,
             since_ms=plan.end_ms - DAY_MS,
+            seal=seal,
         )
 
     def run(self) -> None:

@@ -43,6 +43,7 @@ from courtyard.stores import Stopped, make_data_dir, open_operational, open_tele
 from courtyard.upkeep import Upkeep
 from courtyard.usage_days import UsageDaysWorker
 from devices.catalogue import rules_for
+from devices.credentials import Seal
 from devices.kinds import KINDS
 from devices.registry import Registry
 from devices.store import cursors
@@ -259,6 +260,7 @@ class Ingester:
                 now_ms,
                 decodes=decodes,
                 blame=self._blame(FORWARD, stack, first=judging),
+                seal=Seal(secret_key(self._settings)),
             )
             self._upkeep.watch_forward(forwarder, telemetry, engine)
             workers.start(FORWARD, lambda: forwarder.run(self._journal, self._bell, stop))
@@ -277,6 +279,7 @@ class Ingester:
                 blame=judging,
                 find=self._journal.find,
                 receipts=self._send_receipts,
+                seal=Seal(secret_key(self._settings)),
             )
             self._sources["judge"] = lambda: _judge_metrics(judgements)
             source = MeteredJournal(self._journal, judgements)

@@ -22,8 +22,9 @@ from sqlalchemy import Engine, delete
 from courtyard.backup import rfc3339
 from courtyard.clock import now_ms
 from courtyard.errors import CommandError, UsageError
-from courtyard.settings import Settings
+from courtyard.settings import Settings, secret_key
 from courtyard.stores import open_operational, open_telemetry
+from devices.credentials import Seal
 from devices.journal import Head, Record
 from devices.messages import Outcome
 from devices.registry import Registry
@@ -193,6 +194,7 @@ def _rewrite(settings: Settings, engine: Engine, what: Range, tell: Tell) -> str
                 _Told(engine, what.cursor, stretch, tell),
                 lambda: _registry(engine),
                 now_ms,
+                seal=Seal(secret_key(settings)),
             )
             forwarder.drain(stretch, threading.Event())
         finally:

@@ -15,7 +15,8 @@ from sqlalchemy import Engine
 from courtyard.clock import now_ms
 from courtyard.journals import FollowedJournal
 from courtyard.metrics import counter, gauge
-from courtyard.settings import Settings
+from courtyard.settings import Settings, secret_key
+from devices.credentials import Seal
 from devices.journal import Counted
 from devices.platform import ACCOUNTS_IMBALANCE, DISK, JUDGE_BEHIND, STORE_AWAY
 from devices.registry import Registry
@@ -48,6 +49,7 @@ class Upkeep:
     """Put together by the ingester, part by part; what is not in this process is not watched."""
 
     def __init__(self, settings: Settings, journal: FollowedJournal) -> None:
+        self._settings = settings
         self._every_s = settings.audit_every.total_seconds()
         self._journal = journal
         self._judged: Place | None = None
@@ -83,6 +85,7 @@ class Upkeep:
             lambda: progress.dead,
             _Bases(engine).now,
             lambda *of: _refused_within(engine, *of),
+            Seal(secret_key(self._settings)),
         )
 
     # What runs

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from devices.apart import NOTHING, Apart
 from devices.messages import Value
 from devices.sun import lighting_hours
 from devices.usage import HOUR_MS, Figures, charging, gates, lighting
@@ -66,6 +67,14 @@ class Part:
     expected: float = 0.0
     port_s: float = 0.0
 
+    @property
+    def coverage(self) -> float | None:
+        """Reports received / expected; None where none were expected."""
+        return self.received / self.expected if self.expected > 0 else None
+
+
+_NO_PART = Part()
+
 
 @dataclass(slots=True)
 class Sum:
@@ -108,21 +117,42 @@ class Sum:
 
     @property
     def coverage(self) -> float | None:
-        """Reports received / expected; None where none were expected."""
+        """As that of a part, of all together."""
         expected = self.expected
         return self.received / expected if expected > 0 else None
 
-    def shape(self, kinds: Iterable[str]) -> dict[str, object]:
-        """The members of the API's answer; None for kinds that are not there to be used."""
-        port = self.part("port")
-        return {
-            "coverage": self.coverage,
-            "gates": gates(self.part("gate").figures) if "gate" in kinds else None,
-            "charging": charging(port.figures, ports=1, seconds=port.port_s)
-            if "port" in kinds
-            else None,
-            "lighting": lighting(self.part("lamp").figures) if "lamp" in kinds else None,
+    def shape(self, kinds: Iterable[str], apart: Apart = NOTHING) -> dict[str, object]:
+        """The members of the API's answer; None for kinds that are not there to be used.
+
+        apart: of the same stretch, what does not add up.
+        """
+        gate, port, lamp = (self.parts.get(kind, _NO_PART) for kind in KINDS)
+        shown: dict[str, dict[str, object] | None] = {
+            "gates": None,
+            "charging": None,
+            "lighting": None,
         }
+        if "gate" in kinds:
+            shown["gates"] = gates(gate.figures) | {
+                "active_households": apart.households,
+                "coverage": gate.coverage,
+            }
+        if "port" in kinds:
+            shown["charging"] = charging(port.figures, ports=1, seconds=port.port_s) | {
+                "peak_ports": apart.peak_ports,
+                "coverage": port.coverage,
+            }
+        if "lamp" in kinds:
+            shown["lighting"] = lighting(lamp.figures) | {
+                "mean_dark_h": apart.mean_dark_h,
+                "dark_faults": apart.dark_faults,
+                "coverage": lamp.coverage,
+            }
+        for name in apart.unknown:
+            for part in shown.values():
+                if part is not None and name in part:
+                    part[name] = None
+        return {"coverage": self.coverage, **shown}
 
 
 def merge_quickly(into: Figures, other: Figures) -> None:

@@ -153,6 +153,8 @@ class Effects:
     late_hours, late_received: usage of hours no longer in memory, by (device, hour): the store adds
     it to their rows. counts: devices online, offline, unknown, never seen, by (compound, kind).
     compounds, baselines: as in Saved, of those that changed.
+    credentials: keyed hashes of those who passed a gate, by compound and the beginning of its local
+    day, as far as they may be new there.
     again: hours, by (device, hour), whose metered figures are to be worked out again; whether that
     is because of messages that were judged again.
     restated: standing faults, by id, of which the judge knows more now, without a step in their
@@ -174,6 +176,7 @@ class Effects:
     hours: list[HourRow] = field(default_factory=list)
     late_hours: dict[tuple[str, int], Figures] = field(default_factory=dict)
     late_received: dict[tuple[str, int], int] = field(default_factory=dict)
+    credentials: dict[tuple[str, int], set[bytes]] = field(default_factory=dict)
     again: dict[tuple[str, int], bool] = field(default_factory=dict)
     accounts: dict[AccountKey, int] = field(default_factory=dict)
     refused: list[Refused] = field(default_factory=list)

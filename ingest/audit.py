@@ -17,6 +17,7 @@ from typing import Protocol
 
 import structlog
 
+from devices.credentials import Seal
 from devices.journal import MESSAGES, UNASSIGNED, Counted, Head, Record
 from devices.messages import Decoded, Reading
 from devices.platform import ACCOUNTS_IMBALANCE, Trouble
@@ -209,6 +210,7 @@ class TelemetryAudit:
     place: how far forward has come. paused: why it writes nothing, "" while it does. dead: points
     that the store will never take; as many may be missing. refused: which messages of a stretch of
     a journal are refused (journal, first, last): one that killed its decoder is not decoded here.
+    seal: as forward's, for where an event is put down depends on what it says.
     """
 
     reader: TelemetryReader
@@ -218,6 +220,7 @@ class TelemetryAudit:
     dead: Callable[[], int]
     basis: Callable[[], Basis]
     refused: Callable[[str, int, int], Collection[int]] = lambda *_: ()
+    seal: Seal | None = None
     monotonic: Callable[[], float] = time.monotonic
     chance: random.Random = field(default_factory=random.Random)
     subject: str = "platform:telemetry"
@@ -280,7 +283,7 @@ class TelemetryAudit:
         if place is None or place.journal_id != self.journal.head().journal_id:
             return []
         basis = self.basis()
-        decoder = Decoder(basis.registry)
+        decoder = Decoder(basis.registry, seal=self.seal)
         points: list[Point] = []
         for _ in range(SAMPLE_TRIES):
             record = self._a_record(place.position)

@@ -24,6 +24,7 @@ from hashlib import sha256
 
 import structlog
 
+from devices.credentials import Seal
 from devices.faults import FaultMoved
 from devices.journal import Head, Raw, Record
 from devices.judgement import Cursor, InQuarantine, Replayed, Revision
@@ -96,7 +97,8 @@ class Consumer:
     at_once: a fault that moves is committed with what was read with it; a history, of which nobody
     is told, is committed in larger pieces. blame: notes what is in hand, for the next start. find:
     a message of the journal by its number, where the quarantine did not keep it. receipts: told
-    after each commit what the devices that asked for it need not keep. Raises CursorMoved from
+    after each commit what the devices that asked for it need not keep. seal: replaces what tells
+    people apart, which is left out without it. Raises CursorMoved from
     `run` and `drain` when another judge works on the same stream, and FaultMoved when a fault
     cannot be moved however often it is tried.
     """
@@ -115,6 +117,7 @@ class Consumer:
         blame: Blame | None = None,
         find: Callable[[int], Raw | None] = lambda _: None,
         receipts: Callable[[Sequence[Receipt]], None] = lambda _: None,
+        seal: Seal | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
@@ -129,6 +132,7 @@ class Consumer:
         self._blame = blame if blame is not None else Blame()
         self._find = find
         self._receipts = receipts
+        self._seal = seal
         self._monotonic = monotonic
         self._judge: Judge | None = None
         self._decoder: Decoder | None = None
@@ -365,7 +369,7 @@ class Consumer:
         self.progress.reloads += 1
 
     def _a_decoder(self, registry: Registry) -> Decoder:
-        return Decoder(registry, calm=partial(calm_range, self._plans))
+        return Decoder(registry, calm=partial(calm_range, self._plans), seal=self._seal)
 
     def _today_ms(self) -> int:
         """The day by which devices are in service; in a history all are that ever were."""

@@ -5,9 +5,10 @@ here, in one place for all formats.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
+from devices.credentials import Seal
 from devices.journal import OVERSIZE, Raw
 from devices.kinds import KINDS
 from devices.kinds.kind import EventType, Field, Kind
@@ -26,6 +27,7 @@ MAX_NAMES = 4_096  # of quantities of one kind, instances (`stream_ok_3`) includ
 _FOREVER_MS = 2**63
 
 _Check = tuple[type, Any, Any]
+_EventChecks = tuple[dict[str, _Check], frozenset[str], frozenset[str]]  # required, secret
 Calm = tuple[float, float] | frozenset[Value] | None
 
 
@@ -51,7 +53,8 @@ class Decoder:
 
     Pure but for its caches, and not to be shared between threads.
     calm: where a quantity of a kind raises nothing: a range, some words, or None for anywhere.
-    Without it, no reading is told to be calm.
+    Without it, no reading is told to be calm. seal: replaces what tells people apart; without it,
+    that is left out.
     """
 
     def __init__(
@@ -60,8 +63,10 @@ class Decoder:
         adapters: Mapping[str, Adapter] = ADAPTERS,
         kinds: Mapping[str, Kind] = KINDS,
         calm: Callable[[str, str], Calm] | None = None,
+        seal: Seal | None = None,
     ) -> None:
         self._registry = registry
+        self._seal = seal
         self._kinds = kinds
         self._calm = calm if calm is not None else lambda _kind, _quantity: None
         self._knows_rules = calm is not None
@@ -76,7 +81,7 @@ class Decoder:
         self._checks: dict[str, dict[str, _Check]] = {
             kind: {} for kind in {device.kind for device in registry.devices.values()}
         }
-        self._event_checks: dict[tuple[str, str], tuple[dict[str, _Check], frozenset[str]]] = {}
+        self._event_checks: dict[tuple[str, str], _EventChecks] = {}
         self._retired_ports = {
             device
             for device in registry.devices.values()
@@ -185,7 +190,7 @@ class Decoder:
         compiled = self._event_checks.get((event.device.kind, event.type))
         if compiled is None or event.device in self._retired_ports:
             return False
-        checks, required = compiled
+        checks, required, secrets = compiled
         attributes = event.attributes
         for name, value in attributes.items():
             check = checks.get(name)
@@ -200,7 +205,23 @@ class Decoder:
                     return False
             elif type(value) is not expected or not low <= value <= high:
                 return False
-        return required <= attributes.keys()
+        if required <= attributes.keys():
+            if secrets and not secrets.isdisjoint(attributes):
+                event.attributes = self._sealed(event.device, attributes, secrets)
+            return True
+        return False
+
+    def _sealed(
+        self, device: Device, attributes: Mapping[str, Value], secrets: Collection[str]
+    ) -> dict[str, Value]:
+        """Without anything that tells people apart."""
+        seal, sealed = self._seal, dict(attributes)
+        for name in secrets:
+            if name in sealed:
+                plain = sealed.pop(name)
+                if seal is not None:
+                    sealed[name] = seal(device.compound, str(plain))
+        return sealed
 
     def _decode_slowly(self, raw: Raw) -> Decoded | Reading:
         """What is not answered from the cache: new topics, stubs, devices out of service."""
@@ -318,7 +339,10 @@ class Decoder:
                 unknown[name] = value
             elif value is not None:
                 try:
-                    attributes[name] = _fit(name, value, field.check)
+                    if field.secret:  # what is refused is told without it
+                        attributes[name] = field.check(None if flaw(value) else value)
+                    else:
+                        attributes[name] = _fit(name, value, field.check)
                 except BadValue as bad:
                     why = Refused(bad.reason, f"{event.type}: {bad}")
                     refuse(decoded, why, event.device.id)
@@ -328,7 +352,8 @@ class Decoder:
             why = Refused(Reason.BAD_TYPE, f"{event.type} without {', '.join(missing)}")
             refuse(decoded, why, event.device.id)
             return False
-        event.attributes = attributes
+        secrets = [name for name, field in found.fields.items() if field.secret]
+        event.attributes = self._sealed(event.device, attributes, secrets)
         return True
 
     def _event_type(self, event: Event) -> EventType | Refused:
@@ -340,6 +365,7 @@ class Decoder:
             self._event_checks[device.kind, event.type] = (
                 {name: _compiled_field(field) for name, field in found.fields.items()},
                 frozenset(_required(found)),
+                frozenset(name for name, field in found.fields.items() if field.secret),
             )
             return found
         port_kind = self._kinds.get("port")

@@ -21,6 +21,7 @@ from zlib import crc32
 import msgspec
 import structlog
 
+from devices.credentials import Seal
 from devices.journal import MESSAGES, RETAINED, Raw, Record
 from devices.messages import Decoded, Event, Item, Reading, Reason, Value
 from devices.overrides import RuleSet
@@ -112,6 +113,7 @@ class Forwarder:
 
     registry: the registry as it is now; asked when a message has to be decoded here and the
     registry has changed since the last time. blame: notes what is decoded here, for the next start.
+    seal: as the judge's, see `Consumer`.
     """
 
     def __init__(
@@ -125,8 +127,10 @@ class Forwarder:
         since_ms: int = 0,
         gather_s: float = GATHER_S,
         blame: Blame | None = None,
+        seal: Seal | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._seal = seal
         self._writer = writer
         self._store = store
         self._registry = registry
@@ -349,7 +353,7 @@ class Forwarder:
             self._given_up = self._store.given_up(self._journal_id)
             if self._decoder is None or revision != self._revision:
                 self._revision = revision
-                self._decoder = Decoder(self._registry())
+                self._decoder = Decoder(self._registry(), seal=self._seal)
         return self._decoder
 
     def _write(self, points: Sequence[Point], stop: threading.Event, done: _Done) -> bool:

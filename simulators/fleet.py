@@ -110,6 +110,7 @@ class Fleet:
         self.links: dict[str, Link] = {}
         self.yards: dict[str, Yard] = {}
         self.nodes: dict[str, Node] = {}
+        self._salts: dict[str, int] = {}
         self.sent = 0
         self.lost = 0  # kept by a device for later, and then not kept after all
         self._truth = truth
@@ -426,7 +427,8 @@ class Fleet:
                 node = Gate(device, link, per_day, households)
                 node.tells_swings = self.profile.swings
                 node.alarms = not self.profile.swings or len(self.nodes) % 3 > 0
-                node.salt = rng.getrandbits(64)
+                # people have one credential for all gates of their compound
+                node.salt = self._salts.setdefault(device.compound, rng.getrandbits(64))
             case "shed":
                 node = Shed(device, link, ports)
                 node.demand = 0.8 + 0.4 * rng.random()

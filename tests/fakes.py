@@ -53,6 +53,7 @@ class Rows:
     sessions: dict[str, Session] = field(default_factory=dict)
     received: dict[tuple[str, int], int] = field(default_factory=dict)  # device, hour -> reports
     figures: dict[tuple[str, int], Figures] = field(default_factory=dict)
+    credentials: dict[tuple[str, int], set[bytes]] = field(default_factory=dict)
     accounts: Counter[AccountKey] = field(default_factory=Counter)
     refused: dict[tuple[str, int], Refused] = field(default_factory=dict)  # journal, jseq
     keys: dict[bytes, int] = field(default_factory=dict)
@@ -278,6 +279,8 @@ class FakeJudgeStore:
         for key, figures in effects.late_hours.items():
             merge(rows.figures.setdefault(key, {}), figures)
             rows.received.setdefault(key, 0)
+        for day, hashes in effects.credentials.items():
+            rows.credentials.setdefault(day, set()).update(hashes)
         for key, count in effects.late_received.items():
             rows.received[key] = rows.received.get(key, 0) + count
             rows.figures.setdefault(key, {})

@@ -31,12 +31,14 @@ from api.reports.model import Month, Report
 from api.reports.words import value_name
 from api.usage import Table, bucket_starts
 from api.words import named, say
+from devices.apart import Apart
 from devices.coverage import KINDS, Sum
 from devices.days import DAY_MS, zone_of
 from devices.store.compounds import Entry
 from devices.store.database import reading
 from devices.store.schema import sessions
 from devices.store.sessions import Filter, list_sessions
+from devices.store.usage_apart import apart_of_compound
 from devices.store.usage_days import pack, sums_of_compound, unpack
 
 Step = tuple[str, int, int]  # compound, from_ms, to_ms
@@ -48,6 +50,22 @@ MOST_LINES = 500_000  # of a CSV
 MOST_ROWS = 100_000  # of a spreadsheet: some 10 s to write
 
 _packed = msgspec.msgpack.Encoder().encode
+
+
+def pack_apart(apart: Apart) -> list[object]:
+    """What does not add up, as a piece keeps it."""
+    return [
+        apart.households,
+        apart.peak_ports,
+        apart.dark_s,
+        apart.dark_faults,
+        sorted(apart.unknown),
+    ]
+
+
+def unpack_apart(kept: list[Any]) -> Apart:
+    households, peak_ports, dark_s, dark_faults, unknown = kept
+    return Apart(households, peak_ports, dark_s, dark_faults, frozenset(unknown))
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +124,11 @@ class Reports:
         source = order.source
         compound, from_ms, to_ms = step
         entry = _entry(source, compound)
-        days = {} if entry is None else read_days(source, entry, from_ms, to_ms)
-        return _packed([compound, [(day.toordinal(), pack(of.summed)) for day, of in days.items()]])
+        days, apart = ({}, Apart()) if entry is None else read_days(source, entry, from_ms, to_ms)
+        kept = [
+            (day.toordinal(), pack(of.summed), pack_apart(of.apart)) for day, of in days.items()
+        ]
+        return _packed([compound, (kept, pack_apart(apart))])
 
     def write(self, order: Order, pieces: Pieces, target: IO[bytes]) -> None:
         report, language = self.report_of(order, pieces), order.wanted.language
@@ -119,15 +140,20 @@ class Reports:
     def report_of(self, order: Order, pieces: Pieces) -> Report:
         """What the pieces add up to, with all that is not usage. Raises NothingToReport."""
         source, wanted = order.source, order.wanted
-        kept: dict[str, list[tuple[int, bytes]]] = dict(map(_decoded, pieces()))
+        kept: dict[str, Any] = dict(map(_decoded, pieces()))
 
-        def days_of(source: Source, entry: Entry, from_ms: int, to_ms: int) -> dict[date, Day]:
+        def days_of(
+            source: Source, entry: Entry, from_ms: int, to_ms: int
+        ) -> tuple[dict[date, Day], Apart]:
             if entry.id not in kept:  # it came to the firm while this was made
                 return read_days(source, entry, from_ms, to_ms)
             has = parts_of(entry)
-            return {
-                date.fromordinal(day): Day(unpack(sums), set(has)) for day, sums in kept[entry.id]
+            days, apart = kept[entry.id]
+            found = {
+                date.fromordinal(day): Day(unpack(sums), set(has), unpack_apart(part))
+                for day, sums, part in days
             }
+            return found, unpack_apart(apart)
 
         month = Month.parse(wanted.month or "")
         if wanted.compound is not None:
@@ -160,10 +186,21 @@ class Usage:
         compound, from_ms, to_ms = step
         entry = _entry(source, compound)
         if entry is None:
-            return _packed([compound, [], to_ms, []])
+            return _packed([compound, [], to_ms, [], []])
         starts = _starts(entry, wanted, from_ms, to_ms)
         sums = sums_of_compound(source.engine, source.scope, entry, starts, to_ms)
-        return _packed([compound, starts, to_ms, [pack(one) for one in sums]])
+        parts, _ = apart_of_compound(
+            source.engine, source.scope, entry, starts, to_ms, source.now_ms
+        )
+        return _packed(
+            [
+                compound,
+                starts,
+                to_ms,
+                [pack(one) for one in sums],
+                [pack_apart(one) for one in parts],
+            ]
+        )
 
     def write(self, order: Order, pieces: Pieces, target: IO[bytes]) -> None:
         source, wanted = order.source, order.wanted
@@ -178,13 +215,14 @@ class Usage:
 
         def lines() -> Iterator[list[tables.Cell]]:
             for piece in pieces():
-                compound, starts, to_ms, sums = _decoded(piece)
+                compound, starts, to_ms, sums, parts = _decoded(piece)
                 entry = entries.get(compound)
                 if entry is None:
                     continue
                 yield from table.lines(
                     (entry.id, entry.name.zh, entry.name.en, entry.firm),
                     [unpack(one) for one in sums],
+                    [unpack_apart(one) for one in parts],
                     starts,
                     to_ms,
                     zone_of(entry.timezone),

@@ -26,7 +26,7 @@ from api.reports.model import (
     Status,
 )
 from api.reports.service import service_figures
-from api.usage import is_final
+from devices.apart import Apart
 from devices.catalogue import RULES
 from devices.coverage import Sum
 from devices.days import DISTRICT_ZONE, began, days_from, local_date, next_midnight, zone_of
@@ -38,7 +38,9 @@ from devices.store.devices import device_names
 from devices.store.faults import Filter, list_faults
 from devices.store.kpis import Filter as Whose
 from devices.store.scope import Scope
+from devices.store.usage_apart import apart_of_compound
 from devices.store.usage_days import sums_of_compound
+from devices.usage import is_final
 
 LONGEST = 10
 FAULTS_AT_ONCE = 300
@@ -47,7 +49,7 @@ KIND_OF: Mapping[PartName, str] = {"gates": "gate", "charging": "port", "lightin
 
 Progress = Callable[[int, int], object]  # compounds that are read, of how many
 # A compound's sums by local day of [from_ms, to_ms), which begins at a midnight.
-Days = Callable[["Source", Entry, int, int], dict[date, "Day"]]
+Days = Callable[["Source", Entry, int, int], tuple[dict[date, "Day"], Apart]]
 
 
 class NothingToReport(LookupError):
@@ -66,25 +68,38 @@ class Source:
 
 @dataclass(slots=True)
 class Day:
-    """One local day's sums. has: the parts of which there are devices."""
+    """One local day's sums, and what does not add up. has: the parts of which there are devices."""
 
     summed: Sum = field(default_factory=Sum)
     has: set[PartName] = field(default_factory=set)
+    apart: Apart = field(default_factory=Apart)
 
     def add(self, other: "Day") -> None:
+        """Take in another compound's of the same day."""
         self.summed.add(other.summed)
         self.has |= other.has
+        self.apart.join(other.apart)
 
 
-def read_days(source: Source, entry: Entry, from_ms: int, to_ms: int) -> dict[date, Day]:
-    """A compound's sums by local day of [from_ms, to_ms), which begins at a midnight."""
+def read_days(
+    source: Source, entry: Entry, from_ms: int, to_ms: int
+) -> tuple[dict[date, Day], Apart]:
+    """A compound's sums by local day of [from_ms, to_ms), which begins at a midnight.
+
+    And of all of them together what does not add up.
+    """
     zone = zone_of(entry.timezone)
     has = parts_of(entry)
     starts = list(days_from(from_ms, to_ms, zone))
     sums = sums_of_compound(source.engine, source.scope, entry, starts, to_ms)
-    return {
-        local_date(at, zone): Day(summed, set(has)) for at, summed in zip(starts, sums, strict=True)
+    parts, apart = apart_of_compound(
+        source.engine, source.scope, entry, starts, to_ms, source.now_ms
+    )
+    days = {
+        local_date(at, zone): Day(summed, set(has), part)
+        for at, summed, part in zip(starts, sums, parts, strict=True)
     }
+    return days, apart
 
 
 def parts_of(entry: Entry) -> set[PartName]:
@@ -117,7 +132,7 @@ def report_of_compound(
         raise NothingToReport(compound)
     zone = zone_of(entry.timezone)
     from_ms, to_ms, month_over = month_so_far(month, zone, source.now_ms)
-    days = days_of(source, entry, from_ms, to_ms)
+    days, apart = days_of(source, entry, from_ms, to_ms)
     faults = _faults(source, Filter(compound=compound), from_ms, to_ms)[0]
     periods = _periods(days, zone, source.now_ms)
     service = _service(source, Whose(compound=compound), [entry], from_ms, to_ms)
@@ -134,7 +149,7 @@ def report_of_compound(
         devices=dict(entry.devices),
         lamps=entry.lamps,
         synthetic=entry.synthetic,
-        total=_total(days, periods),
+        total=_total(days, periods, apart),
         days=periods,
         faults=faults,
         given=service | dict(given or {}),
@@ -156,12 +171,14 @@ def report_of_firm(
     faults, of_compound = _faults(source, Filter(firm=firm), from_ms, to_ms)
     everything: dict[date, Day] = {}
     compounds: list[Compound] = []
+    month_apart = Apart()
     for n, entry in enumerate(entries):
         if progress is not None:
             progress(n, len(entries))
         own_zone = zone_of(entry.timezone)
         own_from_ms, own_to_ms, _ = month_so_far(month, own_zone, source.now_ms)
-        days = days_of(source, entry, own_from_ms, own_to_ms)
+        days, apart = days_of(source, entry, own_from_ms, own_to_ms)
+        month_apart.join(apart)
         periods = _periods(days, own_zone, source.now_ms)
         for day, summed in days.items():
             everything.setdefault(day, Day()).add(summed)
@@ -171,7 +188,7 @@ def report_of_firm(
                 entry.name,
                 entry.households,
                 entry.synthetic,
-                _total(days, periods),
+                _total(days, periods, apart),
                 periods,
                 of_compound.get(entry.id, 0),
             )
@@ -193,7 +210,7 @@ def report_of_firm(
         devices=_added(entry.devices for entry in entries),
         lamps=sum(entry.lamps for entry in entries),
         synthetic=any(entry.synthetic for entry in entries),
-        total=_total(everything, periods),
+        total=_total(everything, periods, month_apart),
         days=periods,
         faults=faults,
         given=service | dict(given or {}),
@@ -224,10 +241,11 @@ def _periods(days: Mapping[date, Day], zone: tzinfo, now_ms: int) -> list[Period
     ]
 
 
-def _total(days: Mapping[date, Day], periods: Sequence[Period]) -> Period:
+def _total(days: Mapping[date, Day], periods: Sequence[Period], apart: Apart) -> Period:
     everything = Day()
     for day in days.values():
         everything.add(day)
+    everything.apart = apart
     # the youngest day is the last that becomes final
     return _period(everything, periods[0].first, periods[-1].last, periods[-1].status)
 
@@ -238,7 +256,7 @@ def _period(day: Day, first: date, last: date, status: Status) -> Period:
         if part not in day.has:
             continue
         own = day.summed.only(kind)
-        figures = own.shape({kind})[part]
+        figures = own.shape({kind}, day.apart)[part]
         assert isinstance(figures, dict)
         is_known = own.received > 0 or bool(own.part(kind).figures)
         parts[part] = Part(figures, own.coverage, is_known)
@@ -247,7 +265,7 @@ def _period(day: Day, first: date, last: date, status: Status) -> Period:
 
 def _status(day: date, zone: tzinfo, now_ms: int) -> Status:
     ends_ms = next_midnight(began(day, zone), zone)
-    return Status.FINAL if is_final(ends_ms, zone, now_ms) else Status.PROVISIONAL
+    return Status.FINAL if is_final(ends_ms, now_ms) else Status.PROVISIONAL
 
 
 def _added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:

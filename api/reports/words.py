@@ -199,6 +199,8 @@ ROWS: Mapping[PartName, tuple[Row, ...]] = {
         _row("denied", "拒绝次数", "Refused", "次|n"),
         _row("denial_rate", "拒绝率", "Denial rate", "%", 100, 1),
         _row("remote_openings", "远程开门次数", "Remote openings", "次|n"),
+        _row("held_open_min", "门未关时长", "Held open", "分钟|min"),
+        _row("active_households", "活跃户数", "Active households", "个|n"),
     ),
     "charging": (
         _row("sessions", "充电次数", "Charging sessions", "次|n"),
@@ -208,6 +210,8 @@ ROWS: Mapping[PartName, tuple[Row, ...]] = {
         _row("turnover", "翻台率", "Turnover", "次/日|1/d", 1, 2),
         _row("mean_energy_kwh", "次均电量", "Mean energy", "kWh", 1, 2),
         _row("mean_duration_h", "次均时长", "Mean duration", "小时|h", 1, 1),
+        _row("peak_ports", "同时充电峰值", "Most sockets at once", "个|n"),
+        _row("full_not_removed_min", "充满未拔时长", "Full, not removed", "小时|h", 1 / 60, 1),
         _row("kwh_per_port_day", "插座日均电量", "Energy per socket and day", "kWh", 1, 2),
         _row("safety_stops_per_1000", "安全停机率", "Safety stops", "‰", 1, 2),
     ),
@@ -218,6 +222,12 @@ ROWS: Mapping[PartName, tuple[Row, ...]] = {
         _row("unknown", "未知", "Unknown", "灯时|lamp h"),
         _row("burn_hours", "亮灯时数", "Burn hours", "小时|h"),
         _row("energy_kwh", "照明电量", "Lighting energy", "kWh", 1, 1),
+        _row("nominal_kwh", "额定电量", "Nominal energy", "kWh", 1, 1),
+        _row("energy_of_nominal", "电量/额定", "Energy of nominal", "%", 100, 1),
+        _row("mean_dark_h", "平均熄灯时长", "Mean dark time", "小时|h", 1, 1),
+        _row("dark_faults", "熄灯故障", "Lamps out", "处|n"),
+        _row("day_burn_hours", "白天亮灯", "Lit by day", "灯时|lamp h"),
+        _row("day_burn_kwh", "白天亮灯电量", "Energy by day", "kWh", 1, 1),
     ),
 }
 # What a chart shows of a part by day, and what the tables by day and by compound show.

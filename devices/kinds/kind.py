@@ -18,7 +18,8 @@ class Field:
     """One field of an event, checked like a value.
 
     values: the words of an enum. low, high: the valid range. required: without it the event says
-    nothing. max_length: of text, in characters.
+    nothing. max_length: of text, in characters. secret: it tells people apart, so that it is never
+    kept as it came (`devices.credentials`).
     """
 
     name: str
@@ -28,6 +29,7 @@ class Field:
     high: float | None = None
     required: bool = False
     max_length: int = 120
+    secret: bool = False
     _quantity: Quantity = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -52,6 +54,11 @@ class Field:
             return self._quantity.check(raw)
         if isinstance(raw, int) and not isinstance(raw, bool) and abs(raw) < 2**63:
             raw = str(raw)
+        if self.secret:  # what is refused is told without it
+            if isinstance(raw, str) and len(raw) <= self.max_length and raw.isprintable():
+                return raw
+            why = f"{self.name}: not up to {self.max_length} printable characters"
+            raise BadValue(Reason.BAD_TYPE, why)
         if not isinstance(raw, str):
             raise BadValue(Reason.BAD_TYPE, f"{self.name}: {raw!r:.80} is not text")
         if len(raw) > self.max_length or not raw.isprintable():
@@ -80,6 +87,11 @@ def number(name: str, low: float, high: float, *, required: bool = False) -> Fie
 
 def text(name: str, max_length: int = 120, *, required: bool = False) -> Field:
     return Field(name, Type.TEXT, max_length=max_length, required=required)
+
+
+def secret(name: str) -> Field:
+    """Text that tells people apart: a credential, an operator."""
+    return Field(name, Type.TEXT, secret=True)
 
 
 @dataclass(frozen=True, slots=True)

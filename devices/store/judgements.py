@@ -28,6 +28,8 @@ from sqlalchemy import (
 from sqlalchemy import column as sql_column
 
 from devices.catalogue import RULES
+from devices.credentials import pack as pack_hashes
+from devices.credentials import unpack as unpack_hashes
 from devices.faults import (
     REOPENS_WITHIN_MS,
     REPEATS_WITHIN_MS,
@@ -85,6 +87,7 @@ from devices.store.schema import (
     quarantine,
     revisions,
     sessions,
+    usage_credentials,
     usage_hours,
 )
 from devices.store.sessions import session_of
@@ -374,6 +377,7 @@ class Judgements:
             effects.sessions[session.id] = session
             effects.late_hours[device, 0] = {}
             effects.again[device, 0] = False
+            effects.credentials[_TRIAL, 0] = {bytes(8)}
             effects.baselines[device] = b""
             fault, event = begin_fault(
                 next(iter(RULES.values())),
@@ -400,6 +404,7 @@ class Judgements:
         self._write_sessions(connection, effects.sessions.values())
         self._write_hours(connection, effects.hours, now_ms)
         self._add_to_hours(connection, effects, now_ms)
+        self._write_credentials(connection, effects)
         self._write_again(connection, effects, journal_id)
         self._write_accounts(connection, effects)
         self._write_refused(connection, effects.refused, journal_id)
@@ -668,6 +673,25 @@ class Judgements:
             " AND device_no = ?",
             again,
         )
+
+    def _write_credentials(self, connection: Connection, effects: Effects) -> None:
+        """Each day's are what was there and what is new: the same twice is the same."""
+        column = usage_credentials.c
+        for (compound, day_ms), hashes in sorted(effects.credentials.items()):
+            query = select(column.hashes).where(
+                column.compound == compound, column.day_ms == day_ms
+            )
+            there = connection.execute(query.with_for_update()).scalar()
+            packed = pack_hashes(hashes if there is None else hashes | unpack_hashes(there))
+            if packed == there:
+                continue
+            made = conflict_insert(connection, usage_credentials)
+            connection.execute(
+                made.on_conflict_do_update(
+                    index_elements=["compound", "day_ms"], set_={"hashes": made.excluded.hashes}
+                ),
+                {"compound": compound, "day_ms": day_ms, "hashes": packed},
+            )
 
     def _write_again(self, connection: Connection, effects: Effects, journal_id: str) -> None:
         """Mark hours to be worked out again; not those of a history, which nobody stores whole."""

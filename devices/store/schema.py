@@ -424,6 +424,39 @@ usage_months = Table(
     sqlite_with_rowid=False,
 )
 
+# Who passed the gates of a compound on a local day, as keyed hashes of eight bytes each, sorted:
+# how many different ones there were in a week is not the sum of its days. Written by the judge, in
+# the transaction that moves its cursor.
+usage_credentials = Table(
+    "usage_credentials",
+    metadata,
+    Column("compound", String(63), primary_key=True),
+    Column("day_ms", BigInteger, primary_key=True),
+    Column("hashes", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# Figures of a compound's local days, weeks and months that do not add up, for questions about many
+# compounds. Made with usage_days, from what is below them. unit: day, week, month.
+usage_units = Table(
+    "usage_units",
+    metadata,
+    Column("compound", String(63), primary_key=True),
+    Column("unit", String(8), primary_key=True),
+    Column("start_ms", BigInteger, primary_key=True),
+    Column("credentials", BigInteger, nullable=False),  # different ones
+    Column("peak_ports", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# Since when a figure of the hours is counted, where that is not as long as there are hours.
+usage_since = Table(
+    "usage_since",
+    metadata,
+    Column("figure", String(32), primary_key=True),
+    Column("since_ms", BigInteger, nullable=False),
+)
+
 usage_days_due = Table(
     "usage_days_due",
     metadata,

@@ -33,6 +33,7 @@ from devices.store.database import answering, conflict_insert, reading, writing
 from devices.store.schema import compounds, usage_days, usage_days_due, usage_hours, usage_months
 from devices.store.scope import DISTRICT, Scope
 from devices.store.usage import DeviceHour, device_hours, reporters
+from devices.store.usage_apart import units_around, write_units
 from devices.usage import FINAL_AFTER_MS, HOUR_MS, hour_of
 
 READ_DAYS = 2  # of one compound in one transaction: some 5,000 rows at most, below 30 ms
@@ -484,7 +485,10 @@ class UsageDays:
                 hours = device_hours(connection, DISTRICT, work.compound, day_ms, end_ms)
             promise = Promise(site, devices, end_ms)
             rows.append((day_ms, pack(sum_stretch(promise, hours, day_ms, end_ms))))
+        with answering(), reading(self._engine) as connection:
+            units = units_around(connection, work.compound, work.days, zone, now_ms)
         with answering(), writing(self._engine) as connection:
+            write_units(connection, units)
             made = conflict_insert(connection, usage_days)
             connection.execute(
                 made.on_conflict_do_update(

@@ -10,6 +10,7 @@ import msgspec
 
 from devices import faults, journal
 from devices.catalogue import COMPOUND
+from devices.days import midnight_of, next_midnight, zone_of
 from devices.faults import Fault, State
 from devices.journal import RETAINED, Raw, Record
 from devices.judgement import LIVE, DeviceRow, Effects, HourRow, Move, Saved
@@ -153,7 +154,7 @@ class Judge:
             self._touch,
         )
         self._use = use.UseMeter(
-            self._gathering, self._commanded, self._open_from, recall, self._float_w
+            self._gathering, self._commanded, self._open_from, recall, self._float_w, self._day_of
         )
         self._values = ValueJudge(
             self.memories,
@@ -926,6 +927,10 @@ class Judge:
         zone = self.registry.compounds[memory.device.compound].timezone
         now_ms = max(self._newest_ms, self.hearing.watermark_ms or 0)
         return open_from_ms(offset_ms(zone, now_ms), now_ms)
+
+    def _day_of(self, memory: DeviceMemory, at_ms: int) -> tuple[int, int]:
+        zone = zone_of(self.registry.compounds[memory.device.compound].timezone)
+        return midnight_of(at_ms, zone), next_midnight(at_ms, zone)
 
     def _float_w(self, memory: DeviceMemory) -> float:
         return use.float_w(memory.device, self.registry)

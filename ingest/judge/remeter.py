@@ -53,6 +53,7 @@ def work_out(
         lambda _memory: 0,
         lambda _session: None,
         lambda _memory: float_w,
+        lambda _memory, at_ms: (at_ms, at_ms),
     )
     if before:
         memory.used_to_ms = memory.device_at_ms = max(at_ms for _, at_ms in before.values())

@@ -7,6 +7,7 @@ what belongs to an older hour is handed over to be added to its row, in the same
 from collections.abc import Callable, Iterable, Mapping
 
 from devices import sessions, usage
+from devices.credentials import hash_of
 from devices.judgement import Effects
 from devices.kinds.kind import Implied
 from devices.messages import Event, Value
@@ -37,12 +38,24 @@ MEANT_TO_BE_OPEN = ("normally_open", "fire_open")
 LitAt = Callable[[DeviceMemory, int], bool]  # are this device's lamps to be on at this time?
 
 
+class Passed:
+    """Who has passed the gates of a compound on a local day, since we look."""
+
+    __slots__ = ("from_ms", "hashes", "to_ms")
+
+    def __init__(self, from_ms: int, to_ms: int) -> None:
+        self.from_ms = from_ms
+        self.to_ms = to_ms
+        self.hashes: set[bytes] = set()
+
+
 class UseMeter:
     """Adds up what devices do.
 
     commanded: whether a lamp is to be lit at a time. open_from: the time before which the figures
     of a device change no more. recall: gives a session that is on record. float_w: the power below
-    which the battery at a socket is full.
+    which the battery at a socket is full. day_of: when the local day began and ended that holds a
+    time, where the device is.
     """
 
     def __init__(
@@ -52,7 +65,10 @@ class UseMeter:
         open_from: Callable[[DeviceMemory], int],
         recall: Callable[[str], Session | None],
         float_w: Callable[[DeviceMemory], float],
+        day_of: Callable[[DeviceMemory, int], tuple[int, int]],
     ) -> None:
+        self._day_of = day_of
+        self._passed: dict[str, Passed] = {}
         self._effects = effects
         self._float_w = float_w
         self._commanded = commanded
@@ -124,8 +140,29 @@ class UseMeter:
             self._add(memory, at_ms, "by_direction", 1, str(attributes.get("direction", "unknown")))
             if method == "remote":
                 self._add(memory, at_ms, "remote", 1)
+            credential = hash_of(attributes.get("credential_hash"))
+            if credential is not None:
+                self._recognised(memory, credential, at_ms)
         else:
             self._add(memory, at_ms, "deny_reasons", 1, str(attributes.get("deny_reason", "other")))
+
+    def _recognised(self, memory: DeviceMemory, credential: bytes, at_ms: int) -> None:
+        """Somebody passed. Who did so before on the newest day is handed over only once."""
+        compound = memory.device.compound
+        newest = self._passed.get(compound)
+        if newest is None or not newest.from_ms <= at_ms < newest.to_ms:
+            if at_ms < self._open_from(memory):
+                return
+            from_ms, to_ms = self._day_of(memory, at_ms)
+            day = Passed(from_ms, to_ms)
+            if newest is None or from_ms > newest.from_ms:
+                self._passed[compound] = day
+            newest = day
+        if credential not in newest.hashes:
+            newest.hashes.add(credential)
+            self._effects().credentials.setdefault((compound, newest.from_ms), set()).add(
+                credential
+            )
 
     def session_start(self, memory: DeviceMemory, event: Event, at_ms: int) -> None:
         """A session starts, or is told late to have started; one that is still open ends by it."""

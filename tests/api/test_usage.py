@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from api import usage
-from api.usage import bucket_starts, is_final
+from api.usage import bucket_starts, status
 from devices.store.usage_days import UsageDays
 from tests.api.cast import (
     ELEVEN_AM_MS,
@@ -59,10 +59,10 @@ def test_days_and_months_are_those_of_the_compound() -> None:
 def test_a_day_becomes_final_48_hours_after_it_ended() -> None:
     ends = ms("2026-11-21T00:00:00+08:00")
     final_at = ms("2026-11-23T00:00:00+08:00")
-    assert not is_final(ends, SHANGHAI, final_at - 1)
-    assert is_final(ends, SHANGHAI, final_at)
-    assert is_final(ends - 5 * HOUR_MS, SHANGHAI, final_at)
-    assert not is_final(ends + 1, SHANGHAI, final_at)
+    assert status(ends, SHANGHAI, final_at - 1) == "provisional"
+    assert status(ends, SHANGHAI, final_at) == "final"
+    assert status(ends - 5 * HOUR_MS, SHANGHAI, final_at) == "final"
+    assert status(ends + 1, SHANGHAI, final_at) == "provisional"
 
 
 # The route
@@ -129,6 +129,8 @@ def test_the_local_day_so_far_unless_asked_otherwise(cast: Cast) -> None:
         "by_direction": {"in": 25, "out": 15},
         "deny_reasons": {"not_recognised": 10},
         "held_open_min": 0.0,
+        "active_households": None,
+        "coverage": pytest.approx(180 / (120 * (19 + 42 / 60 + 10 / 3600))),
     }
 
 
@@ -158,6 +160,9 @@ def test_lamps_burn_at_night_and_the_rate_shows_its_counts(cast: Cast) -> None:
         "lit": 7,
         "dark": 1,
         "unknown": 0,
+        "mean_dark_h": None,
+        "dark_faults": 0,
+        "coverage": pytest.approx(4 / 48),
     }
 
 
@@ -195,7 +200,7 @@ def test_a_range_is_widened_to_whole_hours_and_says_so(cast: Cast) -> None:
     assert body["coverage"] == pytest.approx((120 + 60 + 60) / expected)
 
 
-def test_an_old_day_is_final_and_a_range_into_the_future_is_cut(cast: Cast) -> None:
+def test_an_old_day_status_and_a_range_into_the_future_is_cut(cast: Cast) -> None:
     client = cast.client("operator")
     body = client.get(f"{URL}?from=2026-11-19&to=2026-11-20").json()
     assert body["status"] == "final"
@@ -401,7 +406,7 @@ def test_a_firm_sees_its_own_and_may_not_ask_for_another(cast: Cast) -> None:
     assert (body["firm"], body["gates"]["passages"]) == ("yaxin", 27)
 
 
-def test_thirty_days_unless_asked_otherwise_and_an_old_range_is_final(cast: Cast) -> None:
+def test_thirty_days_unless_asked_otherwise_and_an_old_range_status(cast: Cast) -> None:
     with_days_summed_up(cast)
     client = cast.client("operator")
     body = client.get(DISTRICT_URL).json()

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from devices.credentials import Seal
 from devices.journal import UNASSIGNED, Raw
 from devices.registry import Compound, Device, Firm, Name, Registry
 from ingest.decode import Decoder
@@ -60,8 +61,11 @@ REGISTRY = Registry(
 )
 
 
+SEAL = Seal(b"a secret of the tests only")
+
+
 def a_decoder() -> Decoder:
-    return Decoder(REGISTRY)
+    return Decoder(REGISTRY, seal=SEAL)
 
 
 def a_publish(

@@ -18,7 +18,16 @@ from devices.registry import Compound, Device, Name, Registry
 from ingest import decode as decode_module
 from ingest.adapters import ADAPTERS, Adapter, Place
 from ingest.decode import Decoder
-from tests.ingest.cast import COMPOUND, IMEI, NOW_MS, REGISTRY, a_decoder, a_publish, native
+from tests.ingest.cast import (
+    COMPOUND,
+    IMEI,
+    NOW_MS,
+    REGISTRY,
+    SEAL,
+    a_decoder,
+    a_publish,
+    native,
+)
 
 DECODER = a_decoder()
 
@@ -312,7 +321,7 @@ def a_district() -> Registry:
     return Registry([], [Compound(COMPOUND, Name("", ""), "yaxin", 1)], devices)
 
 
-EVERY_KIND = Decoder(a_district())
+EVERY_KIND = Decoder(a_district(), seal=SEAL)
 
 
 @given(a_quantity_and_a_value())
@@ -381,6 +390,8 @@ def test_the_fast_check_of_an_event_and_the_fields_own_agree(
             assert decoded.items == []
             continue
         ((event,),) = (item.events for item in decoded.items)
+        if field.secret and expected is not None:
+            expected = SEAL(COMPOUND, expected)
         assert json.dumps(event.attributes.get(field.name)) == json.dumps(expected)
         assert bool(decoded.rejected) == (expected is None and value is not None)
 
@@ -465,3 +476,46 @@ def test_any_bytes_on_any_topic_are_an_answer_that_can_be_stored(
         assert len(text) <= 500
         assert "\0" not in text
         text.encode()  # PostgreSQL takes neither NUL nor half a surrogate pair
+
+
+# Who it was
+
+
+@pytest.mark.parametrize(
+    "more", [{}, {"unheard_of": 1}, {"event_id": "8:9"}], ids=["fast", "carefully", "loose"]
+)
+def test_a_credential_is_replaced_by_its_keyed_hash_where_it_is_decoded(
+    more: dict[str, Any],
+) -> None:
+    sent = {"ts": NOW_MS, "seq": 1, "event": "access", "result": "granted"}
+    sent |= {"credential_hash": "6217001234567890", **more}
+    ((event,),) = (item.events for item in decode("gate-1", sent, "event").items)
+    assert event.attributes["credential_hash"] == SEAL(COMPOUND, "6217001234567890")
+    assert "6217" not in repr(event)
+
+
+def test_without_a_key_nobody_is_told_apart() -> None:
+    sent = {"ts": NOW_MS, "seq": 1, "event": "access", "result": "granted"}
+    raw = a_publish(native("gate-1", "event"), sent | {"credential_hash": "6217001234567890"})
+    ((event,),) = (item.events for item in Decoder(REGISTRY).decode(raw).items)
+    assert event.attributes == {"result": "granted"}
+
+
+@pytest.mark.parametrize(
+    "credential",
+    ["6217001234567890" * 20, "6217001234567890\x07", "6217001234567890\0", ["6217001234567890"]],
+)
+def test_what_is_refused_of_a_credential_does_not_say_it(credential: Any) -> None:
+    sent = {"ts": NOW_MS, "seq": 1, "event": "access", "result": "granted"}
+    decoded = decode("gate-1", sent | {"credential_hash": credential}, "event")
+    assert [rejected.reason for rejected in decoded.rejected] == [Reason.BAD_TYPE]
+    assert "6217" not in repr(decoded.rejected)
+    ((event,),) = (item.events for item in decoded.items)
+    assert event.attributes == {"result": "granted"}
+
+
+def test_a_card_number_sent_as_a_number_is_sealed_as_text() -> None:
+    sent = {"ts": NOW_MS, "seq": 1, "event": "access", "result": "granted"}
+    decoded = decode("gate-1", sent | {"credential_hash": 6217001234}, "event")
+    ((event,),) = (item.events for item in decoded.items)
+    assert event.attributes["credential_hash"] == SEAL(COMPOUND, "6217001234")

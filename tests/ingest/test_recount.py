@@ -189,7 +189,7 @@ def an_evening(rng: Random, hours: float) -> list[tuple[float, str, dict[str, An
                 }
                 said.append((at_s, "shed", {"ports": {str(port): values}}))
             at_s += 7
-            end = {"event": "session_end", "port_no": port, "order": str(order)}
+            end: dict[str, Any] = {"event": "session_end", "port_no": port, "order": str(order)}
             end |= {"stop_reason": "full", "session_energy_kwh": round(energy_kwh + 0.01, 4)}
             said.append((at_s, "shed", end))
             status = rng.choice(("idle", "output_fault", "full"))

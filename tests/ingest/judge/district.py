@@ -12,6 +12,7 @@ from typing import Any
 
 from devices import faults as rules_of_faults
 from devices.catalogue import rules_for
+from devices.credentials import Seal
 from devices.faults import Fault, State
 from devices.journal import MESSAGES, PROBE, RETAINED, TICK, Raw, Record
 from devices.judgement import Effects
@@ -29,6 +30,9 @@ START_MS = 1_795_439_400_000  # 2026-11-23 21:10 in Zhengzhou, 13:10 UTC: lamps 
 COMPOUND = "jiaogong-xiaoqu"
 PLANS = plans(rules_for, KINDS)
 PROBE_S = 5
+
+
+SEAL = Seal(b"a secret of the tests only")
 
 
 def a_device(device: str, kind: str, **more: Any) -> Device:
@@ -399,7 +403,7 @@ class District:
         }
 
     def _a_decoder(self) -> Decoder:
-        return Decoder(self.registry, calm=partial(calm_range, PLANS))
+        return Decoder(self.registry, calm=partial(calm_range, PLANS), seal=SEAL)
 
     def _head(self, device: str, at_s: float | None, head: dict[str, Any]) -> dict[str, Any]:
         """ts, boot and seq; one that is given as None is left out."""

@@ -1,10 +1,13 @@
 """From messages to usage and sessions. START is 21:10; figures are by hours since 21:00."""
 
 from dataclasses import replace
+from random import Random
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from devices.days import midnight_of
 from devices.registry import Device
 from devices.sessions import EndedBy, Session, SessionState
 from devices.usage import HOUR_MS, hour_of, open_from_ms
@@ -438,6 +441,77 @@ def test_two_sockets_do_not_share_a_session() -> None:
     first, second = sessions(d)
     assert (first.port, first.state) == ("shed-p01", SessionState.CLOSED)
     assert (second.port, second.state) == ("shed-p02", SessionState.OPEN)
+
+
+def passes(d: District, who: str, at_s: float | None = None, **more: Any) -> None:
+    fields = {"result": "granted", "credential_hash": who, **more}
+    d.event("gate", "access", at_s=at_s, **fields)
+
+
+def people(d: District) -> dict[int, int]:
+    """How many different ones passed, by local days since today."""
+    d.commit()
+    midnight = midnight_of(START_MS, ZoneInfo("Asia/Shanghai"))
+    return {
+        (day - midnight) // (24 * HOUR_MS): len(hashes)
+        for (_, day), hashes in d.store.rows.credentials.items()
+    }
+
+
+def test_whoever_passes_counts_once_a_day_however_often_and_at_whichever_gate() -> None:
+    d = District(a_gate(), a_gate("gate-2"))
+    for who in ("a", "b", "a", "a", "c"):
+        d.now_s += 10
+        passes(d, who)
+        d.commit()
+    d.now_s += 10
+    d.event("gate-2", "access", result="granted", credential_hash="a")
+    passes(d, "d", result="denied", deny_reason="expired")
+    d.event("gate", "access", result="granted", method="button")
+    assert people(d) == {0: 3}
+
+
+def test_who_passed_after_midnight_passed_on_the_next_day() -> None:
+    d = District(a_gate())
+    passes(d, "a")
+    d.now_s += 3 * HOUR_S  # 00:10
+    passes(d, "a")
+    passes(d, "b")
+    assert people(d) == {0: 1, 1: 2}
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_people_are_as_many_in_any_order_with_any_repetition_and_across_restarts(
+    seed: int,
+) -> None:
+    rng = Random(seed)
+    tries = [(rng.randrange(-6, 6) * HOUR_S, rng.choice("abcdefgh")) for _ in range(40)]
+    expected: dict[int, set[str]] = {}
+    for at_s, who in tries:
+        expected.setdefault(0 if at_s < 2.8 * HOUR_S else 1, set()).add(who)
+    d = District(a_gate())
+    d.now_s = 6 * HOUR_S
+    d.probe()
+    sent = [*tries, *rng.sample(tries, 10)]
+    rng.shuffle(sent)
+    for n, (at_s, who) in enumerate(sent):
+        passes(d, who, at_s, event_id=f"{at_s}-{who}")
+        if rng.random() < 0.2:
+            d.commit()
+        if n == 20:
+            d.commit()
+            d.restart()
+    assert people(d) == {day: len(found) for day, found in expected.items()}
+
+
+def test_who_passed_on_a_day_that_is_final_is_not_counted_afterwards() -> None:
+    d = District(a_gate())
+    passes(d, "a")
+    d.now_s = 4 * 24 * HOUR_S
+    d.probe()
+    passes(d, "a")
+    passes(d, "b", 60)  # four days late
+    assert people(d) == {0: 1, 4: 1}
 
 
 def door(d: District, seconds: float, every_s: float = 25, **values: Any) -> None:
