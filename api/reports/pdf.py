@@ -103,6 +103,8 @@ def document(report: Report, language: Language) -> dict[str, Any]:
                 "note_coverage",
                 "note_rate",
                 "note_sessions",
+                "note_people",
+                "note_lamps",
                 "note_hollow",
                 "provisional_means",
             )
@@ -259,6 +261,19 @@ def _table_cells(period: Period, shown: Iterable[tuple[PartName, str]]) -> list[
     ]
 
 
+def _coverage_head(language: Language, total: Period) -> list[str]:
+    """The coverage by part, which says more than that of all of them; of none, that of all."""
+    heads = [say(language, "coverage_of", part=say(language, part)) for part in _parts(total)]
+    return heads or [say(language, "coverage")]
+
+
+def _coverage_cells(period: Period, total: Period) -> list[str]:
+    shown = [
+        share(period.parts[part].coverage) if part in period.parts else "" for part in _parts(total)
+    ]
+    return shown or [share(period.coverage)]
+
+
 def _columns(period: Period) -> list[tuple[PartName, str]]:
     return [(part, key) for part, key in IN_TABLES if part in period.parts]
 
@@ -272,21 +287,24 @@ def _compounds(report: Report, language: Language) -> dict[str, Any] | None:
         "head": [
             say(language, "compound"),
             say(language, "households"),
-            say(language, "coverage"),
+            *_coverage_head(language, report.total),
             *_table_head(language, shown),
             say(language, "faults"),
         ],
-        "rows": [_compound_cells(compound, shown, language) for compound in report.compounds],
+        "rows": [
+            _compound_cells(compound, report.total, shown, language)
+            for compound in report.compounds
+        ],
     }
 
 
 def _compound_cells(
-    compound: Compound, shown: Sequence[tuple[PartName, str]], language: Language
+    compound: Compound, total: Period, shown: Sequence[tuple[PartName, str]], language: Language
 ) -> Cells:
     return [
         _shown(named(language, compound.name)),
         number(compound.households),
-        share(compound.month.coverage),
+        *_coverage_cells(compound.month, total),
         *_table_cells(compound.month, shown),
         number(compound.faults),
     ]
@@ -354,11 +372,15 @@ def _days(report: Report, language: Language) -> dict[str, Any]:
     shown = _columns(report.total)
     return {
         "title": say(language, "days"),
-        "head": [say(language, "date"), say(language, "coverage"), *_table_head(language, shown)],
+        "head": [
+            say(language, "date"),
+            *_coverage_head(language, report.total),
+            *_table_head(language, shown),
+        ],
         "rows": [
             [
                 f"{day.first:%m-%d}{'*' if day.status is Status.PROVISIONAL else ''}",
-                share(day.coverage),
+                *_coverage_cells(day, report.total),
                 *_table_cells(day, shown),
             ]
             for day in report.days

@@ -53,6 +53,7 @@ _TEXTS: Mapping[str, tuple[str, str]] = {
     "month_label": ("月份", "Month"),
     "status": ("状态", "Status"),
     "coverage": ("数据完整率", "Coverage"),
+    "coverage_of": ("{part}\n完整率", "{part}\ncoverage"),
     "usage": ("用量", "Usage"),
     "figure": ("指标", "Figure"),
     "value": ("数值", "Value"),
@@ -115,6 +116,19 @@ _TEXTS: Mapping[str, tuple[str, str]] = {
         "利用率与翻台率只按有数据的插座小时计。",
         "Sessions count by their end, without those that found no charger or drew at most "
         "0.01 kWh; utilisation and turnover rest on the socket-hours of which there are data.",
+    ),
+    "note_people": (
+        "活跃户数＝刷过的不同凭证数（只存加密散列），少于 5 个不显示；门未关按超过 1 分钟"
+        "（道闸 3 分钟）的部分计；同时充电峰值在公司月报中取各小区的最大值。",
+        "Active households: different credentials that passed, kept as keyed hashes; fewer than 5 "
+        "are not shown. Held open: beyond 1 minute, 3 at a barrier. Most sockets at once: of a "
+        "firm, those of the compound that had most.",
+    ),
+    "note_lamps": (
+        "额定电量＝亮灯时间×额定功率×调光；与之相比的是同一时间的实测电量。平均熄灯时长"
+        "＝确认的熄灯故障在应亮时段内的时间 / 故障数。白天指应亮时段之外。",
+        "Nominal energy: time lit × nominal power × dim level, against what was metered meanwhile. "
+        "Mean dark time: of confirmed lamps out, within lighting hours. By day: outside them.",
     ),
     "note_hollow": (
         "图中浅色柱为暂定，短横为没有数据。",

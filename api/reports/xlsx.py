@@ -248,6 +248,8 @@ def _summary(book: Book, report: Report) -> None:
         "note_coverage",
         "note_rate",
         "note_sessions",
+        "note_people",
+        "note_lamps",
         "provisional_means",
     ):
         sheet.row([book.say(note)], text="note")
@@ -279,7 +281,12 @@ def _period_head(book: Book, shown: Sequence[tuple[PartName, Row]]) -> list[str]
     rows = [
         f"{named(book.language, row.name)} ({named(book.language, row.unit)})" for _, row in shown
     ]
-    return [book.say("status"), book.say("coverage"), *rows]
+    return [book.say("status"), book.say("coverage"), *rows, *_coverage_head(book, shown)]
+
+
+def _coverage_head(book: Book, shown: Sequence[tuple[PartName, Row]]) -> list[str]:
+    """Behind the figures, how sure those of each part are."""
+    return [f"{book.say('coverage')} ({book.say(part)})" for part in dict(shown)]
 
 
 def _period_cells(book: Book, period: Period, shown: Sequence[tuple[PartName, Row]]) -> list[Cell]:
@@ -287,11 +294,12 @@ def _period_cells(book: Book, period: Period, shown: Sequence[tuple[PartName, Ro
         book.say(period.status.value),
         period.coverage,
         *(_value(period.parts.get(part), row) for part, row in shown),
+        *(period.parts[part].coverage if part in period.parts else None for part in dict(shown)),
     ]
 
 
 def _period_formats(shown: Sequence[tuple[PartName, Row]]) -> tuple[str, ...]:
-    return ("", "0.0%", *(_format(row) for _, row in shown))
+    return ("", "0.0%", *(_format(row) for _, row in shown), *("0.0%" for _ in dict(shown)))
 
 
 def _value(part: Part | None, row: Row) -> float | None:

@@ -52,6 +52,8 @@ def parts() -> dict[PartName, Part]:
             denied=55,
             denial_rate=0.0044,
             remote_openings=7,
+            held_open_min=83.5,
+            active_households=171,
             by_method={"face": 10_000, "card": 2_345},
             by_direction={"in": 6_000, "out": 6_345},
             deny_reasons={"expired": 40, "not_in_any_list": 15},
@@ -62,9 +64,23 @@ def parts() -> dict[PartName, Part]:
             fee_fen=98_765,
             utilisation=0.256,
             turnover=None,
+            peak_ports=9,
+            full_not_removed_min=7_410,
             stop_reasons={"full": 300, "unplugged": 21},
         ),
-        "lighting": a_part(lamp_on_rate=0.9876, lit=987.6, dark=10.0, unknown=2.4, energy_kwh=77.5),
+        "lighting": a_part(
+            lamp_on_rate=0.9876,
+            lit=987.6,
+            dark=10.0,
+            unknown=2.4,
+            energy_kwh=77.5,
+            nominal_kwh=80.2,
+            energy_of_nominal=0.966,
+            mean_dark_h=None,
+            dark_faults=0,
+            day_burn_hours=3.25,
+            day_burn_kwh=0.41,
+        ),
     }
 
 

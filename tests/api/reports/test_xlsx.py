@@ -69,6 +69,8 @@ def test_each_day_says_its_status_and_coverage() -> None:
     assert days[0][:4] == ("日期", "状态", "数据完整率", "通行次数 (次)")
     assert days[20][:4] == (datetime(2026, 11, 20), "已定稿", 0.9, 12_345)
     assert days[21][:3] == (datetime(2026, 11, 21), "暂定", 0.9)
+    heads = ["数据完整率 (门禁)", "数据完整率 (充电)", "数据完整率 (照明)"]
+    assert (list(days[0][-3:]), days[20][-3:]) == (heads, (0.93, 0.93, 0.93))
     assert len(days) == 24
 
 
@@ -92,7 +94,7 @@ def test_a_month_without_data_says_so_in_words_and_has_no_zeros() -> None:
     sheets = opened(an_empty_report())
     texts = [row[0] for row in rows(sheets["概要"])]
     assert "本月没有收到任何数据：用量未知，不是零。" in texts
-    assert {cell for row in rows(sheets["逐日"])[1:] for cell in row[3:]} == {None}
+    assert {cell for row in rows(sheets["逐日"])[1:] for cell in row[3:-3]} == {None}
     assert rows(sheets["故障"])[1][0] == "本月没有新发生的故障。"
 
 
