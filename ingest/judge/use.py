@@ -356,14 +356,21 @@ class UseMeter:
     def _floats(self, memory: DeviceMemory) -> bool:
         """Whether the battery at a socket in use only floats: it drew, and draws hardly any now."""
         power = memory.latest.get("power_w")
-        if (
-            power is None
-            or (memory.energy_kwh or 0.0) <= usage.LEAST_ENERGY_KWH
-            or not isinstance(power[0], int | float)
-        ):
+        if power is None or (memory.energy_kwh or 0.0) <= usage.LEAST_ENERGY_KWH:
             return False
-        begun_ms = memory.session.started_at_ms if memory.session is not None else None
-        return power[1] >= (begun_ms or 0) and power[0] < self._float_w(memory)
+        if memory.outlook is None:
+            limit_w: Value = self._float_w(memory)
+        else:  # of most readings it is too much anyway: a third of the time
+            known = memory.outlook.known
+            limit_w = known.attributes.get("float_power_w") or known.parent.get(
+                "float_power_w", usage.FLOAT_POWER_W
+            )
+        if type(limit_w) is str:
+            limit_w = usage.FLOAT_POWER_W
+        if power[0] >= limit_w:  # type: ignore[operator]  # both are numbers
+            return False
+        session = memory.session
+        return session is None or power[1] >= (session.started_at_ms or 0)
 
     def _lamp(self, memory: DeviceMemory, values: dict[str, Value], at_ms: int) -> None:
         last_ms = memory.used_to_ms
