@@ -19,6 +19,7 @@ from api.instants import when
 from api.pages import PageOf
 from api.parts import PartsOf
 from api.reports.words import UNKNOWN, number, row_of, share, value_name
+from api.turns import Turns
 from api.usage import MOST_EMPTY, MOST_FROM_HOURS
 from api.usage_views import (
     BucketOf,
@@ -50,6 +51,7 @@ from devices.store.sessions import Filter, list_sessions
 from devices.store.usage_days import SETTLED_AFTER_MS, TooMuch, sums_of_many
 
 KEPT_S, KEPT_MOST = 60.0, 32  # sums of many compounds, by what was asked
+READERS_WAITING, READER_WAIT_S = 4, 10.0
 SESSIONS_SHOWN = 30
 NEWEST_SHOWN = 10  # on the page of their compound
 TABLED = ("sessions", "energy_kwh", "utilisation", "safety_stops_per_1000")
@@ -134,25 +136,35 @@ class Together:
 
 
 class ChargingCopy:
-    """What was read for one page, kept for a minute: it is of whole days, and takes a while."""
+    """What was read for one page, kept for a minute: it is of whole days, and takes a while.
+
+    One reads at a time, a few wait; whoever comes then is told to come again (Away).
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._kept: OrderedDict[object, tuple[float, Together]] = OrderedDict()
+        self._turns = Turns("for the usage of many compounds", 1, READERS_WAITING, READER_WAIT_S)
 
     def get(self, engine: Engine, scope: Scope, entries: Sequence[Entry], asked: Spell) -> Together:
         key = (scope, tuple(entry.id for entry in entries), asked.bucket, asked.to_ms)
-        with self._lock:
-            kept = self._kept.get(key)
-            if kept is not None and time.monotonic() - kept[0] < KEPT_S:
-                return kept[1]
-            found = read_many(engine, scope, entries, asked)
-            if not found.summing:
+        kept = self._find(key)
+        if kept is not None:
+            return kept
+        with self._turns.turn():
+            found = self._find(key) or read_many(engine, scope, entries, asked)
+        if not found.summing:
+            with self._lock:
                 self._kept[key] = (time.monotonic(), found)
                 self._kept.move_to_end(key)
                 while len(self._kept) > KEPT_MOST:
                     self._kept.popitem(last=False)
-            return found
+        return found
+
+    def _find(self, key: object) -> Together | None:
+        with self._lock:
+            kept = self._kept.get(key)
+        return None if kept is None or time.monotonic() - kept[0] >= KEPT_S else kept[1]
 
 
 def read_many(engine: Engine, scope: Scope, entries: Sequence[Entry], asked: Spell) -> Together:
