@@ -16,7 +16,8 @@ from api import charts
 from api.errors import BadParameter
 from api.pages import Page
 from api.reports.model import PARTS, PartName
-from api.reports.words import ROWS, UNKNOWN, Row, number, row_of, share, value_name
+from api.reports.words import BREAKDOWNS, ROWS, UNKNOWN, Row, number, row_of, share, value_name
+from api.reports.words import say as say_of_reports
 from api.usage import status
 from api.words import Language, named, say
 from devices.coverage import Sum
@@ -185,7 +186,7 @@ class ChartView:
 
 @dataclass(frozen=True, slots=True)
 class PartView:
-    """One kind of device. coverage: of its own devices; counts: by name, the most first."""
+    """One kind of device. coverage: of its own devices; breakdowns: name and counts, in words."""
 
     name: str
     title: str
@@ -195,6 +196,7 @@ class PartView:
     is_known: bool
     charts: Sequence[ChartView]
     figures: Sequence[FigureLine]
+    breakdowns: Sequence[tuple[str, str]]
     note: str
 
 
@@ -378,6 +380,7 @@ def _part(
             for row in ROWS[part]
             if figures is None or row.key in figures
         ],
+        breakdowns=_breakdowns(language, part, figures or {}),
         note=_lighting_note(language, figures) if part == "lighting" else "",
     )
 
@@ -439,6 +442,20 @@ def _lit(one: Sum | None) -> tuple[float, float, float] | None:
         return None
     parts = float(figures["lit"]), float(figures["unknown"]), float(figures["dark"])
     return parts if sum(parts) > 0 else (0.0, 0.0, 0.0)
+
+
+def _breakdowns(
+    language: Language, part: PartName, figures: Mapping[str, Any]
+) -> list[tuple[str, str]]:
+    """Methods, directions, reasons: the most first."""
+    found = []
+    for of in BREAKDOWNS[part]:
+        counts: Mapping[str, int] = figures.get(of) or {}
+        most = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+        if most:
+            texts = [f"{value_name(language, of, value)} {number(n)}" for value, n in most]
+            found.append((say_of_reports(language, of), say(language, "sep").join(texts)))
+    return found
 
 
 def _lighting_note(language: Language, figures: Mapping[str, Any] | None) -> str:

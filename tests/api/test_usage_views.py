@@ -83,13 +83,17 @@ def test_until_is_a_date_and_at_most_today() -> None:
 
 def test_figures_stand_with_coverage_status_and_what_was_before(cast: Cast) -> None:
     with cast.write() as connection:
-        an_hour(connection, GATE, HOUR - 3 * HOUR_MS, 120, granted=28, denied=2)
+        by_method = {"card": 8.0, "face": 20.0}
+        an_hour(
+            connection, GATE, HOUR - 3 * HOUR_MS, 120, granted=28, denied=2, by_method=by_method
+        )
         an_hour(connection, GATE, HOUR - 14 * DAY_MS - 3 * HOUR_MS, 120, granted=14)
     text = words(usage_of(shown(cast)))
     assert "14 天，每天 · 2026-11-10 – 11-23" in text
     assert "通行次数，每天 28 次" in text
     assert "通行次数 次 28 14 +100 %" in text
     assert "拒绝率 % 6.7 0.0 +6.7 pp" in text
+    assert "通行方式 人脸 20 · 刷卡 8" in text
     assert re.search(r"门禁 数据完整 0\.\d % · 暂计", text)
     assert re.search(r"11-23 28 — — — 1\.6 % 暂计", text)
     assert re.search(r"11-10 — — — — 0\.0 % 已定", text)
