@@ -53,8 +53,9 @@ bench-alerts: $(INSTALLED) ## how quickly people are told of faults (ARGS="--dat
 chaos: $(INSTALLED) ## kills and outages against the real processes, hours (ARGS="kills --kills 20")
 	$(BIN)/python -m chaos $(ARGS)
 
-score: $(INSTALLED) ## faults against the truth: a calm week, every fault, power cuts, a terrible day
+score: $(INSTALLED) ## faults and usage against the truth: five scenarios (ARGS="--usage usage-month")
 	$(BIN)/courtyard score $(if $(ARGS),$(ARGS),--scenario all)
+	$(if $(ARGS),,$(BIN)/courtyard score --usage usage-month)
 
 lock: $(INSTALLED) ## resolve the requirements again and write both lock files
 	$(BIN)/python -m pip install --quiet "uv==0.13.9"

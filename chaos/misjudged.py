@@ -2,6 +2,7 @@
 
     python -m chaos.misjudged lost-child score --scenario power-cuts
     python -m chaos.misjudged muted-safety score --live live-three-minutes
+    python -m chaos.misjudged counted-twice score --usage usage-month
 
 The bugs are put into the classes from outside, before the command line runs, so that the product
 has no switch for them. A rule that is off by its delay is one of `off_by`.
@@ -13,12 +14,15 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+from devices import usage
 from devices.catalogue import rules_for
 from devices.faults import Fault
 from devices.judgement import Effects
 from devices.rules import Rule
 from devices.store.judgements import Judgements
+from devices.usage import HOUR_MS
 from ingest.judge.roots import RootFinder
+from ingest.judge.use import UseMeter
 
 LATE_S = 90.0
 Rules = Callable[[str], tuple[Rule, ...]]
@@ -70,7 +74,56 @@ def _muted(fault: Fault) -> Fault:
     return replace(fault, suppressed_by="another") if fault.safety else fault
 
 
-PLANTED = {"lost-child": lost_child, "told-children": told_children, "muted-safety": muted_safety}
+@contextmanager
+def dropped_delta() -> Iterator[None]:
+    """What a register grew by in the hour from 20:00 is in no figure."""
+    add = UseMeter.__dict__["_add"]
+    spread = UseMeter.__dict__["_spread"]
+
+    def adding(self: UseMeter, memory: Any, at_ms: int, name: str, *rest: Any) -> Any:
+        if name == "energy_kwh" and at_ms // HOUR_MS % 24 == 12:  # in Zhengzhou it is 20:00
+            return None
+        return add(self, memory, at_ms, name, *rest)
+
+    def spreading(self: UseMeter, memory: Any, name: str, amount: float, *span: int) -> None:
+        if name == "energy_kwh":  # not by the short way, which asks nobody
+            for start, share in usage.spread(amount, *span) if amount > 0 else ():
+                self._add(memory, start, name, share)
+        else:
+            spread(self, memory, name, amount, *span)
+
+    with _planted(UseMeter, "_add", adding), _planted(UseMeter, "_spread", spreading):
+        yield
+
+
+@contextmanager
+def counted_twice() -> Iterator[None]:
+    """A session that ends counts for two."""
+    count = UseMeter.__dict__["_count"]
+
+    def counting(self: UseMeter, *rest: Any) -> None:
+        count(self, *rest)
+        count(self, *rest)
+
+    with _planted(UseMeter, "_count", counting):
+        yield
+
+
+@contextmanager
+def ignored_lateness() -> Iterator[None]:
+    """What comes behind newer readings is stored, and no hour is worked out again for it."""
+    with _planted(UseMeter, "overtaken", lambda *_, **__: None):
+        yield
+
+
+PLANTED = {
+    "lost-child": lost_child,
+    "told-children": told_children,
+    "muted-safety": muted_safety,
+    "dropped-delta": dropped_delta,
+    "counted-twice": counted_twice,
+    "ignored-lateness": ignored_lateness,
+}
 
 
 @contextmanager

@@ -257,7 +257,8 @@ def simulate(
 
 @app.command(
     epilog="Examples: courtyard score --truth day.jsonl;  courtyard score --scenario every-fault"
-    " --scenario power-cuts --json > score.json;  courtyard score --live live-half-hour"
+    " --scenario power-cuts --json > score.json;  courtyard score --live live-half-hour;"
+    "  courtyard score --usage usage-month"
 )
 def score(
     truth: Annotated[
@@ -271,12 +272,18 @@ def score(
         str | None,
         typer.Option(metavar="SCENARIO", help="Play this one in real time, over a broker."),
     ] = None,
+    usage: Annotated[
+        str | None,
+        typer.Option(metavar="SCENARIO", help="Play this one and grade the figures of usage."),
+    ] = None,
     seed: Annotated[
         int | None, typer.Option(help="Not with --truth: another than the scenario's own.")
     ] = None,
     keep: Annotated[
         Path | None,
-        typer.Option(help="With --live: a new directory for all that it leaves, truth.jsonl too."),
+        typer.Option(
+            help="With --live, --usage: a new directory for all that it leaves, truth.jsonl too."
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
 ) -> None:
@@ -284,15 +291,16 @@ def score(
 
     With --truth: the faults of the operational database. With --scenario: simulated time is written
     and judged in a directory that is thrown away. With --live: a broker, ingest and the simulators
-    are run as in production, until the scenario ends; Ctrl-C ends them. Exit code 1 where a figure
-    is missed.
+    are run as in production, until the scenario ends; Ctrl-C ends them. With --usage: simulated
+    time is judged, stored and summed up, and energy, sessions and passages of each day are compared
+    with what really flowed, charged and passed. Exit code 1 where a figure is missed.
     """
-    if sum((truth is not None, bool(scenario), live is not None)) != 1:
-        raise UsageError("score: one of --truth, --scenario and --live")
+    if sum((truth is not None, bool(scenario), live is not None, usage is not None)) != 1:
+        raise UsageError("score: one of --truth, --scenario, --live and --usage")
     if truth is not None and seed is not None:
         raise UsageError("--seed: not with --truth, which says what was played")
-    if keep is not None and live is None:
-        raise UsageError("--keep: only with --live")
+    if keep is not None and live is None and usage is None:
+        raise UsageError("--keep: only with --live or --usage")
     settings = _start("score")
     if truth is not None:
         from courtyard.score import run_score
@@ -302,6 +310,10 @@ def score(
         from courtyard.live_grading import run_live_graded
 
         _end(run_live_graded(live, seed, keep, in_json=as_json, tell=_tell))
+    if usage is not None:
+        from courtyard.usage_grading import run_usage_graded
+
+        _end(run_usage_graded(usage, seed, keep, in_json=as_json, tell=_tell))
     from courtyard.grading import run_graded
 
     _end(run_graded(scenario or [], seed, in_json=as_json, tell=_tell))

@@ -47,7 +47,7 @@ MOST_LISTED = 20  # of each kind of mistake, in the text
 
 
 @dataclass(slots=True)
-class _SimulatedNow:
+class SimulatedNow:
     """The clock of a run: the judge lives in the time of its messages."""
 
     at_ms: int
@@ -83,12 +83,12 @@ def run_graded(
 ) -> int:
     """Plays and grades scenarios, prints their scores; FAILED where a figure is missed."""
     wanted = GRADED if list(names) == ["all"] else names
-    staged = [_staged(name, seed) for name in wanted]
+    plays = [staged(name, seed) for name in wanted]
 
     def runs() -> Iterator[Graded]:
-        for play in staged:
+        for play in plays:
             tell(f"{play.name}, seed {play.seed}: simulated and judged …")
-            yield grade(play, progress=_percent(play, tell))
+            yield grade(play, progress=percent_told(play, tell))
 
     return tell_graded(runs(), in_json=in_json)
 
@@ -109,7 +109,7 @@ def tell_graded(runs: Iterable[Graded], *, in_json: bool) -> int:
     return FAILED if missed else DONE
 
 
-def _staged(name: str, seed: int | None) -> Staged:
+def staged(name: str, seed: int | None) -> Staged:
     """A scenario that can be graded. Raises UsageError, CommandError."""
     scenario = find_scenario(name)
     if scenario.start_ms is None or scenario.duration_ms is None:
@@ -134,7 +134,7 @@ def grade(
     facts: list[Fact] = []
     with tempfile.TemporaryDirectory(prefix="courtyard-grading-") as thrown_away:
         where = directory or Path(thrown_away)
-        now = _SimulatedNow(start_ms)
+        now = SimulatedNow(start_ms)
         engine = open_database(f"sqlite:///{where / 'courtyard.db'}")
         try:
             upgrade(engine)
@@ -174,7 +174,7 @@ def _run(
     reception: Reception,
     consumer: Consumer,
     journal: Path,
-    now: _SimulatedNow,
+    now: SimulatedNow,
     end_ms: int,
     progress: Callable[[int], None],
 ) -> tuple[int, float, float]:
@@ -347,7 +347,7 @@ def _run_json(graded: Graded, figures: Sequence[Figure]) -> dict[str, object]:
     }
 
 
-def _percent(played: Staged, tell: Callable[[str], None]) -> Callable[[int], None]:
+def percent_told(played: Staged, tell: Callable[[str], None]) -> Callable[[int], None]:
     """Says every tenth of the way how far it is."""
     scenario = played.scenario
     start_ms, duration_ms = scenario.start_ms or 0, scenario.duration_ms or 1

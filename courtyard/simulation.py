@@ -19,6 +19,7 @@ from devices.registry import Registry
 from devices.store import journal
 from devices.store.journal import JournalWriter
 from simulators.anomalies import DEMO, NONE, REAL, Rates
+from simulators.diary import Diary
 from simulators.fleet import Fleet
 from simulators.history import Draft, Reception, write_history
 from simulators.native import rfc3339
@@ -77,7 +78,7 @@ class Staged:
     def registry(self) -> Registry:
         return self.scenario.registry()
 
-    def fleet(self, start_ms: int, truth: Truth = unseen) -> Fleet:
+    def fleet(self, start_ms: int, truth: Truth = unseen, diary: Diary | None = None) -> Fleet:
         return Fleet(
             self.registry(),
             self.seed,
@@ -86,6 +87,7 @@ class Staged:
             truth,
             self.scenario.profile,
             self.scenario.injections(start_ms),
+            diary,
         )
 
     def troubles(self, start_ms: int) -> tuple[Trouble, ...]:

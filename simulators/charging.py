@@ -1,10 +1,12 @@
 """Charging sheds: who plugs in when, how a battery fills, how it ends and what it costs."""
 
 import math
+from collections.abc import Callable
 from random import Random
 
 from devices.registry import Device
 from simulators import juy
+from simulators.diary import pieces
 from simulators.native import Values
 from simulators.nodes import Link, Node
 from simulators.profiles import local_hour
@@ -42,7 +44,9 @@ class Session:
     The curve: inrush for a minute, `power_w` for `plateau_h`, then an exponential fall with time
     constant `tau_h` down to `float_w`. end_ms and reason are what will end it if nothing comes
     between. wh: drawn until `at_ms`, less than the curve's after a brown-out. register: what the
-    board's own meter counts of it; 1 for a good one.
+    board's own meter counts of it; 1 for a good one. forgot_wh: what it counted before its board
+    began to count from zero again. flows: is told what was drawn, piece by piece: (from, to, Wh),
+    each within one hour.
     """
 
     __slots__ = (
@@ -50,6 +54,8 @@ class Session:
         "card",
         "end_ms",
         "float_w",
+        "flows",
+        "forgot_wh",
         "mode",
         "order",
         "pay",
@@ -67,6 +73,8 @@ class Session:
         self.started_ms = started_ms
         self.at_ms = started_ms
         self.wh = 0.0
+        self.forgot_wh = 0.0
+        self.flows: Callable[[int, int, float], None] | None = None
         self.register = 1.0
         self.power_w = 0.0
         self.plateau_h = 0.0
@@ -108,8 +116,17 @@ class Session:
     def advance(self, now_ms: int, factor: float) -> None:
         """Add what was drawn since the last call; factor: how much of the curve's power it got."""
         if now_ms > self.at_ms:
+            if self.flows is not None:
+                for start, end in pieces(self.at_ms, now_ms):
+                    drawn_wh = (self.curve_wh(end) - self.curve_wh(start)) * factor
+                    self.flows(start, end, drawn_wh)
             self.wh += (self.curve_wh(now_ms) - self.curve_wh(self.at_ms)) * factor
             self.at_ms = now_ms
+
+    @property
+    def shown_kwh(self) -> float:
+        """What the board's register says of it."""
+        return round((self.wh - self.forgot_wh) * self.register / 1000, 3)
 
     @property
     def tier(self) -> int:
@@ -343,7 +360,7 @@ def power(shed: Shed, now_ms: int, rng: Random) -> tuple[Values, dict[str, Value
         load_w += watts
         values: Values = {
             "power_w": round(watts, 1),
-            "session_energy_kwh": round(session.wh * session.register / 1000, 3),
+            "session_energy_kwh": session.shown_kwh,
             "session_s": (now_ms - session.started_ms) // 1000,
             "session_fee_fen": fee_fen(shed, session),
             "port_temp_c": round(
@@ -389,7 +406,7 @@ def ended(shed: Shed, port: Port, session: Session, now_ms: int, reason: str) ->
         "port_no": port.no,
         "order": str(session.order),
         "session_s": (now_ms - session.started_ms) // 1000,
-        "session_energy_kwh": round(session.wh * session.register / 1000, 3),
+        "session_energy_kwh": session.shown_kwh,
         "session_fee_fen": fee_fen(shed, session),
         "stop_reason": reason,
         "native_reason": reason,

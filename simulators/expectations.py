@@ -403,6 +403,8 @@ _ANY: Mapping[str, Meaning] = {
     ),
     "never_installed": Meaning((Expected("DEV_NEVER_SEEN", DAY_S, told_s=60),), hides=Reach.SELF),
     "restart": Meaning(),
+    "register_rolls_over": Meaning(),
+    "board_restarts": Meaning(may=("SHED_METER_JUMP",)),
     "repeats": Meaning(),
 }
 
@@ -448,6 +450,9 @@ _OURS: Mapping[str, Meaning] = {
         may=("SYS_PROBE_LOST",), hides=Reach.DISTRICT, keeps=True, reach=Reach.DISTRICT, own=True
     ),
     "duplicates": Meaning(reach=Reach.DISTRICT, own=True),
+    "losses": Meaning(
+        may=("DEV_DATA_GAP",), hides=Reach.DISTRICT, reach=Reach.DISTRICT, linger_s=50 * HOUR_S
+    ),
     "disorder": Meaning(reach=Reach.DISTRICT, own=True),
 }
 

@@ -9,6 +9,7 @@ so what happens per message is kept to a few calls: measured 8 to 11 µs, half a
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from heapq import heappop, heappush, heapreplace
 from random import Random
 from typing import Any, NamedTuple
@@ -22,6 +23,7 @@ from simulators.anomalies.gates import BARRIER_ANOMALIES, DOOR_ANOMALIES
 from simulators.cameras import Camera
 from simulators.charging import Port, Shed
 from simulators.daylight import Nights
+from simulators.diary import Charge, Diary
 from simulators.gates import Gate
 from simulators.gateways import Gateway
 from simulators.lamps import Lamp
@@ -84,7 +86,7 @@ class Fleet:
     At the start it looks as it would in mid-run: sockets charge in the evening, lamps are lit at
     night, and what the rates keep broken is broken. seed: changes what happens, never the registry.
     truth: is told every fact when it begins. profile: how people and devices of this run behave.
-    injections: what befalls whom besides, at which time.
+    injections: what befalls whom besides, at which time. diary: is told what was really used.
     """
 
     def __init__(
@@ -96,8 +98,10 @@ class Fleet:
         truth: Truth = unseen,
         profile: Profile = USUAL,
         injections: Sequence[fate.Injection] = (),
+        diary: Diary | None = None,
     ) -> None:
         self.registry = registry
+        self.diary = diary
         self.start_ms = start_ms
         self.now_ms = start_ms
         self.rates = rates
@@ -183,6 +187,8 @@ class Fleet:
         """
         if now_ms < node.dead_until_ms:
             return
+        if self.diary is not None and kind == "access":
+            self.diary.tried(node.id, now_ms, granted=fields["result"] == "granted")
         node.seq += 1
         at: int | str = (now_ms if at_ms is None else at_ms) + node.skew_ms
         if node.text_time:
@@ -208,8 +214,36 @@ class Fleet:
             if link.buffered > BUFFER:
                 self.lost += 1
                 link.buffered -= 1
-                oldest = max(link.buffer.values(), key=len)
-                del oldest[0]
+                of, kept = max(link.buffer.items(), key=lambda one: len(one[1]))
+                self._forgotten(link, of, kept.pop(0))
+        else:
+            self._forgotten(link, topic, payload)
+
+    def write_off(self) -> None:
+        """The run is over: what devices still keep for later never arrives in it."""
+        for link in self.links.values():
+            for topic, payloads in (link.buffer or {}).items():
+                for payload in payloads:
+                    self._forgotten(link, topic, payload)
+            for topic, array in link.replay:
+                self._forgotten(link, topic, array)
+
+    def never_arrives(self, message: Message) -> None:
+        """It left its device, and was lost on its way to us."""
+        self._forgotten(self.links[message.connection], message.topic, message.payload)
+
+    def _forgotten(self, link: Link, topic: str, payload: bytes) -> None:
+        if self.diary is None:
+            return
+        compound = link.node.device.compound
+        native_form = topic.startswith("courtyard/")
+        kind = topic.split("/")[3] if native_form else link.node.device.kind
+        if topic.startswith("tele/"):
+            kind = "lamp"
+        for at_ms in native.times(payload) if native_form else ():
+            self.diary.never_arrived(compound, kind, at_ms or self.now_ms)
+        if not native_form:
+            self.diary.never_arrived(compound, kind, self.now_ms)
 
     def tell(self, node: Node, now_ms: int) -> None:
         """One report with all that the device knows."""
@@ -328,6 +362,8 @@ class Fleet:
         if port.bad_contact:
             charging.finds_no_load(session)
         port.session, port.status = session, "in_use"
+        if self.diary is not None:
+            session.flows = partial(self.diary.charged_for, port.id)
         self.later(session.end_ms, _session_over, (shed, port, session))
         if shed.juy:
             mode = {"card": juy.CARD, "coin": juy.COIN}.get(session.pay, juy.FREE_BUTTON)
@@ -358,6 +394,9 @@ class Fleet:
         if session is None:
             return None
         ended = charging.ended(shed, port, session, now_ms, reason)
+        if self.diary is not None:
+            order, begun_ms = str(session.order), session.started_ms
+            self.diary.charged(Charge(port.id, order, begun_ms, now_ms, session.wh, reason))
         port.session, port.status = None, "idle"
         if reason == "full" and not shed.juy:  # JUY has no state for it
             stays_ms = charging.full_stays_ms(now_ms, self.rng)
@@ -446,6 +485,8 @@ class Fleet:
                 node.hours_h = round(4_000 + rng.random() * 16_000, 1)
                 node.switch_count = int(node.hours_h / 11)
                 node.motion_per_night = min(800.0, node.count * (20 + rng.random() * 130))
+                if self.diary is not None:
+                    node.flows = partial(self.diary.burned, device.id)
             case "camera":
                 node = Camera(device, link)
                 node.disk_free_pct = round(2 + rng.random() * 8, 1)

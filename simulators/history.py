@@ -3,7 +3,7 @@
 The judge reads such a journal as fast as the machine allows; every delay in it is exact.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import NamedTuple, Protocol
@@ -119,6 +119,7 @@ class Reception:
         self._deaf: Trouble | None = None
         self._share = 0.0
         self._window = 0
+        self._losses = 0.0
         self._kept: list[tuple[bytes, bytes, str]] = []
 
     def carry(self, upto_ms: int, writer: "_Writer") -> None:
@@ -152,6 +153,8 @@ class Reception:
         if self._deaf is not None:
             self._keep(messages)
             return
+        if self._losses:
+            messages = self._with_losses(messages)
         if self._share or self._window:
             self._carry_badly(messages, writer)
             return
@@ -166,6 +169,15 @@ class Reception:
             topic, origin = message.topic.encode(), origins[message.connection]
             writer.message(Raw(topic, message.payload, 0, received_ms, origin))
         self.received_ms = received_ms
+
+    def _with_losses(self, messages: Iterable[Message]) -> Iterator[Message]:
+        """Not the arrays: what was kept for later is kept until it is there."""
+        draw = self._disorder.random
+        for message in messages:
+            if not message.payload.startswith(b"[") and draw() < self._losses:
+                self._fleet.never_arrives(message)
+            else:
+                yield message
 
     def _carry_badly(self, messages: Iterable[Message], writer: "_Writer") -> None:
         """Some come twice, and in any order within the window."""
@@ -197,7 +209,9 @@ class Reception:
         """At the broker, if it knows us; retained ones are sent as queued, not as old copies."""
         forgets = self._deaf is not None and self._deaf.kind == "session_lost"
         for message in messages:
-            if not forgets:
+            if forgets:
+                self._fleet.never_arrives(message)
+            else:
                 origin = self._origins[message.connection]
                 self._kept.append((message.topic.encode(), message.payload, origin))
 
@@ -209,6 +223,8 @@ class Reception:
                 self._share = trouble.wanted.get("share", 0.15)
             case "disorder":
                 self._window = int(trouble.wanted.get("window", 100))
+            case "losses":
+                self._losses = trouble.wanted.get("share", 0.05)
             case "broker_storm":
                 self._fleet.storm(at_ms, trouble.end_ms, STORM_MS)
                 until_ms += STORM_MS
@@ -230,6 +246,9 @@ class Reception:
                 return
             case "disorder":
                 self._window = 0
+                return
+            case "losses":
+                self._losses = 0.0
                 return
         self._deaf = None
         self.received_ms = max(self.received_ms, at_ms)

@@ -1,5 +1,6 @@
 """Lamps: when they are lit and how bright, and what their controllers or circuits measure."""
 
+from collections.abc import Callable
 from random import Random
 
 from devices.registry import Device
@@ -8,6 +9,7 @@ from simulators.native import Values
 from simulators.nodes import Link, Node
 from simulators.profiles import DAY_MS, HOUR_MS, ZONE_MS, local_day
 
+REGISTER_KWH = 10_000.0  # a meter of four digits begins at 0 again behind them
 DIM_PCT = 50
 DIM_FROM_MS = round(23.5 * HOUR_MS)  # local, every night
 DIM_TO_MS = round(5.5 * HOUR_MS)
@@ -32,6 +34,7 @@ class Lamp(Node):
     at, whatever its plan. drawn: the share of the usual power that it draws. cut: its circuit has
     lost its supply, and its meter has not.
     powered: whether its supply is on; a switched supply is off by day, and then it says nothing.
+    flows: is told what it drew since the last time: (from, to, watts, lamps lit).
     """
 
     __slots__ = (
@@ -44,10 +47,12 @@ class Lamp(Node):
         "energy_kwh",
         "failed",
         "flags",
+        "flows",
         "gear_hot_c",
         "held_pct",
         "hours_h",
         "jitter_ms",
+        "last_lit",
         "last_ms",
         "last_w",
         "midnight_kwh",
@@ -92,6 +97,13 @@ class Lamp(Node):
         self.motion_per_night = 0.0
         self.last_ms = 0
         self.last_w = 0.0
+        self.last_lit = 0
+        self.flows: Callable[[int, int, float, int], None] | None = None
+
+    @property
+    def shown_kwh(self) -> float:
+        """What its register says."""
+        return round(self.energy_kwh % REGISTER_KWH, 3)
 
 
 class Circuit:
@@ -138,7 +150,7 @@ def meter(lamp: Lamp, now_ms: int, rng: Random) -> float:
     """Count what was used since the last call, and return the power from now on."""
     hours = (now_ms - lamp.last_ms) / HOUR_MS
     if hours > 0:
-        lamp.energy_kwh += lamp.last_w * hours / 1000
+        _draw(lamp, now_ms)
         if lamp.last_w > 0:
             lamp.hours_h += hours
         if local_day(now_ms) != local_day(lamp.last_ms):
@@ -149,7 +161,23 @@ def meter(lamp: Lamp, now_ms: int, rng: Random) -> float:
             lamp.motion_count += round(lamp.motion_per_night * hours / 12 * (0.5 + rng.random()))
     lamp.last_ms = now_ms
     lamp.last_w = power_w(lamp, rng) if lamp.dim_pct else 0.0
+    lamp.last_lit = lamp.count - lamp.failed if lamp.last_w else 0
     return lamp.last_w
+
+
+def _draw(lamp: Lamp, now_ms: int) -> None:
+    """What it used since the last call, at the power that it had."""
+    lamp.energy_kwh += lamp.last_w * (now_ms - lamp.last_ms) / HOUR_MS / 1000
+    if lamp.flows is not None and lamp.last_ms:
+        lamp.flows(lamp.last_ms, now_ms, lamp.last_w, lamp.last_lit)
+
+
+def goes_dark(lamp: Lamp, now_ms: int) -> None:
+    """The grid is gone in this moment: it draws nothing until it reports again."""
+    if now_ms > lamp.last_ms:
+        _draw(lamp, now_ms)
+        lamp.hours_h += (now_ms - lamp.last_ms) / HOUR_MS if lamp.last_w > 0 else 0.0
+    lamp.last_ms, lamp.last_w, lamp.last_lit = max(now_ms, lamp.last_ms), 0.0, 0
 
 
 def report(lamp: Lamp, now_ms: int, rng: Random) -> Values:
@@ -160,7 +188,7 @@ def report(lamp: Lamp, now_ms: int, rng: Random) -> Values:
         "dim_level_pct": lamp.dim_pct,
         "power_w": round(watts, 1),
         "voltage_v": round(volts, 1),
-        "energy_kwh": round(lamp.energy_kwh, 3),
+        "energy_kwh": lamp.shown_kwh,
     }
     if watts > 0:
         values["current_a"] = round(watts / (volts * lamp.power_factor), 3)

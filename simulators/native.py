@@ -38,6 +38,14 @@ def birth(at: int | str, boot: int, seq: int) -> bytes:
     return _encode({"ts": at, "boot": boot, "seq": seq, "state": "online"})
 
 
+def times(payload: bytes) -> list[int | None]:
+    """When each thing happened that a message tells of; None where it does not say in epoch ms."""
+    said = msgspec.json.decode(payload)
+    elements = said if isinstance(said, list) else [said]
+    found = (one.get("ts") if isinstance(one, dict) else None for one in elements)
+    return [at if isinstance(at, int) else None for at in found]
+
+
 def rfc3339(at_ms: int) -> str:
     """`at_ms` (UTC epoch ms, also a wild one) as RFC 3339 in UTC with milliseconds."""
     whole = datetime.fromtimestamp(at_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S")

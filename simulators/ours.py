@@ -28,6 +28,8 @@ TROUBLES: Mapping[str, Mapping[str, tuple[float, float]]] = MappingProxyType(
         "broker_storm": {},
         # Every message may come twice.
         "duplicates": {"share": (0.0, 0.3)},
+        # A message, one not sent again later, is lost on its way with this probability.
+        "losses": {"share": (0.0, 0.3)},
         # Messages come in any order within a window of so many.
         "disorder": {"window": (2, 1000)},
     }

@@ -94,6 +94,19 @@ def _logs_in(fleet: Fleet, shed: Shed, now_ms: int) -> int:
     return 0
 
 
+def _restarts(fleet: Fleet, shed: Shed, now_ms: int, _end_ms: int) -> Detail:
+    """Its watchdog bites: charging goes on, and the board counts it from zero again."""
+    fleet.boot(shed, now_ms)
+    charges = 0
+    for port in shed.ports:
+        if port.session is not None:
+            port.session.advance(now_ms, shed.factor)
+            port.session.forgot_wh = port.session.wh
+            charges += 1
+    fleet.tell(shed, now_ms)
+    return {"charges": charges}
+
+
 def _smoke(fleet: Fleet, shed: Shed, now_ms: int, _end_ms: int) -> Detail:
     charged = sum(port.session is not None for port in shed.ports)
     for port in shed.ports:
@@ -346,6 +359,7 @@ def _native_port_charges(at: tuple[Shed, Port]) -> bool:
 ANOMALIES = (
     Anomaly("modem_lost", "shed", 24, 12, 16, 8, drops, returns, is_up, spread=1.2),
     Anomaly("shed_power_lost", "shed", 0.5, 60, 2, 8, loses_power, power_returns, is_up),
+    Anomaly("board_restarts", "shed", 0.0, 0.0, 0.0, 0.0, _restarts, nothing, _is_native),
     Anomaly("smoke", "shed", 0.107, 8, 1.2, 4, _smoke, _smoke_over, _can_smoke),
     Anomaly("leakage", "shed", 0.05, 240, 0.8, 6, _leaks, _leaks_no_more, _is_native),
     Anomaly("box_hot", "shed", 0.1, 60, 3, 8, _box_heats, _box_cools, _is_native, standing=True),

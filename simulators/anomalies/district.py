@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from simulators import lamps
 from simulators.anomalies.anomaly import ON_REQUEST, Anomaly, set_values
 from simulators.anomalies.charging import (
     counts_on_its_charge,
@@ -17,6 +18,7 @@ from simulators.anomalies.charging import (
 )
 from simulators.gates import Gate
 from simulators.gateways import Gateway
+from simulators.lamps import Lamp
 
 if TYPE_CHECKING:
     from simulators.fleet import Fleet, Yard
@@ -37,6 +39,8 @@ def _power_cut(
         loses_power(fleet, shed, now_ms, end_ms)
     for node in yard.children:
         node.dead_until_ms = max(node.dead_until_ms, end_ms)
+        if isinstance(node, Lamp):
+            lamps.goes_dark(node, now_ms)
     gateway = yard.gateway
     if gateway is not None:
         gateway.mains_ok = False

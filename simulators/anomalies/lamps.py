@@ -12,6 +12,7 @@ from simulators.anomalies.anomaly import (
     Anomaly,
     Begin,
     goes_silent,
+    nothing,
     speaks_again,
 )
 from simulators.lamps import Circuit, Lamp
@@ -163,9 +164,10 @@ def _has_supply(fleet: Fleet, lamp: Lamp, now_ms: int, _: Detail) -> None:
     _tell_lamp(fleet, lamp, now_ms)
 
 
-def _street_goes_dark(_fleet: Fleet, circuit: Circuit, _now_ms: int, end_ms: int) -> Detail:
+def _street_goes_dark(_fleet: Fleet, circuit: Circuit, now_ms: int, end_ms: int) -> Detail:
     for lamp in circuit.lamps:
         lamp.dead_until_ms = max(lamp.dead_until_ms, end_ms)
+        lamps.goes_dark(lamp, now_ms)
     return {"devices": len(circuit.lamps)}
 
 
@@ -216,6 +218,17 @@ def is_powered(lamp: Lamp) -> bool:
     return lamp.powered
 
 
+def _nears_the_end(_fleet: Fleet, lamp: Lamp, _now_ms: int, _end_ms: int) -> Detail:
+    """Its register is close to the last number that it can show."""
+    left_kwh = 0.4
+    lamp.energy_kwh = lamp.midnight_kwh = round(lamps.REGISTER_KWH - left_kwh, 3)
+    return {"left_kwh": left_kwh}
+
+
+def _said_nothing_yet(fleet: Fleet, _lamp: Lamp, now_ms: int, _end_ms: int) -> bool:
+    return now_ms <= fleet.start_ms + 4_000  # the connections come up, and nothing else
+
+
 ANOMALIES = (
     Anomaly(
         "lamp_dead",
@@ -253,6 +266,18 @@ ANOMALIES = (
     Anomaly("lamp_pf_low", "lamp", *ON_REQUEST, _lags, _lags_no_more, _is_lit),
     Anomaly("lamp_stays_off", "lamp", *ON_REQUEST, _stays_off, _keeps_its_plan, _is_off_by_day),
     Anomaly("lamp_cycles", "lamp", *ON_REQUEST, _cycles, _keeps_its_plan, _is_lit),
+    Anomaly(
+        "register_rolls_over",
+        "lamp",
+        0.0,
+        0.0,
+        0.0,
+        0.0,
+        _nears_the_end,
+        nothing,
+        _has_flags,
+        fits=_said_nothing_yet,
+    ),
     Anomaly(
         "circuit_power_lost",
         "lamp",
