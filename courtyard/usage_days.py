@@ -75,6 +75,7 @@ class UsageDaysWorker:
         for compound in self._days.compounds():
             begun_s = time.monotonic()
             self._days.build_months(compound, self._clock())
+            self._days.build_spans(compound, self._clock())
             if self._rest(begun_s, stop):
                 return
         if self.built > before:

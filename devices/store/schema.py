@@ -457,6 +457,17 @@ usage_since = Table(
     Column("since_ms", BigInteger, nullable=False),
 )
 
+# Several days at once: the first so many of a month, or the last so many.
+usage_spans = Table(
+    "usage_spans",
+    metadata,
+    Column("compound", String(63), primary_key=True),
+    Column("from_ms", BigInteger, primary_key=True),
+    Column("to_ms", BigInteger, primary_key=True),
+    Column("sums", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 usage_days_due = Table(
     "usage_days_due",
     metadata,

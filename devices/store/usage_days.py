@@ -5,12 +5,15 @@ changed: whoever writes such an hour marks its day in the same transaction (`mar
 the sum is made anew a compound's usage is read from its hours. What is expected of a day rests on
 the registry as it was when the day became final; a change of it afterwards does not change the
 past.
+
+A range begins and ends in the middle of months. So there are sums of the first and of the last so
+many days of each month: what a range cuts off a month is one row, too, and not one for each day.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import NamedTuple
 
 import msgspec
@@ -30,7 +33,14 @@ from devices.days import (
 from devices.store.audit import registry_changed
 from devices.store.compounds import Entry
 from devices.store.database import answering, conflict_insert, reading, writing
-from devices.store.schema import compounds, usage_days, usage_days_due, usage_hours, usage_months
+from devices.store.schema import (
+    compounds,
+    usage_days,
+    usage_days_due,
+    usage_hours,
+    usage_months,
+    usage_spans,
+)
 from devices.store.scope import DISTRICT, Scope
 from devices.store.usage import DeviceHour, device_hours, reporters
 from devices.store.usage_apart import units_around, write_units
@@ -42,6 +52,7 @@ READ_DAYS = 2  # of one compound in one transaction: some 5,000 rows at most, be
 SETTLED_AFTER_MS = HOUR_MS
 FURTHEST_DAYS = 3660  # an hour that is older is nobody's usage
 MONTHS_BACK_MS = 366 * DAY_MS  # months before anything came: they say what was expected
+SPANS_BACK_MS = 400 * DAY_MS  # a range is at most a year, and begins somewhere in a month
 DAYS_AT_ONCE = 16  # of a compound, in one commit
 DUE_AT_ONCE = 500
 
@@ -158,6 +169,20 @@ def month_sums(
     return {(compound, at_ms): sums for compound, at_ms, sums in connection.execute(query)}
 
 
+def span_sums(
+    connection: Connection, scope: Scope, names: Sequence[str], from_ms: int, to_ms: int
+) -> dict[str, bytes]:
+    """compound -> the packed sum of all days of [from_ms, to_ms), where there is one."""
+    column = usage_spans.c
+    query = select(column.compound, column.sums).where(
+        column.compound.in_(names),
+        column.from_ms == from_ms,
+        column.to_ms == to_ms,
+        scope.holds(column.compound),
+    )
+    return {row.compound: row.sums for row in connection.execute(query)}
+
+
 def first_hours(connection: Connection, names: Sequence[str]) -> dict[str, int | None]:
     """When the first hour on record of each compound began; None where there is none."""
     first = (
@@ -170,11 +195,11 @@ def first_hours(connection: Connection, names: Sequence[str]) -> dict[str, int |
 
 
 class Cut(NamedTuple):
-    """A piece of a range: of one month or one day that is summed up, or else of hours."""
+    """A piece of a range: of a month, a day or a span that is summed up, or else of hours."""
 
     from_ms: int
     to_ms: int
-    unit: str  # month, day, hour
+    unit: str  # month, span, day, hour
 
 
 def cut(
@@ -296,6 +321,7 @@ def sums_of_many(
     to_ms = max(borders[name][-1] for name in names)
     pieces: dict[str, list[tuple[int, Cut]]] = {}
     days: dict[tuple[str, int], bytes] = {}
+    spans: dict[tuple[str, int, int], bytes] = {}
     firsts: dict[str, int | None] = {}
     with reading(engine) as connection:
         together.pending = len(due_days(connection, scope, names, from_ms, to_ms))
@@ -303,9 +329,24 @@ def sums_of_many(
         month_starts: dict[str, set[int]] = {name: set() for name in names}
         for name, at_ms in months:
             month_starts[name].add(at_ms)
-        gaps: dict[tuple[int, int], list[str]] = {}
+        asked: dict[tuple[int, int], list[str]] = {}
         for name in names:
             pieces[name] = list(_cut_all(borders[name], zones[name], month_starts[name], ()))
+            for _, piece in pieces[name]:
+                if piece.unit == "hour" and piece.to_ms - piece.from_ms > DAY_MS:
+                    asked.setdefault((piece.from_ms, piece.to_ms), []).append(name)
+        for (begin, end), some in asked.items():
+            if _may_be_span(begin, end, zones[some[0]]):
+                found = span_sums(connection, scope, some, begin, end)
+                spans |= {(name, begin, end): sums for name, sums in found.items()}
+        gaps: dict[tuple[int, int], list[str]] = {}
+        for name in names:
+            pieces[name] = [
+                (index, piece._replace(unit="span"))
+                if (name, piece.from_ms, piece.to_ms) in spans
+                else (index, piece)
+                for index, piece in pieces[name]
+            ]
             for gap in _joined(pieces[name]):
                 gaps.setdefault(gap, []).append(name)
         for (begin, end), some in gaps.items():
@@ -323,6 +364,9 @@ def sums_of_many(
         for index, piece in pieces[name]:
             if piece.unit == "month":
                 _add(sums[index], months[name, piece.from_ms])
+                continue
+            if piece.unit == "span":
+                _add(sums[index], spans[name, piece.from_ms, piece.to_ms])
                 continue
             for part in cut(piece.from_ms, piece.to_ms, zones[name], (), day_starts[name]):
                 if part.unit == "day":
@@ -348,6 +392,13 @@ def _cut_all(
     for index, (start, end) in enumerate(pairwise(borders)):
         for piece in cut(start, end, zone, months, days):
             yield index, piece
+
+
+def _may_be_span(from_ms: int, to_ms: int, zone: tzinfo) -> bool:
+    """Whether these are the first days of a month, or the last ones."""
+    if from_ms == month_of(from_ms, zone):
+        return to_ms < next_month(from_ms, zone)
+    return to_ms == next_month(from_ms, zone)
 
 
 def _joined(pieces: Iterable[tuple[int, Cut]]) -> Iterator[tuple[int, int]]:
@@ -514,13 +565,70 @@ class UsageDays:
                         column.marks == marks,
                     )
                 )
-            for month_ms in sorted({month_of(day_ms, zone) for day_ms in work.days}):
+            months = sorted({month_of(day_ms, zone) for day_ms in work.days})
+            for month_ms in months:
                 connection.execute(
                     delete(usage_months).where(
                         usage_months.c.compound == work.compound,
                         usage_months.c.month_ms == month_ms,
                     )
                 )
+            for day_ms in work.days:
+                connection.execute(
+                    delete(usage_spans).where(
+                        usage_spans.c.compound == work.compound,
+                        usage_spans.c.from_ms <= day_ms,
+                        usage_spans.c.to_ms > day_ms,
+                    )
+                )
+        self._build_spans(site, months, now_ms)
+
+    def build_spans(self, compound: str, now_ms: int) -> None:
+        """Make whatever span of the compound's days is missing, and forget old ones."""
+        first_ms = now_ms - SPANS_BACK_MS
+        column = usage_spans.c
+        with answering(), reading(self._engine) as connection:
+            site = _site(connection, compound)
+            oldest = select(func.min(column.from_ms)).where(column.compound == compound)
+            begins_ms = connection.execute(oldest).scalar()
+        if begins_ms is not None and begins_ms < first_ms:
+            with answering(), writing(self._engine) as connection:
+                old = (column.compound == compound) & (column.from_ms < first_ms)
+                connection.execute(delete(usage_spans).where(old))
+        if site is None:
+            return
+        zone = zone_of(site.timezone)
+        months = months_from(month_of(first_ms, zone), now_ms, zone)
+        self._build_spans(site, list(months), now_ms)
+
+    def _build_spans(self, site: Site, months: Sequence[int], now_ms: int) -> None:
+        """Of these months: of the first days, so many as have sums, and likewise of the last."""
+        zone, days, spans = zone_of(site.timezone), usage_days.c, usage_spans.c
+        months = [at_ms for at_ms in months if at_ms >= month_of(now_ms - SPANS_BACK_MS, zone)]
+        if not months:
+            return
+        with answering(), reading(self._engine) as connection:
+            query = select(days.day_ms).where(days.compound == site.id, days.day_ms >= months[0])
+            known = set(connection.scalars(query))
+            there = select(spans.from_ms, spans.to_ms).where(
+                spans.compound == site.id, spans.from_ms >= months[0]
+            )
+            missing = _spans(months, known, zone) - {
+                (from_ms, to_ms) for from_ms, to_ms in connection.execute(there)
+            }
+        for month_ms in sorted({month_of(from_ms, zone) for from_ms, _ in missing}):
+            end_ms = next_month(month_ms, zone)
+            with answering(), writing(self._engine) as connection:  # so that no day changes
+                packed = day_sums(connection, DISTRICT, [site.id], month_ms, end_ms)
+                wanted = missing & _spans([month_ms], {day_ms for _, day_ms in packed}, zone)
+                if wanted:
+                    connection.execute(
+                        conflict_insert(connection, usage_spans).on_conflict_do_nothing(),
+                        [
+                            {"compound": site.id, "from_ms": begin, "to_ms": end, "sums": sums}
+                            for (begin, end), sums in _summed(packed, wanted, zone)
+                        ],
+                    )
 
     def build_months(self, compound: str, now_ms: int) -> int:
         """Sum up the compound's months that are over, have no sum, and whose days all have one."""
@@ -594,6 +702,43 @@ def _begins(connection: Connection, site: Site, now_ms: int) -> int:
     if first_ms is None:
         return month_of(now_ms, zone)
     return month_of(max(first_ms, now_ms - FURTHEST_DAYS * DAY_MS), zone)
+
+
+def _spans(months: Iterable[int], days: Collection[int], zone: tzinfo) -> set[tuple[int, int]]:
+    """The spans that these months can have, with sums of `days`: two days or more, but not all."""
+    found: set[tuple[int, int]] = set()
+    for month_ms in months:
+        end_ms = next_month(month_ms, zone)
+        starts = list(days_from(month_ms, end_ms, zone))
+        ends = [*starts[1:], end_ms]
+        first = takewhile(lambda one: one[0] in days, zip(starts, ends, strict=True))
+        found |= {(month_ms, end) for _, end in first}
+        last = takewhile(days.__contains__, reversed(starts))
+        found |= {(start, end_ms) for start in last}
+        found.discard((month_ms, end_ms))
+    return {span for span in found if span[1] - span[0] > DAY_MS}
+
+
+def _summed(
+    days: Mapping[tuple[str, int], bytes], wanted: Collection[tuple[int, int]], zone: tzinfo
+) -> Iterator[tuple[tuple[int, int], bytes]]:
+    """The packed sums of spans of one compound's month, from those of its days.
+
+    A span begins with the first of them or ends with the last one, and has no gap.
+    """
+    in_order = sorted((day_ms, sums) for (_, day_ms), sums in days.items())
+    first_ms, end_ms = in_order[0][0], next_midnight(in_order[-1][0], zone)
+    total = Sum()
+    for day_ms, sums in in_order:
+        _add(total, sums)
+        span = first_ms, next_midnight(day_ms, zone)
+        if span in wanted:
+            yield span, pack(total)
+    total = Sum()
+    for day_ms, sums in reversed(in_order):
+        _add(total, sums)
+        if (day_ms, end_ms) in wanted:
+            yield (day_ms, end_ms), pack(total)
 
 
 def _is_settled(day_ms: int, zone: tzinfo, now_ms: int) -> bool:

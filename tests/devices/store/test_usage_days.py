@@ -19,7 +19,13 @@ from devices.registry import Registry
 from devices.store import registry
 from devices.store.compounds import Entry, read_directory
 from devices.store.database import reading, writing
-from devices.store.schema import usage_days, usage_days_due, usage_hours, usage_months
+from devices.store.schema import (
+    usage_days,
+    usage_days_due,
+    usage_hours,
+    usage_months,
+    usage_spans,
+)
 from devices.store.scope import DISTRICT, Scope
 from devices.store.usage import device_hours, reporters
 from devices.store.usage_again import UsageAgain
@@ -161,7 +167,7 @@ def test_sums_and_hours_say_the_same(
 ) -> None:
     engine = sqlite_database
     with writing(engine) as connection:
-        for table in (usage_hours, usage_days, usage_months, usage_days_due):
+        for table in (usage_hours, usage_days, usage_months, usage_spans, usage_days_due):
             connection.execute(delete(table))
         if first_hours(connection, [XIANGYUNLI]) == {}:
             a_district(connection)
@@ -394,6 +400,69 @@ def test_a_month_is_summed_up_when_each_of_its_days_is(any_database: Engine) -> 
     assert october not in months()  # until it is summed up again
     days.build_months(XIANGYUNLI, NOW_MS)
     assert october in months()
+
+
+def spans_of(engine: Engine) -> set[tuple[str, str]]:
+    """As (first day, last day), of XIANGYUNLI."""
+    with reading(engine) as connection:
+        column = usage_spans.c
+        query = select(column.from_ms, column.to_ms).where(column.compound == XIANGYUNLI)
+        return {
+            (f"{local_date(begin, ZONE):%m-%d}", f"{local_date(end - 1, ZONE):%m-%d}")
+            for begin, end in connection.execute(query)
+        }
+
+
+def test_the_first_and_the_last_days_of_each_month_have_a_sum(any_database: Engine) -> None:
+    with writing(any_database) as connection:
+        a_district(connection)
+        an_hour(connection, GATE, DAY, 60, granted=5)
+    sum_all_up(any_database)
+    spans = spans_of(any_database)
+    assert {("10-01", "10-02"), ("10-01", "10-30"), ("10-30", "10-31")} <= spans
+    assert ("10-02", "10-31") in spans
+    assert ("11-01", "11-22") in spans  # yesterday
+    assert not {("10-01", "10-31"), ("11-21", "11-22"), ("10-31", "10-31")} & spans
+    assert len(spans) == 2 * 29 + 21
+
+
+def test_a_day_that_is_summed_up_anew_is_in_the_spans_that_hold_it(any_database: Engine) -> None:
+    with writing(any_database) as connection:
+        a_district(connection)
+        an_hour(connection, GATE, DAY, 60, granted=5)
+    sum_all_up(any_database)
+    before = spans_of(any_database)
+    entry = entry_of(any_database)
+    borders = {XIANGYUNLI: [ms("2026-10-05T00:00:00+08:00"), ms("2026-11-01T00:00:00+08:00")]}
+
+    def granted() -> object:
+        found = sums_of_many(any_database, DISTRICT, [entry], borders, each(entry), 0, 0)
+        return found.sums[XIANGYUNLI][0].part("gate").figures["granted"]
+
+    assert granted() == 5
+    with writing(any_database) as connection:
+        write_late(connection, GATE, DAY + HOUR_MS, granted=2)
+    sum_due_up(any_database)
+    assert granted() == 7
+    assert spans_of(any_database) == before
+    with writing(any_database) as connection:  # and it is the span that is read
+        connection.execute(delete(usage_days).where(usage_days.c.compound == XIANGYUNLI))
+    assert granted() == 7
+
+
+def test_spans_that_are_missing_are_made_and_old_ones_go(any_database: Engine) -> None:
+    with writing(any_database) as connection:
+        a_district(connection)
+        an_hour(connection, GATE, DAY, 60, granted=5)
+    sum_all_up(any_database)
+    there = spans_of(any_database)
+    with writing(any_database) as connection:  # as after an earlier version
+        connection.execute(delete(usage_spans))
+    UsageDays(any_database).build_spans(XIANGYUNLI, NOW_MS)
+    assert spans_of(any_database) == there
+    UsageDays(any_database).build_spans(XIANGYUNLI, NOW_MS + 395 * DAY_MS)
+    assert {begin[:2] for begin, _ in spans_of(any_database)} == {"11"}
+    UsageDays(any_database).build_spans("nowhere", NOW_MS)
 
 
 def test_a_change_of_the_registry_is_not_for_days_that_were_final(any_database: Engine) -> None:
