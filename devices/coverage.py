@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from devices.apart import NOTHING, Apart
+from devices.corrections import NOBODY
 from devices.messages import Value
 from devices.sun import lighting_hours
 from devices.usage import HOUR_MS, Figures, charging, gates, lighting
@@ -188,7 +189,7 @@ def sum_hours(
         part = into[row.hour_ms].part(row.kind)
         part.received += min(row.received, promise.of(row.device_no, row.hour_ms))
         merge_quickly(part.figures, row.figures)
-        if row.kind == "port":
+        if row.kind == "port" and row.device_no != NOBODY:
             part.port_s += min(HOUR_MS, to_ms - row.hour_ms) / 1000
 
 

@@ -477,6 +477,30 @@ usage_days_due = Table(
     sqlite_with_rowid=False,
 )
 
+# What people or a recount add to the usage of a day that is final; rows are never changed. `lines`
+# is msgpack, what is added to which hour: [[hour_ms, device_no or 0, kind, received, figures]].
+# `stated`: what was said, for people. from_ms, to_ms: from the first of these hours to the last.
+usage_corrections = Table(
+    "usage_corrections",
+    metadata,
+    Column("compound", String(63), primary_key=True),
+    Column("day_ms", BigInteger, primary_key=True),  # when the day began, in the compound's time
+    Column("revision", Integer, primary_key=True),  # of that day, from 1 on
+    Column("id", String(40), nullable=False, unique=True),
+    Column("way", String(8), nullable=False),  # stated, recount
+    Column("kinds", JSON, nullable=False),
+    Column("device", String(63)),
+    Column("from_ms", BigInteger, nullable=False),
+    Column("to_ms", BigInteger, nullable=False),
+    Column("stated", JSON, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("corrects", String(40)),  # the id of the one that was wrong
+    Column("created_by", Text, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("lines", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 # What became of the messages of an hour (of receive time). outcome: stored, duplicate, quarantined
 # add up to what was received; late, clock, retained, partial, unknown are marks on stored ones;
 # part counts the rejected parts of stored messages by reason.

@@ -1,16 +1,18 @@
 """Reads of hourly usage, for people."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import msgspec
 from sqlalchemy import Connection, select
 
+from devices.corrections import Line
 from devices.messages import Value
+from devices.store.corrections import lines_of
 from devices.store.schema import devices, usage_hours
 from devices.store.scope import Scope
-from devices.usage import Figures, whole
+from devices.usage import Figures, total, whole
 
 _figures = msgspec.msgpack.Decoder(dict[str, float | dict[str, float]])
 
@@ -56,7 +58,8 @@ def device_hours(
 ) -> list[DeviceHour]:
     """A compound's hours that begin in [from_ms, to_ms), in order. Ask for a few days at a time:
 
-    a compound has some 30 to 100 devices, and a read may hold up the judge's commit.
+    a compound has some 30 to 100 devices, and a read may hold up the judge's commit. Corrections
+    are in them; what one adds to a kind as a whole is an hour of the device NOBODY.
     """
     column = usage_hours.c
     query = (
@@ -76,10 +79,23 @@ def device_hours(
         )
         .order_by(column.hour_ms)
     )
-    return [
+    hours = [
         DeviceHour(*row[:4], figures=figures_of(row.figures, row.metered))
         for row in connection.execute(query)
     ]
+    lines = lines_of(connection, scope, compound, from_ms, to_ms)
+    return corrected(hours, lines) if lines else hours
+
+
+def corrected(hours: Iterable[DeviceHour], lines: Iterable[Line]) -> list[DeviceHour]:
+    """The hours, in order, with what corrections add to them."""
+    found = {(hour.hour_ms, hour.device_no, hour.kind): hour for hour in hours}
+    for line in lines:
+        key = (line.hour_ms, line.device_no, line.kind)
+        was = found.get(key) or DeviceHour(*key, received=0, figures={})
+        figures = total((was.figures, line.figures))
+        found[key] = was._replace(received=was.received + line.received, figures=figures)
+    return [found[key] for key in sorted(found)]
 
 
 def figures_of(figures: bytes, metered: bytes | None) -> Figures:

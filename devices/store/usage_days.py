@@ -32,6 +32,7 @@ from devices.days import (
 )
 from devices.store.audit import registry_changed
 from devices.store.compounds import Entry
+from devices.store.corrections import newest_revision as newest_correction
 from devices.store.database import answering, conflict_insert, reading, writing
 from devices.store.schema import (
     compounds,
@@ -534,8 +535,12 @@ class UsageDays:
             with answering(), reading(self._engine) as connection:
                 seen[day_ms] = connection.execute(marked).scalar() or 0
                 hours = device_hours(connection, DISTRICT, work.compound, day_ms, end_ms)
+                kept = _kept_of_corrected(connection, work.compound, day_ms)
             promise = Promise(site, devices, end_ms)
-            rows.append((day_ms, pack(sum_stretch(promise, hours, day_ms, end_ms))))
+            summed = sum_stretch(promise, hours, day_ms, end_ms)
+            if kept is not None:
+                _expect_as(kept, summed)
+            rows.append((day_ms, pack(summed)))
         with answering(), reading(self._engine) as connection:
             units = units_around(connection, work.compound, work.days, zone, now_ms)
         with answering(), writing(self._engine) as connection:
@@ -679,6 +684,24 @@ class UsageDays:
         """All of them, in order of id."""
         with answering(), reading(self._engine) as connection:
             return [site.id for site in _sites(connection)]
+
+
+def _kept_of_corrected(connection: Connection, compound: str, day_ms: int) -> Sum | None:
+    """The sum that there is of a day that was corrected: a correction does not change what was
+    expected of it, though the registry may have changed since."""
+    if not newest_correction(connection, compound, day_ms):
+        return None
+    packed = connection.execute(
+        select(usage_days.c.sums).where(
+            usage_days.c.compound == compound, usage_days.c.day_ms == day_ms
+        )
+    ).scalar()
+    return None if packed is None else unpack(packed)
+
+
+def _expect_as(kept: Sum, summed: Sum) -> None:
+    for kind in {*kept.parts, *summed.parts}:
+        summed.part(kind).expected = kept.part(kind).expected
 
 
 _SITES = select(

@@ -1,0 +1,203 @@
+"""Corrections of usage that is final: what of it can be corrected, and by how much.
+
+A correction is added to what was counted, and never takes its place: what it adds is kept by hour,
+so that hours, days and months go on adding up. One of a day is shared out over its hours as the
+figure was, one of a kind belongs to no device.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from math import isfinite
+from typing import NamedTuple
+
+from devices.kinds.gate import ACCESS_METHODS, DENY_REASONS
+from devices.stop_reasons import StopReason
+from devices.usage import Figures, add
+
+MOST = 1e9  # of one figure, in its own unit
+LONGEST_REASON = 500
+NOBODY = 0  # the number of no device: the line is of the kind as a whole
+LEAST = 1e-9  # less than that is the rounding of a sum
+
+
+class Way(StrEnum):
+    """How it came to be known what was wrong."""
+
+    STATED = "stated"  # a person says so
+    RECOUNT = "recount"  # worked out again from the readings that came too late
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A figure as people name it. name: as hours keep it. scale: its unit in theirs.
+
+    parts: the names that it is counted by, if it is.
+    """
+
+    name: str
+    scale: float = 1.0
+    is_count: bool = False
+    parts: frozenset[str] = frozenset()
+
+
+def _count(name: str, parts: Iterable[str] = ()) -> Figure:
+    return Figure(name, 1.0, True, frozenset(parts))
+
+
+FIGURES: Mapping[str, Mapping[str, Figure]] = {
+    "gate": {
+        "passages": _count("granted"),
+        "denied": _count("denied"),
+        "remote_openings": _count("remote"),
+        "by_method": _count("by_method", (*ACCESS_METHODS, "unknown")),
+        "by_direction": _count("by_direction", ("in", "out", "unknown")),
+        "deny_reasons": _count("deny_reasons", DENY_REASONS),
+    },
+    "port": {
+        "sessions": _count("sessions"),
+        "energy_kwh": Figure("energy_kwh"),
+        "fee_fen": _count("fee_fen"),
+        "session_h": Figure("session_s", 3600),
+        "in_use_h": Figure("in_use_s", 3600),
+        "unavailable_h": Figure("unavailable_s", 3600),
+        "stop_reasons": _count("stop_reasons", (reason.value for reason in StopReason)),
+    },
+    "lamp": {
+        "burn_hours": Figure("burn_s", 3600),
+        "energy_kwh": Figure("energy_kwh"),
+        "lit": Figure("lit_s", 3600),
+        "dark": Figure("dark_s", 3600),
+        "unknown": Figure("unknown_s", 3600),
+    },
+}
+
+
+class BadCorrection(ValueError):
+    """It cannot be recorded. parameter: what is wrong with it."""
+
+    def __init__(self, parameter: str, detail: str) -> None:
+        super().__init__(detail)
+        self.parameter = parameter
+
+
+class Line(NamedTuple):
+    """What a correction adds to one hour of a device, or of a kind (NOBODY).
+
+    received: reports that had arrived too late to be counted.
+    """
+
+    hour_ms: int
+    device_no: int
+    kind: str
+    received: int
+    figures: Figures
+
+
+class Change(NamedTuple):
+    """A figure by its name in hours, and what is added to it, in their unit."""
+
+    name: str
+    of: str | None
+    amount: float
+    is_count: bool
+
+
+def changes(kind: str, stated: Mapping[str, float]) -> list[Change]:
+    """What people stated, checked: {"energy_kwh": -1.5, "stop_reasons.full": 2}.
+
+    Raises BadCorrection.
+    """
+    figures = FIGURES.get(kind)
+    if figures is None:
+        raise BadCorrection("kind", f"a {kind} has no figures of usage: {', '.join(FIGURES)} have")
+    if not stated:
+        raise BadCorrection("changes", "nothing is to be changed")
+    return [_change(kind, figures, called, amount) for called, amount in sorted(stated.items())]
+
+
+def _change(kind: str, figures: Mapping[str, Figure], called: str, amount: float) -> Change:
+    name, _, of = called.partition(".")
+    figure = figures.get(name)
+    if figure is None:
+        known = ", ".join(figures)
+        raise BadCorrection("changes", f"{called[:60]!r} is no figure of a {kind}; it has {known}")
+    if figure.parts and of not in figure.parts:
+        known = ", ".join(sorted(figure.parts))
+        raise BadCorrection("changes", f"{called[:60]!r}: {name} is counted by one of {known}")
+    if of and not figure.parts:
+        raise BadCorrection("changes", f"{called[:60]!r}: {name} is one number and has no parts")
+    if not isfinite(amount) or not 0 < abs(amount) <= MOST:
+        raise BadCorrection("changes", f"{called}: a number other than 0, at most {MOST:,.0f}")
+    if figure.is_count and amount != int(amount):
+        raise BadCorrection("changes", f"{called} is a count: by a whole number")
+    return Change(figure.name, of or None, amount * figure.scale, figure.is_count)
+
+
+def shared_out(change: Change, there: Sequence[float]) -> list[float]:
+    """The amount over hours in which the figure was `there`: by what it was, or else evenly.
+
+    Raises BadCorrection where nothing as large is there to be taken away.
+    """
+    amount, total = change.amount, sum(there)
+    if total + amount < -LEAST:
+        name = change.name if change.of is None else f"{change.name}.{change.of}"
+        raise BadCorrection(
+            "changes", f"{name} would be negative: {total:g} is there, {-amount:g} to be taken"
+        )
+    weights = list(there) if total > LEAST else [1.0] * len(there)
+    whole = sum(weights)
+    shares = [amount * weight / whole for weight in weights]
+    if change.is_count:
+        shares = _rounded(shares, int(amount))
+    return [max(share, -here) for share, here in zip(shares, there, strict=True)]
+
+
+def _rounded(shares: Sequence[float], amount: int) -> list[float]:
+    """Whole numbers as near to the shares as their sum allows; the first of equals gets more."""
+    sign = -1 if amount < 0 else 1
+    least = [int(abs(share)) for share in shares]
+    order = sorted(range(len(shares)), key=lambda n: (least[n] - abs(shares[n]), n))
+    for n in order[: abs(amount) - sum(least)]:
+        least[n] += 1
+    return [float(sign * one) for one in least]
+
+
+def amount_of(figures: Mapping[str, object], name: str, of: str | None) -> float:
+    """One number of an hour or a sum; 0 where there is none."""
+    found = figures.get(name)
+    if of is not None:
+        found = found.get(of) if isinstance(found, Mapping) else None
+    return float(found) if isinstance(found, int | float) else 0.0
+
+
+def difference(before: Mapping[str, object], after: Mapping[str, object]) -> Figures:
+    """What has to be added to `before` so that it is `after`, without what is the same."""
+    found: Figures = {}
+    for name, of in sorted(_names(before) | _names(after), key=str):
+        amount = amount_of(after, name, of) - amount_of(before, name, of)
+        if abs(amount) > LEAST:
+            add(found, name, amount, of)
+    return found
+
+
+def _names(figures: Mapping[str, object]) -> set[tuple[str, str | None]]:
+    names: set[tuple[str, str | None]] = set()
+    for name, amount in figures.items():
+        if isinstance(amount, Mapping):
+            names |= {(name, of) for of in amount}
+        else:
+            names.add((name, None))
+    return names
+
+
+def shown(kind: str, figures: Mapping[str, object]) -> dict[str, float]:
+    """Figures of hours as people name them; those without a name for people are left out."""
+    found: dict[str, float] = {}
+    for called, figure in FIGURES.get(kind, {}).items():
+        amount = figures.get(figure.name)
+        if isinstance(amount, Mapping):
+            found |= {f"{called}.{of}": part for of, part in sorted(amount.items()) if part}
+        elif isinstance(amount, int | float) and amount:
+            found[called] = amount / figure.scale
+    return found
