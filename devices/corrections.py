@@ -19,6 +19,7 @@ MOST = 1e9  # of one figure, in its own unit
 LONGEST_REASON = 500
 NOBODY = 0  # the number of no device: the line is of the kind as a whole
 LEAST = 1e-9  # less than that is the rounding of a sum
+LEAST_OF_RECOUNT = 1e-6  # of sums that were made in another order
 
 
 class Way(StrEnum):
@@ -81,6 +82,14 @@ class BadCorrection(ValueError):
         self.parameter = parameter
 
 
+class RecountRefused(Exception):
+    """A day cannot be worked out again; the text says why."""
+
+
+class RecountBusy(Exception):
+    """Another day is being worked out."""
+
+
 class Line(NamedTuple):
     """What a correction adds to one hour of a device, or of a kind (NOBODY).
 
@@ -92,6 +101,17 @@ class Line(NamedTuple):
     kind: str
     received: int
     figures: Figures
+
+
+@dataclass(frozen=True, slots=True)
+class Recounted:
+    """What a day comes to when it is worked out again, as what has to be added to it.
+
+    left: devices whose figures stay as they are, and why.
+    """
+
+    lines: Sequence[Line]
+    left: Mapping[str, str]
 
 
 class Change(NamedTuple):
@@ -171,12 +191,14 @@ def amount_of(figures: Mapping[str, object], name: str, of: str | None) -> float
     return float(found) if isinstance(found, int | float) else 0.0
 
 
-def difference(before: Mapping[str, object], after: Mapping[str, object]) -> Figures:
-    """What has to be added to `before` so that it is `after`, without what is the same."""
+def difference(
+    before: Mapping[str, object], after: Mapping[str, object], least: float = LEAST
+) -> Figures:
+    """What has to be added to `before` so that it is `after`, without what is less than `least`."""
     found: Figures = {}
     for name, of in sorted(_names(before) | _names(after), key=str):
         amount = amount_of(after, name, of) - amount_of(before, name, of)
-        if abs(amount) > LEAST:
+        if abs(amount) > least:
             add(found, name, amount, of)
     return found
 

@@ -79,7 +79,11 @@ class Readings(Protocol):
 
 
 class Recounter:
-    """lighting: whether lamps at (latitude, longitude) are to be on at a time."""
+    """lighting: whether lamps at (latitude, longitude) are to be on at a time.
+
+    kept_from_ms: from when on the readings are kept. Hours for which one that was before them may
+    be missing keep the figures that they have.
+    """
 
     def __init__(
         self,
@@ -88,8 +92,10 @@ class Recounter:
         plans: Plans,
         lighting: Callable[[float, float, int], bool],
         clock: Clock,
+        kept_from_ms: Callable[[], int] = lambda: 0,
     ) -> None:
         self._hours = hours
+        self._kept_from_ms = kept_from_ms
         self._readings = readings
         self._plans = plans
         self._lighting = lighting
@@ -185,7 +191,7 @@ class Recounter:
         marked = {mark.hour_ms for mark in marks}
         now_ms = self._clock()
         offset = offset_ms(self._registry.compounds[device.compound].timezone, now_ms)
-        open_ms = open_from_ms(offset, now_ms)
+        open_ms = max(open_from_ms(offset, now_ms), self._kept_from_ms() + FAR_MS)
         write: dict[int, Figures] = {}
         later: list[int] = []
         for hour_ms in range(from_ms, to_ms, HOUR_MS):

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, select
 
 from devices.corrections import (
     LEAST,
+    LEAST_OF_RECOUNT,
     LONGEST_REASON,
     NOBODY,
     BadCorrection,
@@ -25,6 +26,7 @@ from devices.corrections import (
     amount_of,
     changes,
     shared_out,
+    shown,
 )
 from devices.days import local_date, midnight_of, month_of, next_midnight, zone_of
 from devices.store.corrections import (
@@ -73,7 +75,7 @@ class Proposal:
     revision: int
     way: Way
     target: Target | None
-    stated: Mapping[str, object]
+    stated: Mapping[str, Mapping[str, float]]
     lines: Sequence[Line]
     digest: str
     before: Mapping[str, Figures] = field(default_factory=dict)
@@ -166,7 +168,30 @@ def propose(
         Line(hour, target.number, target.kind, 0, figures)
         for hour, figures in sorted(lines.items())
     ]
-    return proposal(connection, day, Way.STATED, target, dict(stated), made, rows)
+    return proposal(connection, day, Way.STATED, target, {target.kind: dict(stated)}, made, rows)
+
+
+def propose_recount(
+    connection: Connection, scope: Scope, day: Day, lines: Sequence[Line]
+) -> Proposal:
+    """What a recount comes to, as the next correction. Raises BadCorrection."""
+    rows = device_hours(connection, scope, day.compound, day.start_ms, day.end_ms)
+    added: dict[str, Figures] = {}
+    sums: dict[tuple[str, int], Figures] = {}
+    for row in rows:
+        merge(sums.setdefault((row.kind, row.hour_ms), {}), row.figures)
+    for line in lines:
+        merge(added.setdefault(line.kind, {}), line.figures)
+        merge(sums.setdefault((line.kind, line.hour_ms), {}), line.figures)
+    for (kind, _), figures in sums.items():
+        if (least := min(shown(kind, figures).values(), default=0)) < -LEAST_OF_RECOUNT:
+            raise BadCorrection(
+                "recount",
+                f"a figure of the kind {kind} would be negative in one hour ({least:g}): what was"
+                " stated takes away more than the readings have; correct that first",
+            )
+    stated = {kind: shown(kind, figures) for kind, figures in sorted(added.items())}
+    return proposal(connection, day, Way.RECOUNT, None, stated, lines, rows)
 
 
 def proposal(
@@ -174,7 +199,7 @@ def proposal(
     day: Day,
     way: Way,
     target: Target | None,
-    stated: Mapping[str, object],
+    stated: Mapping[str, Mapping[str, float]],
     lines: Sequence[Line],
     rows: Sequence[DeviceHour],
 ) -> Proposal:

@@ -28,7 +28,8 @@ class Correction:
     """What was added to the usage of a day, why, by whom and when.
 
     revision: of that day of that compound, from 1 on. device: None for a kind as a whole, and for a
-    recount. stated: figures by the names that people use. corrects: the one that was wrong.
+    recount. stated: by kind the figures by the names that people use, and what is added to them.
+    corrects: the one that was wrong.
     """
 
     id: str
@@ -40,7 +41,7 @@ class Correction:
     device: str | None
     from_ms: int
     to_ms: int
-    stated: Mapping[str, Any]
+    stated: Mapping[str, Mapping[str, float]]
     reason: str
     corrects: str | None
     created_by: str
@@ -102,9 +103,14 @@ def newest_revision(connection: Connection, compound: str, day_ms: int) -> int:
 
 
 def lines_of(
-    connection: Connection, scope: Scope, compound: str, from_ms: int, to_ms: int
+    connection: Connection,
+    scope: Scope,
+    compound: str,
+    from_ms: int,
+    to_ms: int,
+    way: Way | None = None,
 ) -> list[Line]:
-    """What is added to the compound's hours that begin in [from_ms, to_ms)."""
+    """What is added to the compound's hours that begin in [from_ms, to_ms); by one way only."""
     column = usage_corrections.c
     query = (
         select(column.lines)
@@ -118,6 +124,8 @@ def lines_of(
         )
         .order_by(column.day_ms, column.revision)
     )
+    if way is not None:
+        query = query.where(column.way == way.value)
     return [
         line
         for packed in connection.scalars(query)

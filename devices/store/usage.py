@@ -61,6 +61,15 @@ def device_hours(
     a compound has some 30 to 100 devices, and a read may hold up the judge's commit. Corrections
     are in them; what one adds to a kind as a whole is an hour of the device NOBODY.
     """
+    hours = counted_hours(connection, scope, compound, from_ms, to_ms)
+    lines = lines_of(connection, scope, compound, from_ms, to_ms)
+    return corrected(hours, lines) if lines else hours
+
+
+def counted_hours(
+    connection: Connection, scope: Scope, compound: str, from_ms: int, to_ms: int
+) -> list[DeviceHour]:
+    """The same without corrections."""
     column = usage_hours.c
     query = (
         select(
@@ -79,12 +88,10 @@ def device_hours(
         )
         .order_by(column.hour_ms)
     )
-    hours = [
+    return [
         DeviceHour(*row[:4], figures=figures_of(row.figures, row.metered))
         for row in connection.execute(query)
     ]
-    lines = lines_of(connection, scope, compound, from_ms, to_ms)
-    return corrected(hours, lines) if lines else hours
 
 
 def corrected(hours: Iterable[DeviceHour], lines: Iterable[Line]) -> list[DeviceHour]:

@@ -10,12 +10,15 @@ import pytest
 from sqlalchemy import Engine, func, select
 
 from devices.catalogue import rules_for
+from devices.corrections import BadCorrection, Recounted, RecountRefused
 from devices.journal import LINK, MESSAGES, PROBE, START, Raw
 from devices.kinds import KINDS
+from devices.store.correcting import final_day, find_target, propose, propose_recount, record
 from devices.store.cursors import ForwardCursor
 from devices.store.database import open_database, reading, writing
 from devices.store.journal import Draft, JournalReader, JournalWriter
 from devices.store.judgements import Judgements
+from devices.store.readings import KeptReadings
 from devices.store.registry import save
 from devices.store.schema import usage_again
 from devices.store.scope import DISTRICT
@@ -28,6 +31,7 @@ from ingest.consume import Consumer
 from ingest.forward import Forwarder
 from ingest.judge.plan import plans
 from ingest.recount import Recounter
+from ingest.recount_day import DayRecount
 from tests.ingest.judge.district import COMPOUND, START_MS, a_lamp, a_registry
 
 HOUR = START_MS - START_MS % HOUR_MS + 12 * HOUR_MS  # at night
@@ -99,6 +103,7 @@ class System:
             plans(rules_for, KINDS),
             lighting_hours,
             self._clock,
+            KeptReadings(self.engine).from_ms,
         )
         return recounter.step(threading.Event())
 
@@ -224,3 +229,128 @@ def test_what_a_register_grew_by_is_added_to_an_hour_that_was_worked_out(system:
 
 def _dark(system: System) -> dict[str, Any]:
     return {name: value for name, value in system.figures().items() if name.startswith("dark")}
+
+
+def test_an_hour_whose_readings_are_forgotten_keeps_its_figures(system: System) -> None:
+    an_hour_with_a_gap(system)
+    system.forwarded()
+    before = system.figures()
+    system.says(1800, switch_state="off", power_w=0.0)
+    system.judged()
+    system.forwarded()
+    kept = KeptReadings(system.engine)
+    # of an hour just outside: the reading before it may be gone
+    kept.forget_before(HOUR - 24 * HOUR_MS + 1, system.now_ms)
+    assert system.recounted() == 1
+    assert system.marks() == 0
+    assert system.figures() == before
+
+
+def test_an_hour_whose_readings_are_just_kept_is_worked_out(system: System) -> None:
+    an_hour_with_a_gap(system)
+    system.says(1800, switch_state="off", power_w=0.0)
+    system.judged()
+    system.forwarded()
+    KeptReadings(system.engine).forget_before(HOUR - 24 * HOUR_MS, system.now_ms)
+    assert system.recounted() == 1
+    assert system.figures()["lit_s"] == 1800
+
+
+# A day that is final, for a person
+
+
+DAY = HOUR - 16 * HOUR_MS  # its local midnight
+DAY_MS = 24 * HOUR_MS
+
+
+def a_day_that_is_final(system: System) -> None:
+    """Four hours of the night, without the reports of 20 minutes; three days later."""
+    an_hour_with_a_gap(system)
+    for hour in (1, 2, 3):
+        for at_s in range(0, 3600, 600):
+            system.now_ms = HOUR + hour * HOUR_MS + at_s * 1000 + 400
+            system.says(hour * 3600 + at_s, switch_state="off", power_w=0.0)
+    system.now_ms = HOUR + 80 * HOUR_MS
+    system.says(80 * 3600, csq=20)
+    system.judged()
+    system.forwarded()
+
+
+def recounted(system: System) -> Recounted:
+    made = DayRecount(
+        system.engine,
+        system.telemetry,
+        plans(rules_for, KINDS),
+        lighting_hours,
+        lambda: system.now_ms,
+    )
+    return made.work_out(COMPOUND, DAY, DAY + DAY_MS)
+
+
+def test_a_day_of_which_everything_came_in_time_has_no_difference(system: System) -> None:
+    assert HOUR + 8 * HOUR_MS - DAY == DAY_MS
+    a_day_that_is_final(system)
+    found = recounted(system)
+    assert [line for line in found.lines if line.figures] == []
+    assert found.left == {}
+
+
+def test_what_came_too_late_is_the_difference(system: System) -> None:
+    a_day_that_is_final(system)
+    before = system.figures()
+    system.says(1800, switch_state="off", power_w=0.0)
+    system.judged()
+    system.forwarded()
+    assert system.recounted() == 0
+    assert system.figures() == before, "it is final"
+    (line,) = (line for line in recounted(system).lines if line.figures)
+    assert (line.hour_ms, line.kind, line.received) == (HOUR, "lamp", 1)
+    assert line.figures == {"lit_s": -600, "burn_s": -600}
+
+
+def record_it(system: System) -> None:
+    found = recounted(system)
+    with writing(system.engine) as connection:
+        day = final_day(connection, COMPOUND, HOUR, system.now_ms)
+        what = propose_recount(connection, DISTRICT, day, found.lines)
+        record(connection, DISTRICT, what, reason="补传", by="li-min", now_ms=system.now_ms)
+
+
+def test_a_recount_is_recorded_once_and_leaves_alone_what_people_stated(system: System) -> None:
+    a_day_that_is_final(system)
+    system.says(1800, switch_state="off", power_w=0.0)
+    system.judged()
+    system.forwarded()
+    with writing(system.engine) as connection:
+        day = final_day(connection, COMPOUND, HOUR, system.now_ms)
+        lamp = find_target(connection, DISTRICT, COMPOUND, "lamp", None)
+        what = propose(connection, DISTRICT, day, lamp, {"energy_kwh": 7}, HOUR)
+        record(connection, DISTRICT, what, reason="换表", by="li-min", now_ms=system.now_ms)
+    record_it(system)
+    after = system.figures()
+    assert (after["lit_s"], after["energy_kwh"]) == (1900, 7)  # on from 3,500 s on
+    assert recounted(system).lines == []
+    with pytest.raises(BadCorrection, match="there is no difference"):
+        record_it(system)
+
+
+def test_a_recount_of_a_day_outside_retention_is_refused_with_the_reason(system: System) -> None:
+    a_day_that_is_final(system)
+    kept = KeptReadings(system.engine)
+    kept.forget_before(DAY - DAY_MS, system.now_ms)
+    recounted(system)
+    kept.forget_before(DAY - DAY_MS + 1, system.now_ms)
+    with pytest.raises(RecountRefused, match="no longer kept"):
+        recounted(system)
+
+
+def test_hours_of_which_the_store_knows_less_stay_as_they_were_counted(system: System) -> None:
+    a_day_that_is_final(system)
+    system.telemetry.delete_before(HOUR + HOUR_MS)
+    found = recounted(system)
+    assert [line.figures for line in found.lines if line.hour_ms == HOUR and line.figures] == []
+    assert list(found.left) == ["lamp"]
+    system.telemetry.delete_before(HOUR + 79 * HOUR_MS)
+    found = recounted(system)
+    assert found.lines == []
+    assert found.left == {"lamp": "the store holds no reading of it on that day"}
