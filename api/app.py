@@ -38,6 +38,7 @@ from api import (
     targets,
     telemetry,
     usage,
+    usage_corrections,
 )
 from api.exports import routes as export_routes
 from api.metrics import Measured, Metrics
@@ -70,6 +71,7 @@ ROUTERS = (
     targets.router,
     deliveries.router,
     usage.router,
+    usage_corrections.router,
     sessions.router,
     kpis.router,
     report_routes.router,

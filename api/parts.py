@@ -14,6 +14,7 @@ from starlette.requests import HTTPConnection
 from api.metrics import Metrics
 from api.turns import Turns
 from devices.alerts import Target
+from devices.corrections import Recounted
 from devices.journal import Counted, Head, Record
 from devices.store.compounds import Directory, read_directory
 from devices.store.overview import Fixture, read_fixtures
@@ -111,6 +112,14 @@ class Exports(Protocol):
         ...
 
 
+class DayRecount(Protocol):
+    """Who works a final day out again from its readings."""
+
+    def work_out(self, compound: str, from_ms: int, to_ms: int) -> Recounted:
+        """The local day [from_ms, to_ms). Raises RecountRefused, RecountBusy, TelemetryError."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Dependencies:
     """What `create_app` needs; made by `courtyard`.
@@ -120,7 +129,7 @@ class Dependencies:
     stream looks for news. ask_again_s: how often a listener must prove anew that it may listen.
     dry_runs: None where there is no journal to judge. fonts: where a Chinese font for PDF is, else
     the system's. messenger: None: targets can be read, and neither made nor tested. exports: None
-    where nobody makes them.
+    where nobody makes them. recount: None where nothing is worked out again.
     """
 
     engine: Engine
@@ -136,6 +145,7 @@ class Dependencies:
     fonts: Path | None = None
     messenger: Messenger | None = None
     exports: Exports | None = None
+    recount: DayRecount | None = None
 
     def __post_init__(self) -> None:
         if len(self.secret_key) < 16:

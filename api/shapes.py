@@ -471,9 +471,99 @@ class Lighting(BaseModel):
     coverage: float | None
 
 
+class ProposedCorrection(BaseModel):
+    """What is to be added to the usage of a local day that is final, or of one hour of it.
+
+    day: a date; or hour: an RFC 3339 time in it, without zone the compound's. device, or kind for
+    all of the compound's together. changes: {"energy_kwh": -1.5, "stop_reasons.full": 2}. recount:
+    all of the day instead, from the readings that came too late.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+    day: Annotated[str, StringConstraints(max_length=40)] | None = None
+    hour: Annotated[str, StringConstraints(max_length=40)] | None = None
+    device: Annotated[str, StringConstraints(max_length=80)] | None = None
+    kind: Literal["gate", "port", "lamp"] | None = None
+    changes: Annotated[dict[str, float], Field(max_length=40)] = {}
+    recount: bool = False
+
+
+class NewCorrection(ProposedCorrection):
+    """reason: stands beside the figures. digest: of the preview, needed for a recount: what is
+    recorded is what was looked at. corrects: the id of a correction that was wrong.
+    """
+
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+    digest: Annotated[str, StringConstraints(max_length=40)] | None = None
+    corrects: Annotated[str, StringConstraints(max_length=40)] | None = None
+
+
+class Correction(BaseModel):
+    """Never changed: what was wrong with it, another one corrects. revision: of that day, from 1
+    on. changes: what was added, by kind. `from`, `to`: the hours that it is shared out over.
+    """
+
+    model_config = ConfigDict(validate_by_alias=True, serialize_by_alias=True)
+
+    id: str
+    compound: str
+    day: str
+    revision: int
+    way: Literal["stated", "recount"]
+    device: str | None
+    start: Annotated[Instant, Field(alias="from")]
+    to: Instant
+    changes: dict[str, dict[str, float]]
+    reason: str
+    corrects: str | None
+    created_by: str
+    created_at: Instant
+
+
+class Corrections(BaseModel):
+    items: list[Correction]
+    next_cursor: str | None
+
+
+class Changed(BaseModel):
+    before: float
+    added: float
+    after: float
+
+
+class ChangedHour(BaseModel):
+    """received: reports that arrived too late to be counted in the coverage."""
+
+    start: Instant
+    device: str | None
+    kind: str
+    received: int
+    added: dict[str, float]
+
+
+class CorrectionPreview(BaseModel):
+    """What would be recorded. digest: to be sent with it. changes: of the day, by kind and figure.
+
+    hours: at most the first 500 of `hours_total`. left: devices that a recount leaves as they are,
+    and why.
+    """
+
+    compound: str
+    day: str
+    revision: int
+    way: Literal["stated", "recount"]
+    digest: str
+    changes: dict[str, dict[str, Changed]]
+    hours: list[ChangedHour]
+    hours_total: int
+    left: dict[str, str]
+
+
 class UsageBucket(BaseModel):
     start: Instant
     status: Literal["provisional", "final"]
+    corrections: int
+    corrected_at: Instant | None
     coverage: float | None
     gates: Gates | None
     charging: Charging | None
@@ -488,6 +578,8 @@ class UsageBefore(BaseModel):
     start: Annotated[Instant, Field(alias="from")]
     to: Instant
     status: Literal["provisional", "final"]
+    corrections: int
+    corrected_at: Instant | None
     coverage: float | None
     gates: Gates | None
     charging: Charging | None
@@ -497,7 +589,8 @@ class UsageBefore(BaseModel):
 class Usage(BaseModel):
     """Whole hours: `from` and `to` say which. coverage: reports received / expected, 0 to 1; null
     when none were expected. A kind that the compound does not have is null, not 0. previous: null
-    unless `compare=previous` asks for it.
+    unless `compare=previous` asks for it. corrections: recorded ones of final days that are in the
+    figures, the newest of `corrected_at`.
     """
 
     model_config = ConfigDict(validate_by_alias=True, serialize_by_alias=True)
@@ -508,6 +601,8 @@ class Usage(BaseModel):
     bucket: Literal["hour", "day", "week", "month"]
     timezone: str
     status: Literal["provisional", "final"]
+    corrections: int
+    corrected_at: Instant | None
     coverage: float | None
     gates: Gates | None
     charging: Charging | None
@@ -671,6 +766,8 @@ class UsageGroup(BaseModel):
     name: Words
     compounds: int
     status: Literal["provisional", "final"]
+    corrections: int
+    corrected_at: Instant | None
     coverage: float | None
     gates: Gates | None
     charging: Charging | None
@@ -696,6 +793,8 @@ class UsageTogether(BaseModel):
     compounds: int
     pending_days: int
     status: Literal["provisional", "final"]
+    corrections: int
+    corrected_at: Instant | None
     coverage: float | None
     gates: Gates | None
     charging: Charging | None
@@ -1068,6 +1167,14 @@ WINDOW_OVER: dict[int | str, dict[str, Any]] = {
     409: {
         "content": _PROBLEM,
         "description": "It is over already; `window` is as it is now. Or there are too many.",
+    },
+}
+
+CORRECTION_REFUSED: dict[int | str, dict[str, Any]] = {
+    403: {"content": _PROBLEM, "description": "Only operators correct figures that are final."},
+    409: {
+        "content": _PROBLEM,
+        "description": "The day was corrected meanwhile, or is no longer as previewed.",
     },
 }
 

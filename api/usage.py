@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api import compounds, shapes, tables
+from api.corrected import UNCORRECTED, Marked, marked
 from api.errors import Away, BadParameter
 from api.identity import Reader
 from api.instants import print_instant
@@ -130,12 +131,13 @@ def get_usage(
     starts = list(bucket_starts(from_ms, to_ms, zone, bucket))
     sums = sums_of_compound(engine, who.scope, entry, starts, to_ms)
     parts_apart, apart = apart_of_compound(engine, who.scope, entry, starts, to_ms, now_ms)
+    corrected = marked(engine, who.scope, [entry.id], from_ms, to_ms)
     kinds = [kind for kind in KINDS if entry.devices.get(kind)]
     if as_csv:
         table = Table((), _total(sums), kinds)
         return table.answer(
             f"usage-{entry.id}-{local_date(from_ms, zone)}",
-            table.lines((), sums, parts_apart, starts, to_ms, zone, now_ms),
+            table.lines((), sums, parts_apart, starts, to_ms, zone, now_ms, corrected),
         )
     previous = None
     if compare is not None:
@@ -146,6 +148,7 @@ def get_usage(
             "from": print_instant(before_ms),
             "to": print_instant(from_ms),
             "status": status(from_ms, zone, now_ms),
+            **marked(engine, who.scope, [entry.id], before_ms, from_ms).shape(before_ms, from_ms),
             **before.shape(kinds, apart_before),
         }
     return shapes.Usage.model_validate(
@@ -156,9 +159,10 @@ def get_usage(
             "bucket": bucket,
             "timezone": entry.timezone,
             "status": status(to_ms, zone, now_ms),
+            **corrected.shape(from_ms, to_ms),
             **_total(sums).shape(kinds, apart),
             "previous": previous,
-            "buckets": _buckets(starts, to_ms, sums, parts_apart, kinds, zone, now_ms),
+            "buckets": _buckets(starts, to_ms, sums, parts_apart, kinds, zone, now_ms, corrected),
         }
     )
 
@@ -200,6 +204,8 @@ def get_usage_together(
         raise _refusal(much) from much
     apart = apart_of_many(engine, who.scope, entries, borders, groups, asked.newest_ms, now_ms)
     found = _grouped(group_by, entries, directory, together.sums, apart, len(asked.starts))
+    names = [entry.id for entry in entries]
+    _mark(marked(engine, who.scope, names, asked.starts[0], asked.to_ms), *found, group_by, entries)
     firm = firm or who.scope.firm
     if tables.wants_csv(request):
         return _as_csv(asked, *found, f"usage-{firm or 'all'}-{asked.first}", now_ms)
@@ -279,9 +285,17 @@ def _asked(
 def _shown(asked: Asked, group: "Group", now_ms: int) -> dict[str, object]:
     return {
         "status": status(asked.to_ms, asked.zone, now_ms),
+        **group.corrected.shape(asked.starts[0], asked.to_ms),
         **group.sum().shape(group.kinds, group.apart),
         "buckets": _buckets(
-            asked.starts, asked.to_ms, group.sums, group.parts, group.kinds, asked.zone, now_ms
+            asked.starts,
+            asked.to_ms,
+            group.sums,
+            group.parts,
+            group.kinds,
+            asked.zone,
+            now_ms,
+            group.corrected,
         ),
     }
 
@@ -303,6 +317,7 @@ def _as_csv(
                 asked.to_ms,
                 asked.zone,
                 now_ms,
+                group.corrected,
                 kinds=group.kinds,
             )
         ),
@@ -397,7 +412,10 @@ def _refusal(much: TooMuch) -> Exception:
 
 @dataclass(slots=True)
 class Group:
-    """Figures by bucket of what belongs together. parts, apart: those that do not add up."""
+    """Figures by bucket of what belongs together. parts, apart: those that do not add up.
+
+    corrected: what of them was corrected after it was final.
+    """
 
     id: str
     name: Name
@@ -406,6 +424,7 @@ class Group:
     apart: Apart
     kinds: set[str] = field(default_factory=set)
     compounds: int = 0
+    corrected: Marked = UNCORRECTED
 
     def add(self, sums: Iterable[Sum], parts: Iterable[Apart], apart: Apart) -> None:
         for into, other in zip(self.sums, sums, strict=True):
@@ -458,6 +477,23 @@ def _grouped(
     return total, [groups[name] for name in sorted(groups)]
 
 
+def _mark(
+    corrected: Marked,
+    total: Group,
+    groups: Sequence[Group],
+    group_by: GroupBy | None,
+    entries: Sequence[Entry],
+) -> None:
+    """Tell the groups which corrections are in their figures."""
+    total.corrected = corrected
+    for group in groups:
+        if group_by == "kind":
+            group.corrected = corrected.of_kind(group.id)
+        else:
+            home = {entry.id for entry in entries if _group_of(group_by, entry) == group.id}
+            group.corrected = corrected.of_compounds(home)
+
+
 def _total(sums: Iterable[Sum]) -> Sum:
     total = Sum()
     for part in sums:
@@ -473,12 +509,14 @@ def _buckets(
     kinds: Iterable[str],
     zone: tzinfo,
     now_ms: int,
+    corrected: Marked,
 ) -> list[dict[str, object]]:
     kinds = tuple(kinds)
     return [
         {
             "start": print_instant(start),
             "status": status(end, zone, now_ms),
+            **corrected.shape(start, end),
             **summed.shape(kinds, apart),
         }
         for start, end, summed, apart in zip(starts, [*starts[1:], to_ms], sums, parts, strict=True)
@@ -514,7 +552,7 @@ class Table:
                 for key in sorted(part[name]) if isinstance(part, Mapping) else ():
                     self._counts.append((member, name, key))
         self._header = [
-            *first, "start", "end", "status", "coverage",
+            *first, "start", "end", "status", "corrections", "coverage",
             *(f"{member}_{UNITS.get(name, name)}" for member, name in self._numbers),
             *(f"{member}_{name}_{key}" for member, name, key in self._counts),
         ]  # fmt: skip
@@ -532,6 +570,7 @@ class Table:
         to_ms: int,
         zone: tzinfo,
         now_ms: int,
+        corrected: Marked,
         kinds: Iterable[str] | None = None,
     ) -> Iterator[list[tables.Cell]]:
         """Instants are local, with their distance to UTC. kinds: where they are not all."""
@@ -542,7 +581,7 @@ class Table:
             line: list[tables.Cell] = [
                 *first, _local(start, zone), _local(end, zone), status(end, zone, now_ms)
             ]  # fmt: skip
-            line.append(one.coverage)
+            line += [corrected.of(start, end)[0], one.coverage]
             line += [_cell(shaped[member], name) for member, name in self._numbers]
             line += [_cell(shaped[member], name, key) for member, name, key in self._counts]
             yield line

@@ -4,11 +4,12 @@ Exit codes: 0 done, 1 failed, 2 wrong usage. Results go to standard output, ever
 standard error. What a command needs is imported by the command: `token create` loads no web server.
 """
 
+import getpass
 import json
 import os
 import sys
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -37,7 +38,13 @@ rules_app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
+usage_app = typer.Typer(
+    help="Figures of usage that are final, and their corrections.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 app.add_typer(registry_app, name="registry")
+app.add_typer(usage_app, name="usage")
 app.add_typer(rules_app, name="rules")
 app.add_typer(token_app, name="token")
 app.add_typer(db_app, name="db")
@@ -100,6 +107,20 @@ def _instant(text: str | None) -> datetime | None:
     if at.tzinfo is None:
         raise typer.BadParameter(f"{text!r} has no zone: end it with Z or +08:00")
     return at
+
+
+def _day(text: str | None) -> date | None:
+    try:
+        return None if text is None else date.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no day like 2026-11-10") from None
+
+
+def _user() -> str:
+    try:
+        return f"{getpass.getuser()} (command line)"
+    except (KeyError, OSError):  # a user without a name, as in a container
+        return f"user {os.getuid()} (command line)"
 
 
 def _epoch_ms(at: datetime) -> int:
@@ -493,6 +514,88 @@ def rules_docs(file: Annotated[Path, typer.Argument(help="Where to.")]) -> None:
     from devices.catalogue_page import page
 
     file.write_text(page(), encoding="utf-8")
+
+
+Actor = Annotated[
+    str | None, typer.Option("--by", help="Who does it; the user of this machine unless given.")
+]
+Reason = Annotated[str, typer.Option(help="Why; stands beside the figures from now on.")]
+
+
+@usage_app.command(
+    "correct",
+    epilog="Examples: courtyard usage correct lvyun-xiaoqu --day 2026-11-10 --device s1-shed-1-p02"
+    " --change energy_kwh=-1.5 --reason 'meter replaced';  … --hour 2026-11-10T20:00:00+08:00"
+    " --kind gate --change passages=12 --change by_method.face=12 --reason 'counted by hand'",
+)
+def usage_correct(
+    compound: Annotated[str, typer.Argument(help="Of this compound.")],
+    change: Annotated[
+        list[str], typer.Option(metavar="FIGURE=AMOUNT", help="What is added; may be repeated.")
+    ],
+    reason: Reason,
+    day: Annotated[str | None, typer.Option(help="Of this local day, like 2026-11-10.")] = None,
+    hour: Annotated[
+        str | None, typer.Option(help="Of the hour that holds this time, with its zone.")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="Of this device.")] = None,
+    kind: Annotated[
+        str | None, typer.Option(help="Of all gates, ports or lamps of the compound together.")
+    ] = None,
+    corrects: Annotated[
+        str | None, typer.Option(help="The id of a correction that was wrong.")
+    ] = None,
+    by: Actor = None,
+) -> None:
+    """Correct figures of a day that is final; recorded for good, and in every figure from now on.
+
+    An amount for a day is shared out over its hours as the figure was. To take a correction back,
+    make another one.
+    """
+    from courtyard.usage import Wanted, correct, parse_changes
+
+    wanted = Wanted(compound, _day(day), _instant(hour), device, kind, parse_changes(change))
+    settings = _start("usage")
+    for line in correct(settings, wanted, reason, by or _user(), corrects):
+        typer.echo(line)
+
+
+@usage_app.command(
+    "recount",
+    epilog="Examples: courtyard usage recount lvyun-xiaoqu --day 2026-11-10;  … --reason 'data of"
+    " the gateway came late'",
+)
+def usage_recount(
+    compound: Annotated[str, typer.Argument(help="Of this compound.")],
+    day: Annotated[str, typer.Option(help="A local day that is final, like 2026-11-10.")],
+    reason: Annotated[
+        str | None, typer.Option(help="Record the difference, for this reason; else it is shown.")
+    ] = None,
+    by: Actor = None,
+) -> None:
+    """Work a day out again from the readings and sessions of it that came too late."""
+    asked = _day(day)
+    assert asked is not None
+    settings = _start("usage")
+    from courtyard.usage import recount
+
+    for line in recount(settings, compound, asked, reason, by or _user()):
+        typer.echo(line)
+
+
+@usage_app.command("corrections", epilog="Example: courtyard usage corrections lvyun-xiaoqu")
+def usage_corrections(
+    compound: Annotated[
+        str | None, typer.Argument(metavar="[COMPOUND]", help="Else of all of them.")
+    ] = None,
+    in_json: Annotated[bool, typer.Option("--json", help="Each as a line of JSON.")] = False,
+) -> None:
+    """List what was corrected, by whom, when and why, the newest first."""
+    settings = _start("usage")
+    from courtyard.usage import corrections
+
+    for line in corrections(settings, compound, in_json=in_json):
+        typer.echo(line)
 
 
 @token_app.command("create", epilog="Example: courtyard token create --role firm --firm yaxin")

@@ -21,6 +21,7 @@ from courtyard.messenger import Messenger
 from courtyard.settings import Settings, secret_key
 from courtyard.signals import stop_on_signals, stop_with_parent
 from courtyard.stores import Stopped, await_operational, open_telemetry
+from courtyard.usage import day_recount
 from devices.journal import Counted, Head, Record
 from devices.store.journal import JournalError
 
@@ -60,6 +61,7 @@ def run_api(settings: Settings, *, demo: bool, with_parent: bool) -> int:
             fonts=settings.fonts,
             messenger=Messenger(settings),
             exports=exports,
+            recount=day_recount(engine, telemetry),
         )
     )
     server = uvicorn.Server(

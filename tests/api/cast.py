@@ -20,6 +20,7 @@ from api.exports.files import Folder
 from api.exports.model import Body, State, Wanted, packed
 from api.parts import Dependencies, DryRun, Exports, JournalAway, NotAccepted
 from devices.alerts import Target
+from devices.corrections import Recounted
 from devices.journal import Counted, Head, Record
 from devices.messages import Value
 from devices.registry import Compound, Device, Firm, Name, Registry
@@ -279,6 +280,21 @@ class FakeExports:
         self.woken += 1
 
 
+class FakeRecount:
+    """Finds out of every day what a test says, or raises it."""
+
+    def __init__(self) -> None:
+        self.found = Recounted([], {})
+        self.fails: Exception | None = None
+        self.days: list[tuple[str, int, int]] = []
+
+    def work_out(self, compound: str, from_ms: int, to_ms: int) -> Recounted:
+        self.days.append((compound, from_ms, to_ms))
+        if self.fails is not None:
+            raise self.fails
+        return self.found
+
+
 @dataclass
 class Cast:
     """A running API over a small district, and a client for each of the people."""
@@ -291,6 +307,7 @@ class Cast:
     now_ms: int = NOW_MS
     dry_runs: FakeDryRuns = field(default_factory=FakeDryRuns)
     messenger: FakeMessenger = field(default_factory=FakeMessenger)
+    recount: FakeRecount = field(default_factory=FakeRecount)
 
     def client(self, name: str | None) -> TestClient:
         """As `operator`, `yaxin`, `kangqiao`, `viewer`; None: without a token, from afar."""
@@ -347,6 +364,7 @@ def a_cast(
         dry_runs=cast.dry_runs if journal else None,
         messenger=cast.messenger,
         exports=None if exports is None else FakeExports(exports),
+        recount=cast.recount if journal else None,
     )
     cast.app = create_app(deps)
     return cast

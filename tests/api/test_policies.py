@@ -53,10 +53,17 @@ IDS = {
 BODIES = {
     **{f"/v1/faults/{{fault}}/{action}": body for action, body in ACTIONS.items()},
     "/v1/targets/{target}": {"name": "n", "url": "https://x.example"},
+    "/v1/compounds/{compound}/usage/corrections": {"day": "2026-11-10", "reason": "late"},
+    "/v1/compounds/{compound}/usage/corrections/preview": {"day": "2026-11-10"},
 }
 # Parameters in a path that are nobody's.
 COMMON = {"month": "2026-11", "file_type": "xlsx"}
-OPERATORS_ONLY = ("/v1/quarantine/{refused}/replay",)
+OPERATORS_ONLY = (
+    "/v1/quarantine/{refused}/replay",
+    "/v1/compounds/{compound}/usage/corrections/preview",
+)
+# The same address is read by everybody, and written to by operators.
+READ_BY_ALL = "/v1/compounds/{compound}/usage/corrections"
 NEEDED = {"/v1/devices/{device}/telemetry": "?quantity=door_state"}
 
 
@@ -153,7 +160,8 @@ def test_what_is_a_strangers_is_not_there_to_the_byte(cast: Cast) -> None:
             )
             for id_ in IDS[parameter]
         )
-        allowed = (403,) if route.path in OPERATORS_ONLY else (200, 204, 303, 409)
+        refused = route.path in OPERATORS_ONLY or (route.path == READ_BY_ALL and method == "POST")
+        allowed = (403,) if refused else (200, 204, 303, 409)
         assert own.status_code in allowed, (route.path, own.text)
         assert strange.status_code == 404, route.path
         assert strange.content == unknown.content, route.path
