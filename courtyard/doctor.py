@@ -10,6 +10,7 @@ import sqlite3
 import ssl
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import apsw
@@ -18,14 +19,16 @@ from sqlalchemy.exc import DBAPIError
 from api.reports.fonts import ReportsUnusable, find_font
 from courtyard.broker_address import broker_address
 from courtyard.errors import DONE, FAILED
-from courtyard.settings import Settings
+from courtyard.settings import LEAST_TELEMETRY_RETENTION, Settings, format_duration
 from courtyard.stores import open_telemetry, short
 from devices.rule_files import SHOWN, read_what_fits
 from devices.store import rule_sets
 from devices.store.database import DatabaseUnusable, check, open_database, reading, wal_is_safe
 from devices.store.journal import JournalError, JournalMissing, JournalReader
 from devices.store.registry import load
-from devices.telemetry import TelemetryError
+from devices.store.telemetry import TelemetryStore
+from devices.store.telemetry.embedded import EmbeddedTelemetry
+from devices.telemetry import TelemetryError, TelemetryRefused
 from ingest.receive import BrokerAddress
 
 TIMEOUT_S = 5.0
@@ -157,12 +160,50 @@ def telemetry(settings: Settings) -> Iterable[Finding]:
         store = open_telemetry(settings)
         try:
             store.ready()
+            kept = list(_kept(settings, store))
         finally:
             store.close()
     except TelemetryError as error:
         yield Finding("telemetry", False, f"{place}: {error}")
     else:
         yield Finding("telemetry", True, f"{place} answers")
+        yield from kept
+
+
+def _kept(settings: Settings, store: TelemetryStore) -> Iterator[Finding]:
+    """For how long readings are kept, and whether that is enough and as it is set."""
+    wanted = settings.readings_kept
+    if isinstance(store, EmbeddedTelemetry):
+        oldest_ms = store.oldest_ms()
+        text = f"readings are kept for {format_duration(wanted)}"
+        if oldest_ms is not None:
+            text += f"; the oldest is of {datetime.fromtimestamp(oldest_ms / 1000, UTC):%Y-%m-%d}"
+        yield Finding("retention", True, text)
+        return
+    from devices.store.telemetry.influxdb import InfluxTelemetry  # loads a large client
+
+    assert isinstance(store, InfluxTelemetry)
+    try:
+        rule_s = store.retention_s()
+    except TelemetryRefused as error:
+        text = f"{error}; let the token read the bucket to see for how long it keeps readings"
+        yield Finding("retention", None, text)
+        return
+    rule = "for ever" if rule_s is None else f"for {format_duration(timedelta(seconds=rule_s))}"
+    text = f"the bucket keeps readings {rule}"
+    mend = (
+        "set COURTYARD_INFLUXDB_SET_RETENTION=true, or the bucket's rule by hand (`influx bucket"
+        " update --retention`)"
+    )
+    if rule_s is not None and rule_s < LEAST_TELEMETRY_RETENTION.total_seconds():
+        least = format_duration(LEAST_TELEMETRY_RETENTION)
+        text += f", less than {least}: usage that is provisional cannot be worked out again; {mend}"
+        yield Finding("retention", False, text)
+    elif rule_s != wanted.total_seconds():
+        text += f", and COURTYARD_TELEMETRY_RETENTION is {format_duration(wanted)}: {mend}"
+        yield Finding("retention", None, text)
+    else:
+        yield Finding("retention", True, text)
 
 
 def journal(settings: Settings) -> Iterable[Finding]:

@@ -19,6 +19,7 @@ from prometheus_client.core import Metric
 from sqlalchemy import Engine
 from sqlalchemy.exc import InterfaceError, OperationalError
 
+from courtyard import readings
 from courtyard.broker import BrokerUnavailable, EmbeddedBroker
 from courtyard.broker_address import broker_address
 from courtyard.clock import now_ms
@@ -59,6 +60,7 @@ from devices.store.database import (
 from devices.store.journal import JournalDamaged, JournalError, JournalWriter
 from devices.store.judgements import CursorMoved
 from devices.store.note import Note
+from devices.store.readings import KeptReadings
 from devices.store.registry import load, newest_revision
 from devices.store.schema import LIVE
 from devices.store.telemetry.embedded import EmbeddedTelemetry
@@ -264,10 +266,20 @@ class Ingester:
             )
             self._upkeep.watch_forward(forwarder, telemetry, engine)
             workers.start(FORWARD, lambda: forwarder.run(self._journal, self._bell, stop))
+            kept = KeptReadings(engine)
             recounter = Recounter(
-                UsageAgain(engine), telemetry, plans(rules_for, KINDS), lighting_hours, now_ms
+                UsageAgain(engine),
+                telemetry,
+                plans(rules_for, KINDS),
+                lighting_hours,
+                now_ms,
+                kept.from_ms,
             )
             workers.start("recount", lambda: recounter.run(stop))
+            retention = readings.retention(self._settings, telemetry, kept, now_ms)
+            self._sources["readings"] = retention.metrics
+            first_s = 0.0 if self._settings.influxdb_url else readings.FIRST_AFTER_S
+            workers.start("readings", lambda: readings.run(retention, stop, first_s))
         if JUDGE in self._parts:
             judgements = MeteredJudgements(engine, now_ms, self._metrics, self._write_seconds)
             self._consumer = consumer = Consumer(

@@ -143,6 +143,19 @@ def _smtp_url(value: SecretStr) -> SecretStr:
     return value
 
 
+# A day, the 48 h until it is final, and one more for the readings before it.
+LEAST_TELEMETRY_RETENTION = timedelta(days=4)
+
+
+def _telemetry_retention(value: timedelta) -> timedelta:
+    if value < LEAST_TELEMETRY_RETENTION:
+        raise ValueError(
+            f"is less than {format_duration(LEAST_TELEMETRY_RETENTION)}: usage is provisional for"
+            " 48 h after its day, and until then it may be worked out again from its readings"
+        )
+    return value
+
+
 class Settings(BaseSettings):
     """All settings. Secrets do not show when it is printed."""
 
@@ -170,6 +183,13 @@ class Settings(BaseSettings):
     influxdb_token: SecretStr = Field(SecretStr(""), description="may read and write the bucket")
     influxdb_org: str = Field("", description="organisation")
     influxdb_bucket: str = Field("", description="bucket")
+    telemetry_retention: Annotated[Duration, AfterValidator(_telemetry_retention)] | None = Field(
+        None,
+        description="how long readings are kept; empty: 400d, in the embedded store 30d",
+    )
+    influxdb_set_retention: bool = Field(
+        False, description="true: give the bucket the rule of telemetry_retention at the start"
+    )
     api_host: str = Field("127.0.0.1", min_length=1, description="address that the API listens on")
     api_port: Port = Field(8000, description="port of API and console; of the demo too")
     metrics_host: str = Field(
@@ -225,6 +245,11 @@ class Settings(BaseSettings):
                 value = getattr(self, name)
                 if not (value.get_secret_value() if isinstance(value, SecretStr) else value):
                     raise ValueError(f"{variable(name)}: must be set when InfluxDB is used")
+        if self.influxdb_set_retention and not self.influxdb_url:
+            raise ValueError(
+                f"{variable('influxdb_set_retention')}: there is no InfluxDB; the embedded store"
+                " keeps readings as long as telemetry_retention says without it"
+            )
         return self
 
     def metrics_port_or(self, usual: int) -> int:
@@ -239,6 +264,11 @@ class Settings(BaseSettings):
     @property
     def is_database_embedded(self) -> bool:
         return self.database.startswith("sqlite")
+
+    @property
+    def readings_kept(self) -> timedelta:
+        """How long readings are to be kept."""
+        return self.telemetry_retention or timedelta(days=400 if self.influxdb_url else 30)
 
     @property
     def journal_path(self) -> Path:

@@ -32,6 +32,7 @@ from devices.store.database import DatabaseAway, answering, reading
 from devices.store.journal import JournalError, JournalWriter
 from devices.store.platform import PlatformFaults
 from devices.store.quarantine import refused_within
+from devices.store.readings import KeptReadings
 from devices.store.registry import load
 from devices.telemetry import TelemetryReader
 from ingest.alarms import Alarms
@@ -86,6 +87,7 @@ class Upkeep:
             _Bases(engine).now,
             lambda *of: _refused_within(engine, *of),
             Seal(secret_key(self._settings)),
+            KeptReadings(engine).from_ms,
         )
 
     # What runs

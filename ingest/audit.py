@@ -208,8 +208,9 @@ class TelemetryAudit:
     """Looks for points of records that forward has passed.
 
     place: how far forward has come. paused: why it writes nothing, "" while it does. dead: points
-    that the store will never take; as many may be missing. refused: which messages of a stretch of
-    a journal are refused (journal, first, last): one that killed its decoder is not decoded here.
+    that the store will never take; as many may be missing. kept_from_ms: what is older may be
+    forgotten. refused: which messages of a stretch of a journal are refused (journal, first, last):
+    one that killed its decoder is not decoded here.
     seal: as forward's, for where an event is put down depends on what it says.
     """
 
@@ -221,6 +222,7 @@ class TelemetryAudit:
     basis: Callable[[], Basis]
     refused: Callable[[str, int, int], Collection[int]] = lambda *_: ()
     seal: Seal | None = None
+    kept_from_ms: Callable[[], int] = lambda: 0
     monotonic: Callable[[], float] = time.monotonic
     chance: random.Random = field(default_factory=random.Random)
     subject: str = "platform:telemetry"
@@ -255,12 +257,15 @@ class TelemetryAudit:
 
     def _ask(self) -> None:
         ends_s = self.monotonic() + SAMPLE_S
+        since_ms = self.kept_from_ms()
         for key, point in list(self._missing.items()):
-            if self.monotonic() < ends_s and self._is_there(point):
+            if point.at_ms < since_ms or (self.monotonic() < ends_s and self._is_there(point)):
                 del self._missing[key]
         for point in self._sample():
             if self.monotonic() >= ends_s:
                 return
+            if point.at_ms < since_ms:
+                continue
             self.checked += 1
             if not self._is_there(point) and len(self._missing) < MISSING_KEPT:
                 log.error(

@@ -1,9 +1,9 @@
 """A small InfluxDB 2 for tests: the answers that were measured on 2.9.1, over real HTTP.
 
-It speaks /health, /api/v2/write, /api/v2/delete and, at /query, exactly the statements that
-`devices.store.telemetry.influxdb` sends; anything else is a 400, so a new statement needs a new
-line here and a run against the real server. Its line-protocol parser is its own, written from the
-documentation and checked against the server, not the inverse of our encoder.
+It speaks /health, /api/v2/write, /api/v2/delete, /api/v2/buckets and, at /query, exactly the
+statements that `devices.store.telemetry.influxdb` sends; anything else is a 400, so a new statement
+needs a new line here and a run against the real server. Its line-protocol parser is its own,
+written from the documentation and checked against the server, not the inverse of our encoder.
 
 It can be told how the next requests go wrong: `server.troubles.append(...)`, taken one a request.
 """
@@ -64,6 +64,8 @@ class FakeInfluxDB:
         self.troubles: list[Trouble] = []
         self.requests: list[str] = []  # method and path of each
         self.bodies: list[bytes] = []  # of each write
+        self.retention_s = 0  # 0: for ever, as the server has it
+        self.sees_bucket = True  # else the token may write and query, and no more
         self.max_bytes: int | None = None  # a larger write is answered with 413
         self.token = TOKEN
         self.port = 0
@@ -113,6 +115,15 @@ class FakeInfluxDB:
                     f" {_TYPES[type(value)]}, already exists as type {_TYPES[known]}"
                 )
         return ""
+
+    def bucket(self) -> dict[str, Any]:
+        """As /api/v2/buckets shows it."""
+        rule = {"type": "expire", "everySeconds": self.retention_s}
+        return {
+            "id": "b1",
+            "name": BUCKET,
+            "retentionRules": [{**rule, "shardGroupDurationSeconds": 604800}],
+        }
 
     def delete(self, start_ms: int, stop_ms: int) -> None:
         with self._lock:
@@ -223,6 +234,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self._handle(self.rfile.read(int(self.headers.get("Content-Length", "0"))))
 
+    do_PATCH = do_POST  # noqa: N815 - the name is http.server's
+
     def _handle(self, body: bytes) -> None:
         fake = self.server_fake
         url = urlsplit(self.path)
@@ -260,9 +273,19 @@ class _Handler(BaseHTTPRequestHandler):
             except LookupError as error:
                 return 400, {"code": "invalid", "message": str(error)}
             return 200, {"results": [{"statement_id": 0, **result}]}
+        if path == "/api/v2/buckets/b1" and self.command == "PATCH":
+            (rule,) = json.loads(body)["retentionRules"]
+            if rule.get("shardGroupDurationSeconds", 604800) > rule["everySeconds"]:
+                text = "shard-group duration must also be updated to be smaller than new retention"
+                return 422, {"code": "unprocessable entity", "message": text}
+            fake.retention_s = rule["everySeconds"]
+            return 200, fake.bucket()
         if query.get("org") != [ORG]:
             name = query.get("org", [""])[0]
             return 404, {"code": "not found", "message": f'organization name "{name}" not found'}
+        if path == "/api/v2/buckets":
+            known = fake.sees_bucket and query.get("name") == [BUCKET]
+            return 200, {"buckets": [fake.bucket()] if known else []}
         if query.get("bucket") != [BUCKET]:
             name = query.get("bucket", [""])[0]
             return 404, {"code": "not found", "message": f'bucket "{name}" not found'}

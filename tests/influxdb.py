@@ -15,7 +15,7 @@ import subprocess
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -147,6 +147,17 @@ def bucket(access: Access) -> Iterator[Access]:
     finally:
         with suppress(OSError):  # the server may be gone already, and the bucket with it
             ask(access, "DELETE", f"/api/v2/buckets/{made['id']}")
+
+
+def token_of_bucket(access: Access, actions: Sequence[str]) -> str:
+    """A token that may do this ("read", "write") with the bucket, and nothing else."""
+    found = ask(access, "GET", f"/api/v2/buckets?{urlencode({'name': access.bucket})}")
+    (bucket,) = found["buckets"]
+    org = bucket["orgID"]
+    resource = {"type": "buckets", "id": bucket["id"], "orgID": org}
+    permissions = [{"action": action, "resource": resource} for action in actions]
+    body = {"orgID": org, "description": "courtyard-test", "permissions": permissions}
+    return str(ask(access, "POST", "/api/v2/authorizations", body)["token"])
 
 
 def select(access: Access, statement: str) -> list[dict[str, Any]]:

@@ -29,6 +29,21 @@ def test_nothing_set_gives_the_embedded_parts() -> None:
     assert settings.journal_retention == timedelta(hours=24)
 
 
+def test_readings_are_kept_as_long_as_their_store_can() -> None:
+    influxdb = {
+        "COURTYARD_INFLUXDB_URL": "http://host:8086",
+        "COURTYARD_INFLUXDB_TOKEN": "t",
+        "COURTYARD_INFLUXDB_ORG": "o",
+        "COURTYARD_INFLUXDB_BUCKET": "b",
+    }
+    assert load_settings({}).readings_kept == timedelta(days=30)
+    assert load_settings(influxdb).readings_kept == timedelta(days=400)
+    set_ = {"COURTYARD_TELEMETRY_RETENTION": "4d", "COURTYARD_INFLUXDB_SET_RETENTION": "true"}
+    settings = load_settings(influxdb | set_)
+    assert settings.readings_kept == timedelta(days=4)
+    assert settings.influxdb_set_retention is True
+
+
 def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     file = tmp_path / "courtyard.toml"
     file.write_text('api_port = 8100\napi_host = "0.0.0.0"\njournal_retention = "2h"\n')
@@ -44,6 +59,12 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
         ({"COURTYARD_API_PORT": "65536"}, "COURTYARD_API_PORT: "),
         ({"COURTYARD_JOURNAL_RETENTION": "a day"}, "COURTYARD_JOURNAL_RETENTION: "),
         ({"COURTYARD_JOURNAL_RETENTION": "0s"}, "COURTYARD_JOURNAL_RETENTION: "),
+        ({"COURTYARD_TELEMETRY_RETENTION": "3d"}, "COURTYARD_TELEMETRY_RETENTION: is less than 4d"),
+        ({"COURTYARD_TELEMETRY_RETENTION": "long"}, "COURTYARD_TELEMETRY_RETENTION: "),
+        (
+            {"COURTYARD_INFLUXDB_SET_RETENTION": "true"},
+            "COURTYARD_INFLUXDB_SET_RETENTION: there is",
+        ),
         ({"COURTYARD_JOURNAL_URL": "kafka://host:9092/topic"}, "COURTYARD_JOURNAL_URL: "),
         ({"COURTYARD_BROKER_URL": "tcp://host:1883"}, "COURTYARD_BROKER_URL: "),
         ({"COURTYARD_BROKER_URL": "mqtt://host:port"}, "COURTYARD_BROKER_URL: "),

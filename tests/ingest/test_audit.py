@@ -219,6 +219,7 @@ class Setting:
     changed_ms: int = NOW_MS - HOUR_MS
     noisy: frozenset[str] = frozenset()
     refused: frozenset[int] = frozenset()
+    kept_from_ms: int = 0
 
     def __post_init__(self) -> None:
         for n in range(1, 31):
@@ -242,6 +243,7 @@ class Setting:
             lambda: self.dead,
             lambda: Basis(REGISTRY, self.changed_ms, self.noisy),
             lambda _, first, last: self.refused & set(range(first, last + 1)),
+            kept_from_ms=lambda: self.kept_from_ms,
             chance=random.Random(7),
         )
 
@@ -287,6 +289,18 @@ def test_a_lost_point_is_found_within_a_few_rounds_and_is_over_when_it_is_back()
     assert (trouble.evidence["device"], trouble.evidence["point_ms"]) == ("gate", lost.at_ms)
     setting.store.held["gate", "gate", lost.at_ms] = lost
     assert audit.look(NOW_MS) is None
+
+
+def test_a_point_that_may_be_forgotten_is_not_missing() -> None:
+    setting = Setting()
+    lost = setting.lose(17)
+    audit = setting.audit()
+    assert any(audit.look(NOW_MS) for _ in range(5))
+    setting.kept_from_ms = lost.at_ms + 1
+    assert [audit.look(NOW_MS) for _ in range(5)] == [None] * 5
+    again = setting.audit()
+    assert [again.look(NOW_MS) for _ in range(5)] == [None] * 5
+    assert again.checked > 0
 
 
 def test_what_forward_has_not_reached_is_not_missing() -> None:

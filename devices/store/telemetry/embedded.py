@@ -21,7 +21,7 @@ from itertools import groupby
 from math import fsum
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 from urllib.parse import quote
 
 import apsw
@@ -63,6 +63,11 @@ PAGE_BYTES = 8192
 CHECKPOINT_PAGES = 4000  # 32 MiB
 BUSY_MS = 5_000
 SHRINK_PAGES = 4096  # given back to the disk at a time
+# The same beside writes that are not to wait, and how much is forgotten at a time.
+SHRINK_A_TIME = 256  # 2 MiB
+FREE_SHARE = 4  # a quarter of the file may be free
+FORGET_BYTES = 2 << 20
+FORGET_CHUNKS = 500
 IDLE_READERS = 8  # connections kept for the next reader
 
 _Names = dict[int, tuple[str, ...]]  # of the fields, by shape
@@ -104,6 +109,11 @@ _DUE = (
     "SELECT level FROM segments WHERE day = ? AND level >= 0"
     " GROUP BY level HAVING count(*) >= ? ORDER BY level LIMIT 1"
 )
+_OLDEST = (
+    "SELECT id, points FROM segments WHERE day <= ? AND last_ms < ? ORDER BY day, level, id LIMIT 1"
+)
+_SIZES = "SELECT key, length(body) FROM chunks WHERE key >= ? AND key < ? ORDER BY key LIMIT ?"
+_PAGES = ("freelist_count", "page_count")
 _SERIES = "SELECT id FROM series WHERE measurement = ? AND device = ?"
 _CHUNKS = f"""
 SELECT segments.day, chunks.count, chunks.body
@@ -112,6 +122,12 @@ WHERE segments.day BETWEEN ? AND ? AND segments.last_ms >= ? AND segments.first_
 """  # noqa: S608  the only thing put in is a number of ours
 _OLDEST_FIRST = _CHUNKS + "ORDER BY segments.day, segments.id"
 _NEWEST_FIRST = _CHUNKS + "ORDER BY segments.day DESC, segments.id"
+
+
+class Forgotten(NamedTuple):
+    """What went with a piece. points: of the segment that is gone; 0 while a part of it is left."""
+
+    points: int
 
 
 class EmbeddedTelemetry:
@@ -256,6 +272,68 @@ class EmbeddedTelemetry:
                 if free in (0, before):
                     return
                 db.execute(f"PRAGMA incremental_vacuum({SHRINK_PAGES})").fetchall()
+
+    def forget(self, at_ms: int) -> Forgotten | None:
+        """A piece of what is older than `at_ms` goes, in a transaction; None: there is no more.
+
+        Only segments of which every point is older: one that is not goes a day later, so that none
+        is ever decoded and written again for this. A piece is at most FORGET_BYTES, so that a
+        write never waits long for it; what a kill leaves of a segment goes the next time.
+        """
+        if not self.path.exists():
+            return None
+        with self._lock, self._transaction() as db:
+            found: list[tuple[int, int]] = db.execute(  # type: ignore[assignment]
+                _OLDEST, (at_ms // DAY_MS, at_ms)
+            ).fetchall()
+            if not found:
+                return None
+            segment, points = found[0]
+            begin = last = segment << SERIES_BITS
+            end = begin + (1 << SERIES_BITS)
+            size = 0
+            chunks: list[tuple[int, int]] = db.execute(  # type: ignore[assignment]
+                _SIZES, (begin, end, FORGET_CHUNKS)
+            ).fetchall()
+            for key, length in chunks:
+                size, last = size + length, key
+                if size >= FORGET_BYTES:
+                    break
+            db.execute("DELETE FROM chunks WHERE key >= ? AND key <= ?", (begin, last))
+            if db.execute(_SIZES, (begin, end, 1)).fetchall():
+                return Forgotten(0)
+            db.execute("DELETE FROM segments WHERE id = ?", (segment,))
+            return Forgotten(points)
+
+    def give_back(self) -> bool:
+        """Up to SHRINK_A_TIME pages go back to the disk; whether there are more that should.
+
+        What was freed is filled again by what comes, day after day. Only what is free beyond a
+        quarter of the file is given back: the retention was shortened, or a flood is forgotten.
+        """
+        if not self.path.exists():
+            return False
+        with self._lock, self._transaction() as db:
+            free, pages = (int(db.execute(f"PRAGMA {name}").get) for name in _PAGES)
+            surplus = free - pages // FREE_SHARE
+            if surplus <= 0:
+                return False
+            most = min(surplus, SHRINK_A_TIME)
+            db.execute(f"PRAGMA incremental_vacuum({most})").fetchall()
+            return surplus > most
+
+    def oldest_ms(self) -> int | None:
+        """The time of the oldest point; None where there is none."""
+        return self._extreme("SELECT min(first_ms) FROM segments")
+
+    def newest_ms(self) -> int | None:
+        """The time of the newest point; None where there is none."""
+        return self._extreme("SELECT max(last_ms) FROM segments")
+
+    def _extreme(self, query: str) -> int | None:
+        with self._reader() as db:
+            found: int | None = None if db is None else db.execute(query).get
+            return found
 
     def close(self) -> None:
         with self._lock:

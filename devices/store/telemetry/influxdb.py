@@ -16,11 +16,13 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import msgspec
 from influxdb_client.client.influxdb_client import InfluxDBClient
 from influxdb_client.client.write_api import SYNCHRONOUS
+from influxdb_client.domain.bucket import Bucket as InfluxBucket
+from influxdb_client.domain.bucket_retention_rules import BucketRetentionRules
 from influxdb_client.domain.write_precision import WritePrecision
 from influxdb_client.rest import ApiException
 from urllib3.exceptions import HTTPError
@@ -45,6 +47,7 @@ from devices.telemetry import (
 )
 
 READ_TIMEOUT_S = 3.0  # a series is there within 0.1 s, and a person waits for it
+DAY_S = 86_400
 SHOWN = 300  # characters of an answer that an error repeats: the server quotes whole lines
 
 _DROPPED = re.compile(r"dropped=(\d+)")
@@ -185,6 +188,45 @@ class InfluxTelemetry:
         except (ApiException, HTTPError, UnicodeDecodeError) as error:
             self._fail(error, "deleting")
 
+    def retention_s(self) -> int | None:
+        """For how long the bucket's rule keeps points; None: for ever.
+
+        Raises TelemetryRefused where the token may not look at the bucket.
+        """
+        rules = self._find_bucket().retention_rules or []
+        return min((rule.every_seconds for rule in rules if rule.every_seconds), default=None)
+
+    def set_retention(self, seconds: int) -> None:
+        """Give the bucket this rule: what is older goes for good, a shard group at a time.
+
+        Raises TelemetryRefused where the token may not.
+        """
+        bucket = self._find_bucket()
+        rule = BucketRetentionRules(  # type: ignore[no-untyped-call]
+            "expire", seconds, _shard_group_s(seconds)
+        )
+        ruled = InfluxBucket(  # type: ignore[no-untyped-call]
+            id=bucket.id, name=bucket.name, retention_rules=[rule]
+        )
+        try:
+            self._client.buckets_api().update_bucket(ruled)
+        except (ApiException, HTTPError, UnicodeDecodeError) as error:
+            self._fail(error, "setting the retention of the bucket")
+
+    def _find_bucket(self) -> InfluxBucket:
+        try:
+            found = self._client.buckets_api().find_buckets(  # type: ignore[no-untyped-call]
+                name=self._bucket, org=self._org
+            )
+        except (ApiException, HTTPError, UnicodeDecodeError) as error:
+            self._fail(error, "looking at the bucket")
+        for bucket in found.buckets or ():
+            if bucket.name == self._bucket:
+                return cast(InfluxBucket, bucket)
+        raise TelemetryRefused(
+            f"{self._where}: looking at the bucket: it is not there for this token"
+        )
+
     def close(self) -> None:
         self._client.close()  # type: ignore[no-untyped-call]
 
@@ -297,6 +339,13 @@ class InfluxTelemetry:
         if status == 0:  # TLS failed
             raise TelemetryAway(message) from error
         raise TelemetryRefused(message) from error
+
+
+def _shard_group_s(retention_s: int) -> int:
+    """What the server gives a new bucket with this rule; a longer one it refuses with 422."""
+    if retention_s < 2 * DAY_S:
+        return 3600
+    return DAY_S if retention_s <= 180 * DAY_S else 7 * DAY_S
 
 
 def _text(error: ApiException) -> str:

@@ -351,6 +351,118 @@ class TestMerging:
         assert path.stat().st_size < full / 5
 
 
+class TestRetention:
+    """Old points go a piece at a time, beside writes that are not to wait."""
+
+    def test_pieces_take_what_is_older_and_leave_the_rest(
+        self, store: EmbeddedTelemetry, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(embedded, "FORGET_CHUNKS", 3)
+        devices = [f"l{n}" for n in range(10)]
+        for hour in range(0, 72, 4):
+            store.write([a_point(hour * 3_600_000 + n, name) for n, name in enumerate(devices)])
+        border = NOON + 40 * 3_600_000
+        deleted, pieces = 0, 0
+        while (piece := store.forget(border)) is not None:
+            deleted, pieces = deleted + piece.points, pieces + 1
+        assert pieces > 5
+        left = {name: set(readings(store, name)) for name in devices}
+        for n, name in enumerate(devices):
+            kept = {hour * 3_600_000 + n for hour in range(40, 72, 4)}
+            assert kept <= left[name]
+            # a segment that reaches beyond the border stays whole, and goes a day later
+            assert min(left[name]) > 40 * 3_600_000 - DAY_MS
+        assert deleted == 18 * 10 - sum(map(len, left.values()))
+        assert deleted > 0
+        assert store.forget(border) is None
+
+    def test_a_late_reading_of_a_day_that_is_gone_goes_the_next_time(
+        self, store: EmbeddedTelemetry
+    ) -> None:
+        store.write([a_point(5 * DAY_MS)])
+        store.write([a_point(0)])
+        assert store.forget(NOON + 2 * DAY_MS) == embedded.Forgotten(1)
+        assert store.forget(NOON + 2 * DAY_MS) is None
+        assert readings(store) == {5 * DAY_MS: 5.0 * DAY_MS}
+        assert (store.oldest_ms(), store.newest_ms()) == (NOON + 5 * DAY_MS, NOON + 5 * DAY_MS)
+
+    def test_there_is_nothing_to_forget_where_there_is_nothing(self, path: Path) -> None:
+        store = EmbeddedTelemetry(path)
+        assert store.forget(NOON) is None
+        assert store.give_back() is False
+        assert (store.oldest_ms(), store.newest_ms()) == (None, None)
+        assert not path.exists()
+
+    def test_room_is_used_again_and_only_a_surplus_is_given_back(self, path: Path) -> None:
+        store = EmbeddedTelemetry(path)
+
+        def a_day(day: int) -> None:
+            for n in range(20):
+                at = day * DAY_MS + n * 60_000
+                store.write([a_point(at + k, f"l{k}", note="x" * 200) for k in range(300)])
+
+        def forget(day: int) -> None:
+            while store.forget(NOON + day * DAY_MS) is not None:
+                pass
+            while store.give_back():
+                pass
+
+        def size() -> int:
+            store._open().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            return path.stat().st_size
+
+        for day in range(10):
+            a_day(day)
+        full = size()
+        for day in range(10, 16):
+            forget(day - 9)
+            a_day(day)
+        assert size() < full * 1.1, "what comes takes the place of what went"
+        forget(14)
+        assert size() < full / 2
+        assert len(readings(store, "l7", "note")) == 40, "two days are left"
+        store.close()
+
+    def test_a_kill_between_two_pieces_costs_nothing_that_is_to_be_kept(self, path: Path) -> None:
+        work = (
+            "import sys\n"
+            "from pathlib import Path\n"
+            "from devices.store.telemetry import embedded\n"
+            "from devices.telemetry import Point\n"
+            "embedded.FORGET_CHUNKS = 2\n"
+            "store = embedded.EmbeddedTelemetry(Path(sys.argv[1]), fan=3, sealed_points=12)\n"
+            "n = int(store.position() or 0)\n"
+            "while True:\n"
+            f"    at = {NOON} + n * 3_600_000\n"
+            "    devices = [f'l{k}' for k in range(5)]\n"
+            "    points = [Point('lamp', 'yaxin', d, at, {'power_w': float(n)}) for d in devices]\n"
+            "    n += 1\n"
+            "    store.write(points, str(n))\n"
+            "    store.forget(at - 48 * 3_600_000)\n"
+            "    store.give_back()\n"
+            "    print(n, flush=True)\n"
+        )
+        for kills in range(5):
+            process = subprocess.Popen(
+                [sys.executable, "-c", work, str(path)],
+                cwd=ROOT,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            assert process.stdout is not None
+            for _ in range(70 + 5 * kills):
+                assert process.stdout.readline()
+            os.kill(process.pid, signal.SIGKILL)
+            process.communicate(timeout=WITHIN_S)
+            store = EmbeddedTelemetry(path)
+            newest = int(store.position() or 0)
+            kept = {n * 3_600_000 for n in range(max(0, newest - 48), newest)}
+            for device in range(5):
+                assert kept <= set(readings(store, f"l{device}"))
+            assert store._open().execute("PRAGMA integrity_check").get == "ok"
+            store.close()
+
+
 class TestProcesses:
     def test_another_process_reads_what_this_one_writes(
         self, path: Path, store: EmbeddedTelemetry

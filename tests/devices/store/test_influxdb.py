@@ -6,6 +6,7 @@ import uuid
 
 import pytest
 
+from courtyard.clock import now_ms
 from devices.store.telemetry.influxdb import InfluxTelemetry
 from devices.telemetry import (
     BadPoint,
@@ -319,6 +320,77 @@ class TestReadiness:
 def either(request: pytest.FixtureRequest) -> InfluxTelemetry:
     store: InfluxTelemetry = request.getfixturevalue(request.param)
     return store
+
+
+DAY_S = 86_400
+
+
+class TestRetention:
+    @pytest.mark.parametrize("days", [4, 30, 400])
+    def test_a_rule_is_set_and_read(self, on_fake_influxdb: InfluxTelemetry, days: int) -> None:
+        assert on_fake_influxdb.retention_s() is None
+        on_fake_influxdb.set_retention(days * DAY_S)
+        assert on_fake_influxdb.retention_s() == days * DAY_S
+
+    @pytest.mark.influxdb
+    def test_so_it_is_on_the_real_server(self, influxdb_access: influxdb.Access) -> None:
+        with influxdb.bucket(influxdb_access) as at:
+            store = InfluxTelemetry(at.url, at.token, at.org, at.bucket, 10.0)
+            assert store.retention_s() is None
+            for days in (400, 30, 4, 400):  # also shorter than its shard groups were
+                store.set_retention(days * DAY_S)
+                assert store.retention_s() == days * DAY_S
+            store.close()
+
+    @pytest.mark.influxdb
+    def test_what_is_older_than_the_rule_is_refused_by_the_real_server_and_the_rest_stored(
+        self, influxdb_access: influxdb.Access
+    ) -> None:
+        with influxdb.bucket(influxdb_access) as at:
+            store = InfluxTelemetry(at.url, at.token, at.org, at.bucket, 10.0)
+            store.set_retention(4 * DAY_S)
+            at_ms = now_ms()
+            old = Point("lamp", "yaxin", "l1", at_ms - 5 * DAY_S * 1000, {"power_w": 1.0})
+            new = Point("lamp", "yaxin", "l1", at_ms, {"power_w": 2.0})
+            with pytest.raises(BadPoint, match="outside retention policy"):
+                store.write([old, new])
+            found = store.points("lamp", "l1", 0, at_ms + 1, 10)
+            assert [point.fields for point in found] == [{"power_w": 2.0}]
+            store.close()
+
+    @pytest.mark.influxdb
+    def test_a_token_of_the_bucket_alone_may_set_it_and_one_that_only_reads_may_not(
+        self, influxdb_access: influxdb.Access
+    ) -> None:
+        with influxdb.bucket(influxdb_access) as at:
+
+            def with_token(*actions: str) -> InfluxTelemetry:
+                token = influxdb.token_of_bucket(at, actions)
+                return InfluxTelemetry(at.url, token, at.org, at.bucket, 10.0)
+
+            ours = with_token("read", "write")
+            ours.set_retention(30 * DAY_S)
+            assert ours.retention_s() == 30 * DAY_S
+            reads = with_token("read")
+            assert reads.retention_s() == 30 * DAY_S
+            with pytest.raises(TelemetryRefused, match="setting the retention"):
+                reads.set_retention(4 * DAY_S)
+            writes = with_token("write")
+            with pytest.raises(TelemetryRefused, match="not there for this token"):
+                writes.retention_s()
+            for store in (ours, reads, writes):
+                store.close()
+
+    def test_a_token_that_may_not_look_is_refused_and_a_server_that_is_away_is_away(
+        self, fake_server: FakeInfluxDB, on_fake_influxdb: InfluxTelemetry
+    ) -> None:
+        fake_server.sees_bucket = False
+        with pytest.raises(TelemetryRefused, match="not there for this token"):
+            on_fake_influxdb.retention_s()
+        fake_server.sees_bucket = True
+        fake_server.troubles += [Trouble(503, path="/api/v2/buckets")]
+        with pytest.raises(TelemetryAway):
+            on_fake_influxdb.retention_s()
 
 
 class TestTypeConflicts:
