@@ -141,10 +141,15 @@ class DayRecount:
     def _passages(self, device: Device, from_ms: int, to_ms: int) -> dict[int, Figures]:
         """By hour what passed a gate, as the judge counts it."""
         found: dict[int, Figures] = {}
+        ids: set[object] = set()  # one without a time of its own, sent again, is there again
         for point in self._points(f"{device.kind}_event", device, from_ms, to_ms):
             said = point.fields
             if said.get("type") != "access" or said.get(UNDATED):
                 continue
+            if (event_id := said.get("event_id")) is not None:
+                if event_id in ids:
+                    continue
+                ids.add(event_id)
             figures = found.setdefault(hour_of(point.at_ms), {})
             method = str(said.get("method", "unknown"))
             if said.get("result") == "granted":
