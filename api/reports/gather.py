@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 from api.reports.model import (
     BadMonth,
     Compound,
+    Corrected,
     FaultCount,
     Faults,
     Figure,
@@ -28,11 +29,13 @@ from api.reports.model import (
 from api.reports.service import service_figures
 from devices.apart import Apart
 from devices.catalogue import RULES
+from devices.corrections import Way
 from devices.coverage import Sum
 from devices.days import DISTRICT_ZONE, began, days_from, local_date, next_midnight, zone_of
 from devices.faults import FALSE_ALARM, Fault
 from devices.registry import Name
 from devices.store.compounds import Directory, Entry
+from devices.store.corrections import corrections_of
 from devices.store.database import reading
 from devices.store.devices import device_names
 from devices.store.faults import Filter, list_faults
@@ -43,6 +46,7 @@ from devices.store.usage_days import sums_of_compound
 from devices.usage import is_final
 
 LONGEST = 10
+CORRECTIONS = 500  # that a report lists
 FAULTS_AT_ONCE = 300
 
 KIND_OF: Mapping[PartName, str] = {"gates": "gate", "charging": "port", "lighting": "lamp"}
@@ -136,6 +140,7 @@ def report_of_compound(
     faults = _faults(source, Filter(compound=compound), from_ms, to_ms)[0]
     periods = _periods(days, zone, source.now_ms)
     service = _service(source, Whose(compound=compound), [entry], from_ms, to_ms)
+    corrected = read_corrections(source, [entry], month)
     return Report(
         subject="compound",
         id=entry.id,
@@ -153,6 +158,8 @@ def report_of_compound(
         days=periods,
         faults=faults,
         given=service | dict(given or {}),
+        corrections=corrected[:CORRECTIONS],
+        corrections_total=len(corrected),
     )
 
 
@@ -197,6 +204,7 @@ def report_of_firm(
         everything = {local_date(at, zone): Day() for at in days_from(from_ms, to_ms, zone)}
     periods = _periods(everything, zone, source.now_ms)
     service = _service(source, Whose(firm=firm), entries, from_ms, to_ms)
+    corrected = read_corrections(source, entries, month)
     return Report(
         subject="firm",
         id=firm,
@@ -215,6 +223,8 @@ def report_of_firm(
         faults=faults,
         given=service | dict(given or {}),
         compounds=compounds,
+        corrections=corrected[:CORRECTIONS],
+        corrections_total=len(corrected),
     )
 
 
@@ -266,6 +276,33 @@ def _period(day: Day, first: date, last: date, status: Status) -> Period:
 def _status(day: date, zone: tzinfo, now_ms: int) -> Status:
     ends_ms = next_midnight(began(day, zone), zone)
     return Status.FINAL if is_final(ends_ms, now_ms) else Status.PROVISIONAL
+
+
+def read_corrections(source: Source, entries: Sequence[Entry], month: Month) -> list[Corrected]:
+    """Corrections of days of the month, the newest first."""
+    found: list[Corrected] = []
+    for zone in {zone_of(entry.timezone) for entry in entries}:
+        from_ms, to_ms = month.range_ms(zone)
+        there = {entry.id: entry for entry in entries if zone_of(entry.timezone) == zone}
+        with reading(source.engine) as connection:
+            rows = list(corrections_of(connection, source.scope, sorted(there), from_ms, to_ms))
+            ids = {row.device for row in rows if row.device is not None}
+            names = device_names(connection, source.scope, ids)
+        found += (
+            Corrected(
+                there[row.compound].name,
+                local_date(row.day_ms, zone),
+                row.revision,
+                row.way is Way.RECOUNT,
+                "" if row.device is None else names.get(row.device, (row.device,))[0],
+                row.stated,
+                row.reason,
+                row.created_by,
+                row.created_at_ms,
+            )
+            for row in rows
+        )
+    return sorted(found, key=lambda one: one.at_ms, reverse=True)
 
 
 def _added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:

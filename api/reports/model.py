@@ -155,6 +155,24 @@ class Faults:
 
 
 @dataclass(frozen=True, slots=True)
+class Corrected:
+    """A day whose usage was corrected after it was final. added: by kind, what to which figure.
+
+    place: the device's name; "" for a kind as a whole, and for a recount.
+    """
+
+    compound: Name
+    day: date
+    revision: int
+    is_recount: bool
+    place: str
+    added: Mapping[str, Mapping[str, float]]
+    reason: str
+    by: str
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Compound:
     """A compound in the report of its firm."""
 
@@ -173,7 +191,8 @@ class Report:
 
     month_over: the whole month is in it; else it ends where `made_at_ms` is. zone: in which its
     days begin and its times are shown. devices: kind -> how many; lamps: behind lighting circuits.
-    synthetic: some of it is simulated. compounds: only in a firm's report.
+    synthetic: some of it is simulated. compounds: only in a firm's report. corrections: the newest
+    ones of days of the month, of `corrections_total`.
     """
 
     subject: Literal["compound", "firm"]
@@ -193,3 +212,5 @@ class Report:
     faults: Faults
     given: Mapping[str, Figure] = field(default_factory=dict)
     compounds: Sequence[Compound] = ()
+    corrections: Sequence[Corrected] = ()
+    corrections_total: int = 0

@@ -24,6 +24,7 @@ from api.reports.words import (
     Language,
     Row,
     clean,
+    corrected_figures,
     duration,
     instant,
     month_name,
@@ -35,8 +36,11 @@ from api.reports.words import (
     subject_name,
     value_name,
 )
+from devices.corrections import LONGEST_REASON
 
 SHORT_NAME = 24  # characters of a name at the foot of a page
+MOST_CORRECTIONS = 40  # the others are in the spreadsheet
+LONGEST_ADDED = 200  # characters of what one adds
 MOST_VALUES = 8  # of a breakdown; the rest is in the spreadsheet
 
 Cells = Sequence[str]
@@ -94,6 +98,7 @@ def document(report: Report, language: Language) -> dict[str, Any]:
         "compounds": _compounds(report, language),
         "faults": _faults(report, language),
         "longest": _longest(report, language),
+        "corrections": _corrections(report, language),
         "days": _days(report, language),
         "notes_title": words("notes"),
         "notes": [
@@ -365,6 +370,33 @@ def _longest(report: Report, language: Language) -> dict[str, Any] | None:
         "head": [say(language, word) for word in wanted],
         "rows": rows,
         "severities": [fault.severity.value for fault in report.faults.longest],
+    }
+
+
+def _corrections(report: Report, language: Language) -> dict[str, Any] | None:
+    if not report.corrections:
+        return None
+    head = ("date", "compound", "added", "reason", "by")
+    wanted = [word for word in head if word != "compound" or report.subject == "firm"]
+    rows = []
+    for one in report.corrections[:MOST_CORRECTIONS]:
+        added = clean(corrected_figures(language, one), LONGEST_ADDED)
+        if one.is_recount:
+            added = f"{say(language, 'corrected_recount')}: {added}"
+        cells = {
+            "date": f"{one.day:%m-%d}",
+            "compound": _shown(named(language, one.compound)),
+            "added": _broken(added),
+            "reason": _broken(clean(one.reason, LONGEST_REASON)),
+            "by": f"{_shown(one.by)}, {instant(one.at_ms, report.zone)}",
+        }
+        rows.append([cells[word] for word in wanted])
+    more = report.corrections_total - len(rows)
+    return {
+        "title": say(language, "corrections"),
+        "head": [say(language, word) for word in wanted],
+        "rows": rows,
+        "note": say(language, "corrections_more", more=number(more)) if more else "",
     }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
-from api.reports.model import PartName, Report
+from api.reports.model import Corrected, PartName, Report
 from api.words import Language, duration, grouped, named
 from devices.registry import Name
 from devices.stop_reasons import StopReason
@@ -97,6 +97,25 @@ _TEXTS: Mapping[str, tuple[str, str]] = {
     "p2": ("重要", "Major"),
     "p3": ("一般", "Minor"),
     "p4": ("提示", "Notice"),
+    "corrections": ("定稿后的更正", "Corrections after the figures were final"),
+    "corrections_more": (
+        "另有 {more} 条，见电子表格。",
+        "{more} more are in the spreadsheet.",
+    ),
+    "corrections_left_out": (
+        "另有 {more} 条未列出，见 API。",
+        "{more} more are not listed here; the API has them.",
+    ),
+    "corrected_recount": ("按读数重算", "recount"),
+    "corrected_reports": ("补入迟到的上报", "reports that came late"),
+    "added": ("更正内容", "What was added"),
+    "reason": ("原因", "Reason"),
+    "by": ("更正人", "By"),
+    "at": ("时间", "At"),
+    "revision": ("版次", "Revision"),
+    "c_session_h": ("充电时长", "Session time"),
+    "c_in_use_h": ("占用时长", "Time in use"),
+    "c_unavailable_h": ("不可用时长", "Time out of use"),
     "notes": ("说明", "Notes"),
     "note_unknown": (
         "“—”表示未知：没有收到数据，不是零。",
@@ -148,6 +167,7 @@ _TEXTS: Mapping[str, tuple[str, str]] = {
     "sheet_compounds": ("小区", "Compounds"),
     "sheet_compound_days": ("小区逐日", "Compounds by day"),
     "sheet_faults": ("故障", "Faults"),
+    "sheet_corrections": ("更正", "Corrections"),
     "sheet_longest": ("历时最长", "Longest"),
     # methods of passing a gate, directions, why it stayed shut
     "v_card": ("刷卡", "Card"),
@@ -287,6 +307,36 @@ def value_name(language: Language, of: str, value: str) -> str:
         return reason.zh if language == "zh" else reason.en
     word = f"v_{value}"
     return say(language, word) if word in _TEXTS else clean(value)
+
+
+_PART_OF: Mapping[str, PartName] = {"gate": "gates", "port": "charging", "lamp": "lighting"}
+
+
+def corrected_figure(language: Language, kind: str, name: str, by: float) -> str:
+    """What a correction adds to a figure: 充电量 −1.5 kWh."""
+    figure, _, of = name.partition(".")
+    rows = {row.key: row for row in ROWS[_PART_OF[kind]]}
+    row = rows.get(figure)
+    if of:
+        text, unit, amount, digits = value_name(language, figure, of), "", by, 0
+    elif row is None:
+        text, unit = say(language, f"c_{figure}"), "小时" if language == "zh" else "h"
+        amount, digits = by, 2
+    else:
+        text, unit = named(language, row.name), named(language, row.unit)
+        amount, digits = by * row.scale, max(row.digits, 0 if by == int(by) else 2)
+    return f"{text} {amount:+,.{digits}f} {unit}".rstrip()
+
+
+def corrected_figures(language: Language, correction: Corrected) -> str:
+    """All that a correction adds, in words."""
+    texts = [
+        f"{correction.place or say(language, f'k_{kind}')}: "
+        + ", ".join(corrected_figure(language, kind, name, by) for name, by in added.items())
+        for kind, added in correction.added.items()
+        if added
+    ]
+    return "; ".join(texts) or say(language, "corrected_reports")
 
 
 def number(value: float | None, digits: int = 0, scale: float = 1.0) -> str:

@@ -20,6 +20,7 @@ from api.reports.words import (
     Language,
     Row,
     clean,
+    corrected_figures,
     instant,
     month_name,
     named,
@@ -33,6 +34,7 @@ from api.reports.words import (
 from devices.days import DISTRICT_ZONE
 
 LONGEST_CELL = 200  # characters of a name; 32,767 is what a cell can hold
+LONGEST_TEXT = 2_000  # of a reason, and of what a correction added
 _OPTIONS = {
     "constant_memory": True,
     # what `write` would make of a string; `Sheet` writes strings as strings, and this is for
@@ -58,6 +60,7 @@ def write(report: Report, language: Language, target: IO[bytes]) -> None:
             _compound_days(book, report)
         _faults(book, report)
         _longest(book, report)
+        _corrections(book, report)
 
 
 def write_table(
@@ -155,7 +158,13 @@ class Sheet:
         self.made = made
         self.at = 0
 
-    def row(self, cells: Iterable[Cell], formats: Sequence[str] = (), text: str = "text") -> None:
+    def row(
+        self,
+        cells: Iterable[Cell],
+        formats: Sequence[str] = (),
+        text: str = "text",
+        longest: int = LONGEST_CELL,
+    ) -> None:
         """Writes a row. formats: of the numbers, by column; empty ones are whole numbers.
 
         A string is written as a string, whatever it begins with; None leaves its cell empty.
@@ -167,7 +176,7 @@ class Sheet:
                     pass
                 case str():
                     self.made.write_string(
-                        self.at, column, clean(cell, LONGEST_CELL), self._book.format(text)
+                        self.at, column, clean(cell, longest), self._book.format(text)
                     )
                 case datetime():
                     self.made.write_datetime(self.at, column, cell, self._book.format("instant"))
@@ -457,6 +466,32 @@ def _longest(book: Book, report: Report) -> None:
         sheet.row(cells, ("", "", "", "", "", "", "", "#,##0.0"))
     if not report.faults.longest:
         sheet.row([book.say("faults_none")], text="note")
+
+
+def _corrections(book: Book, report: Report) -> None:
+    """Of final days; a month without any has no such sheet."""
+    if not report.corrections:
+        return
+    sheet = book.sheet("sheet_corrections", (12, 24, 60, 60, 24, 17, 10))
+    words = ("date", "compound", "added", "reason", "by", "at", "revision")
+    sheet.head([book.say(word) for word in words])
+    for one in report.corrections:
+        added = corrected_figures(book.language, one)
+        if one.is_recount:
+            added = f"{book.say('corrected_recount')}: {added}"
+        cells: list[Cell] = [
+            one.day,
+            named(book.language, one.compound),
+            added,
+            one.reason,
+            one.by,
+            _local(one.at_ms, report).replace(tzinfo=None),
+            one.revision,
+        ]
+        sheet.row(cells, longest=LONGEST_TEXT)
+    if report.corrections_total > len(report.corrections):
+        more = number(report.corrections_total - len(report.corrections))
+        sheet.row([book.say("corrections_left_out", more=more)], text="note")
 
 
 def _local(at_ms: int, report: Report) -> datetime:

@@ -204,6 +204,25 @@ def list_corrections(
     return [_correction_of(row) for row in connection.execute(query)]
 
 
+def corrections_of(
+    connection: Connection, scope: Scope, names: Sequence[str], from_ms: int, to_ms: int
+) -> Iterator[Correction]:
+    """All corrections of days of these compounds that begin in [from_ms, to_ms)."""
+    column = usage_corrections.c
+    for start in range(0, len(names), AT_ONCE):
+        query = (
+            select(*_MEMBERS)
+            .where(
+                column.compound.in_(names[start : start + AT_ONCE]),
+                column.day_ms >= from_ms,
+                column.day_ms < to_ms,
+                scope.holds(column.compound),
+            )
+            .order_by(column.compound, column.day_ms, column.revision)
+        )
+        yield from (_correction_of(row) for row in connection.execute(query))
+
+
 def each_line(connection: Connection, correction: str) -> Iterator[Line]:
     """What it adds to which hour."""
     query = select(usage_corrections.c.lines).where(usage_corrections.c.id == correction)

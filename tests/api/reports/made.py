@@ -10,6 +10,7 @@ from pypdf import PdfReader
 
 from api.reports.model import (
     Compound,
+    Corrected,
     FaultCount,
     Faults,
     Figure,
@@ -129,6 +130,18 @@ def a_firms_report(names: list[str], **changes: object) -> Report:
         "compounds": compounds,
     }
     return a_report(**of_firm | changes)
+
+
+def some_corrections(reason: str = "电表更换", place: str = "1号棚 02号插座") -> list[Corrected]:
+    """One that a person stated, and one of a recount."""
+    name = Name("祥云里", "Xiangyunli")
+    added = {"port": {"energy_kwh": -1.5, "sessions": 1.0, "stop_reasons.full": 1.0}}
+    late = {"gate": {"passages": 12.0}, "port": {"fee_fen": 250.0, "in_use_h": 1.25}}
+    day = date(2026, 11, 10)
+    return [
+        Corrected(name, day, 2, True, "", late, "网关补传", "li-min", MADE_AT_MS),
+        Corrected(name, day, 1, False, place, added, reason, "li-min", MADE_AT_MS - 60_000),
+    ]
 
 
 def some_faults(place: str = "1号棚") -> Faults:

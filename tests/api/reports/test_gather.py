@@ -11,6 +11,7 @@ from api.reports.gather import NothingToReport, Source, report_of_compound, repo
 from api.reports.model import BadMonth, Month, Status
 from devices.registry import Name
 from devices.store.compounds import read_directory
+from devices.store.correcting import final_day, find_target, propose, record
 from devices.store.database import reading, writing
 from devices.store.schema import compounds
 from devices.store.scope import DISTRICT, Scope
@@ -71,6 +72,35 @@ def test_a_compounds_month_so_far_by_local_day(engine: Engine) -> None:
     assert report.total.parts["lighting"].figures["lamp_on_rate"] == 0.875
     # 23:00 of the 22nd is still the 22nd
     assert report.days[21].parts["lighting"].is_known
+
+
+def test_corrections_are_in_the_days_and_listed_with_their_reasons(engine: Engine) -> None:
+    some_hours(engine)
+    start_ms = YESTERDAY_MS - 13 * DAY_MS
+    with writing(engine) as connection:
+        day = final_day(connection, XIANGYUNLI, start_ms, NOW_MS)
+        for device, kind, stated in (
+            (PORT, None, {"energy_kwh": 1.5}),
+            (None, "gate", {"passages": 3.0}),
+        ):
+            target = find_target(connection, DISTRICT, XIANGYUNLI, device, kind)
+            what = propose(connection, DISTRICT, day, target, stated)
+            record(connection, DISTRICT, what, reason="换表", by="li-min", now_ms=NOW_MS)
+    for report in (
+        report_of_compound(source(engine), XIANGYUNLI, NOVEMBER),
+        report_of_firm(source(engine, Scope("yaxin")), "yaxin", NOVEMBER),
+    ):
+        assert report.days[8].parts["charging"].figures["energy_kwh"] == 1.5
+        assert report.days[8].parts["gates"].figures["passages"] == 3
+        assert report.corrections_total == 2
+        listed = {one.place: one for one in report.corrections}
+        assert listed["1号棚 01号插座"].added == {"port": {"energy_kwh": 1.5}}
+        assert listed[""].added == {"gate": {"passages": 3}}
+        assert {one.day for one in report.corrections} == {date(2026, 11, 9)}
+        assert {one.reason for one in report.corrections} == {"换表"}
+    assert report_of_firm(source(engine), "kangqiao", NOVEMBER).corrections_total == 0
+    october = report_of_compound(source(engine), XIANGYUNLI, Month(2026, 10))
+    assert october.corrections == []
 
 
 def test_each_part_has_the_coverage_of_its_own_devices(engine: Engine) -> None:

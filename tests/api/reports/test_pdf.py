@@ -18,6 +18,7 @@ from tests.api.reports.made import (
     an_empty_report,
     given,
     pages_of,
+    some_corrections,
     some_faults,
     text_of,
 )
@@ -198,3 +199,21 @@ def test_a_font_of_a_directory_is_taken(tmp_path: Path) -> None:
     (tmp_path / Path(path).name).symlink_to(path)
     assert find_font(tmp_path).family == system.family
     assert "祥云里" in text_of(render(a_report(), "zh", tmp_path))
+
+
+def test_corrections_of_final_days_are_listed_with_their_reasons() -> None:
+    report = a_report(corrections=some_corrections(), corrections_total=2)
+    text = text_of(render(report, "zh"))
+    for expected in ("定稿后的更正", "充电量-1.50kWh", "电表更换", "网关补传", "按读数重算"):
+        assert expected in text, expected
+    text = text_of(render(report, "en"))
+    assert "Correctionsafterthefigureswerefinal" in text
+    assert "定稿后的更正" not in text_of(render(a_report(), "zh"))
+
+
+def test_hostile_reasons_are_shown_and_do_nothing() -> None:
+    for text in HOSTILE:
+        corrections = [one for _ in range(30) for one in some_corrections(text, text)]
+        report = a_firms_report(["甲"], corrections=corrections, corrections_total=90)
+        made = text_of(render(report, "zh"))
+        assert "另有50条，见电子表格。" in made

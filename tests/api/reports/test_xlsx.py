@@ -20,6 +20,7 @@ from tests.api.reports.made import (
     a_report,
     an_empty_report,
     given,
+    some_corrections,
     some_faults,
 )
 
@@ -150,3 +151,33 @@ def test_what_looks_like_a_formula_is_kept_as_its_text(name: str) -> None:
 
 def test_the_same_report_is_the_same_file() -> None:
     assert made(a_report()) == made(a_report())
+
+
+def test_corrections_of_final_days_are_listed_with_their_reasons() -> None:
+    report = a_report(corrections=some_corrections(), corrections_total=2)
+    head, late, stated = rows(opened(report)["更正"])
+    assert head[:4] == ("日期", "小区", "更正内容", "原因")
+    assert late == (
+        datetime(2026, 11, 10),
+        "祥云里",
+        "按读数重算: 门禁: 通行次数 +12 次; 插座: 充电金额 +2.50 元, 占用时长 +1.25 小时",
+        "网关补传",
+        "li-min",
+        datetime(2026, 11, 23, 19, 42, 10),
+        2,
+    )
+    assert stated[2] == "1号棚 02号插座: 充电量 -1.50 kWh, 充电次数 +1 次, 充满自停 +1"
+    english = str(rows(opened(report, "en")["Corrections"])[2][2])
+    assert english.startswith("1号棚 02号插座: Energy charged -1.50 kWh, Charging sessions +1 n")
+
+
+def test_a_reason_that_looks_like_a_formula_is_a_text() -> None:
+    for text in (*FORMULAS, *HOSTILE):
+        report = a_report(corrections=some_corrections(text, text), corrections_total=2)
+        sheet = opened(report)["更正"]
+        assert all(cell.data_type != "f" for line in sheet.iter_rows() for cell in line)
+
+
+def test_what_is_not_listed_is_counted() -> None:
+    report = a_report(corrections=some_corrections(), corrections_total=5)
+    assert rows(opened(report)["更正"])[-1][0] == "另有 3 条未列出，见 API。"
