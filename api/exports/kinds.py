@@ -14,6 +14,7 @@ import msgspec
 from sqlalchemy import func, select
 
 from api import tables
+from api.corrected import Marked
 from api.exports.model import Wanted, What
 from api.reports import pdf, xlsx
 from api.reports.gather import (
@@ -35,6 +36,7 @@ from devices.apart import Apart
 from devices.coverage import KINDS, Sum
 from devices.days import DAY_MS, zone_of
 from devices.store.compounds import Entry
+from devices.store.corrections import Mark, marks
 from devices.store.database import reading
 from devices.store.schema import sessions
 from devices.store.sessions import Filter, list_sessions
@@ -186,12 +188,14 @@ class Usage:
         compound, from_ms, to_ms = step
         entry = _entry(source, compound)
         if entry is None:
-            return _packed([compound, [], to_ms, [], []])
+            return _packed([compound, [], to_ms, [], [], []])
         starts = _starts(entry, wanted, from_ms, to_ms)
         sums = sums_of_compound(source.engine, source.scope, entry, starts, to_ms)
         parts, _ = apart_of_compound(
             source.engine, source.scope, entry, starts, to_ms, source.now_ms
         )
+        with reading(source.engine) as connection:
+            found = marks(connection, source.scope, [entry.id], from_ms, to_ms)
         return _packed(
             [
                 compound,
@@ -199,6 +203,7 @@ class Usage:
                 to_ms,
                 [pack(one) for one in sums],
                 [pack_apart(one) for one in parts],
+                found,
             ]
         )
 
@@ -215,7 +220,7 @@ class Usage:
 
         def lines() -> Iterator[list[tables.Cell]]:
             for piece in pieces():
-                compound, starts, to_ms, sums, parts = _decoded(piece)
+                compound, starts, to_ms, sums, parts, found = _decoded(piece)
                 entry = entries.get(compound)
                 if entry is None:
                     continue
@@ -227,6 +232,7 @@ class Usage:
                     to_ms,
                     zone_of(entry.timezone),
                     source.now_ms,
+                    Marked([Mark(*mark) for mark in found]),
                     kinds=_kinds(entry),
                 )
 
