@@ -712,6 +712,31 @@ class TestOutages:
         production.assert_everything_is_stored_once("gate")
         eventually(partial(is_ready, production.system), 20)
 
+    def test_the_bucket_gets_the_retention_that_is_set_and_the_doctor_says_so(
+        self, production: Production
+    ) -> None:
+        kept = production.system.run("doctor")
+        assert "note  retention  the bucket keeps readings for ever" in kept.stdout, kept.stdout
+        set_ = {
+            "COURTYARD_TELEMETRY_RETENTION": "30d",
+            "COURTYARD_INFLUXDB_SET_RETENTION": "true",
+        }
+        assert production.ingest.end() == 0
+        ruled = production.system.ingest(**set_)
+        ruled.await_said("bucket_retention_set")
+        found = influxdb.ask(
+            production.access, "GET", f"/api/v2/buckets?name={production.access.bucket}"
+        )
+        (rule,) = found["buckets"][0]["retentionRules"]
+        assert rule["everySeconds"] == 30 * 86_400
+        doctor = production.system.run("doctor", **set_)
+        assert "ok    retention  the bucket keeps readings for 30d" in doctor.stdout, doctor.stdout
+        assert ruled.end() == 0
+        production.ingest = production.system.ingest()
+        production.publish(Numbered(4).next(500))
+        production.drained()
+        production.assert_everything_is_stored_once("gate")
+
 
 class Numbered:
     """Readings of calm gates, each later than the one before; `series` keeps tests apart."""
