@@ -122,13 +122,9 @@ class DayRecount:
                 left[device.id] = _NONE
             elif day.is_thin(device.id, number):
                 left[device.id] = _FEWER
-            if device.kind == "gate":
-                passed = self._passages(device, from_ms, to_ms)
-                found = day.of_gate(device, number, passed)
-            else:
-                again = hours.figures.get(device.id, {})
-                found = day.of_meter(device, number, again, counted.get(device.id, {}))
-            lines += found
+            passed = self._passages(device, from_ms, to_ms) if device.kind == "gate" else {}
+            again = hours.figures.get(device.id, {})
+            lines += day.lines(device, number, again, counted.get(device.id, {}), passed)
         return Recounted(sorted(lines, key=lambda line: line[:3]), left)
 
     def _heard(self, device: Device, from_ms: int, to_ms: int) -> dict[int, int]:
@@ -211,31 +207,29 @@ class _Day:
     def _is_known(self, device: str, row: DeviceHour) -> bool:
         return self.heard[device].get(row.hour_ms, 0) >= AS_MANY * row.received
 
-    def of_meter(
+    def lines(
         self,
         device: Device,
         number: int,
         again: Mapping[int, Figures],
         counted: Mapping[int, Figures],
+        passed: Mapping[int, Figures],
     ) -> Iterator[Line]:
-        """Of a port or a lamp. again: what its reports add up to. counted: its sessions."""
+        """What is to be added to a device's hours.
+
+        again: what its reports add up to. counted: a port's sessions. passed: at a gate; two people
+        within a millisecond are one event in the store, so that less is never believed.
+        """
         heard = self.heard[device.id]
         of_device = {hour for no, hour in self.rows if no == number}
-        for hour in sorted({*again, *counted, *heard, *of_device}):
+        for hour in sorted({*again, *counted, *passed, *heard, *of_device}):
             row = self._row(number, hour, device.kind)
             after = {name: part for name, part in row.figures.items() if name not in OF_SESSIONS}
             if hour in again and self._is_known(device.id, row):
-                after = {n: part for n, part in after.items() if n not in FROM_REPORTS}
+                after = {name: part for name, part in after.items() if name not in FROM_REPORTS}
                 after |= again[hour]
             after |= counted.get(hour, {})
-            yield from _line(row, heard.get(hour, 0), after)
-
-    def of_gate(self, device: Device, number: int, passed: Mapping[int, Figures]) -> Iterator[Line]:
-        """Two people within a millisecond are one event in the store: less is never believed."""
-        heard = self.heard[device.id]
-        for hour in sorted({*passed, *heard}):
-            row = self._row(number, hour, device.kind)
-            yield from _line(row, heard.get(hour, 0), _most(row.figures, passed.get(hour, {})))
+            yield from _line(row, heard.get(hour, 0), _most(after, passed.get(hour, {})))
 
     def _row(self, number: int, hour: int, kind: str) -> DeviceHour:
         return self.rows.get((number, hour)) or DeviceHour(hour, number, kind, 0, {})
@@ -287,6 +281,8 @@ class _Hours(UsageAgain):
         hours: Mapping[int, Figures],
         done: Iterable[Mark],  # noqa: ARG002 - there are no marks to be taken away
         later: Sequence[int],  # noqa: ARG002
+        *_more: object,
+        **_named: object,
     ) -> None:
         if not hours:
             self.given_up.add(device.id)
