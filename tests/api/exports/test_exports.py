@@ -140,6 +140,22 @@ def test_usage_of_many_compounds_by_day(cast: Cast) -> None:
     assert [float(by_day[day]["coverage"]) for day in sorted(by_day)] == coverage
 
 
+def test_a_day_that_was_corrected_says_so(cast: Cast) -> None:
+    noon_ms = NOW_MS - NOW_MS % DAY_MS - 13 * DAY_MS + 4 * HOUR_MS
+    with cast.write() as connection:
+        an_hour(connection, PORT, noon_ms, 60, energy_kwh=4.0)
+    body = {"day": "2026-11-10", "kind": "port", "changes": {"energy_kwh": -1.5}, "reason": "换表"}
+    url = f"/v1/compounds/{XIANGYUNLI}/usage/corrections"
+    assert cast.client("operator").post(url, json=body).status_code == 201
+    of_days = USAGE | {"from": "2026-11-09", "to": "2026-11-12"}
+    lines = lines_of(download(cast, made(cast, of_days)))
+    assert [(line["corrections"], line["charging_energy_kwh"]) for line in lines] == [
+        ("0", "0"),
+        ("1", "2.5"),
+        ("0", "0"),
+    ]
+
+
 def test_sessions_come_by_compound_and_start_with_their_reason_in_words(cast: Cast) -> None:
     with cast.write() as connection:
         a_session(connection, "late", started_at_ms=NOW_MS - HOUR_MS, stop_reason="unplugged")
