@@ -36,7 +36,7 @@ from devices.store.correcting import (
     record,
 )
 from devices.store.corrections import Correction, RevisionTaken, list_corrections
-from devices.store.database import reading, writing
+from devices.store.database import DatabaseAway, reading, writing
 from devices.store.registry import device_numbers
 from devices.usage import hour_of
 
@@ -182,7 +182,7 @@ def _recounted(parts: Parts, day: Day) -> Recounted:
         return parts.deps.recount.work_out(day.compound, day.start_ms, day.end_ms)
     except RecountRefused as error:
         raise BadParameter("recount", str(error)) from error
-    except RecountBusy as error:
+    except (RecountBusy, DatabaseAway) as error:
         raise Away(f"{error}.") from error
 
 

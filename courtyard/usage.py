@@ -114,7 +114,7 @@ def recount(
     made: Correction | None = None
     try:
         with reading(engine) as connection:
-            began_ms = began(day, _zone(connection, compound))
+            began_ms = _began(day, _zone(connection, compound))
             of_day = final_day(connection, compound, began_ms, at_ms)
         found = day_recount(engine, telemetry).work_out(compound, of_day.start_ms, of_day.end_ms)
         with writing(engine) as connection:
@@ -171,9 +171,16 @@ def _begins_ms(wanted: Wanted, zone: tzinfo) -> int:
     if (wanted.day is None) == (wanted.hour is None):
         raise UsageError("--day, --hour: one of them")
     if wanted.day is not None:
-        return began(wanted.day, zone)
+        return _began(wanted.day, zone)
     assert wanted.hour is not None
     return hour_of(round(wanted.hour.timestamp() * 1000))
+
+
+def _began(day: date, zone: tzinfo) -> int:
+    try:
+        return began(day, zone)
+    except (OverflowError, ValueError):
+        raise UsageError(f"--day: {day} is no day that anything is known of") from None
 
 
 def _zone(connection: Connection, compound: str) -> tzinfo:

@@ -42,6 +42,8 @@ from devices.store.usage import DeviceHour, device_hours
 from devices.store.usage_days import first_hours, mark_days
 from devices.usage import FINAL_AFTER_MS, HOUR_MS, Figures, add, merge
 
+EARLIEST_MS = 946_684_800_000  # 2000-01-01
+
 
 class Day(NamedTuple):
     """A local day of a compound."""
@@ -95,6 +97,9 @@ def final_day(connection: Connection, compound: str, at_ms: int, now_ms: int) ->
         connection.execute(select(compounds.c.timezone).where(compounds.c.id == compound)).scalar()
         or ""
     )
+    if at_ms < EARLIEST_MS:
+        raise BadCorrection("day", "of a time before 2000 nothing is on record")
+    at_ms = min(at_ms, now_ms)  # what is to come is as provisional as today
     ends_ms = next_midnight(at_ms, zone)
     day = Day(compound, midnight_of(at_ms, zone), ends_ms, zone)
     if now_ms < ends_ms + FINAL_AFTER_MS:

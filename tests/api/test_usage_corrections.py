@@ -11,9 +11,11 @@ from sqlalchemy import select
 
 from api import usage_corrections
 from devices.corrections import Line, RecountBusy, Recounted, RecountRefused
+from devices.store.database import DatabaseAway
 from devices.store.registry import device_numbers
 from devices.store.schema import usage_corrections as rows
 from devices.store.usage_days import UsageDays, Work
+from devices.telemetry import TelemetryAway
 from tests.api.cast import (
     GATE,
     HOUR_MS,
@@ -158,7 +160,10 @@ def test_the_usage_of_many_says_it_by_group(used: Cast) -> None:
     ("changes", "parameter", "says"),
     [
         ({"day": "2026-11-21"}, "day", "provisional until 48 h after its end: late data comes in"),
-        ({"day": "2026-12-24"}, "day", "provisional"),
+        ({"day": "2026-12-24"}, "day", "2026-11-23 is provisional"),
+        ({"day": "9999-12-31"}, "day", "provisional"),
+        ({"day": "0001-01-01"}, "day", ""),
+        ({"day": "1970-01-01"}, "day", "before 2000"),
         ({"day": "2026-10-31"}, "day", "nothing of xiangyunli is on record"),
         ({"day": "yesterday"}, "day", "no RFC 3339 time"),
         ({"day": None}, "day", "either a day or an hour"),
@@ -330,6 +335,8 @@ def test_a_recount_that_would_leave_less_than_nothing_is_refused(used: Cast) -> 
     [
         (RecountRefused("readings of that day are no longer kept"), 422, "no longer kept"),
         (RecountBusy("another day is being worked out"), 503, "another day"),
+        (DatabaseAway("the database is locked"), 503, "locked"),
+        (TelemetryAway("InfluxDB does not answer"), 503, "telemetry store"),
     ],
 )
 def test_a_day_that_cannot_be_worked_out_says_why(

@@ -87,6 +87,9 @@ def test_what_is_refused_is_said_and_not_recorded(settings: Settings, day: date)
         list(correct(settings, wanted(today), "x", "li-min", None))
     with pytest.raises(CommandError, match="there is no compound 'atlantis'"):
         list(correct(settings, wanted(day, compound="atlantis"), "x", "li-min", None))
+    for far in (date.min, date.max):
+        with pytest.raises((CommandError, UsageError), match=r"day: "):
+            list(correct(settings, wanted(far), "x", "li-min", None))
     with pytest.raises(UsageError, match="--day, --hour"):
         list(correct(settings, wanted(None), "x", "li-min", None))
     with pytest.raises(CommandError, match="there is no compound 'atlantis'"):
