@@ -44,8 +44,9 @@ integration: $(INSTALLED) ## the long tests, then end to end over the other brok
 bench: $(INSTALLED) ## messages a second and CPU a message, beside a stock client
 	$(BIN)/python -m bench $(ARGS)
 
-bench-usage: $(INSTALLED) ## how quickly a district-year of usage is answered (ARGS="--compounds 56")
+bench-usage: $(INSTALLED) ## how quickly usage is answered, and late data is in it (ARGS="--compounds 56")
 	$(BIN)/python -m bench.usage $(ARGS)
+	$(BIN)/python -m bench.late
 
 bench-alerts: $(INSTALLED) ## how quickly people are told of faults (ARGS="--database postgresql")
 	$(BIN)/python -m bench.alerts $(ARGS)

@@ -302,13 +302,13 @@ class NoTelemetry:
         return {}
 
 
-def serve(url: str, port: int) -> None:
-    """The API, until it is ended."""
+def serve(url: str, port: int, now_ms: int = NOW_MS) -> None:
+    """The API, until it is ended. now_ms: what its clock says."""
     deps = Dependencies(
         engine=open_database(url),
         telemetry=NoTelemetry(),
         journal=None,
-        clock=lambda: NOW_MS,
+        clock=lambda: now_ms,
         secret_key=b"of this measurement alone",
         demo=True,
         version="bench",
@@ -437,7 +437,7 @@ def free_port() -> int:
 
 
 def wait_for(port: int) -> None:
-    deadline_s = time.monotonic() + 60
+    deadline_s = time.monotonic() + 180
     while True:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()

@@ -155,7 +155,7 @@ def score(
 ) -> list[Row]:
     """A row for each compound and figure. days: the local midnights at which graded days begin."""
     days = sorted(days)
-    true_hours = _true_by_hour(diary, registry)
+    true_hours = true_by_hour(diary, registry)
     lossy = {(name, kind, local_midnight_ms(at_ms)) for name, kind, at_ms in diary.lost}
     kinds: dict[str, set[str]] = {}
     for device in registry.devices.values():
@@ -205,7 +205,7 @@ def _add_day(
         row.off_days[day_ms] = (true, told)
 
 
-def _true_by_hour(diary: Diary, registry: Registry) -> dict[tuple[str, str, int], float]:
+def true_by_hour(diary: Diary, registry: Registry) -> dict[tuple[str, str, int], float]:
     """(compound, figure, hour) -> how much there really was."""
     found: dict[tuple[str, str, int], float] = {}
     for (name, hour_ms), used in diary.hours.items():
