@@ -9,9 +9,10 @@ from api.identity import Reader
 from api.instants import parse_range, print_known, zone_of
 from api.paging import PageOf
 from api.parts import PartsOf
-from devices.sessions import Session
+from devices.reconciliation import APART_PCT, STATUS_WORDS, WORDS
+from devices.sessions import EndedBy, Session, SessionState, reconciled
 from devices.store.database import reading
-from devices.store.sessions import Filter, list_sessions
+from devices.store.sessions import Filter, list_sessions, silent_ports
 
 router = APIRouter(prefix="/v1", tags=["sessions"], responses=shapes.PROBLEMS)
 
@@ -42,18 +43,25 @@ def list_of_compound(
             before=(page.position[0], page.position[1]) if page.position else None,
             limit=page.limit + 1,
         )
+        running = (row.port for row in rows if row.state is SessionState.OPEN)
+        silent = silent_ports(connection, running, parts.now_ms())
     shown, cursor = page.split(rows, lambda session: [session.started_at_ms, session.id])
-    return shapes.Sessions(items=[shape(session) for session in shown], next_cursor=cursor)
+    return shapes.Sessions(
+        items=[shape(session, is_silent=session.port in silent) for session in shown],
+        next_cursor=cursor,
+    )
 
 
-def shape(session: Session) -> shapes.Session:
+def shape(session: Session, *, is_silent: bool) -> shapes.Session:
+    """is_silent: nothing was heard of its port for three intervals, so nobody knows."""
+    is_open = session.state is SessionState.OPEN
     return shapes.Session(
         id=session.id,
         compound=session.compound,
         shed=session.shed,
         port=session.port,
         order=session.order,
-        state=session.state.value,
+        state="unknown" if is_open and is_silent else session.state.value,
         started_at=print_known(session.started_at_ms),
         ended_at=print_known(session.ended_at_ms),
         duration_s=session.duration_s,
@@ -63,4 +71,28 @@ def shape(session: Session) -> shapes.Session:
         native_reason=session.native_reason,
         ended_by=None if session.ended_by is None else session.ended_by.value,
         provisional=session.provisional,
+        reconciliation=_reconciliation(session),
+    )
+
+
+def _reconciliation(session: Session) -> shapes.Reconciliation:
+    found, measured = reconciled(session), session.measured
+    is_reported = session.ended_by is EndedBy.DEVICE
+    status, why = STATUS_WORDS[found.status], WORDS[found.why]
+    return shapes.Reconciliation(
+        status=found.status.value,
+        why=found.why.value,
+        status_text=shapes.Words(zh=status.zh, en=status.en),
+        why_text=shapes.Words(zh=why.zh, en=why.en),
+        reported_kwh=session.energy_kwh if is_reported else None,
+        register_kwh=None if measured is None else measured.register_kwh,
+        register_known=None if measured is None else measured.register_known,
+        power_kwh=None if measured is None else measured.power_kwh,
+        power_known=None if measured is None else measured.power_known,
+        compared=[
+            shapes.Compared.model_validate(
+                {"one": one, "other": other, "apart_pct": apart, "agree": apart <= APART_PCT}
+            )
+            for one, other, apart in found.apart_pct
+        ],
     )

@@ -381,15 +381,52 @@ class Deliveries(BaseModel):
     next_cursor: str | None
 
 
+class Compared(BaseModel):
+    """Two of reported, register and power: how many per cent of the second they are apart.
+
+    They agree within 20 %.
+    """
+
+    one: Literal["reported", "register"]
+    other: Literal["register", "power"]
+    apart_pct: float
+    agree: bool
+
+
+class Reconciliation(BaseModel):
+    """The energy of a session told three ways: docs/usage.md.
+
+    reported_kwh: by the end record of the board; null of one that it did not end. register_kwh:
+    what the socket's register counted, up to register_known of the session's time (0 to 1).
+    power_kwh: the integral of its power, over power_known of its time. compared: those of which
+    enough is known. status is that of the reported energy; unknown: it cannot be said, and why.
+    """
+
+    status: Literal["agrees", "apart", "unknown"]
+    why: str
+    status_text: Words
+    why_text: Words
+    reported_kwh: float | None
+    register_kwh: float | None
+    register_known: float | None
+    power_kwh: float | None
+    power_known: float | None
+    compared: list[Compared]
+
+
 class Session(BaseModel):
-    """order: the shed's own number. ended_by platform: closed by inference, and provisional."""
+    """order: the shed's own number. ended_by platform: closed by inference, and provisional.
+
+    energy_kwh: as the board said it; of a session closed by inference, as last read. state unknown:
+    it is open, and nothing was heard of its socket for three report intervals.
+    """
 
     id: str
     compound: str
     shed: str
     port: str
     order: str
-    state: Literal["open", "closed"]
+    state: Literal["open", "unknown", "closed"]
     started_at: Instant | None
     ended_at: Instant | None
     duration_s: int | None
@@ -399,6 +436,31 @@ class Session(BaseModel):
     native_reason: str | None
     ended_by: Literal["device", "platform"] | None
     provisional: bool
+    reconciliation: Reconciliation
+
+
+class Exclusion(BaseModel):
+    """What a register moved by without a figure, from one reading to the next.
+
+    why: jump_forwards (more than the device can have drawn), jump_backwards (a fall that is neither
+    a reset nor a roll-over). It counts in excluded_kwh of the usage, in the hour of `at`.
+    """
+
+    compound: str
+    device: str
+    quantity: str
+    from_at: Instant
+    at: Instant
+    before_kwh: float
+    after_kwh: float
+    excluded_kwh: float
+    why: Literal["jump_forwards", "jump_backwards"]
+    why_text: Words
+
+
+class Exclusions(BaseModel):
+    items: list[Exclusion]
+    next_cursor: str | None
 
 
 class Sessions(BaseModel):
@@ -432,10 +494,14 @@ class Charging(BaseModel):
     full_not_removed_min: a battery was full, or only floated, and was not removed. peak_ports: most
     sockets in use at once; of many compounds, those of the one that had most. coverage: of the
     sockets' own reports.
+    inferred_sessions: those among them whose end never came. excluded_kwh: what registers jumped
+    by, which is in no other figure.
     """
 
     sessions: int
+    inferred_sessions: int
     energy_kwh: float
+    excluded_kwh: float
     fee_fen: int
     utilisation: float | None
     turnover: float | None
@@ -460,6 +526,7 @@ class Lighting(BaseModel):
     energy_kwh: float
     nominal_kwh: float | None
     energy_of_nominal: float | None
+    excluded_kwh: float
     lamp_on_rate: float | None
     lit: float
     dark: float

@@ -26,12 +26,6 @@ LOOK_BACK_MS = 48 * HOUR_MS
 IDLE_DAYS = 7
 DAYS_KEPT = IDLE_DAYS + 1
 
-# Sampled once a minute, ∫P dt misses what lies before the first sample and behind the last one, and
-# a board rounds: of an order of 0.1 kWh that may be a fifth.
-LEAST_KWH = 0.15
-LEAST_APART_KWH = 0.05
-COVERED_LEAST = 0.95
-
 WORKDAY = tuple(range(5))
 WEEKEND = (5, 6)
 
@@ -166,16 +160,3 @@ def uses_a_day(others: Iterable[Sequence[tuple[int, int]]], now_ms: int, offset_
         sockets += 1
         total += sum(count for day, count in days if today - IDLE_DAYS < day <= today)
     return total / sockets / elapsed if sockets else 0.0
-
-
-def apart_pct(reported_kwh: float, drawn_kwh: float, covered: float) -> float | None:
-    """By how many per cent an order's energy differs from what was drawn, the integral of power.
-
-    covered: the share of its time in which the power was known. None: it cannot be said, because
-    too little was known, or the order is so small that rounding may be the difference.
-    """
-    if covered < COVERED_LEAST or max(reported_kwh, drawn_kwh) < LEAST_KWH:
-        return None
-    if abs(reported_kwh - drawn_kwh) < LEAST_APART_KWH:
-        return 0.0
-    return 100 * abs(reported_kwh - drawn_kwh) / max(drawn_kwh, LEAST_APART_KWH)

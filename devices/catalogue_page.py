@@ -66,7 +66,10 @@ _UNUSUAL = {
     "while those of its neighbours vary",
     "passages": "no passage by day, where {least:g} an hour or more are usual",
     "sessions": "no session, while the other sockets of the shed have {least:g} a day or more",
-    "energy": "the energy of an order and its power over time are more than {least:g} % apart",
+    "energy": (
+        "the energy of an order is more than {least:g} % off its power over time or its register,"
+        " or an energy register jumps"
+    ),
 }
 
 _HEAD = """\

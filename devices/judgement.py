@@ -7,6 +7,7 @@ from typing import NamedTuple
 from devices.faults import Fault, FaultEvent, State
 from devices.journal import Raw
 from devices.messages import Outcome, Reason
+from devices.registers import Exclusion
 from devices.sessions import Session
 from devices.usage import Figures
 
@@ -155,6 +156,7 @@ class Effects:
     compounds, baselines: as in Saved, of those that changed.
     credentials: keyed hashes of those who passed a gate, by compound and the beginning of its local
     day, as far as they may be new there.
+    exclusions: what registers moved by without a figure.
     again: hours, by (device, hour), whose metered figures are to be worked out again; whether that
     is because of messages that were judged again.
     restated: standing faults, by id, of which the judge knows more now, without a step in their
@@ -177,6 +179,7 @@ class Effects:
     late_hours: dict[tuple[str, int], Figures] = field(default_factory=dict)
     late_received: dict[tuple[str, int], int] = field(default_factory=dict)
     credentials: dict[tuple[str, int], set[bytes]] = field(default_factory=dict)
+    exclusions: list[Exclusion] = field(default_factory=list)
     again: dict[tuple[str, int], bool] = field(default_factory=dict)
     accounts: dict[AccountKey, int] = field(default_factory=dict)
     refused: list[Refused] = field(default_factory=list)

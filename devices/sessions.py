@@ -11,6 +11,7 @@ from enum import StrEnum
 from hashlib import sha256
 
 from devices.messages import Value
+from devices.reconciliation import APART_PCT, Measured, Reconciliation, reconcile
 
 
 class SessionState(StrEnum):
@@ -28,7 +29,9 @@ class Session:
     """One charging session; times are UTC epoch ms, None is unknown.
 
     order: the number that the shed gave it, as text; unique within the shed.
+    energy_kwh: as the board reported it at the end; of one closed by inference, as last read.
     provisional: closed by inference, or its figures were.
+    measured: what it drew as far as readings tell; None while that is not worked out.
     """
 
     id: str
@@ -46,6 +49,7 @@ class Session:
     native_reason: str | None = None
     ended_by: EndedBy | None = None
     provisional: bool = False
+    measured: Measured | None = None
 
 
 def session_id(shed: str, order: str) -> str:
@@ -94,7 +98,9 @@ def end(
     )
 
 
-def infer_end(session: Session, last_seen_ms: int, energy_kwh: float | None) -> Session:
+def infer_end(
+    session: Session, last_seen_ms: int, energy_kwh: float | None, stop_reason: str = "unknown"
+) -> Session:
     """The session closed at its last evidence, because its end never came."""
     started = session.started_at_ms
     ended = last_seen_ms if started is None else max(last_seen_ms, started)
@@ -104,7 +110,7 @@ def infer_end(session: Session, last_seen_ms: int, energy_kwh: float | None) -> 
         ended_at_ms=ended,
         duration_s=None if started is None else (ended - started) // 1000,
         energy_kwh=energy_kwh,
-        stop_reason="unknown",
+        stop_reason=stop_reason,
         ended_by=EndedBy.PLATFORM,
         provisional=True,
     )
@@ -117,7 +123,20 @@ def started_late(session: Session, at_ms: int) -> Session | None:
     if at_ms > session.ended_at_ms:
         return None
     duration_s = (session.ended_at_ms - at_ms) // 1000
-    return replace(session, started_at_ms=at_ms, duration_s=session.duration_s or duration_s)
+    return replace(
+        session, started_at_ms=at_ms, duration_s=session.duration_s or duration_s, measured=None
+    )
+
+
+def reconciled(session: Session, apart_pct: float = APART_PCT) -> Reconciliation:
+    """Its reported energy against what was measured."""
+    return reconcile(
+        is_open=session.state is SessionState.OPEN,
+        is_reported=session.ended_by is EndedBy.DEVICE,
+        energy_kwh=session.energy_kwh,
+        measured=session.measured,
+        apart_pct=apart_pct,
+    )
 
 
 def _whole(value: Value | None) -> int | None:

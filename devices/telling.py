@@ -166,7 +166,19 @@ def _frozen(language: str, kind: str, evidence: Mapping[str, object]) -> str:
     )
 
 
-def _meter(language: str, _kind: str, evidence: Mapping[str, object]) -> str:
+def _meter(language: str, kind: str, evidence: Mapping[str, object]) -> str:
+    if "excluded_kwh" in evidence:
+        of = KINDS["port" if "port" in evidence else kind]
+        quantity = of.quantity(str(evidence["quantity"]))
+        return say(
+            language,
+            "ba_meter_jump",
+            quantity="" if quantity is None else named(language, Name(quantity.zh, quantity.en)),
+            before=evidence["before_kwh"],
+            after=evidence["after_kwh"],
+            lasted=duration(language, _number(evidence, "for_s")),
+            excluded=evidence["excluded_kwh"],
+        )
     return say(
         language,
         "ba_meter",

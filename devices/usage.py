@@ -6,10 +6,14 @@ the figures of both. Definitions: domain.md §6.1, §6.2.
 
 gate: granted, denied, remote; by_method, by_direction, deny_reasons; held_open_s (beyond the limit)
 port: in_use_s, unavailable_s, full_s (full or only floating, and not removed), sessions, session_s,
-      energy_kwh, fee_fen; stop_reasons
+      energy_kwh, excluded_kwh, fee_fen; stop_reasons; inferred_sessions, inferred_session_s,
+      inferred_stops (of those whose end never came)
 lamp: lit_s, dark_s, unknown_s (lamp-seconds while commanded on), burn_s (lamp-seconds lit),
       energy_kwh, unmatched_kwh (of that, what was drawn while nobody knows what burned),
-      nominal_kwh (what should have been drawn for burn_s), day_burn_s, day_burn_kwh (by day)
+      nominal_kwh (what should have been drawn for burn_s), day_burn_s, day_burn_kwh (by day),
+      excluded_kwh
+
+excluded_kwh: what registers jumped by, which is in no other figure (devices.registers)
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -27,6 +31,10 @@ FROM_REPORTS = frozenset(
         "unavailable_s",
         "full_s",
         "energy_kwh",
+        "excluded_kwh",
+        "inferred_sessions",
+        "inferred_session_s",
+        "inferred_stops",
         "lit_s",
         "dark_s",
         "unknown_s",
@@ -125,16 +133,6 @@ def total(hours: Iterable[Mapping[str, float | Mapping[str, float]]]) -> Figures
     return into
 
 
-def register_delta(before: float | None, now: float) -> float:
-    """What a cumulative register grew by; 0.0 for its first reading.
-
-    A value below the one before is a reset: it has counted from zero since.
-    """
-    if before is None:
-        return 0.0
-    return now - before if now >= before else now
-
-
 def counts_as_session(stop_reason: str | None, energy_kwh: float | None) -> bool:
     """Whether an ended session is one in the figures: it was no mere plug-in without a load."""
     return stop_reason != NO_SESSION and (energy_kwh or 0.0) > LEAST_ENERGY_KWH
@@ -170,18 +168,24 @@ def charging(figures: Figures, *, ports: int, seconds: float) -> dict[str, objec
     """The charging figures of the API, from the sum of hours of `ports` sockets over `seconds`."""
     in_use_s = _number(figures, "in_use_s")
     available_s = max(0.0, ports * seconds - _number(figures, "unavailable_s"))
-    sessions, energy_kwh = _number(figures, "sessions"), _number(figures, "energy_kwh")
+    inferred, energy_kwh = _number(figures, "inferred_sessions"), _number(figures, "energy_kwh")
+    sessions = _number(figures, "sessions") + inferred
+    lasted_s = _number(figures, "session_s") + _number(figures, "inferred_session_s")
     stops = _counts(figures, "stop_reasons")
+    for reason, count in _counts(figures, "inferred_stops").items():
+        stops[reason] = stops.get(reason, 0) + count
     safety = sum(stops.get(reason, 0) for reason in SAFETY_STOPS)
     available_days = available_s / 86_400
     return {
         "sessions": int(sessions),
+        "inferred_sessions": int(inferred),
         "energy_kwh": energy_kwh,
+        "excluded_kwh": _number(figures, "excluded_kwh"),
         "fee_fen": int(_number(figures, "fee_fen")),
         "utilisation": min(1.0, in_use_s / available_s) if available_s else None,
         "turnover": sessions / available_days if available_days else None,
         "mean_energy_kwh": energy_kwh / sessions if sessions else None,
-        "mean_duration_h": _number(figures, "session_s") / 3600 / sessions if sessions else None,
+        "mean_duration_h": lasted_s / 3600 / sessions if sessions else None,
         "kwh_per_port_day": energy_kwh / available_days if available_days else None,
         "stop_reasons": stops,
         "safety_stops_per_1000": safety * 1000 / sessions if sessions else None,
@@ -205,6 +209,7 @@ def lighting(figures: Figures) -> dict[str, object]:
         "energy_kwh": energy_kwh,
         "nominal_kwh": nominal_kwh or None,
         "energy_of_nominal": matched_kwh / nominal_kwh if nominal_kwh else None,
+        "excluded_kwh": _number(figures, "excluded_kwh"),
         "lamp_on_rate": lit_h / commanded_h if commanded_h else None,
         "lit": lit_h,
         "dark": dark_h,

@@ -149,6 +149,11 @@ TEXTS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "订单 {order} 报 {reported} kWh，实测 {measured} kWh，相差 {apart} %",
             "order {order} says {reported} kWh, measured {measured} kWh: {apart} % apart",
         ),
+        "ba_meter_jump": (
+            "{quantity}由 {before} 变为 {after} kWh，{lasted}内不可能；{excluded} kWh 未计入",
+            "{quantity} went from {before} to {after} kWh within {lasted}, which cannot be:"
+            " {excluded} kWh left out",
+        ),
         "e_usual": ("平时（次/时）", "Usually (an hour)"),
         "e_from": ("时段起", "From"),
         "e_to": ("时段止", "To"),
@@ -163,6 +168,9 @@ TEXTS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "e_reported_kwh": ("订单电量（kWh）", "Reported (kWh)"),
         "e_measured_kwh": ("实测电量（kWh）", "Measured (kWh)"),
         "e_measured_by": ("实测依据", "Measured by"),
+        "e_before_kwh": ("前读数（kWh）", "Read before (kWh)"),
+        "e_after_kwh": ("后读数（kWh）", "Read then (kWh)"),
+        "e_excluded_kwh": ("未计入（kWh）", "Left out (kWh)"),
         "e_apart_pct": ("相差（%）", "Apart (%)"),
         "e_stale": ("读数已过期", "No reading for long"),
         "e_share": ("占比", "Share"),

@@ -9,16 +9,18 @@ Killed anywhere, the marks are still there. What the judge marks meanwhile is do
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import Protocol
 
 import structlog
 
 from devices.messages import Event, Value
+from devices.registers import Exclusion
 from devices.registry import Device, Registry
-from devices.sessions import Session
+from devices.sessions import EndedBy, Session, SessionState
 from devices.store.database import DatabaseAway
-from devices.store.usage_again import KEPT_BY_JUDGE_MS, Mark
+from devices.store.usage_again import KEPT_BY_JUDGE_MS, LONGEST_SESSION_MS, Mark
 from devices.telemetry import Point, Sample, TelemetryError
 from devices.usage import HOUR_MS, METERED, Figures, hour_of, open_from_ms
 from ingest.judge.baselines import offset_ms
@@ -63,6 +65,8 @@ class Hours(Protocol):
         hours: Mapping[int, Figures],
         done: Iterable[Mark],
         later: Sequence[int],
+        measured: Sequence[Session] = (),
+        exclusions: Sequence[Exclusion] = (),
     ) -> None: ...
 
 
@@ -162,11 +166,19 @@ class Recounter:
             to_ms = next_hour(behind[-1].at_ms)
             behind = self._behind(device, to_ms)
         sessions: list[Session] = []
-        first_ms = from_ms
+        first_ms, last_ms = from_ms, to_ms
         if device.kind == "port":
             sessions = self._hours.sessions(device.id, from_ms, to_ms)
             begun = [session.started_at_ms or from_ms for session in sessions]
             first_ms = max(min([from_ms, *begun]), from_ms - 2 * FAR_MS)
+            ends = [session.ended_at_ms or to_ms for session in sessions]
+            last_ms = min(max([to_ms, *ends]), to_ms + 2 * FAR_MS)
+            if last_ms > to_ms:  # what a session drew is measured from its start to its end
+                behind = self._behind(device, last_ms)
+            # One whose end was inferred ended before the next began; and so does its register.
+            known_ms = behind[-1].at_ms + 1 if behind else last_ms
+            if (first_ms, known_ms) != (from_ms, to_ms):
+                sessions = self._hours.sessions(device.id, first_ms, known_ms)
         modes: list[Report] = []
         if device.kind == "gate":  # since when it has been open is not in what it said last
             first_ms -= HOUR_MS
@@ -174,12 +186,12 @@ class Recounter:
         if device.kind == "gate":
             far_ms = 0 if "door_mode" in before else FAR_MS  # many tell of it by events alone
             modes = list(self._modes(device, first_ms - far_ms, to_ms))
-        figures = work_out(
+        worked_out = work_out(
             device,
             self._plans.of(device),
             _newest(before, modes, first_ms),
             [
-                *self._reports(device, first_ms, to_ms),
+                *self._reports(device, first_ms, last_ms),
                 *behind,
                 *(mode for mode in modes if mode.at_ms >= first_ms),
             ],
@@ -188,6 +200,16 @@ class Recounter:
             heard_to_ms,
             float_w(device, self._registry),
         )
+        figures = worked_out.hours
+        measured = [
+            _as_worked_out(session, worked_out.sessions[session.id])
+            for session in sessions
+            if session.id in worked_out.sessions
+            and session.state is SessionState.CLOSED
+            and first_ms <= (session.started_at_ms or first_ms)
+            and (session.ended_at_ms or last_ms) <= last_ms
+            and _is_marked(session, marks)
+        ]
         marked = {mark.hour_ms for mark in marks}
         now_ms = self._clock()
         offset = offset_ms(self._registry.compounds[device.compound].timezone, now_ms)
@@ -201,7 +223,8 @@ class Recounter:
                 write[hour_ms] = figures.get(hour_ms, {})
             else:
                 later.append(hour_ms)  # the judge still adds to it, as if nothing had come late
-        self._hours.write(device, write, marks, later)
+        excluded = [one for one in worked_out.exclusions if hour_of(one.at_ms) in write]
+        self._hours.write(device, write, marks, later, measured, excluded)
 
     def _from_ms(self, device: Device, hour_ms: int) -> int:
         """The hour of the report before: what a register grew by is spread from there on."""
@@ -288,6 +311,34 @@ def _together(marks: list[Mark]) -> Iterator[list[Mark]]:
             group = []
         group.append(mark)
     yield group
+
+
+def _is_marked(session: Session, marks: Sequence[Mark]) -> bool:
+    """Whether the judge has marked an hour of it: then it marks its end as well, if it was open.
+
+    Of any other session readings may still be on their way to the telemetry store.
+    """
+    begun_ms, ended_ms = session.started_at_ms, session.ended_at_ms
+    if session.ended_by is EndedBy.PLATFORM and begun_ms is not None:
+        ended_ms = begun_ms + LONGEST_SESSION_MS
+    return any(
+        not mark.from_ms
+        and (ended_ms is None or mark.hour_ms <= ended_ms)
+        and (begun_ms is None or begun_ms < mark.hour_ms + HOUR_MS)
+        for mark in marks
+    )
+
+
+def _as_worked_out(session: Session, found: Session) -> Session:
+    if session.ended_by is not EndedBy.PLATFORM:
+        return replace(session, measured=found.measured)
+    return replace(
+        session,
+        ended_at_ms=found.ended_at_ms,
+        duration_s=found.duration_s,
+        energy_kwh=found.energy_kwh,
+        measured=found.measured,
+    )
 
 
 def _gone(name: str) -> Device:

@@ -32,6 +32,7 @@ from devices.judgement import (
 )
 from devices.maintenance import Window
 from devices.overrides import RuleSet
+from devices.registers import Exclusion
 from devices.registry import Registry
 from devices.sessions import Session, SessionState
 from devices.store.cursors import Position
@@ -62,6 +63,7 @@ class Rows:
     windows: dict[str, Window] = field(default_factory=dict)
     baselines: dict[str, bytes] = field(default_factory=dict)
     compounds: dict[str, bytes] = field(default_factory=dict)
+    exclusions: dict[tuple[str, int], Exclusion] = field(default_factory=dict)
 
 
 class FakeJudgeStore:
@@ -301,6 +303,7 @@ class FakeJudgeStore:
         rows.counts |= effects.counts
         rows.baselines |= effects.baselines
         rows.compounds |= effects.compounds
+        rows.exclusions |= {(one.device, one.at_ms): one for one in effects.exclusions}
 
 
 class FakeJournal:

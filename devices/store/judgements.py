@@ -69,6 +69,7 @@ from devices.store.database import (
     reading,
     writing,
 )
+from devices.store.exclusions import write_exclusions
 from devices.store.failpoints import failpoint
 from devices.store.faults import fault_of, fault_row, judged, step_row
 from devices.store.maintenance import standing_windows
@@ -90,7 +91,7 @@ from devices.store.schema import (
     usage_credentials,
     usage_hours,
 )
-from devices.store.sessions import session_of
+from devices.store.sessions import measured_row, session_of
 from devices.store.usage_days import mark_days
 from devices.usage import FROM_REPORTS, Figures, merge
 
@@ -405,6 +406,10 @@ class Judgements:
         self._write_hours(connection, effects.hours, now_ms)
         self._add_to_hours(connection, effects, now_ms)
         self._write_credentials(connection, effects)
+        write_exclusions(
+            connection,
+            [(self._number(connection, one.device), one) for one in effects.exclusions],
+        )
         self._write_again(connection, effects, journal_id)
         self._write_accounts(connection, effects)
         self._write_refused(connection, effects.refused, journal_id)
@@ -881,4 +886,5 @@ def _session_row(session: Session, stream: str) -> dict[str, Any]:
         "native_reason": session.native_reason,
         "ended_by": session.ended_by,
         "provisional": session.provisional,
+        **measured_row(session.measured),
     }

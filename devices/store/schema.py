@@ -361,6 +361,13 @@ sessions = Table(
     Column("native_reason", Text),
     Column("ended_by", String(8)),  # device, platform
     Column("provisional", Boolean, nullable=False),
+    # what was measured of it (devices.reconciliation), and of which share of its time; all null
+    # while that is not worked out. The judge writes it with the rest; who works hours out again
+    # writes it alone.
+    Column("register_kwh", Float),
+    Column("register_known", Float),
+    Column("power_kwh", Float),
+    Column("power_known", Float),
     UniqueConstraint("shed", "order", name="uq_sessions_shed_order"),
     Index("ix_sessions_compound_started", "compound", "started_at_ms", "id"),
     Index("ix_sessions_port_started", "port", "started_at_ms"),
@@ -383,6 +390,24 @@ usage_hours = Table(
     Column("figures", LargeBinary, nullable=False),
     Column("metered", LargeBinary),
     sqlite_with_rowid=False,
+)
+
+# What registers moved by without a figure (devices.registers): from which reading to which, and
+# why. `at_ms` is that of the second, in whose hour `excluded_kwh` counts. As with the figures of
+# that hour, the judge writes it, and who works the hour out again puts its own in place of it.
+usage_exclusions = Table(
+    "usage_exclusions",
+    metadata,
+    Column("device_no", _Number, primary_key=True),
+    Column("at_ms", BigInteger, primary_key=True),
+    Column("quantity", String(40), primary_key=True),
+    Column("compound", String(63), nullable=False),
+    Column("from_ms", BigInteger, nullable=False),
+    Column("before_kwh", Float, nullable=False),
+    Column("after_kwh", Float, nullable=False),
+    Column("excluded_kwh", Float, nullable=False),
+    Column("why", String(24), nullable=False),
+    Index("ix_usage_exclusions_compound", "compound", "at_ms"),
 )
 
 # Hours whose metered figures must be worked out again, because a report of them came behind newer

@@ -1,12 +1,14 @@
 """Reads of charging sessions for people."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
+from devices.reconciliation import Measured
 from devices.sessions import EndedBy, Session, SessionState
-from devices.store.schema import sessions
+from devices.store.schema import LIVE, device_state, devices, sessions
 from devices.store.scope import Scope
 
 
@@ -65,6 +67,25 @@ def list_sessions(
     return [session_of(row) for row in connection.execute(query)]
 
 
+def silent_ports(connection: Connection, ports: Iterable[str], now_ms: int) -> set[str]:
+    """Those of which nothing was heard for three of their intervals."""
+    column = device_state.c
+    asked = set(ports)
+    if not asked:
+        return set()
+    query = (
+        select(devices.c.id, devices.c.interval_s, column.device_at_ms)
+        .join(device_state, devices.c.no == column.device_no)
+        .where(devices.c.id.in_(asked), column.stream == LIVE)
+    )
+    heard = {
+        port
+        for port, interval_s, at_ms in connection.execute(query)
+        if at_ms is not None and now_ms - at_ms <= 3 * interval_s * 1000
+    }
+    return asked - heard
+
+
 def session_of(row: Row[Any]) -> Session:
     return Session(
         id=row.id,
@@ -82,4 +103,17 @@ def session_of(row: Row[Any]) -> Session:
         native_reason=row.native_reason,
         ended_by=None if row.ended_by is None else EndedBy(row.ended_by),
         provisional=row.provisional,
+        measured=None
+        if row.power_known is None
+        else Measured(row.register_kwh, row.register_known, row.power_kwh, row.power_known),
     )
+
+
+def measured_row(measured: Measured | None) -> dict[str, float | None]:
+    """Its columns, all of them null where nothing is worked out."""
+    return {
+        "register_kwh": None if measured is None else measured.register_kwh,
+        "register_known": None if measured is None else measured.register_known,
+        "power_kwh": None if measured is None else measured.power_kwh,
+        "power_known": None if measured is None else measured.power_known,
+    }

@@ -9,21 +9,31 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, Engine, and_, delete, or_, select, update
+from sqlalchemy import Connection, Engine, and_, delete, or_, select, true, update
 
+from devices.registers import Exclusion
 from devices.registry import Device, Registry
-from devices.sessions import Session
+from devices.sessions import EndedBy, Session
 from devices.store import cursors
 from devices.store.accounts import Forwarded
 from devices.store.database import answering, conflict_insert, reading, writing
+from devices.store.exclusions import write_exclusions
 from devices.store.registry import load as load_registry
 from devices.store.registry import newest_revision
-from devices.store.schema import LIVE, devices, sessions, usage_again, usage_hours
+from devices.store.schema import (
+    LIVE,
+    devices,
+    sessions,
+    usage_again,
+    usage_exclusions,
+    usage_hours,
+)
 from devices.store.schema import cursors as cursor_rows
-from devices.store.sessions import session_of
+from devices.store.sessions import measured_row, session_of
 from devices.store.usage_days import mark_days
 from devices.usage import HOUR_MS, Figures
 
+LONGEST_SESSION_MS = 24 * HOUR_MS  # longer is refused (domain.md §2.3)
 KEPT_BY_JUDGE_MS = 3 * HOUR_MS  # from its beginning: then an hour has left the judge's memory
 
 _pack = msgspec.msgpack.Encoder().encode
@@ -31,13 +41,17 @@ _forwarded = msgspec.msgpack.Decoder(Forwarded).decode
 
 
 class Mark(NamedTuple):
-    """An hour of a device, and what must be in the telemetry store for it."""
+    """An hour of a device, and what must be in the telemetry store for it.
+
+    from_ms: it was left for that time by who works hours out; 0: the judge has marked it.
+    """
 
     device: str
     hour_ms: int
     journal_id: str
     position: int
     revision: int
+    from_ms: int = 0
 
 
 def due(connection: Connection, now_ms: int, limit: int) -> list[Mark]:
@@ -57,7 +71,14 @@ def due(connection: Connection, now_ms: int, limit: int) -> list[Mark]:
         ),
     )
     query = (
-        select(devices.c.id, mark.hour_ms, mark.journal_id, mark.position, mark.revision)
+        select(
+            devices.c.id,
+            mark.hour_ms,
+            mark.journal_id,
+            mark.position,
+            mark.revision,
+            mark.from_ms,
+        )
         .join(devices, devices.c.no == mark.device_no)
         .where(passed, mark.from_ms <= now_ms)
         .order_by(mark.device_no, mark.hour_ms)
@@ -67,7 +88,10 @@ def due(connection: Connection, now_ms: int, limit: int) -> list[Mark]:
 
 
 def sessions_of(connection: Connection, port: str, from_ms: int, to_ms: int) -> list[Session]:
-    """The sessions of a port that were under way in [from_ms, to_ms), by their start."""
+    """The sessions of a port that were under way in [from_ms, to_ms), by their start.
+
+    One whose end was inferred may have been, for as long as a session can last.
+    """
     column = sessions.c
     query = (
         select(sessions)
@@ -75,7 +99,14 @@ def sessions_of(connection: Connection, port: str, from_ms: int, to_ms: int) -> 
             column.stream == LIVE,
             column.port == port,
             or_(column.started_at_ms.is_(None), column.started_at_ms < to_ms),
-            or_(column.ended_at_ms.is_(None), column.ended_at_ms >= from_ms),
+            or_(
+                column.ended_at_ms.is_(None),
+                column.ended_at_ms >= from_ms,
+                and_(
+                    column.ended_by == EndedBy.PLATFORM,
+                    column.started_at_ms >= from_ms - LONGEST_SESSION_MS,
+                ),
+            ),
         )
         .order_by(column.started_at_ms, column.id)
     )
@@ -88,10 +119,15 @@ def write(
     hours: Mapping[int, Figures],
     done: Iterable[Mark],
     later: Sequence[int],
+    measured: Sequence[Session] = (),
+    exclusions: Sequence[Exclusion] = (),
 ) -> None:
     """The figures of a device's hours, in place of what the judge added up, and the marks go.
 
-    later: hours to be looked at again when the judge is done with them.
+    later: hours to be looked at again when the judge is done with them. measured: sessions with
+    what they drew, and those whose end was inferred with when that was; one that has another start
+    or end by now is marked anew, and left alone.
+    exclusions: all that there are in those hours.
     """
     number = connection.execute(select(devices.c.no).where(devices.c.id == device.id)).scalar()
     if number is None:
@@ -99,6 +135,17 @@ def write(
     mark_days(connection, ((device.compound, hour_ms) for hour_ms in hours), None)
     for hour_ms, figures in sorted(hours.items()):
         _write_hour(connection, device, number, hour_ms, figures)
+    for hour_ms in hours:
+        connection.execute(
+            delete(usage_exclusions).where(
+                usage_exclusions.c.device_no == number,
+                usage_exclusions.c.at_ms >= hour_ms,
+                usage_exclusions.c.at_ms < hour_ms + HOUR_MS,
+            )
+        )
+    write_exclusions(connection, [(number, one) for one in exclusions])
+    for session in measured:
+        _write_measured(connection, session)
     marks = list(done)
     for mark in marks:
         connection.execute(
@@ -126,6 +173,29 @@ def write(
                 for hour_ms in later
             ],
         )
+
+
+def _write_measured(connection: Connection, session: Session) -> None:
+    column = sessions.c
+    started, values = session.started_at_ms, measured_row(session.measured)
+    is_guess = session.ended_by is EndedBy.PLATFORM
+    if is_guess:
+        values |= {
+            "ended_at_ms": session.ended_at_ms,
+            "duration_s": session.duration_s,
+            "energy_kwh": session.energy_kwh,
+        }
+    connection.execute(
+        update(sessions)
+        .where(
+            column.id == session.id,
+            column.stream == LIVE,
+            column.ended_by == session.ended_by,
+            column.started_at_ms.is_(None) if started is None else column.started_at_ms == started,
+            true() if is_guess else column.ended_at_ms == session.ended_at_ms,
+        )
+        .values(values)
+    )
 
 
 def _write_hour(
@@ -195,6 +265,8 @@ class UsageAgain:
         hours: Mapping[int, Figures],
         done: Iterable[Mark],
         later: Sequence[int],
+        measured: Sequence[Session] = (),
+        exclusions: Sequence[Exclusion] = (),
     ) -> None:
         with answering(), writing(self._engine) as connection:
-            write(connection, device, hours, done, later)
+            write(connection, device, hours, done, later, measured, exclusions)

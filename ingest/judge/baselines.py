@@ -27,10 +27,12 @@ from devices.baselines import DAY_MS, HOUR_MS, Week
 from devices.faults import Fault, State
 from devices.judgement import Effects
 from devices.messages import Event, Value
+from devices.reconciliation import Source, Status, whole_by_register_kwh
+from devices.registers import Exclusion
 from devices.registry import Registry
-from devices.sessions import Session
+from devices.sessions import Session, reconciled, session_id
 from devices.usage import hour_of
-from ingest.judge.memory import DeviceMemory, Drawn, Presence, Run
+from ingest.judge.memory import DeviceMemory, Presence, Run
 from ingest.judge.plan import PlannedSign
 from ingest.judge.signs import ACTIVE, FaultFinder
 from ingest.judge.timing import GRACE_MS, Hearing
@@ -65,6 +67,7 @@ ELSEWHERE_LEAST = 50.0
 MEANT_TO_BE = ("normally_open", "fire_open", "normally_closed", "blocked", "locked_down")
 STANDS_OPEN = ("GATE_HELD_OPEN", "GATE_FIRE_OPEN")
 PEERS_SHARE = 0.5  # of the peers must have changed
+_OWN_METER = "meter"  # of a shed, beside its sockets
 PROMPT_MS = 60_000  # looked at so soon after it was due, it is told by the hour in which it was
 
 
@@ -192,7 +195,7 @@ class Baselines:
                     if not any(other.told for other in memory.runs):
                         self._finder.usual(memory, FROZEN, at_ms, received_ms)
         if memory.device.kind == "port":
-            self._draws(memory, values, at_ms, received_ms)
+            self._draws(memory, at_ms, received_ms)
 
     def passed(self, memory: DeviceMemory, event: Event, seen_ms: int, received_ms: int) -> None:
         """Somebody was at a gate. seen_ms: when we heard of it; of a replayed one, when it was."""
@@ -227,8 +230,9 @@ class Baselines:
             return
         if energy > USED_KWH and not (drawn is not None and drawn.counted):
             self._used(memory, at_ms, received_ms)
+        session = session_id(memory.device.parent or "", str(event.attributes.get("order", "")))
         if drawn is not None and not late:
-            self._compare(memory, event, float(energy), drawn, at_ms, received_ms)
+            self._compare(memory, self._effects().sessions[session], at_ms, received_ms)
 
     def same(self, memory: DeviceMemory, run: Run, at_ms: int, received_ms: int) -> None:
         """A reading has come once more, for the tenth time running or more."""
@@ -520,71 +524,72 @@ class Baselines:
         }
         self._finder.unusual(memory, IDLE, uses.since_ms, now_ms, evidence)
 
-    def _draws(
-        self, memory: DeviceMemory, values: Mapping[str, Value], at_ms: int, received_ms: int
+    def register_moved(
+        self, memory: DeviceMemory, jump: Exclusion | None, at_ms: int, received_ms: int
     ) -> None:
-        """Add up what a session draws: between two samples their mean, at its ends the nearest."""
-        session, drawn = memory.session, memory.drawn
-        if session is None:
-            if drawn is not None:
-                memory.drawn = None
+        """An energy register of a shed, or of one of its sockets, has jumped; None: it has not."""
+        is_shed = memory.device.kind == "shed"
+        shed = memory if is_shed else self._memories.get(memory.device.parent or "")
+        source = _OWN_METER if is_shed else memory.device.id
+        if shed is None:
             return
-        began_ms = session.started_at_ms or at_ms
-        if drawn is None or drawn.began_ms != began_ms:
-            drawn = memory.drawn = Drawn(began_ms)
-        energy = values.get("session_energy_kwh")
-        if isinstance(energy, int | float):
-            drawn.register_kwh = float(energy)
-        power = values.get("power_w")
-        if isinstance(power, int | float) and at_ms > drawn.last_ms:
-            longest_ms = 3 * memory.device.interval_s * 1000
-            last_ms = drawn.last_ms or began_ms
-            before_w = float(power) if drawn.last_w is None else drawn.last_w
-            if at_ms - last_ms <= longest_ms:
-                drawn.wh += (before_w + float(power)) / 2 * (at_ms - last_ms) / HOUR_MS
-                drawn.covered_s += (at_ms - last_ms) / 1000
-            drawn.last_w, drawn.last_ms = float(power), at_ms
+        if jump is None:
+            if shed.signs:
+                self._finder.usual(shed, METER, at_ms, received_ms, source=source)
+            return
+        evidence: dict[str, Value] = {
+            "quantity": jump.quantity,
+            "before_kwh": round(jump.before_kwh, 3),
+            "after_kwh": round(jump.after_kwh, 3),
+            "for_s": (jump.at_ms - jump.from_ms) // 1000,
+            "excluded_kwh": round(jump.excluded_kwh, 3),
+            "why": jump.why.value,
+        }
+        if not is_shed:
+            evidence["port"] = memory.device.id
+        self._finder.unusual(shed, METER, at_ms, received_ms, evidence, source=source)
+
+    def _draws(self, memory: DeviceMemory, at_ms: int, received_ms: int) -> None:
+        """A session that has drawn something is a use of its socket, before it ends."""
+        drawn = memory.drawn
+        if drawn is None or memory.session is None:
+            return
         if not drawn.counted and memory.metered_kwh > USED_KWH:
             drawn.counted = True
             self._used(memory, at_ms, received_ms)
 
     def _compare(
-        self,
-        memory: DeviceMemory,
-        event: Event,
-        energy_kwh: float,
-        drawn: Drawn,
-        at_ms: int,
-        received_ms: int,
+        self, memory: DeviceMemory, session: Session, at_ms: int, received_ms: int
     ) -> None:
-        """Hold an order's energy against what was drawn, or, unknown that, against its register."""
+        """Hold an order's energy against what was measured, by its power and by its register."""
         shed = self._memories.get(memory.device.parent or "")
         planned = shed.plan.unusual.get(METER) if shed is not None else None
-        if shed is None or planned is None or drawn.last_w is None:
+        if shed is None or planned is None or session.measured is None:
             return
-        tail_ms = at_ms - drawn.last_ms
-        is_near = 0 <= tail_ms <= 3 * memory.device.interval_s * 1000
-        tail_wh = drawn.last_w * tail_ms / HOUR_MS if is_near else 0.0
-        lasted_s = (at_ms - drawn.began_ms) / 1000
-        covered = (drawn.covered_s + (tail_ms / 1000 if is_near else 0)) / max(lasted_s, 1.0)
-        drawn_kwh, how = (drawn.wh + tail_wh) / 1000, "power"
-        apart = baselines.apart_pct(energy_kwh, drawn_kwh, covered)
-        if apart is None and drawn.register_kwh is not None and is_near:
-            drawn_kwh, how = drawn.register_kwh + tail_wh / 1000, "register"
-            apart = baselines.apart_pct(energy_kwh, drawn_kwh, 1.0)
-        if apart is None:
+        least, measured, port = self._least(planned), session.measured, memory.device.id
+        found = reconciled(session, least)
+        if found.status is Status.UNKNOWN:
             return
-        port = memory.device.id
-        if apart <= self._least(planned):
+        if found.status is Status.AGREES:
             self._finder.usual(shed, METER, at_ms, received_ms, source=port)
             return
+        apart_by = {
+            held: apart
+            for told, held, apart in found.apart_pct
+            if told is Source.REPORTED and apart > least
+        }
+        # the power, where that differs: it rests on no counter of the board
+        how = Source.POWER if Source.POWER in apart_by else Source.REGISTER
+        measured_kwh = (
+            measured.power_kwh if how is Source.POWER else whole_by_register_kwh(measured)
+        )
         evidence: dict[str, Value] = {
             "port": port,
-            "order": str(event.attributes.get("order", "")),
-            "reported_kwh": round(energy_kwh, 3),
-            "measured_kwh": round(drawn_kwh, 3),
-            "measured_by": how,
-            "apart_pct": round(apart, 1),
+            "order": session.order,
+            "reported_kwh": round(session.energy_kwh or 0.0, 3),
+            "measured_kwh": round(measured_kwh or 0.0, 3),
+            "measured_by": how.value,
+            "apart_pct": round(apart_by[how], 1),
         }
         self._finder.unusual(shed, METER, at_ms, received_ms, evidence, source=port)
 

@@ -27,6 +27,7 @@ from devices.messages import (
     Report,
     Value,
 )
+from devices.registers import Exclusion
 from devices.registry import Device, Registry
 from devices.sessions import Session
 from devices.usage import HOUR_MS, hour_of, open_from_ms
@@ -154,7 +155,14 @@ class Judge:
             self._touch,
         )
         self._use = use.UseMeter(
-            self._gathering, self._commanded, self._open_from, recall, self._float_w, self._day_of
+            self._gathering,
+            self._commanded,
+            self._open_from,
+            recall,
+            self._float_w,
+            self._day_of,
+            is_live=stream == LIVE,
+            moved=self._register_moved,
         )
         self._values = ValueJudge(
             self.memories,
@@ -892,6 +900,8 @@ class Judge:
         )
         if not late:
             self._power(memory, event, at_ms, received_ms)
+            if event.type == "login":
+                self._logged_in(memory, event, at_ms)
             self._finder.event(memory, event, at_ms, received_ms, adds_up=adds_up)
             if shed is not None:
                 self._finder.port_event(shed, memory.device.id, event, at_ms, received_ms)
@@ -905,6 +915,16 @@ class Judge:
                 shed, self._finder.shown_by(shed, event), at_ms, received_ms, evidence
             )
 
+    def _logged_in(self, memory: DeviceMemory, event: Event, at_ms: int) -> None:
+        """A board has begun anew, and with it the sessions of its ports."""
+        power_was_gone = event.attributes.get("reason") == "power_on"
+        for port in self.registry.children(memory.device.id):
+            of_port = self.memories.get(port.id)
+            if of_port is not None and of_port.session is not None:
+                self._use.restarted(of_port, at_ms, power_was_gone=power_was_gone)
+                of_port.saved_use_ms = 0
+                self._touch(of_port)
+
     def _power(self, memory: DeviceMemory, event: Event, at_ms: int, received_ms: int) -> None:
         """What a live event says of the power."""
         said = event.attributes
@@ -917,6 +937,9 @@ class Judge:
                 self._roots.no_power(memory, STOPPED, at_ms, received_ms)
 
     # Bookkeeping
+
+    def _register_moved(self, memory: DeviceMemory, jump: Exclusion | None, at_ms: int) -> None:
+        self._baselines.register_moved(memory, jump, at_ms, max(self._newest_ms, at_ms))
 
     def _commanded(self, memory: DeviceMemory, at_ms: int) -> bool:
         compound = self.registry.compounds[memory.device.compound]

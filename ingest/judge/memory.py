@@ -15,6 +15,7 @@ from devices.registry import Device
 from devices.rules import Silent
 from devices.sessions import Session
 from devices.usage import Figures
+from ingest.judge.drawn import Drawn
 from ingest.judge.identity import SeqWindow
 from ingest.judge.plan import KindPlan, QuantityPlan
 
@@ -135,22 +136,6 @@ class Run(msgspec.Struct, array_like=True):
     since_ms: int = 0
     count: int = 0
     told: bool = False
-
-
-class Drawn(msgspec.Struct, array_like=True):
-    """What the session that began then has drawn, as its power adds up.
-
-    covered_s: the time of which that is known. last_w, last_ms: the newest sample. register_kwh:
-    what the board's register read last. counted: the session is a use of the socket already.
-    """
-
-    began_ms: int
-    wh: float = 0.0
-    covered_s: float = 0.0
-    last_w: float | None = None
-    last_ms: int = 0
-    register_kwh: float | None = None
-    counted: bool = False
 
 
 class Offsets(msgspec.Struct, array_like=True):

@@ -5,18 +5,21 @@ them are at hand. It is the same meter that adds up, so that what came in order 
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import count
 from typing import NamedTuple
 
 from devices.judgement import Effects
 from devices.messages import Event, Value
+from devices.registers import Exclusion
 from devices.registry import Device
-from devices.sessions import Session
+from devices.sessions import EndedBy, Session
 from devices.usage import FLOAT_POWER_W, FROM_REPORTS, HOUR_MS, Figures, hour_of, merge
 from ingest.judge.memory import DeviceMemory, Presence
 from ingest.judge.plan import KindPlan
 from ingest.judge.use import UseMeter, stands_open
 
+_GUESSED = "session_guessed"  # the end of a session that we inferred, and that stays so
 _START, _REPORT, _END = range(3)  # what comes first of what is told at one time
 
 
@@ -25,6 +28,18 @@ class Report(NamedTuple):
 
     at_ms: int
     values: Mapping[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkedOut:
+    """hours: the figures of FROM_REPORTS, by hour, without those that are 0. sessions: by id, with
+    what they drew, and of those whose end never came when it was. exclusions: what their registers
+    moved by without a figure.
+    """
+
+    hours: dict[int, Figures]
+    sessions: dict[str, Session]
+    exclusions: list[Exclusion]
 
 
 def work_out(
@@ -36,17 +51,22 @@ def work_out(
     commanded: Callable[[DeviceMemory, int], bool],
     heard_to_ms: int,
     float_w: float = FLOAT_POWER_W,
-) -> dict[int, Figures]:
-    """The figures of FROM_REPORTS, by hour, without those that are 0.
+) -> WorkedOut:
+    """What they come to.
 
     before: the newest value of each quantity ahead of the first report, with its time. reports: by
     time. sessions: of a port, all that were under way since the first report. heard_to_ms: whatever
     a lamp has not said up to then, it did not say. float_w: as the meter has it. Of hours that the
     reports do not cover from their beginning to their end, and the next report behind it, the
-    figures are not whole.
+    figures are not whole; nor is what was measured of sessions that they do not cover.
     """
     effects = Effects()
     memory = DeviceMemory(device, plan, Presence.ONLINE, None, latest=dict(before))
+    inferred = {
+        session.id: session.stop_reason or "unknown"
+        for session in sessions
+        if session.ended_by is EndedBy.PLATFORM
+    }
     meter = UseMeter(
         lambda: effects,
         commanded,
@@ -54,6 +74,7 @@ def work_out(
         lambda _session: None,
         lambda _memory: float_w,
         lambda _memory, at_ms: (at_ms, at_ms),
+        inferred=inferred,
     )
     if before:
         memory.used_to_ms = memory.device_at_ms = max(at_ms for _, at_ms in before.values())
@@ -66,6 +87,8 @@ def work_out(
         if isinstance(told, Event):
             if told.type == "session_start":
                 meter.session_start(memory, told, at_ms)
+            elif told.type == _GUESSED:
+                meter.abandon(memory, ended_ms=at_ms)
             else:
                 meter.session_end(memory, told, at_ms, late=False)
             continue
@@ -76,7 +99,9 @@ def work_out(
     silent_ms = heard_to_ms - (memory.used_to_ms or heard_to_ms)
     if device.kind == "lamp" and silent_ms > 3 * device.interval_s * 1000:
         meter.silent(memory, hour_of(heard_to_ms))
-    return _by_hour(memory, effects)
+    if memory.session is not None and memory.session.id in inferred:
+        meter.abandon(memory)
+    return WorkedOut(_by_hour(memory, effects), effects.sessions, effects.exclusions)
 
 
 def _told(
@@ -91,7 +116,12 @@ def _told(
         if session.started_at_ms is not None:
             event = Event(device, "session_start", order)
             yield session.started_at_ms, _START, next(number), event
-        if session.ended_at_ms is not None:
+        if session.ended_by is EndedBy.PLATFORM:
+            # When it ended is worked out from its readings, but what a power cut ended has ended.
+            if session.stop_reason == "power_cut" and session.ended_at_ms is not None:
+                event = Event(device, _GUESSED, order)
+                yield session.ended_at_ms, _END, next(number), event
+        elif session.ended_at_ms is not None:
             ended: dict[str, Value] = dict(order)
             if session.energy_kwh is not None:
                 ended["session_energy_kwh"] = session.energy_kwh

@@ -5,15 +5,19 @@ what belongs to an older hour is handed over to be added to its row, in the same
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 
-from devices import sessions, usage
+from devices import registers, sessions, usage
 from devices.credentials import hash_of
 from devices.judgement import Effects
 from devices.kinds.kind import Implied
 from devices.messages import Event, Value
+from devices.reconciliation import POWER_LEAST, Measured
+from devices.registers import Exclusion, Gauge, Jump, gauge_of
 from devices.registry import Device, Registry
 from devices.sessions import Session
 from devices.usage import HOUR_MS, hour_of
+from ingest.judge.drawn import Drawn
 from ingest.judge.memory import DeviceMemory, Ended, Hour, Presence
 from ingest.judge.patterns import has
 
@@ -21,6 +25,11 @@ HOURS_KEPT = 2
 GUESSED_KEPT = 4  # of a port: boards keep an end that nobody answered for hours, not for days
 QUARTER_MS = HOUR_MS // 4
 WS_PER_KWH = 3_600_000
+# Sessions, how long they lasted, and why they stopped: by what their ends say, and by inference
+# from readings, which is worked out again with them.
+TOLD = ("sessions", "session_s", "stop_reasons")
+INFERRED = ("inferred_sessions", "inferred_session_s", "inferred_stops")
+SHED_METER = "meter_energy_kwh"
 # What a device was silent for longer than this is nobody's usage any more: figures are final then,
 # and a lamp that was away for a year must not write a row for each of its hours.
 LONGEST_MS = 7 * 24 * HOUR_MS
@@ -35,6 +44,7 @@ UNAVAILABLE = frozenset(
 METERED_EVENTS = ("session_start", "session_end", "normally_open", "fire_open", "command")
 MEANT_TO_BE_OPEN = ("normally_open", "fire_open")
 
+RegisterMoved = Callable[[DeviceMemory, Exclusion | None, int], None]
 LitAt = Callable[[DeviceMemory, int], bool]  # are this device's lamps to be on at this time?
 
 
@@ -55,7 +65,10 @@ class UseMeter:
     commanded: whether a lamp is to be lit at a time. open_from: the time before which the figures
     of a device change no more. recall: gives a session that is on record. float_w: the power below
     which the battery at a socket is full. day_of: when the local day began and ended that holds a
-    time, where the device is.
+    time, where the device is. is_live: what comes in another order is worked out again elsewhere;
+    not of a back-filled history. inferred: this is where it is, and these sessions, with their stop
+    reasons, have no end of their own. moved: told of each jump of a port's register, and of each
+    reading of a shed's meter, whether it is one.
     """
 
     def __init__(
@@ -66,6 +79,10 @@ class UseMeter:
         recall: Callable[[str], Session | None],
         float_w: Callable[[DeviceMemory], float],
         day_of: Callable[[DeviceMemory, int], tuple[int, int]],
+        *,
+        is_live: bool = True,
+        inferred: Mapping[str, str] | None = None,
+        moved: RegisterMoved = lambda _memory, _jump, _at_ms: None,
     ) -> None:
         self._day_of = day_of
         self._passed: dict[str, Passed] = {}
@@ -74,6 +91,10 @@ class UseMeter:
         self._commanded = commanded
         self._open_from = open_from
         self._recall = recall
+        self._is_live = is_live
+        self._inferred = inferred
+        self._moved = moved
+        self._gauges: dict[str, tuple[Device, Gauge]] = {}
 
     def report(self, memory: DeviceMemory, at_ms: int) -> None:
         """A report arrived, live or late: it counts for the coverage of its hour."""
@@ -95,6 +116,8 @@ class UseMeter:
         them: so all hours that are still in memory are worked out again as well. replayed: it was
         judged again, out of the quarantine.
         """
+        if memory.drawn is not None:
+            memory.drawn.whole = False
         if memory.device.kind not in usage.METERED or at_ms < self._open_from(memory):
             return
         again = self._effects().again
@@ -119,6 +142,33 @@ class UseMeter:
         told = implied_by(memory.plan.implied.get(event.type, ()), event)
         if told:
             self._gate(memory, told, at_ms)
+
+    def shed_meter(self, memory: DeviceMemory, reads_kwh: Value, at_ms: int) -> None:
+        """A live reading of a shed's own meter, which counts for nobody's usage."""
+        before = memory.latest.get(SHED_METER)
+        if before is None or not isinstance(reads_kwh, int | float):
+            return
+        before_kwh, from_ms = before
+        if not isinstance(before_kwh, int | float):
+            return
+        device = memory.device
+        grown = registers.step(
+            float(before_kwh), float(reads_kwh), at_ms - from_ms, self._gauge(device)
+        )
+        jump = None
+        if grown.why is not None:
+            jump = Exclusion(
+                device.compound,
+                device.id,
+                SHED_METER,
+                from_ms,
+                at_ms,
+                float(before_kwh),
+                float(reads_kwh),
+                grown.excluded_kwh,
+                grown.why,
+            )
+        self._moved(memory, jump, at_ms)
 
     def silent(self, memory: DeviceMemory, to_ms: int) -> None:
         """An hour has passed in which a lamp was offline: nothing is known of it."""
@@ -181,6 +231,10 @@ class UseMeter:
             return
         self.abandon(memory)
         memory.session = session
+        # In an hour that is worked out again so is this session: see `_work_out_again`.
+        hour = memory.hours.get(hour_of(at_ms))
+        is_read = memory.used_to_ms is not None and memory.used_to_ms > at_ms
+        memory.drawn = Drawn(at_ms, whole=not is_read and (hour is None or not hour.overtaken))
         self._effects().sessions[session.id] = session
         if _is_read_after(memory, at_ms):
             memory.metered_kwh = memory.energy_kwh or 0.0  # readings of it came before its start
@@ -196,6 +250,7 @@ class UseMeter:
         begun = None if known is None else sessions.started_late(known, at_ms)
         if known is not None and begun is not None:
             effects.sessions[session] = begun
+            self._work_out_again(memory, begun)
             self._count(memory, known, -1)
             self._count(memory, begun, 1)
 
@@ -248,15 +303,42 @@ class UseMeter:
                 memory.energy_kwh = session.energy_kwh or memory.energy_kwh
         return True
 
-    def abandon(self, memory: DeviceMemory) -> None:
-        """Close the port's open session at its last evidence."""
+    def abandon(
+        self, memory: DeviceMemory, stop_reason: str = "unknown", ended_ms: int | None = None
+    ) -> None:
+        """Close the port's open session then, or else when it was last seen to charge."""
         if memory.session is None:
             return
+        if self._inferred is not None:
+            stop_reason = self._inferred.get(memory.session.id, stop_reason)
         last_ms = memory.device_at_ms or memory.session.started_at_ms or 0
-        ended = sessions.infer_end(memory.session, last_ms, memory.energy_kwh or None)
+        drawn = memory.drawn
+        if drawn is not None and drawn.began_ms == memory.session.started_at_ms:
+            last_ms = drawn.charged_ms or drawn.began_ms
+            if drawn.restarted and stop_reason == "unknown":
+                stop_reason = "device_restart"
+        if ended_ms is not None:
+            last_ms = ended_ms
+        energy_kwh = memory.energy_kwh or memory.metered_kwh or None
+        ended = sessions.infer_end(memory.session, last_ms, energy_kwh, stop_reason)
         self._close(memory, ended, memory.metered_kwh, None)
+        if drawn is not None:
+            drawn.whole = False  # what it may still draw until its own end is not followed
         memory.session = None
         memory.metered_kwh = 0.0
+
+    def restarted(self, memory: DeviceMemory, at_ms: int, *, power_was_gone: bool) -> None:
+        """The board of this port logs in anew, live. What charged before a power cut has ended.
+
+        After a mere restart it may go on: then the port says so, or that it is idle.
+        """
+        session = memory.session
+        if session is None or (session.started_at_ms or 0) >= at_ms:
+            return
+        if power_was_gone:
+            self.abandon(memory, "power_cut")
+        elif memory.drawn is not None:
+            memory.drawn.restarted = True
 
     def _started_earlier(self, memory: DeviceMemory, ended: Ended, at_ms: int) -> None:
         """The start of a session arrives after its end, which had it worked out."""
@@ -265,6 +347,7 @@ class UseMeter:
         ended.duration_s = max(0, ended.ended_ms - at_ms) // 1000
         session = _session_of(memory, ended)
         self._effects().sessions[session.id] = session
+        self._work_out_again(memory, session)
         self._count(memory, session, 1)
 
     def _close(
@@ -275,11 +358,27 @@ class UseMeter:
         read_to_ms: they counted all of it up to then; None: it is not known what they missed.
         """
         ended_ms = session.ended_at_ms or 0
+        measured = self._measured(memory, session)
+        session = replace(session, measured=measured)
         self._effects().sessions[session.id] = session
+        if measured is None:
+            self._work_out_again(memory, session)
         rest_kwh = (session.energy_kwh or 0.0) - metered_kwh
         if rest_kwh > 0:
             from_ms = max(session.started_at_ms or ended_ms, read_to_ms or 0)
-            self._spread(memory, "energy_kwh", rest_kwh, from_ms, ended_ms)
+            drawn = memory.drawn
+            if (
+                drawn is not None
+                and measured is not None
+                and measured.power_known >= POWER_LEAST
+                and metered_kwh <= 0
+            ):
+                open_ms = self._open_from(memory)
+                for start, share in drawn.shares():
+                    at_ms = min(max(start, open_ms), ended_ms)
+                    self._spread(memory, "energy_kwh", rest_kwh * share, at_ms, at_ms)
+            else:
+                self._spread(memory, "energy_kwh", rest_kwh, from_ms, ended_ms)
         self._count(memory, session, 1)
         ended = Ended(
             session.order,
@@ -302,14 +401,56 @@ class UseMeter:
         else:
             _await_end(memory, ended)
 
+    def _measured(self, memory: DeviceMemory, session: Session) -> Measured | None:
+        """What the session drew; None where that must be worked out from all its readings."""
+        drawn, started_ms, ended_ms = memory.drawn, session.started_at_ms, session.ended_at_ms
+        if started_ms is None or ended_ms is None:
+            return Measured()  # over which time nobody knows
+        measured = None
+        if drawn is not None and drawn.began_ms == started_ms:
+            device = memory.device
+            measured = drawn.measured(ended_ms, device.interval_s, self._gauge(device))
+        awaits = self._is_live and self._inferred is None
+        return measured if measured is not None or awaits else Measured()
+
+    def _work_out_again(self, memory: DeviceMemory, session: Session) -> None:
+        """The judge has not followed it from its start to its end: mark all of its hours.
+
+        Whatever runs in one of those is worked out with it, from readings that may not be stored
+        yet, and so must be worked out once more when it ends.
+        """
+        ended_ms = session.ended_at_ms
+        if session.started_at_ms is None or ended_ms is None:
+            return
+        if not self._is_live or self._inferred is not None:
+            return
+        if memory.drawn is not None:
+            memory.drawn.whole = False
+        again = self._effects().again
+        start = hour_of(max(session.started_at_ms, ended_ms - LONGEST_MS))
+        while start <= ended_ms:
+            hour = memory.hours.get(start)
+            if hour is not None:
+                hour.overtaken = True
+            again.setdefault((memory.device.id, start), False)
+            start += HOUR_MS
+
+    def _gauge(self, device: Device) -> Gauge:
+        known = self._gauges.get(device.id)
+        if known is None or known[0] is not device:
+            known = self._gauges[device.id] = (device, gauge_of(device.kind, device.attributes))
+        return known[1]
+
     def _count(self, memory: DeviceMemory, session: Session, sign: int) -> None:
         at_ms = session.ended_at_ms or 0
+        is_guess = session.ended_by is sessions.EndedBy.PLATFORM
+        counts, lasts, stops = INFERRED if is_guess else TOLD
         if session.stop_reason is not None:
-            self._add(memory, at_ms, "stop_reasons", sign, session.stop_reason)
+            self._add(memory, at_ms, stops, sign, session.stop_reason)
         self._add(memory, at_ms, "fee_fen", sign * (session.fee_fen or 0))
         if usage.counts_as_session(session.stop_reason, session.energy_kwh):
-            self._add(memory, at_ms, "sessions", sign)
-            self._add(memory, at_ms, "session_s", sign * (session.duration_s or 0))
+            self._add(memory, at_ms, counts, sign)
+            self._add(memory, at_ms, lasts, sign * (session.duration_s or 0))
 
     def _gate(self, memory: DeviceMemory, values: Mapping[str, Value], at_ms: int) -> None:
         """How long it stands open beyond its limit; only of one that is open is anything kept.
@@ -344,14 +485,30 @@ class UseMeter:
             elif told[0] in UNAVAILABLE:
                 self._spread(memory, "unavailable_s", (at_ms - from_ms) / 1000, from_ms, at_ms)
         energy = values.get("session_energy_kwh")
-        if isinstance(energy, int | float):
-            grown = usage.register_delta(memory.energy_kwh, float(energy))
-            memory.energy_kwh = float(energy)
+        session = memory.session
+        begun_ms = (session.started_at_ms or 0) if session is not None else 0
+        if isinstance(energy, int | float) and energy != memory.energy_kwh:
+            lasts_s = values.get("session_s")
+            counts_ms = int(lasts_s * 1000) if isinstance(lasts_s, int | float) else 0
+            grown = self._grown(
+                memory, "session_energy_kwh", float(energy), at_ms, begun_ms, counts_ms
+            )
             if grown > 0:
                 memory.metered_kwh += grown
-                begun_ms = memory.session.started_at_ms if memory.session is not None else None
-                since_ms = max(_read_ms(memory, "session_energy_kwh", at_ms), begun_ms or 0)
+                since_ms = max(_read_ms(memory, "session_energy_kwh", at_ms), begun_ms)
                 self._spread(memory, "energy_kwh", grown, since_ms, at_ms)
+        if session is not None:
+            drawn = memory.drawn
+            if drawn is None or drawn.began_ms != begun_ms:
+                drawn = memory.drawn = Drawn(begun_ms)
+            interval_s = memory.device.interval_s
+            drawn.take(at_ms, values, interval_s, self._gauge(memory.device))
+            if (
+                drawn.idle_ms
+                and drawn.has_stopped(at_ms, interval_s)
+                and (self._inferred is None or session.id in self._inferred)
+            ):
+                self.abandon(memory)
 
     def _floats(self, memory: DeviceMemory) -> bool:
         """Whether the battery at a socket in use only floats: it drew, and draws hardly any now."""
@@ -396,9 +553,8 @@ class UseMeter:
         elif last_ms is not None and last_ms < at_ms:
             self._unknown(memory, last_ms, at_ms, lamps)
         energy = values.get("energy_kwh")
-        if isinstance(energy, int | float):
-            grown = usage.register_delta(memory.energy_kwh, float(energy))
-            memory.energy_kwh = float(energy)
+        if isinstance(energy, int | float) and energy != memory.energy_kwh:
+            grown = self._grown(memory, "energy_kwh", float(energy), at_ms, 0)
             if grown > 0:
                 since_ms = _read_ms(memory, "energy_kwh", at_ms)
                 self._spread(memory, "energy_kwh", grown, since_ms, at_ms)
@@ -422,6 +578,53 @@ class UseMeter:
             if drawn_w is not None:
                 drawn_kwh = drawn_w * passed_s / WS_PER_KWH
                 self._spread(memory, "day_burn_kwh", drawn_kwh, from_ms, to_ms)
+
+    def _grown(
+        self,
+        memory: DeviceMemory,
+        register: str,
+        reads_kwh: float,
+        at_ms: int,
+        begun_ms: int,
+        counts_ms: int = 0,
+    ) -> float:
+        """What a register that reads something else grew by; a jump is left out, and says so.
+
+        begun_ms: it began at zero then, as far as we know. counts_ms: for how long its board says
+        that it has counted.
+        """
+        before_kwh, memory.energy_kwh = memory.energy_kwh, reads_kwh
+        gauge = self._gauge(memory.device)
+        if before_kwh is not None and 0 <= reads_kwh - before_kwh <= gauge.slack_kwh:
+            return reads_kwh - before_kwh  # nearly always, and so without a step
+        read = memory.latest.get(register)
+        read_ms = max(read[1] if read is not None else 0, begun_ms) or at_ms
+        grown = registers.step(before_kwh, reads_kwh, at_ms - read_ms, gauge, counts_ms)
+        if grown.why is not None and before_kwh is not None:
+            is_old = memory.device.kind == "port" and memory.session is None
+            if grown.why is Jump.FORWARDS or not is_old:  # else it shows the last order's again
+                self._exclude(
+                    Exclusion(
+                        memory.device.compound,
+                        memory.device.id,
+                        register,
+                        read_ms,
+                        at_ms,
+                        before_kwh,
+                        reads_kwh,
+                        grown.excluded_kwh,
+                        grown.why,
+                    ),
+                    memory,
+                )
+        return grown.grown_kwh
+
+    def _exclude(self, jump: Exclusion, memory: DeviceMemory) -> None:
+        """Count what is left out, in the hour of the reading that shows it."""
+        if self._add(memory, jump.at_ms, "excluded_kwh", jump.excluded_kwh):
+            self._effects().exclusions.append(jump)
+        if memory.device.kind == "port":
+            self._moved(memory, jump, jump.at_ms)
 
     def _unknown(self, memory: DeviceMemory, from_ms: int, to_ms: int, lamps: int) -> None:
         """Silent for more than three intervals: unknown while the lamps were to be on."""
@@ -464,20 +667,22 @@ class UseMeter:
 
     def _add(
         self, memory: DeviceMemory, at_ms: int, name: str, amount: float, of: str | None = None
-    ) -> None:
+    ) -> bool:
+        """Count it in its hour; False if that is final."""
         if not amount:
-            return
+            return False
         start = hour_of(at_ms)
         hour = self._hour(memory, start)
         is_newest = hour is not None and start == max(memory.hours)
         if not is_newest and at_ms < self._open_from(memory):
-            return
+            return False
         if hour is None:
             figures = self._effects().late_hours.setdefault((memory.device.id, start), {})
         else:
             hour.moved = True
             figures = hour.figures
         usage.add(figures, name, amount, of)
+        return True
 
     def _hour(self, memory: DeviceMemory, start: int) -> Hour | None:
         """The hour in memory; None when it is older, so that its row must be added to."""
@@ -530,9 +735,13 @@ def _is_read_after(memory: DeviceMemory, at_ms: int) -> bool:
 def _is_earlier(memory: DeviceMemory, started_ms: int) -> bool:
     """Whether a session that began then is not the newest of its port."""
     known, ended = memory.session, memory.ended
-    return (known is not None and started_ms < (known.started_at_ms or 0)) or (
-        ended is not None and started_ms < ended.ended_ms
-    )
+    if known is not None and started_ms < (known.started_at_ms or 0):
+        return True
+    if ended is None:
+        return False
+    # An end that we inferred may rest on what the next order drew, whose start this may be.
+    over_ms = ended.started_ms if ended.inferred else ended.ended_ms
+    return started_ms < (ended.ended_ms if over_ms is None else over_ms)
 
 
 def _session_of(memory: DeviceMemory, ended: Ended) -> Session:

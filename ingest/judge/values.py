@@ -9,7 +9,7 @@ from ingest.judge.memory import DeviceMemory, Outlook
 from ingest.judge.patterns import concerns
 from ingest.judge.plan import Hint, QuantityPlan
 from ingest.judge.signs import FaultFinder
-from ingest.judge.use import UseMeter
+from ingest.judge.use import SHED_METER, UseMeter
 
 
 class ValueJudge:
@@ -59,6 +59,8 @@ class ValueJudge:
         if device.kind in METERED:
             read, read_s = latest.get("session_energy_kwh"), latest.get("session_s")
             self._use.values(memory, values, at_ms)
+        elif SHED_METER in values and device.kind == "shed":
+            self._use.shed_meter(memory, values[SHED_METER], at_ms)
         if plan_.changed:
             self._finder.changes(memory, values, at_ms, received_ms)
         # what was read until now, and when, of what is not normal

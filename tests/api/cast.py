@@ -540,6 +540,10 @@ def a_session(connection: Connection, session: str, **more: object) -> None:
         "native_reason": "1",
         "ended_by": "device",
         "provisional": False,
+        "register_kwh": 0.5,
+        "register_known": 1.0,
+        "power_kwh": 0.5,
+        "power_known": 0.99,
     } | more
     connection.execute(insert(sessions).values(**row))
 

@@ -1,5 +1,8 @@
 import pytest
+from sqlalchemy import update
 
+from devices.store.registry import device_numbers
+from devices.store.schema import device_state
 from tests.api.cast import (
     HOUR_MS,
     LIANXIN,
@@ -35,8 +38,57 @@ def test_a_session_is_shown_as_the_shed_reported_it(cast: Cast) -> None:
             "native_reason": "1",
             "ended_by": "device",
             "provisional": False,
+            "reconciliation": {
+                "status": "agrees",
+                "why": "both",
+                "status_text": {"zh": "一致", "en": "agrees"},
+                "why_text": {
+                    "zh": "上报电量与寄存器、功率积分一致",
+                    "en": "the reported energy agrees with the register and the power",
+                },
+                "reported_kwh": 0.54,
+                "register_kwh": 0.5,
+                "register_known": 1.0,
+                "power_kwh": 0.5,
+                "power_known": 0.99,
+                "compared": [
+                    {"one": "reported", "other": "register", "apart_pct": 0.0, "agree": True},
+                    {"one": "reported", "other": "power", "apart_pct": 0.0, "agree": True},
+                    {"one": "register", "other": "power", "apart_pct": 0.0, "agree": True},
+                ],
+            },
         }
     ]
+
+
+@pytest.mark.parametrize(
+    ("more", "status", "why", "apart"),
+    [
+        ({"power_kwh": 1.0}, "apart", "power_apart", [0.0, 46.0, 50.0]),
+        ({"register_kwh": 0.2, "power_kwh": 0.2}, "apart", "both_apart", [170.0, 170.0, 0.0]),
+        ({"power_known": 0.5}, "agrees", "register", [0.0]),
+        ({"power_known": 0.5, "register_known": 0.4}, "unknown", "gaps", []),
+        ({"ended_by": "platform", "provisional": True}, "unknown", "no_end", [0.0]),
+        (
+            dict.fromkeys(("register_kwh", "register_known", "power_kwh", "power_known")),
+            "unknown",
+            "awaited",
+            [],
+        ),
+    ],
+)
+def test_a_session_says_whether_its_energy_is_what_was_measured(
+    cast: Cast, more: dict[str, object], status: str, why: str, apart: list[float]
+) -> None:
+    with cast.write() as connection:
+        a_session(connection, "s1", **more)
+    (item,) = cast.client("yaxin").get(URL).json()["items"]
+    told = item["reconciliation"]
+    assert (told["status"], told["why"]) == (status, why)
+    assert [round(one["apart_pct"], 1) for one in told["compared"]] == apart
+    assert (told["reported_kwh"] is None) is (item["ended_by"] == "platform")
+    assert told["why_text"]["zh"]
+    assert told["why_text"]["en"]
 
 
 @pytest.mark.parametrize(
@@ -100,3 +152,22 @@ def test_pages_go_on_into_the_sessions_whose_start_is_unknown(cast: Cast) -> Non
 def test_no_shed_is_an_empty_list(cast: Cast) -> None:
     answer = cast.client("operator").get(f"/v1/compounds/{LIANXIN}/sessions")
     assert answer.json() == {"items": [], "next_cursor": None}
+
+
+@pytest.mark.parametrize(("heard_s_ago", "state"), [(60, "open"), (181, "unknown")])
+def test_an_open_session_of_a_silent_socket_is_unknown_and_not_ended(
+    cast: Cast, heard_s_ago: int, state: str
+) -> None:
+    with cast.write() as connection:
+        a_session(connection, "s1", state="open", ended_at_ms=None, ended_by=None)
+        number = device_numbers(connection)[PORT]
+        connection.execute(
+            update(device_state)
+            .where(device_state.c.device_no == number)
+            .values(device_at_ms=NOW_MS - heard_s_ago * 1000)
+        )
+    client = cast.client("yaxin")
+    for query in ("", "?state=open"):
+        (item,) = client.get(URL + query).json()["items"]
+        assert item["state"] == state
+        assert item["reconciliation"]["why"] == "open"

@@ -156,6 +156,7 @@ def test_lamps_burn_at_night_and_the_rate_shows_its_counts(cast: Cast) -> None:
         "energy_of_nominal": None,
         "day_burn_hours": 0.0,
         "day_burn_kwh": 0.0,
+        "excluded_kwh": 0,
         "lamp_on_rate": 0.875,
         "lit": 7,
         "dark": 1,

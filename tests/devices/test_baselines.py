@@ -7,7 +7,6 @@ from devices.baselines import (
     HOUR_MS,
     WEEK_H,
     Week,
-    apart_pct,
     count_use,
     expected,
     is_busy,
@@ -161,23 +160,3 @@ def test_uses_a_day_are_the_mean_of_the_neighbours_over_the_last_week() -> None:
     assert uses_a_day([busy, []], noon_ms, ZONE_MS) == pytest.approx(14 / 2 / 6.5)
     assert uses_a_day([busy], noon_ms + 30 * DAY_MS, ZONE_MS) == 0
     assert uses_a_day([], noon_ms, ZONE_MS) == 0
-
-
-@pytest.mark.parametrize(
-    ("reported", "drawn", "covered", "apart"),
-    [
-        (1.0, 1.0, 1.0, 0),
-        (1.21, 1.0, 1.0, 21),
-        (0.75, 1.0, 0.96, 25),
-        (0.75, 1.0, 0.94, None),  # too little of it is known
-        (0.14, 0.1, 1.0, None),  # too little at all
-        (0.19, 0.15, 1.0, 0),  # rounding
-        (9.0, 0.0, 1.0, 18_000),
-        (0.0, 0.8, 1.0, 100),
-    ],
-)
-def test_an_order_is_apart_from_what_was_drawn_by_so_many_per_cent(
-    reported: float, drawn: float, covered: float, apart: float | None
-) -> None:
-    found = apart_pct(reported, drawn, covered)
-    assert found == (None if apart is None else pytest.approx(apart))

@@ -74,6 +74,24 @@ def test_an_impact_is_one_line(impact: dict[str, object] | None, zh: str, en: st
             "订单 77 报 1.2 kWh，实测 0.6 kWh，相差 100 %",
             "order 77 says 1.2 kWh, measured 0.6 kWh: 100 % apart",
         ),
+        (
+            "SHED_METER_JUMP",
+            "shed",
+            {"port": "s-p01", "quantity": "session_energy_kwh", "before_kwh": 0.02,
+             "after_kwh": 7.02, "for_s": 60, "excluded_kwh": 7.0, "why": "jump_forwards"},
+            "本次电量由 0.02 变为 7.02 kWh，1 分内不可能；7.0 kWh 未计入",
+            "Session energy went from 0.02 to 7.02 kWh within 1 min, which cannot be:"
+            " 7.0 kWh left out",
+        ),
+        (
+            "SHED_METER_JUMP",
+            "shed",
+            {"quantity": "meter_energy_kwh", "before_kwh": 812.4, "after_kwh": 200.0,
+             "for_s": 60, "excluded_kwh": 612.4, "why": "jump_backwards"},
+            "总表电量由 812.4 变为 200.0 kWh，1 分内不可能；612.4 kWh 未计入",
+            "Meter reading went from 812.4 to 200.0 kWh within 1 min, which cannot be:"
+            " 612.4 kWh left out",
+        ),
         ("SHED_METER_JUMP", "shed", {"port": "s-p01", "fell": True}, "", ""),
         ("GATE_OFFLINE", "gate", {"last_seen_ms": 1}, "", ""),
     ],

@@ -44,30 +44,6 @@ def test_the_shares_add_up_and_no_hour_is_named_twice(
 
 
 @pytest.mark.parametrize(
-    ("before", "now", "grown"),
-    [
-        (None, 812.4, 0.0),  # what the meter counted before we came is nobody's usage
-        (1.25, 1.5, 0.25),
-        (1.5, 1.5, 0.0),
-        (9.75, 0.25, 0.25),  # a reset: it has counted from zero since
-        (9.75, 0.0, 0.0),
-    ],
-)
-def test_a_register_that_falls_has_been_reset(
-    before: float | None, now: float, grown: float
-) -> None:
-    assert usage.register_delta(before, now) == grown
-
-
-@given(st.lists(st.floats(0, 100), max_size=20))
-def test_no_register_gives_negative_usage(readings: list[float]) -> None:
-    before: float | None = None
-    for now in readings:
-        assert usage.register_delta(before, now) >= 0
-        before = now
-
-
-@pytest.mark.parametrize(
     ("stop_reason", "energy_kwh", "counts"),
     [
         ("full", 0.82, True),
@@ -143,25 +119,31 @@ def test_charging_in_numbers() -> None:
             "in_use_s": 4.75 * day_s,
             "unavailable_s": 0.5 * day_s,
             "full_s": 7200,
-            "sessions": 19,
-            "session_s": 19 * 6 * 3600,
+            "sessions": 18,
+            "session_s": 18 * 6 * 3600,
             "energy_kwh": 15.2,
+            "excluded_kwh": 9.5,
             "fee_fen": 1140,
-            "stop_reasons": {"full": 18, "smoke": 1, "unknown": 0},
+            "stop_reasons": {"full": 17, "smoke": 1, "unknown": 0},
+            "inferred_sessions": 1,
+            "inferred_session_s": 6 * 3600,
+            "inferred_stops": {"power_cut": 1},
         },
         ports=10,
         seconds=day_s,
     )
     assert shown == {
         "sessions": 19,
+        "inferred_sessions": 1,
         "energy_kwh": 15.2,
+        "excluded_kwh": 9.5,
         "fee_fen": 1140,
         "utilisation": pytest.approx(0.5),
         "turnover": pytest.approx(2.0),
         "mean_energy_kwh": pytest.approx(0.8),
         "mean_duration_h": pytest.approx(6.0),
         "kwh_per_port_day": pytest.approx(1.6),
-        "stop_reasons": {"full": 18, "smoke": 1},
+        "stop_reasons": {"full": 17, "smoke": 1, "power_cut": 1},
         "safety_stops_per_1000": pytest.approx(1000 / 19),
         "full_not_removed_min": 120,
     }
@@ -189,6 +171,7 @@ def test_lighting_in_numbers() -> None:
         "energy_of_nominal": pytest.approx(0.8),  # of what was drawn while we know what burned
         "day_burn_hours": 0.5,
         "day_burn_kwh": 0.009,
+        "excluded_kwh": 0,
         "lamp_on_rate": pytest.approx(63 / 80),  # unknown never counts as lit
         "lit": 63,
         "dark": 9,

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from random import Random
 from typing import Any
@@ -11,8 +11,9 @@ import pytest
 
 from devices.journal import Raw
 from devices.judgement import Effects
+from devices.registers import Exclusion
 from devices.registry import Device, Registry
-from devices.sessions import Session
+from devices.sessions import Session, SessionState
 from devices.store.usage_again import Mark
 from devices.sun import lighting_hours
 from devices.telemetry import Point, Sample, TelemetryAway
@@ -62,7 +63,11 @@ class Marked:
             for session in self.district.store.rows.sessions.values()
             if session.port == port
             and (session.started_at_ms or 0) < to_ms
-            and (session.ended_at_ms is None or session.ended_at_ms >= from_ms)
+            and (
+                session.ended_at_ms is None
+                or session.ended_at_ms >= from_ms
+                or (session.provisional and (session.started_at_ms or 0) >= from_ms - 86_400_000)
+            )
         ]
 
     def write(
@@ -71,9 +76,23 @@ class Marked:
         hours: Mapping[int, Figures],
         done: Iterable[Mark],
         later: Sequence[int],
+        measured: Sequence[Session] = (),
+        exclusions: Sequence[Exclusion] = (),
     ) -> None:
+        rows = self.district.store.rows
         for hour_ms, figures in hours.items():
             self.metered[device.id, hour_ms] = figures
+        for key in [key for key in rows.exclusions if key[0] == device.id]:
+            if hour_of(key[1]) in hours:
+                del rows.exclusions[key]
+        rows.exclusions |= {(one.device, one.at_ms): one for one in exclusions}
+        for session in measured:
+            known = rows.sessions[session.id]
+            assert (known.ended_by, known.started_at_ms) == (
+                session.ended_by,
+                session.started_at_ms,
+            )
+            rows.sessions[session.id] = session
         for mark in done:
             del self.marks[mark.device, mark.hour_ms]
         for hour_ms in later:
@@ -266,15 +285,97 @@ def test_late_readings_come_to_the_same_figures_as_prompt_ones(seed: int) -> Non
     assert late.district.store.rows.sessions == prompt.district.store.rows.sessions
 
 
+def an_odd_evening(rng: Random, hours: float) -> list[tuple[float, str, dict[str, Any]]]:
+    """The same with all that goes wrong: starts and ends that are never told, registers that jump,
+    are reset or are full, reports without power or without a register.
+    """
+    begun: dict[str, float] = {}
+    offsets: dict[str, float] = {"lamp": 99_898.0, "circuit": 0.0}  # the lamp's is soon full
+    said = []
+    for at_s, device, sent in an_evening(rng, hours):
+        if sent.get("event") == "session_start":
+            order = sent["order"]
+            begun[order] = at_s
+            offsets[f"port {sent['port_no']}"] = 0.0
+            if rng.random() < 0.2:
+                continue
+        elif sent.get("event") == "session_end":
+            if rng.random() < 0.15:
+                continue
+            lasted_s = int(at_s - begun.get(sent["order"], at_s))
+            sent = {**sent, "session_s": lasted_s}
+        elif "ports" in sent:
+            ((port, values),) = sent["ports"].items()
+            values = dict(values)
+            if "power_w" in values:
+                values["power_w"] = round(60 + 120 * rng.random(), 1)
+                if rng.random() < 0.01:
+                    offsets[f"port {port}"] += rng.choice((5.0, -0.15))
+                energy_kwh = values["session_energy_kwh"] + offsets.get(f"port {port}", 0.0)
+                values["session_energy_kwh"] = max(0.0, round(energy_kwh, 4))
+                for name in ("power_w", "session_energy_kwh"):
+                    if rng.random() < 0.1:
+                        del values[name]
+            sent = {"ports": {port: values}}
+        elif "energy_kwh" in sent.get("values", {}):
+            values = dict(sent["values"])
+            if rng.random() < 0.02 or (device == "circuit" and not offsets[device]):
+                offsets[device] += rng.choice((500.0, 40.0, -values["energy_kwh"]))
+            energy_kwh = (values["energy_kwh"] + offsets[device]) % 100_000
+            values["energy_kwh"] = round(energy_kwh, 3)
+            sent = {"values": values}
+        said.append((at_s, device, sent))
+    return said
+
+
+def brought_up(marked: Marked) -> Marked:
+    recounted(marked)
+    assert not marked.marks
+    assert not marked.later
+    return marked
+
+
+def told(marked: Marked) -> tuple[Any, ...]:
+    rows = marked.district.store.rows
+    exclusions = {key: _left_out(one) for key, one in rows.exclusions.items()}
+    return marked.figures(), rows.sessions, exclusions
+
+
+def _left_out(one: Exclusion) -> Exclusion:
+    return replace(one, excluded_kwh=round(one.excluded_kwh, 6))
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_the_same_messages_in_any_order_and_number_give_the_same_figures(seed: int) -> None:
+    rng = Random(seed)
+    said = numbered(an_odd_evening(rng, hours=4))
+    prompt = brought_up(lived(said, [at_s + 0.5 for at_s, _, _ in said], hours=9))
+    figures, sessions, exclusions = told(prompt)
+    assert exclusions
+    assert any(session.measured and session.measured.power_kwh for session in sessions.values())
+    ended = [one for one in sessions.values() if one.state is SessionState.CLOSED]
+    assert all(session.measured is not None for session in ended)
+
+    most_s = rng.choice((30.0, 600.0, 2400.0))
+    again = [one for one in said if rng.random() < 0.2]
+    told_s = [at_s + 0.5 + most_s * rng.random() for at_s, _, _ in (*said, *again)]
+    shuffled = brought_up(lived([*said, *again], told_s, hours=9))
+    assert told(shuffled)[0] == figures
+    assert told(shuffled)[1] == sessions
+    assert told(shuffled)[2] == exclusions
+
+
 def test_what_came_in_order_comes_to_the_same_when_it_is_worked_out_again() -> None:
     said = numbered(an_evening(Random(7), hours=3))
     marked = lived(said, [at_s + 0.5 for at_s, _, _ in said], hours=8)
-    as_judged = marked.figures()
+    as_judged, sessions = marked.figures(), dict(marked.district.store.rows.sessions)
+    assert sum(session.measured is not None for session in sessions.values()) > 3
     for device, hour_ms in as_judged:
         marked.marks[device, hour_ms] = Mark(device, hour_ms, "journal-1", 1, 0)
     recounted(marked)
     assert marked.metered
     assert marked.figures() == as_judged
+    assert marked.district.store.rows.sessions == sessions
 
 
 def test_an_hour_that_the_judge_still_adds_to_is_looked_at_later() -> None:

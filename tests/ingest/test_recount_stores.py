@@ -13,15 +13,19 @@ from devices.catalogue import rules_for
 from devices.corrections import BadCorrection, Recounted, RecountRefused
 from devices.journal import LINK, MESSAGES, PROBE, START, Raw
 from devices.kinds import KINDS
+from devices.registers import Exclusion
+from devices.sessions import Session, reconciled
 from devices.store.correcting import final_day, find_target, propose, propose_recount, record
 from devices.store.cursors import ForwardCursor
 from devices.store.database import open_database, reading, writing
+from devices.store.exclusions import list_exclusions
 from devices.store.journal import Draft, JournalReader, JournalWriter
 from devices.store.judgements import Judgements
 from devices.store.readings import KeptReadings
 from devices.store.registry import save
 from devices.store.schema import usage_again
 from devices.store.scope import DISTRICT
+from devices.store.sessions import Filter, list_sessions
 from devices.store.telemetry.embedded import EmbeddedTelemetry
 from devices.store.usage import device_hours
 from devices.store.usage_again import UsageAgain
@@ -32,7 +36,7 @@ from ingest.forward import Forwarder
 from ingest.judge.plan import plans
 from ingest.recount import Recounter
 from ingest.recount_day import DayRecount
-from tests.ingest.judge.district import COMPOUND, START_MS, a_lamp, a_registry
+from tests.ingest.judge.district import COMPOUND, START_MS, a_lamp, a_registry, a_shed
 
 HOUR = START_MS - START_MS % HOUR_MS + 12 * HOUR_MS  # at night
 
@@ -57,7 +61,7 @@ class System:
     def __init__(self, engine: Engine, folder: Path) -> None:
         self.engine = engine
         self.now_ms = HOUR
-        self.registry = a_registry(a_lamp())
+        self.registry = a_registry(a_lamp(), *a_shed(ports=1))
         with writing(engine) as connection:
             save(connection, self.registry, HOUR)
         self.telemetry = EmbeddedTelemetry(folder / "telemetry.db")
@@ -83,8 +87,16 @@ class System:
     def says(self, at_s: int, **values: Any) -> None:
         """The lamp's report of that second of the hour arrives now."""
         self._seq += 1
-        sent = {"ts": HOUR + at_s * 1000, "boot": 1, "seq": at_s, "values": values}
-        topic = f"courtyard/v1/{COMPOUND}/lamp/lamp/telemetry".encode()
+        self._arrives("lamp", "telemetry", at_s, {"values": values})
+
+    def shed_says(self, at_s: int, **what: Any) -> None:
+        """The same of the shed: a report of its socket, or an event."""
+        channel = "event" if "event" in what else "telemetry"
+        self._arrives("shed", channel, at_s, what)
+
+    def _arrives(self, device: str, channel: str, at_s: int, what: dict[str, Any]) -> None:
+        sent = {"ts": HOUR + at_s * 1000, "boot": 1, "seq": at_s, **what}
+        topic = f"courtyard/v1/{COMPOUND}/{device}/{device}/{channel}".encode()
         raw = Raw(topic, json.dumps(sent).encode(), 0, self.now_ms, COMPOUND)
         self._commit(Draft(MESSAGES, 1, [raw]))
 
@@ -117,7 +129,18 @@ class System:
         with reading(self.engine) as connection:
             rows = device_hours(connection, DISTRICT, COMPOUND, from_ms, from_ms + HOUR_MS)
         assert len(rows) <= 1
-        return {} if not rows else {name: round(v, 3) for name, v in rows[0].figures.items()}  # type: ignore[arg-type]
+        figures = rows[0].figures.items() if rows else ()
+        return {name: round(v, 3) for name, v in figures if isinstance(v, int | float)}
+
+    def session(self, order: str = "7") -> Session:
+        with reading(self.engine) as connection:
+            found = list_sessions(connection, DISTRICT, Filter(COMPOUND))
+        (session,) = [session for session in found if session.order == order]
+        return session
+
+    def exclusions(self) -> list[Exclusion]:
+        with reading(self.engine) as connection:
+            return list_exclusions(connection, DISTRICT, COMPOUND, None, None)
 
     def _clock(self) -> int:
         return self.now_ms
@@ -354,3 +377,96 @@ def test_hours_of_which_the_store_knows_less_stay_as_they_were_counted(system: S
     found = recounted(system)
     assert found.lines == []
     assert found.left == {"lamp": "the store holds no reading of it on that day"}
+
+
+def test_what_a_session_drew_is_worked_out_when_its_late_readings_are_stored(
+    system: System,
+) -> None:
+    """Half an hour at 600 W; ten minutes of it come behind the end."""
+    late = range(600, 1200, 60)
+    system.now_ms = HOUR + 1_400
+    system.shed_says(1, event="session_start", port_no=1, order="7")
+
+    def reports(at_s: int) -> None:
+        said = {"port_status": "in_use", "power_w": 600, "session_energy_kwh": at_s / 6000}
+        system.shed_says(at_s, ports={"1": said})
+
+    for at_s in range(60, 1800, 60):
+        system.now_ms = HOUR + at_s * 1000 + 400
+        if at_s not in late:
+            reports(at_s)
+    system.now_ms = HOUR + 1_801_000
+    end = {"session_energy_kwh": 0.3, "session_s": 1800, "stop_reason": "full"}
+    system.shed_says(1801, event="session_end", port_no=1, order="7", **end)
+    system.judged()
+    session = system.session()
+    assert session.measured is not None
+    assert session.measured.power_known < 0.7
+    assert reconciled(session).why == "register"
+    for at_s in late:
+        reports(at_s)
+    system.judged()
+    assert system.recounted() == 0, "forward has not passed it"
+    system.forwarded()
+    while system.recounted():
+        pass
+    session = system.session()
+    assert session.measured is not None
+    assert session.measured.power_known == 1
+    assert session.measured.power_kwh == pytest.approx(0.3)
+    assert reconciled(session).why == "both"
+
+
+def test_a_jump_that_a_late_reading_explains_is_no_longer_left_out(system: System) -> None:
+    system.says(0, switch_state="on", energy_kwh=800.0)
+    system.now_ms = HOUR + 1_200_400
+    system.says(1200, energy_kwh=10.0)  # a reset, as far as anybody can tell no plausible one
+    system.judged()
+    (left_out,) = system.exclusions()
+    assert (left_out.device, left_out.before_kwh, left_out.after_kwh) == ("lamp", 800.0, 10.0)
+    assert system.figures()["excluded_kwh"] == 790.0
+    for at_s, kwh in ((300, 801.0), (600, 9.5), (900, 9.7)):
+        system.says(at_s, energy_kwh=kwh)
+    system.judged()
+    system.forwarded()
+    while system.recounted():
+        pass
+    (left_out,) = system.exclusions()
+    assert (left_out.before_kwh, left_out.after_kwh, left_out.why) == (801.0, 9.5, "jump_backwards")
+    assert left_out.at_ms == HOUR + 600_000
+    assert system.figures()["excluded_kwh"] == 791.5
+    assert system.figures()["energy_kwh"] == pytest.approx(1.0 + 0.2 + 0.3)
+
+
+def test_when_a_session_without_an_end_ended_is_worked_out_again_as_well(system: System) -> None:
+    """The next order begins before the last readings of it arrive."""
+    system.now_ms = HOUR + 1_400
+    system.shed_says(1, event="session_start", port_no=1, order="7")
+
+    def reports(at_s: int) -> None:
+        said = {"port_status": "in_use", "power_w": 600, "session_energy_kwh": at_s / 6000}
+        system.shed_says(at_s, ports={"1": said})
+
+    for at_s in range(60, 660, 60):
+        system.now_ms = HOUR + at_s * 1000 + 400
+        reports(at_s)
+    system.now_ms = HOUR + 1_201_400
+    system.shed_says(1201, event="session_start", port_no=1, order="8")
+    system.judged()
+    first_ms = system.session("7").ended_at_ms
+    assert first_ms == HOUR + 600_000
+    for at_s in range(660, 1200, 60):
+        reports(at_s)
+    system.judged()
+    system.forwarded()
+    while system.recounted():
+        pass
+    session = system.session("7")
+    assert (session.ended_at_ms, session.duration_s) == (HOUR + 1_140_000, 1_139)
+    assert session.energy_kwh == pytest.approx(0.19)
+    assert session.provisional
+    assert session.measured is not None
+    assert session.measured.power_known == 1
+    figures = system.figures()
+    assert (figures["inferred_sessions"], figures["inferred_session_s"]) == (1, 1_139)
+    assert figures["energy_kwh"] == 0.19

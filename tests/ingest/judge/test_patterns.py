@@ -512,15 +512,15 @@ def test_a_register_of_an_order_that_is_heard_before_its_start_has_not_fallen() 
     d = a_yard()
     d.starts("shed", 1, "7")
     d.passes(60)
-    counts(d, 0.8)
+    counts(d, 0.08)
     d.passes(100)  # its modem is lost meanwhile: the order ends, and another one begins
-    counts(d, 0.1)
+    counts(d, 0.01)
     d.passes(1)
     end = {"event": "session_end", "port_no": 1, "order": "7", "stop_reason": "full"}
     start = {"event": "session_start", "port_no": 1, "order": "8"}
     d.replays("shed", [(d.now_s - 81, end), (d.now_s - 61, start)])
     d.passes(60)
-    counts(d, 0.2)
+    counts(d, 0.02)
     d.ends("shed", 1, "8")
     assert d.all_faults() == []
 
@@ -529,16 +529,16 @@ def test_a_register_of_an_order_that_is_heard_out_of_a_buffer_has_not_fallen() -
     d = a_yard()
     d.starts("shed", 1, "7")
     d.passes(60)
-    counts(d, 0.8)
-    d.ends("shed", 1, "7", session_energy_kwh=0.8)
+    counts(d, 0.08)
+    d.ends("shed", 1, "7", session_energy_kwh=0.08)
     d.passes(150)
     d.birth("shed")
-    ports = {"ports": {"1": {"port_status": "in_use", "session_energy_kwh": 0.1}}}
+    ports = {"ports": {"1": {"port_status": "in_use", "session_energy_kwh": 0.01}}}
     d.replays("shed", [(d.now_s - 60, ports)])
     start = {"event": "session_start", "port_no": 1, "order": "8"}
     d.replays("shed", [(d.now_s - 120, start)])
     d.passes(60)
-    counts(d, 0.2)
+    counts(d, 0.02)
     d.passes(60)
     d.ends("shed", 1, "8")
     assert d.all_faults() == []
@@ -560,12 +560,12 @@ def test_a_register_starts_anew_with_each_order() -> None:
     d = a_yard()
     for order in ("1", "2", "3"):
         d.starts("shed", 1, order)
-        for kwh in (0.01, 0.3):
+        for kwh in (0.01, 0.03):
             d.passes(60)
             counts(d, kwh)
         d.passes(60)
-        d.ends("shed", 1, order, session_energy_kwh=0.3)
-        d.says("shed", ports={"1": {"port_status": "idle", "session_energy_kwh": 0.3}})
+        d.ends("shed", 1, order, session_energy_kwh=0.03)
+        d.says("shed", ports={"1": {"port_status": "idle", "session_energy_kwh": 0.03}})
         d.passes(60)
     assert d.all_faults() == []
 

@@ -289,7 +289,12 @@ def test_a_start_without_an_end_stays_open_until_the_next_start() -> None:
                                                           True)  # fmt: skip
     assert (old.ended_at_ms, old.energy_kwh) == (d.at_ms(600), 0.1)  # its last evidence
     assert new.state is SessionState.OPEN
-    assert total(d, "shed-p01")["stop_reasons"] == {"unknown": 1}
+    assert total(d, "shed-p01") == {
+        "energy_kwh": pytest.approx(0.1),
+        "inferred_stops": {"unknown": 1},
+        "inferred_sessions": 1,
+        "inferred_session_s": 600,
+    }
 
 
 def test_its_own_end_replaces_what_was_inferred_and_nothing_counts_twice() -> None:
