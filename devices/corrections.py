@@ -54,6 +54,7 @@ FIGURES: Mapping[str, Mapping[str, Figure]] = {
         "by_method": _count("by_method", (*ACCESS_METHODS, "unknown")),
         "by_direction": _count("by_direction", ("in", "out", "unknown")),
         "deny_reasons": _count("deny_reasons", DENY_REASONS),
+        "held_open_min": Figure("held_open_s", 60),
     },
     "port": {
         "sessions": _count("sessions"),
@@ -62,6 +63,7 @@ FIGURES: Mapping[str, Mapping[str, Figure]] = {
         "session_h": Figure("session_s", 3600),
         "in_use_h": Figure("in_use_s", 3600),
         "unavailable_h": Figure("unavailable_s", 3600),
+        "full_not_removed_min": Figure("full_s", 60),
         "stop_reasons": _count("stop_reasons", (reason.value for reason in StopReason)),
     },
     "lamp": {
@@ -70,6 +72,8 @@ FIGURES: Mapping[str, Mapping[str, Figure]] = {
         "lit": Figure("lit_s", 3600),
         "dark": Figure("dark_s", 3600),
         "unknown": Figure("unknown_s", 3600),
+        "day_burn_hours": Figure("day_burn_s", 3600),
+        "day_burn_kwh": Figure("day_burn_kwh"),
     },
 }
 

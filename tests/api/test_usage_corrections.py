@@ -130,7 +130,7 @@ def test_only_the_buckets_that_hold_it_say_so(used: Cast) -> None:
     )
     lines = list(csv.DictReader(io.StringIO(answer.text.removeprefix("\ufeff"))))
     assert [line["corrections"] for line in lines] == ["0", "1", "0"]
-    assert [line["charging_energy_kwh"] for line in lines] == ["0", "2.5", "0"]
+    assert [float(line["charging_energy_kwh"]) for line in lines] == [0, 2.5, 0]
 
 
 def test_the_usage_of_many_says_it_by_group(used: Cast) -> None:
