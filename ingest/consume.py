@@ -27,7 +27,7 @@ import structlog
 from devices.credentials import Seal
 from devices.faults import FaultMoved
 from devices.journal import Head, Raw, Record
-from devices.judgement import Cursor, InQuarantine, Replayed, Revision
+from devices.judgement import Cursor, Effects, InQuarantine, Replayed, Revision
 from devices.messages import Decoded, Reading, Reason
 from devices.registry import Registry
 from devices.rule_files import read_what_fits
@@ -46,6 +46,7 @@ from ingest.judge.judge import Judge
 from ingest.judge.plan import Plans, calm_range
 from ingest.ports import Bell, Clock, JournalSource, JudgeStore
 from ingest.receipts import Receipt
+from ingest.redaction import redacted, without_people
 
 log = structlog.get_logger()
 
@@ -309,7 +310,7 @@ class Consumer:
             raise RuntimeError("nothing was loaded")
         beginning = replace(record, count=count, messages=record.messages[:count])
         self._judge_record(judge, decoder, beginning, None)
-        effects = judge.take_effects()
+        effects = self._effects_of(judge)
         effects.revision = self._revision
         return self._store.refusal(effects, self._journal_id, self._cursor, self._clock())
 
@@ -478,7 +479,7 @@ class Consumer:
         if judge is None:
             return
         started_s = self._monotonic()
-        effects = judge.take_effects()
+        effects = self._effects_of(judge)
         effects.revision = self._revision
         failpoint("J1", DatabaseAway)
         self._cursor = self._store.commit(effects, self._journal_id, self._cursor, self._clock())
@@ -591,7 +592,9 @@ class Consumer:
                 verdict.detail,
                 said.device.id if said.device is not None else None,
                 revision.at_ms,
-                None if asked.is_whole else raw.payload,
+                None
+                if asked.is_whole
+                else without_people(raw.payload, asked.raw.origin, self._seal),
             )
         )
 
@@ -605,6 +608,12 @@ class Consumer:
             log.error("message_given_up", jseq=asked.jseq, id=asked.id)
             return Decoded(None, [], reason=Reason.CRASHED_DECODER, detail=CRASHED)
         return self._decoder.decode(raw)
+
+    def _effects_of(self, judge: Judge) -> Effects:
+        """What has gathered, without anything that tells people apart."""
+        effects = judge.take_effects()
+        effects.refused = [redacted(row, self._seal) for row in effects.refused]
+        return effects
 
     def _whole(self, asked: InQuarantine) -> Raw | None:
         """The message as it came: from its row, else from the journal; None: nobody has it."""

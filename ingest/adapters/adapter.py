@@ -67,8 +67,10 @@ def list_unknown(decoded: Decoded, sent: Mapping[str, object], device: str) -> N
     for name, value in sent.items():
         if len(decoded.unknown) < MAX_UNKNOWN:
             decoded.unknown.append(shown(name))
-        found = flaw(name) or flaw(value)
-        if found is not None:
+        found = flaw(name)
+        if found is None and (unfit := flaw(value)) is not None:
+            found = Refused(unfit.reason, f"{shown(name)}: a value that cannot be kept")
+        if found is not None:  # of the value nothing is told: it may be somebody's name
             refuse(decoded, found, device, shown(name))
 
 
