@@ -39,6 +39,7 @@ from api.usage_views import (
     view,
 )
 from api.words import Language, duration, named, say
+from devices.apart import Apart, peak_of
 from devices.coverage import Sum
 from devices.days import began, local_date, zone_of
 from devices.sessions import EndedBy, Session, SessionState
@@ -48,6 +49,7 @@ from devices.store.database import reading
 from devices.store.devices import device_names
 from devices.store.scope import Scope
 from devices.store.sessions import Filter, list_sessions
+from devices.store.usage_apart import apart_of_many
 from devices.store.usage_days import SETTLED_AFTER_MS, TooMuch, sums_of_many
 
 KEPT_S, KEPT_MOST = 60.0, 32  # sums of many compounds, by what was asked
@@ -195,22 +197,37 @@ def read_many(engine: Engine, scope: Scope, entries: Sequence[Entry], asked: Spe
                     {}, Sums([None] * len(now), [None] * len(before)), pending=0, summing=0
                 )
             first = later[0]
+    names = {entry.id: entry.id for entry in entries}
+    apart = apart_of_many(
+        engine, scope, entries, dict.fromkeys(names, some), names, asked.to_ms, asked.to_ms
+    )
     by_compound: dict[str, Sums] = {}
     whole: list[Sum | None] = [None] * (len(borders) - 1)
     for name, sums in found.sums.items():
+        for summed, part in zip(sums, apart[name][0], strict=True):
+            summed.apart = part
         placed: list[Sum | None] = [None] * first + list(sums)
-        by_compound[name] = Sums([placed[n] for n in now], [placed[n] for n in before])
+        by_compound[name] = _with_peaks([placed[n] for n in now], [placed[n] for n in before])
         for n, one in enumerate(placed):
             if one is not None:
                 into = whole[n]
                 if into is None:
-                    into = whole[n] = Sum()
+                    into = whole[n] = Sum(apart=Apart())
                 into.add(one)
+                into.apart.join(one.apart)
     return Together(
         by_compound,
-        Sums([whole[n] for n in now], [whole[n] for n in before]),
+        _with_peaks([whole[n] for n in now], [whole[n] for n in before]),
         found.pending,
     )
+
+
+def _with_peaks(now: Sequence[Sum | None], before: Sequence[Sum | None]) -> Sums:
+    """With the most sockets at once of both as a whole."""
+    total, earlier = (
+        peak_of(one.apart for one in some if one is not None) for some in (now, before)
+    )
+    return Sums(now, before, total, earlier)
 
 
 @dataclass(frozen=True, slots=True)

@@ -534,7 +534,7 @@ class Lighting(BaseModel):
     day_burn_hours: float | None
     day_burn_kwh: float | None
     mean_dark_h: float | None
-    dark_faults: int
+    dark_faults: int | None
     coverage: float | None
 
 

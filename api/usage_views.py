@@ -20,6 +20,7 @@ from api.reports.words import BREAKDOWNS, ROWS, UNKNOWN, Row, number, row_of, sh
 from api.reports.words import say as say_of_reports
 from api.usage import status
 from api.words import Language, named, say
+from devices.apart import Apart
 from devices.coverage import Sum
 from devices.days import (
     DAY_MS,
@@ -31,6 +32,7 @@ from devices.days import (
 from devices.stop_reasons import StopClass, StopReason
 from devices.store.compounds import Entry
 from devices.store.scope import Scope
+from devices.store.usage_apart import apart_of_compound
 from devices.store.usage_days import sums_of_compound
 from devices.usage import HOUR_MS
 
@@ -137,16 +139,28 @@ def _after(bucket: Bucket, start_ms: int, zone: tzinfo) -> date:
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """What is known of a spell: of each bucket, and of those before it; None: nothing can be."""
+    """What is known of a spell: of each bucket, and of those before it; None: nothing can be.
+
+    total, total_before: of both as a whole, what does not add up.
+    """
 
     now: Sequence[Sum | None]
     before: Sequence[Sum | None]
+    total: Apart = field(default_factory=Apart)
+    total_before: Apart = field(default_factory=Apart)
 
 
 def read_compound(engine: Engine, scope: Scope, entry: Entry, asked: Spell) -> Sums:
     borders, before, now = borders_of(asked)
     sums = sums_of_compound(engine, scope, entry, borders, asked.to_ms)
-    return Sums([sums[n] for n in now], [sums[n] for n in before])
+    parts, _ = apart_of_compound(engine, scope, entry, borders, asked.to_ms, asked.to_ms)
+    for one, part in zip(sums, parts, strict=True):
+        one.apart = part
+    ends = [(asked.starts[0], asked.to_ms), (borders[0], asked.before_to_ms)]
+    total, total_before = (
+        apart_of_compound(engine, scope, entry, [start], end, asked.to_ms)[1] for start, end in ends
+    )
+    return Sums([sums[n] for n in now], [sums[n] for n in before], total, total_before)
 
 
 def borders_of(asked: Spell) -> tuple[list[int], range, range]:
@@ -259,6 +273,7 @@ def view(
     finals = [status(end, asked.zone, now_ms) == "final" for end in asked.ends]
     labels = _labels(language, asked)
     total, earlier = total_of(sums.now), total_of(sums.before)
+    total.apart, earlier.apart = sums.total, sums.total_before
     charted = {**CHARTED, **CHARTED_ALONE} if len(own) == 1 else CHARTED
     made = [
         _part(language, asked, part, charted[part], sums, total, earlier, finals, labels)

@@ -18,13 +18,14 @@ class Apart:
     """Of one stretch. households: as it may be shown; None: fewer, or not known.
 
     peak_ports: None: not known. dark_s: time in lighting hours in which lamps were out, of
-    `dark_faults` faults. unknown: figures of the API that were not counted yet when it began.
+    `dark_faults` faults; None: not known. unknown: figures of the API that were not counted yet
+    when it began.
     """
 
     households: int | None = None
     peak_ports: int | None = None
     dark_s: float = 0.0
-    dark_faults: int = 0
+    dark_faults: int | None = None
     unknown: frozenset[str] = frozenset()
 
     def join(self, other: "Apart") -> None:
@@ -34,7 +35,8 @@ class Apart:
         if other.peak_ports is not None:
             self.peak_ports = max(self.peak_ports or 0, other.peak_ports)
         self.dark_s += other.dark_s
-        self.dark_faults += other.dark_faults
+        if other.dark_faults is not None:
+            self.dark_faults = (self.dark_faults or 0) + other.dark_faults
         self.unknown |= other.unknown
 
     @property
@@ -42,7 +44,10 @@ class Apart:
         return self.dark_s / 3600 / self.dark_faults if self.dark_faults else None
 
 
-NOTHING = Apart()
+def peak_of(parts: Iterable[Apart]) -> Apart:
+    """What follows from the parts of a time: the most sockets at once, and nothing else."""
+    known = [part.peak_ports for part in parts if part.peak_ports is not None]
+    return Apart(peak_ports=max(known, default=None))
 
 
 def peaks(spans: Iterable[tuple[int, int]], borders: Sequence[int]) -> list[int]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from devices.apart import NOTHING, Apart
+from devices.apart import Apart
 from devices.corrections import NOBODY
 from devices.messages import Value
 from devices.sun import lighting_hours
@@ -79,9 +79,10 @@ _NO_PART = Part()
 
 @dataclass(slots=True)
 class Sum:
-    """Of all kinds, by kind."""
+    """Of all kinds, by kind. apart: what does not add up, where it is known for this stretch."""
 
     parts: dict[str, Part] = field(default_factory=dict)
+    apart: Apart = field(default_factory=Apart)
 
     def part(self, kind: str) -> Part:
         found = self.parts.get(kind)
@@ -106,7 +107,7 @@ class Sum:
 
     def only(self, kind: str) -> "Sum":
         """What is of this kind."""
-        return Sum({kind: self.parts[kind]} if kind in self.parts else {})
+        return Sum({kind: self.parts[kind]} if kind in self.parts else {}, self.apart)
 
     @property
     def received(self) -> float:
@@ -122,11 +123,12 @@ class Sum:
         expected = self.expected
         return self.received / expected if expected > 0 else None
 
-    def shape(self, kinds: Iterable[str], apart: Apart = NOTHING) -> dict[str, object]:
+    def shape(self, kinds: Iterable[str], apart: Apart | None = None) -> dict[str, object]:
         """The members of the API's answer; None for kinds that are not there to be used.
 
-        apart: of the same stretch, what does not add up.
+        apart: in place of its own.
         """
+        apart = self.apart if apart is None else apart
         gate, port, lamp = (self.parts.get(kind, _NO_PART) for kind in KINDS)
         shown: dict[str, dict[str, object] | None] = {
             "gates": None,

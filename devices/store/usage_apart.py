@@ -318,6 +318,8 @@ def _count_dark(
     spans: Iterable[_Span],
 ) -> None:
     """Share out the dark time of faults; one counts wherever some of it lies."""
+    for one in (*parts, total):
+        one.dark_faults = 0
     for begin, end in spans:
         counted = 0.0
         for at in range(max(0, bisect_right(borders, begin) - 1), len(parts)):
@@ -327,8 +329,8 @@ def _count_dark(
             seconds = dark_s(entry.latitude, entry.longitude, *stretch)
             if seconds > 0:
                 parts[at].dark_s += seconds
-                parts[at].dark_faults += 1
+                parts[at].dark_faults = (parts[at].dark_faults or 0) + 1
                 counted += seconds
         if counted > 0:
             total.dark_s += counted
-            total.dark_faults += 1
+            total.dark_faults = (total.dark_faults or 0) + 1
