@@ -33,6 +33,8 @@ from courtyard.clock import now_ms
 from courtyard.registry import import_registry
 from courtyard.settings import load_settings
 from devices.catalogue import rules_for
+from devices.credentials import Seal
+from devices.credentials import unpack as unpack_hashes
 from devices.faults import PLATFORM
 from devices.kinds import KINDS
 from devices.store.accounts import Forwarded
@@ -49,6 +51,7 @@ from devices.store.schema import (
     faults,
     quarantine,
     sessions,
+    usage_credentials,
     usage_hours,
 )
 from devices.store.telemetry.embedded import EmbeddedTelemetry
@@ -67,6 +70,7 @@ from tests.nursery import Nursery, Process
 PLANS = plans(rules_for, KINDS)
 SEED = int(os.environ.get("COURTYARD_TEST_SEED", "1"))
 SECRET = "a key for tests alone"
+SEAL = Seal(SECRET.encode())
 PLACES = ("lvyun-xiaoqu", "xiangyunli")
 RATE_PER_S = 400.0
 SLOWLY, SLOW_S = 80, 0.1
@@ -130,6 +134,8 @@ class _Teller:
 
     def event(self, at_ms: int, kind: str, device: str, name: str, **fields: Scalar) -> None:
         expected = {"type": name, **fields}
+        if "credential_hash" in fields:
+            expected["credential_hash"] = SEAL(self._place, str(fields["credential_hash"]))
         if name.startswith("session_"):  # a shed tells for its socket
             self._expect("port_event", f"{device}-p{fields['port_no']:02d}", at_ms, expected)
         else:
@@ -166,6 +172,9 @@ class _Teller:
     ) -> None:
         for name, value in values.items():
             self._history.points[measurement, device, name, at_ms] = value
+
+
+CARDS = tuple(f"plain-card-{n}" for n in range(7))  # of those who pass
 
 
 def a_history(base_ms: int, padded: int = 0) -> History:
@@ -207,6 +216,7 @@ def _tell(teller: _Teller, place: str, n: int, base_ms: int) -> None:
             result="granted" if step % 5 else "denied",
             method="card",
             direction="in",
+            credential_hash=CARDS[step % len(CARDS)],
         )
         smoke = 6 <= step < 10
         teller.reading(
@@ -333,6 +343,7 @@ class Outcome:
     events: list[tuple[Any, ...]]
     sessions: list[dict[str, Any]]
     usage: dict[tuple[str, int], tuple[int, dict[str, Any]]]
+    people: dict[tuple[str, int], bytes]
 
 
 class Pipeline:
@@ -508,6 +519,7 @@ class Pipeline:
                 [tuple(row) for row in connection.execute(_EVENTS)],
                 [row._asdict() for row in connection.execute(_SESSIONS)],
                 _usage(connection),
+                {(row.compound, row.day_ms): row.hashes for row in connection.execute(_PEOPLE)},
             )
 
 
@@ -529,6 +541,7 @@ _EVENTS = (
     .order_by(fault_events.c.fault, fault_events.c.id)
 )
 _SESSIONS = select(sessions).order_by(sessions.c.id)
+_PEOPLE = select(usage_credentials)
 
 
 def _undated(fault: dict[str, Any]) -> dict[str, Any]:
@@ -697,6 +710,13 @@ class Rig:
         states = Counter(session["state"] for session in outcome.sessions)
         assert states == {state: count * len(PLACES) for state, count in SESSIONS.items()}
         assert sum(received for received, _ in outcome.usage.values()) > history.good
+        people: dict[str, set[bytes]] = {}
+        for (compound, _), hashes in outcome.people.items():
+            people.setdefault(compound, set()).update(unpack_hashes(hashes))
+        assert {len(hashes) for hashes in people.values()} == {len(CARDS)}
+        for kept in (self._folder / "undisturbed").rglob("*"):
+            if kept.is_file() and "journal" not in kept.name:  # all that is stored, and the log
+                assert CARDS[0].encode() not in kept.read_bytes(), kept
         return outcome
 
     def kill(self, point: str) -> None:
