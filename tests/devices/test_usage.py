@@ -191,3 +191,10 @@ def test_nothing_known_is_null_and_no_rate() -> None:
         "kwh_per_port_day",
         "safety_stops_per_1000",
     }
+
+
+@given(st.integers(10**12, 4 * 10**12), st.integers(-12, 14))
+def test_the_oldest_open_day_is_the_first_that_is_not_final(now_ms: int, offset_h: int) -> None:
+    begins_ms = usage.open_from_ms(offset_h * usage.HOUR_MS, now_ms)
+    assert usage.is_final(begins_ms, now_ms)  # the day before has ended then
+    assert not usage.is_final(begins_ms + usage.DAY_MS, now_ms)
