@@ -11,6 +11,7 @@ from devices import registers, sessions, usage
 from devices.credentials import hash_of
 from devices.judgement import Effects
 from devices.kinds.kind import Implied
+from devices.lighting import OFF_BY_MS
 from devices.messages import Event, Value
 from devices.reconciliation import POWER_LEAST, Measured
 from devices.registers import Exclusion, Gauge, Jump, gauge_of
@@ -543,7 +544,11 @@ class UseMeter:
             commanded = self._commanded(memory, from_ms)
             passed_s = (at_ms - from_ms) / 1000
             if lit:
-                self._burned(memory, lit, from_ms, at_ms, by_day=not commanded)
+                by_day = not commanded and not (
+                    self._commanded(memory, from_ms - OFF_BY_MS)
+                    or self._commanded(memory, from_ms + OFF_BY_MS)
+                )
+                self._burned(memory, lit, from_ms, at_ms, by_day=by_day)
             if commanded or memory.word("switch_state") in ("on", "low"):
                 if lit is None:
                     self._spread(memory, "unknown_s", passed_s * lamps, from_ms, at_ms)

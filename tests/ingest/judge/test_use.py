@@ -694,6 +694,18 @@ def test_a_lamp_that_burns_by_day_has_burn_time() -> None:
     assert "dark_s" not in sums
 
 
+def test_a_lamp_whose_clock_is_ten_minutes_off_wastes_nothing() -> None:
+    """Lit from dusk until 10 minutes after dawn: civil dawn is at 06:41 on that day."""
+    d = District(a_circuit())
+    d.now_s = 8 * HOUR_S + 50 * 60  # 06:00
+    burns(d, 0.75, switch_state="on", power_w=72)
+    d.says("lamp", {"switch_state": "off", "power_w": 0})  # 06:45
+    assert "day_burn_s" not in total(d, "lamp")
+    d.now_s += 900
+    burns(d, 0.5, switch_state="on", power_w=72)  # from 07:00 on
+    assert total(d, "lamp")["day_burn_s"] == pytest.approx(8 * 900)
+
+
 def test_a_lamp_that_burns_at_night_wastes_nothing() -> None:
     d = District(a_circuit())
     burns(d, 1.25, switch_state="on", power_w=72)
