@@ -39,7 +39,7 @@ from api.usage_views import (
     view,
 )
 from api.words import Language, duration, named, say
-from devices.apart import Apart, peak_of
+from devices.apart import Apart
 from devices.coverage import Sum
 from devices.days import began, local_date, zone_of
 from devices.sessions import EndedBy, Session, SessionState
@@ -148,13 +148,15 @@ class ChargingCopy:
         self._kept: OrderedDict[object, tuple[float, Together]] = OrderedDict()
         self._turns = Turns("for the usage of many compounds", 1, READERS_WAITING, READER_WAIT_S)
 
-    def get(self, engine: Engine, scope: Scope, entries: Sequence[Entry], asked: Spell) -> Together:
+    def get(
+        self, engine: Engine, scope: Scope, entries: Sequence[Entry], asked: Spell, now_ms: int
+    ) -> Together:
         key = (scope, tuple(entry.id for entry in entries), asked.bucket, asked.to_ms)
         kept = self._find(key)
         if kept is not None:
             return kept
         with self._turns.turn():
-            found = self._find(key) or read_many(engine, scope, entries, asked)
+            found = self._find(key) or read_many(engine, scope, entries, asked, now_ms)
         if not found.summing:
             with self._lock:
                 self._kept[key] = (time.monotonic(), found)
@@ -169,7 +171,9 @@ class ChargingCopy:
         return None if kept is None or time.monotonic() - kept[0] >= KEPT_S else kept[1]
 
 
-def read_many(engine: Engine, scope: Scope, entries: Sequence[Entry], asked: Spell) -> Together:
+def read_many(
+    engine: Engine, scope: Scope, entries: Sequence[Entry], asked: Spell, now_ms: int
+) -> Together:
     """Of local days of the district's zone. Before anything came nothing is known."""
     borders, before, now = borders_of(asked)
     borders = [*borders, asked.to_ms]
@@ -197,37 +201,42 @@ def read_many(engine: Engine, scope: Scope, entries: Sequence[Entry], asked: Spe
                     {}, Sums([None] * len(now), [None] * len(before)), pending=0, summing=0
                 )
             first = later[0]
-    names = {entry.id: entry.id for entry in entries}
-    apart = apart_of_many(
-        engine, scope, entries, dict.fromkeys(names, some), names, asked.to_ms, asked.to_ms
-    )
     by_compound: dict[str, Sums] = {}
     whole: list[Sum | None] = [None] * (len(borders) - 1)
     for name, sums in found.sums.items():
-        for summed, part in zip(sums, apart[name][0], strict=True):
-            summed.apart = part
         placed: list[Sum | None] = [None] * first + list(sums)
-        by_compound[name] = _with_peaks([placed[n] for n in now], [placed[n] for n in before])
+        by_compound[name] = Sums([placed[n] for n in now], [placed[n] for n in before])
         for n, one in enumerate(placed):
             if one is not None:
                 into = whole[n]
                 if into is None:
-                    into = whole[n] = Sum(apart=Apart())
+                    into = whole[n] = Sum()
                 into.add(one)
-                into.apart.join(one.apart)
     return Together(
         by_compound,
-        _with_peaks([whole[n] for n in now], [whole[n] for n in before]),
+        Sums(
+            [whole[n] for n in now],
+            [whole[n] for n in before],
+            _apart(engine, scope, entries, asked.starts, asked.to_ms, now_ms),
+            _apart(engine, scope, entries, asked.before, asked.before_to_ms, now_ms),
+        ),
         found.pending,
     )
 
 
-def _with_peaks(now: Sequence[Sum | None], before: Sequence[Sum | None]) -> Sums:
-    """With the most sockets at once of both as a whole."""
-    total, earlier = (
-        peak_of(one.apart for one in some if one is not None) for some in (now, before)
-    )
-    return Sums(now, before, total, earlier)
+def _apart(
+    engine: Engine,
+    scope: Scope,
+    entries: Sequence[Entry],
+    starts: Sequence[int],
+    to_ms: int,
+    now_ms: int,
+) -> Apart:
+    """What does not add up, of all of them between the first start and `to_ms`."""
+    borders = {entry.id: [*starts, to_ms] for entry in entries}
+    groups = dict.fromkeys(borders, "")
+    _, apart = apart_of_many(engine, scope, entries, borders, groups, to_ms, now_ms)[""]
+    return apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,7 +301,7 @@ def charging_page(
         of = "day" if bucket == "hour" else bucket
         asked = spell(of, parse_until(until, newest), zone, began(newest + timedelta(days=1), zone))
         copy: ChargingCopy = request.app.state.charging
-        together = copy.get(engine, who.scope, entries, asked)
+        together = copy.get(engine, who.scope, entries, asked, now_ms)
         summing = together.summing
         if not summing:
             shown = view(

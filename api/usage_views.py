@@ -137,30 +137,33 @@ def _after(bucket: Bucket, start_ms: int, zone: tzinfo) -> date:
     return day + timedelta(days=7 if bucket == "week" else 1)
 
 
+def nothing_apart() -> Apart:
+    """Where nobody worked out what does not add up: it is unknown, and not none."""
+    unknown = ("active_households", "peak_ports", "mean_dark_h", "dark_faults")
+    return Apart(unknown=frozenset(unknown))
+
+
 @dataclass(frozen=True, slots=True)
 class Sums:
     """What is known of a spell: of each bucket, and of those before it; None: nothing can be.
 
-    total, total_before: of both as a whole, what does not add up.
+    apart, apart_before: of the whole spell and of that before it, what does not add up.
     """
 
     now: Sequence[Sum | None]
     before: Sequence[Sum | None]
-    total: Apart = field(default_factory=Apart)
-    total_before: Apart = field(default_factory=Apart)
+    apart: Apart = field(default_factory=nothing_apart)
+    apart_before: Apart = field(default_factory=nothing_apart)
 
 
-def read_compound(engine: Engine, scope: Scope, entry: Entry, asked: Spell) -> Sums:
+def read_compound(engine: Engine, scope: Scope, entry: Entry, asked: Spell, now_ms: int) -> Sums:
     borders, before, now = borders_of(asked)
     sums = sums_of_compound(engine, scope, entry, borders, asked.to_ms)
-    parts, _ = apart_of_compound(engine, scope, entry, borders, asked.to_ms, asked.to_ms)
-    for one, part in zip(sums, parts, strict=True):
-        one.apart = part
-    ends = [(asked.starts[0], asked.to_ms), (borders[0], asked.before_to_ms)]
-    total, total_before = (
-        apart_of_compound(engine, scope, entry, [start], end, asked.to_ms)[1] for start, end in ends
+    _, apart = apart_of_compound(engine, scope, entry, asked.starts, asked.to_ms, now_ms)
+    _, apart_before = apart_of_compound(
+        engine, scope, entry, asked.before, asked.before_to_ms, now_ms
     )
-    return Sums([sums[n] for n in now], [sums[n] for n in before], total, total_before)
+    return Sums([sums[n] for n in now], [sums[n] for n in before], apart, apart_before)
 
 
 def borders_of(asked: Spell) -> tuple[list[int], range, range]:
@@ -273,7 +276,6 @@ def view(
     finals = [status(end, asked.zone, now_ms) == "final" for end in asked.ends]
     labels = _labels(language, asked)
     total, earlier = total_of(sums.now), total_of(sums.before)
-    total.apart, earlier.apart = sums.total, sums.total_before
     charted = {**CHARTED, **CHARTED_ALONE} if len(own) == 1 else CHARTED
     made = [
         _part(language, asked, part, charted[part], sums, total, earlier, finals, labels)
@@ -347,7 +349,8 @@ def _part(
     labels: Sequence[str],
 ) -> PartView:
     own, its_before = total.only(KIND_OF[part]), before.only(KIND_OF[part])
-    figures, figures_before = figures_of(own, part), figures_of(its_before, part)
+    figures = figures_of(own, part, sums.apart)
+    figures_before = figures_of(its_before, part, sums.apart_before)
     provisional = [not final for final in finals]
     made: list[ChartView] = []
     for key in charted:
@@ -400,12 +403,12 @@ def _part(
     )
 
 
-def figures_of(own: Sum, part: PartName) -> Mapping[str, Any] | None:
+def figures_of(own: Sum, part: PartName, apart: Apart | None = None) -> Mapping[str, Any] | None:
     """The figures of the API; None where nothing arrived, so that no zero stands for it."""
     kind = KIND_OF[part]
     if not own.received and not own.part(kind).figures:
         return None
-    shaped = own.shape({kind})[part]
+    shaped = own.shape({kind}, apart or nothing_apart())[part]
     assert isinstance(shaped, Mapping)
     return shaped
 
@@ -607,6 +610,6 @@ def of_compound(
     zone = zone_of(entry.timezone)
     newest = local_date(now_ms, zone)
     asked = spell(bucket, parse_until(until, newest), zone, now_ms)
-    sums = read_compound(engine, scope, entry, asked)
+    sums = read_compound(engine, scope, entry, asked, now_ms)
     kinds = [kind for kind in KIND_OF.values() if entry.devices.get(kind)]
     return view(page, asked, sums, kinds, now_ms, newest, own=own)

@@ -9,7 +9,7 @@ import pytest
 from api.errors import BadParameter
 from api.usage_views import Bucket, parse_until, spell
 from devices.days import DISTRICT_ZONE, began
-from devices.store.schema import usage_days, usage_days_due
+from devices.store.schema import usage_days, usage_days_due, usage_since
 from devices.store.usage_days import UsageDays
 from tests.api.cast import (
     DAY_MS,
@@ -271,3 +271,16 @@ def test_sessions_go_on_to_older_ones(cast: Cast) -> None:
     page = client.get(older[1].replace("&amp;", "&"), headers=ZH).text
     assert "订单 s2" in words(page)
     assert "订单 s1" not in words(page)
+
+
+def test_what_does_not_add_up_is_shown_and_what_is_not_known_of_it_is_no_0(cast: Cast) -> None:
+    with cast.write() as connection:
+        an_hour(connection, PORT, HOUR, 40, in_use_s=1800.0, sessions=2.0)
+        an_hour(connection, LAMP, HOUR - 20 * HOUR_MS, 4, lit_s=3600.0)
+        a_session(connection, "one")
+        a_session(connection, "two", port=f"{PORT[:-1]}2")
+        connection.execute(usage_since.delete())  # counted from the first on
+    text = words(usage_of(shown(cast)))
+    assert "同时充电峰值 个 2 —" in text
+    assert "熄灯故障 处 0 —" in text  # nobody was heard the fortnight before
+    assert "活跃户数 个 — —" in text
