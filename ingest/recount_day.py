@@ -23,6 +23,7 @@ from devices.corrections import (
 )
 from devices.coverage import KINDS
 from devices.registry import Device, Registry
+from devices.sessions import EndedBy
 from devices.store.corrections import lines_of
 from devices.store.database import answering, reading
 from devices.store.readings import KeptReadings
@@ -43,13 +44,14 @@ from devices.usage import (
     hour_of,
 )
 from ingest.judge.plan import Plans
+from ingest.judge.use import INFERRED, TOLD
 from ingest.ports import Clock
 from ingest.recount import FAR_MS, PAGE, Readings, Recounter
 
 WAITS_S = 20.0  # for its turn: a day of a large compound takes some seconds
 # Messages of one time are one point, so that a few less than there were reports may be all of them.
 AS_MANY = 0.9
-OF_SESSIONS = ("sessions", "session_s", "fee_fen", "stop_reasons")
+OF_SESSIONS = (*TOLD, *INFERRED, "fee_fen")
 
 _FEWER = "the store holds fewer readings of it than had come: some hours stay as they were counted"
 _NONE = "the store holds no reading of it on that day"
@@ -183,12 +185,14 @@ class DayRecount:
                 session = session_of(row)
                 hour = hour_of(session.ended_at_ms or 0)
                 figures = found.setdefault(session.port, {}).setdefault(hour, {})
+                is_guess = session.ended_by is EndedBy.PLATFORM
+                counts, lasts, stops = INFERRED if is_guess else TOLD
                 if session.stop_reason is not None:
-                    add(figures, "stop_reasons", 1, session.stop_reason)
+                    add(figures, stops, 1, session.stop_reason)
                 add(figures, "fee_fen", session.fee_fen or 0)
                 if counts_as_session(session.stop_reason, session.energy_kwh):
-                    add(figures, "sessions", 1)
-                    add(figures, "session_s", session.duration_s or 0)
+                    add(figures, counts, 1)
+                    add(figures, lasts, session.duration_s or 0)
         return found
 
 
@@ -227,7 +231,8 @@ class _Day:
             after = {name: part for name, part in row.figures.items() if name not in OF_SESSIONS}
             if hour in again and self._is_known(device.id, row):
                 after = {name: part for name, part in after.items() if name not in FROM_REPORTS}
-                after |= again[hour]
+                metered = again[hour].items()
+                after |= {name: part for name, part in metered if name not in OF_SESSIONS}
             after |= counted.get(hour, {})
             yield from _line(row, heard.get(hour, 0), _most(after, passed.get(hour, {})))
 

@@ -159,6 +159,31 @@ def test_a_charge_that_came_too_late_is_worked_out_from_its_readings(setting: Se
     assert added[13]["stop_reasons"] == {"full": 1}
 
 
+def test_a_charge_whose_end_never_came_is_counted_once(setting: Setting) -> None:
+    a_charge(setting)
+    with writing(setting.engine) as connection:
+        a_session(
+            connection,
+            "s-1",
+            started_at_ms=NOON,
+            ended_at_ms=NOON + 90 * 60_000,
+            duration_s=5400,
+            energy_kwh=0.9,
+            fee_fen=None,
+            stop_reason="unknown",
+            ended_by="platform",
+            provisional=True,
+        )
+    added = setting.added(PORT)
+    assert added[13] == {
+        "energy_kwh": pytest.approx(0.3),
+        "in_use_s": 1800,
+        "inferred_sessions": 1,
+        "inferred_session_s": 5400,
+        "inferred_stops": {"unknown": 1},
+    }
+
+
 def test_a_session_that_was_amended_is_counted_as_it_is_now(setting: Setting) -> None:
     with writing(setting.engine) as connection:
         an_hour(
