@@ -14,6 +14,7 @@ Sources: domain.md §1.5, §2.4, §3.1, §6.2, §7.3.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from devices.messages import Value
@@ -151,6 +152,12 @@ def lamps_dark(known: Known) -> Value | None:
 
     As figures of usage have it (domain.md §6.2), so that fault and figure agree.
     """
+    if "dark" not in known.found:
+        known.found["dark"] = _lamps_dark(known)
+    return known.found["dark"]  # type: ignore[no-any-return]  # as it was put in
+
+
+def _lamps_dark(known: Known) -> float | None:
     if not is_circuit(known):
         return None
     draw = _draw(known)
@@ -310,13 +317,23 @@ def relay_disobeys(known: Known) -> Value | None:
 # What is known of a lamp
 
 
+def is_of_circuit(attributes: Mapping[str, Value]) -> bool:
+    """Whether one device stands for all lamps of a circuit."""
+    return attributes.get("granularity") == "circuit"
+
+
+def is_of_lamp(attributes: Mapping[str, Value]) -> bool:
+    """Whether it stands for a single lamp."""
+    return not is_of_circuit(attributes)
+
+
 def lamp_count(known: Known) -> int:
     count = known.attributes.get("lamp_count", 1)
     return max(1, int(count))
 
 
 def is_circuit(known: Known) -> bool:
-    return known.attributes.get("granularity") == "circuit"
+    return is_of_circuit(known.attributes)
 
 
 def is_switched(known: Known) -> bool:
@@ -326,10 +343,12 @@ def is_switched(known: Known) -> bool:
 
 def nominal_power_w(known: Known) -> float | None:
     """Of all its lamps together."""
-    nominal_w = known.attributes.get("nominal_power_w")
-    if isinstance(nominal_w, str) or not nominal_w:
-        return None
-    return float(nominal_w) * lamp_count(known)
+    of_device = known.of_device
+    if "nominal_w" not in of_device:
+        nominal_w = known.attributes.get("nominal_power_w")
+        is_known = not isinstance(nominal_w, str) and nominal_w
+        of_device["nominal_w"] = float(nominal_w or 0) * lamp_count(known) if is_known else None
+    return of_device["nominal_w"]  # type: ignore[no-any-return]  # as it was put in
 
 
 def is_overridden(known: Known) -> bool:
@@ -373,6 +392,12 @@ def _now(known: Known, quantity: str) -> float | None:
 
 def _draw(known: Known) -> Draw | None:
     """What a lamp draws that is to be lit; None if it is not, or if nothing can be expected."""
+    if "draw" not in known.found:
+        known.found["draw"] = _drawn(known)
+    return known.found["draw"]  # type: ignore[no-any-return]  # as it was put in
+
+
+def _drawn(known: Known) -> Draw | None:
     power_w, nominal_w = _now(known, "power_w"), nominal_power_w(known)
     if power_w is None or nominal_w is None:
         return None

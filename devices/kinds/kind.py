@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any
 
 from devices.messages import Reason, Value
 from devices.quantities import BadValue, Quantity, Role, Type
@@ -115,7 +116,8 @@ class Known:
     at_ms: event time of the report that was just taken into `latest`. latest: the newest value of
     each quantity with its event time, {name: (value, at_ms)}. parent: attributes of the device
     above it. latitude, longitude: of its compound, in degrees. charging_ms: when the session that
-    runs at a port began, as far as it was told.
+    runs at a port began, as far as it was told. found: what was worked out of this report, and is
+    asked for once more; of_device: what was worked out of the attributes alone.
     """
 
     at_ms: int
@@ -126,6 +128,8 @@ class Known:
     latitude: float
     longitude: float
     charging_ms: int | None = None
+    found: dict[str, Any] = field(default_factory=dict)
+    of_device: dict[str, Any] = field(default_factory=dict)
 
     def word(self, quantity: str) -> Value | None:
         """The latest value, however old; for states, which hold. None: it never came."""
@@ -148,13 +152,17 @@ class Derived:
     Rules judge it like any other. It is made only where a rule needs it, with each live report that
     has one of `of`, and is neither stored nor shown.
     make: pure; None is unknown, and then nothing is judged. limit: the attribute of the device, or
-    of the one above it, without which it is always unknown.
+    of the one above it, without which it is always unknown. at_most: the quantity that it is never
+    above, in a report that has it: while that is not too much, it need not be made. needs: what the
+    device's attributes must be like; of others it is always unknown.
     """
 
     quantity: Quantity
     of: tuple[str, ...]
     make: Callable[[Known], Value | None]
     limit: str | None = None
+    at_most: str | None = None
+    needs: Callable[[Mapping[str, Value]], bool] | None = None
 
 
 @dataclass(frozen=True, slots=True)

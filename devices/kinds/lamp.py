@@ -104,16 +104,19 @@ LAMP = Kind(
             gauge("power_share", "实际与应有功率之比", "Power, of the expected", ""),
             ("power_w",),
             lighting.power_share,
+            needs=lighting.is_of_lamp,
         ),
         Derived(
             gauge("lamps_dark", "回路中不亮的灯数", "Lamps of the circuit that are dark", ""),
             ("power_w",),
             lighting.lamps_dark,
+            needs=lighting.is_of_circuit,
         ),
         Derived(
             gauge("dark_pct", "回路不亮比例", "Share of the circuit that is dark", "%"),
             ("power_w",),
             lighting.dark_pct,
+            needs=lighting.is_of_circuit,
         ),
         Derived(
             gauge("power_ratio", "亮灯时功率之比", "Power while lit, of the expected", ""),
@@ -129,6 +132,7 @@ LAMP = Kind(
             gauge("no_load", "合闸无负载", "Switched on without a load", ""),
             ("power_w",),
             lighting.no_load,
+            needs=lighting.is_of_lamp,
         ),
         Derived(
             gauge("lit_power_factor", "亮灯时功率因数", "Power factor while bright", ""),

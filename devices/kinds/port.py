@@ -132,7 +132,12 @@ PORT = Kind(
             over_limit_w,
             limit=_LIMIT,
         ),
-        Derived(gauge("overtime_s", "充电时长", "Time of charging", "s"), ("power_w",), overtime_s),
+        Derived(
+            gauge("overtime_s", "充电时长", "Time of charging", "s"),
+            ("power_w",),
+            overtime_s,
+            at_most="session_s",
+        ),
     ),
 )
 

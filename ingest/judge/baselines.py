@@ -189,13 +189,19 @@ class Baselines:
                     if run.count >= RUNS_LEAST:
                         self.same(memory, run, at_ms, received_ms)
             elif value is not None:
-                run.value, run.since_ms, run.count = value, at_ms, 1
-                if run.told:
-                    run.told = False
-                    if not any(other.told for other in memory.runs):
-                        self._finder.usual(memory, FROZEN, at_ms, received_ms)
+                self.changed(memory, run, value, at_ms, received_ms)
         if memory.device.kind == "port":
-            self._draws(memory, at_ms, received_ms)
+            self.draws(memory, at_ms, received_ms)
+
+    def changed(
+        self, memory: DeviceMemory, run: Run, value: Value, at_ms: int, received_ms: int
+    ) -> None:
+        """A reading is not what it was."""
+        run.value, run.since_ms, run.count = value, at_ms, 1
+        if run.told:
+            run.told = False
+            if not any(other.told for other in memory.runs):
+                self._finder.usual(memory, FROZEN, at_ms, received_ms)
 
     def passed(self, memory: DeviceMemory, event: Event, seen_ms: int, received_ms: int) -> None:
         """Somebody was at a gate. seen_ms: when we heard of it; of a replayed one, when it was."""
@@ -549,7 +555,7 @@ class Baselines:
             evidence["port"] = memory.device.id
         self._finder.unusual(shed, METER, at_ms, received_ms, evidence, source=source)
 
-    def _draws(self, memory: DeviceMemory, at_ms: int, received_ms: int) -> None:
+    def draws(self, memory: DeviceMemory, at_ms: int, received_ms: int) -> None:
         """A session that has drawn something is a use of its socket, before it ends."""
         drawn = memory.drawn
         if drawn is None or memory.session is None:
@@ -653,7 +659,7 @@ def _changed(peers: Iterable[DeviceMemory], but: DeviceMemory, run: Run) -> tupl
         if peer is but or peer.state is not Presence.ONLINE:
             continue
         for other in peer.runs:
-            told = peer.latest.get(other.name)
+            told = peer.told(other.name)
             if other.name == run.name and told is not None and told[1] > run.since_ms:
                 asked += 1
                 changed += other.since_ms > run.since_ms

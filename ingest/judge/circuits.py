@@ -225,7 +225,7 @@ class CircuitWatch:
 
     def _voltage_v(self, memory: DeviceMemory, watermark_ms: int) -> float | None:
         """The newest voltage of a lamp that is to burn; None: none of the last three intervals."""
-        told = memory.latest.get("voltage_v")
+        told = memory.told("voltage_v")
         if told is None or isinstance(told[0], str):
             return None
         is_old = watermark_ms - told[1] > 3000 * memory.device.interval_s
@@ -324,7 +324,7 @@ def _is_overdue(carrier: DeviceMemory, now_ms: int) -> bool:
 def _is_suspect(memory: DeviceMemory) -> bool:
     if memory.state is Presence.OFFLINE:
         return True
-    told = memory.latest.get("voltage_v")
+    told = memory.told("voltage_v")
     return told is not None and not isinstance(told[0], str) and told[0] < lighting.DEAD_V
 
 

@@ -73,5 +73,10 @@ def _with(before: Offsets | None, item: Item, off_ms: int) -> Offsets:
     return Offsets(off_s, item.boot, item.seq)
 
 
+def is_watched(memory: DeviceMemory) -> bool:
+    """Whether a prompt message of this device says something: its clock was off lately."""
+    return memory.offsets is not None or _has_sign(memory)
+
+
 def _has_sign(memory: DeviceMemory) -> bool:
     return any(key[0] == CODE for key in memory.signs)

@@ -33,9 +33,10 @@ from devices.sessions import Session
 from devices.usage import HOUR_MS, hour_of, open_from_ms
 from ingest import receipts
 from ingest.judge import ledger, use
-from ingest.judge.baselines import RUNS_LEAST, Baselines, offset_ms
+from ingest.judge.baselines import Baselines, offset_ms
+from ingest.judge.calm import CalmReports
 from ingest.judge.circuits import CircuitWatch
-from ingest.judge.clocks import ClockWatch
+from ingest.judge.clocks import ClockWatch, is_watched
 from ingest.judge.concern import Concerns
 from ingest.judge.holds import Holds
 from ingest.judge.identity import (
@@ -184,6 +185,7 @@ class Judge:
         self._baselines = Baselines(
             self.memories, self.hearing, self._finder, self._gathering, self._touch
         )
+        self._calm = CalmReports(self._values, self._use, self._baselines, self._touch)
         self._concerns = Concerns(self.memories, self._roots.compound, self._fault_restated)
         # A back-filled history has no troubles of ours: nobody received it.
         self._platform = PlatformWatch(stream, self._platform_moved) if stream == LIVE else None
@@ -265,12 +267,6 @@ class Judge:
     def _take_plans(self, plans: Plans) -> None:
         self._plans = plans
         self._spared = Spared(plans)
-        # the signs that no value touches: a device with no other is judged the short way
-        self._gaps_only = {
-            (planned.rule.code, planned.index, "")
-            for plan in plans.strictest.values()
-            if (planned := plan.missing) is not None
-        }
 
     def person_moved(self, fault: Fault, now_ms: int) -> None:
         """A person acted on a fault."""
@@ -480,14 +476,14 @@ class Judge:
     def _messages(self, record: Record, decoded: Sequence[Decoded | Reading]) -> None:
         """Judge a batch. The usual message is judged here, all others by `_message`.
 
-        Usual: a calm report of a device that is online and without signs, next in its sequence and
-        not one too many; of a shed, together with its sockets. Written out, because nearly all
-        messages are such: 2 µs instead of 9 where no usage is metered. A test holds both ways
-        equal.
+        Usual: a calm report of a device that is online and whose clock was right, next in its
+        sequence and not one too many; of a shed, together with its sockets. Written out, because
+        nearly all messages are such: 2 µs instead of 9 where no usage is metered and nothing
+        stands. A test holds both ways equal.
         """
         memories = self.memories
-        gaps_only = self._gaps_only
         online = Presence.ONLINE  # Python 3.11 calls a function for it, which takes 0.1 µs
+        take = self._calm.take
         most_ms, step_ms = self._allowance.most_ms, self._allowance.step_ms
         stored: dict[tuple[str, int], int] = {}
         if record.messages:
@@ -504,6 +500,7 @@ class Judge:
                 continue
             _, payload, flags, received_ms, origin = raw  # cheaper than by name
             reports: list[Report] | None = None
+            reporters: list[DeviceMemory] | None = None
             if type(said) is Reading:
                 device, at_ms, boot, seq = said.device, said.at_ms, said.boot, said.seq
                 values = said.values
@@ -521,7 +518,7 @@ class Judge:
                 and seq == (window := memory.window).high + 1
                 and boot == window.boot
                 and memory.state is online
-                and (not memory.signs or memory.signs.keys() == gaps_only)
+                and (not memory.signs or not is_watched(memory))
                 and memory.whole_ms - received_ms <= most_ms
                 and memory.will_ms is None
                 and memory.device_at_ms is not None
@@ -529,8 +526,12 @@ class Judge:
                 and received_ms - at_ms <= PROMPT_MS
             ):
                 hour_ms = at_ms - at_ms % HOUR_MS
-                hour = memory.hours.get(hour_ms)
-                if hour is not None and (reports is None or self._are_well(reports, hour_ms)):
+                if reports is not None:
+                    reporters = self._all_well(reports, hour_ms)
+                    is_usual = reporters is not None
+                else:
+                    is_usual = hour_ms in memory.hours or use.may_begin(memory, hour_ms)
+                if is_usual:
                     whole_ms = memory.whole_ms
                     memory.whole_ms = (
                         whole_ms + step_ms if whole_ms > received_ms else received_ms + step_ms
@@ -539,31 +540,12 @@ class Judge:
                     window.hashes[seq % HASHED] = adler32(payload) % BYTE
                     if at_ms > window.newest_ms:
                         window.newest_ms = at_ms
-                    if reports is not None:
-                        for report in reports:
-                            reporter = memories[report.device.id]
-                            self._calm(reporter, report.values, hour_ms, at_ms, received_ms)
-                        memory.device_at_ms, memory.last_seen_ms = at_ms, received_ms
-                    elif not memory.plan.is_plain:
-                        self._calm(memory, values, hour_ms, at_ms, received_ms)
+                    if reports is None or reporters is None:
+                        take(memory, values, hour_ms, at_ms, received_ms)
                     else:
-                        memory.device_at_ms = at_ms
-                        latest = memory.latest
-                        for name, value in values.items():
-                            latest[name] = (value, at_ms)
-                        for run in memory.runs:
-                            reading = values.get(run.name)
-                            if reading is None:
-                                continue
-                            if reading == run.value:
-                                run.count += 1
-                                if run.count >= RUNS_LEAST:
-                                    self._baselines.same(memory, run, at_ms, received_ms)
-                            else:
-                                run.value, run.since_ms, run.count = reading, at_ms, 1
-                        hour.received += 1
-                        hour.moved = True
-                        memory.last_seen_ms = received_ms
+                        for reporter, report in zip(reporters, reports, strict=True):
+                            take(reporter, report.values, hour_ms, at_ms, received_ms)
+                        memory.device_at_ms, memory.last_seen_ms = at_ms, received_ms
                     if not memory.dirty:
                         memory.dirty = True
                         self._touched.append(memory)
@@ -578,37 +560,21 @@ class Judge:
         for (origin, hour_ms), count in stored.items():
             self._ledger.stored(origin, hour_ms, count)
 
-    def _are_well(self, reports: Iterable[Report], hour_ms: int) -> bool:
-        """Whether all that report in one message are known, online and without signs."""
+    def _all_well(self, reports: Iterable[Report], hour_ms: int) -> list[DeviceMemory] | None:
+        """All that report in one message, if they are known and online."""
         memories, online = self.memories, Presence.ONLINE
+        found = []
         for report in reports:
             memory = memories.get(report.device.id)
             if (
                 memory is None
                 or memory.state is not online
-                or (memory.signs and memory.signs.keys() != self._gaps_only)
                 or memory.will_ms is not None
-                or hour_ms not in memory.hours
+                or not (hour_ms in memory.hours or use.may_begin(memory, hour_ms))
             ):
-                return False
-        return True
-
-    def _calm(
-        self,
-        memory: DeviceMemory,
-        values: dict[str, Value],
-        hour_ms: int,
-        at_ms: int,
-        received_ms: int,
-    ) -> None:
-        """Take a calm report of the hour that is in memory, in a message that is judged quickly."""
-        hour = memory.hours[hour_ms]
-        hour.received += 1
-        hour.moved = True
-        self._values.live(memory, values, at_ms, received_ms, calm=True)
-        if memory.runs:
-            self._baselines.read(memory, values, at_ms, received_ms)
-        memory.last_seen_ms = received_ms
+                return None
+            found.append(memory)
+        return found
 
     def _message(self, jseq: int, raw: Raw, said: Decoded) -> None:
         device = said.device

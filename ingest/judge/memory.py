@@ -3,6 +3,7 @@
 Memory is a cache of committed rows: after any error it is dropped and loaded again.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 
@@ -154,19 +155,26 @@ class Outlook:
     """What need not be found out with each report, for as long as registry and rules are the same.
 
     known: to make quantities of others; what a report says is put in each time. derived: those that
-    can be made of this device, and by which one of its signs is judged. above: the device above it,
-    and what its plan sees in a report of this one.
+    can be made of this device, by which one of its signs is judged, and, of one that is never above
+    another quantity, up to where that one says enough. above: the device above it, and what its
+    plan sees in a report of this one. levels: the plan's conditional quantities, and in which range
+    they are normal.
     """
 
     known: Known
-    derived: tuple[tuple[Derived, QuantityPlan], ...]
+    derived: tuple[tuple[Derived, QuantityPlan, float | None], ...]
     above: "DeviceMemory | None"
     seen_above: tuple[tuple[str, QuantityPlan], ...]
+    levels: tuple[tuple[str, float, float, QuantityPlan], ...]
 
 
 @dataclass(slots=True, eq=False)
 class DeviceMemory:
-    """One device as the judge knows it."""
+    """One device as the judge knows it.
+
+    said, said_ms: the newest report, while it is not yet among the `kept` values: of a device whose
+    reports are all alike only the last one before somebody looks need be taken apart.
+    """
 
     device: Device
     plan: KindPlan
@@ -176,7 +184,9 @@ class DeviceMemory:
     last_seen_ms: int | None = None
     device_at_ms: int | None = None
     event_at_ms: int = 0  # newest event, as telemetry and events may overtake each other
-    latest: dict[str, tuple[Value, int]] = field(default_factory=dict)
+    kept: dict[str, tuple[Value, int]] = field(default_factory=dict)
+    said: dict[str, Value] | None = None
+    said_ms: int = 0
     window: SeqWindow = field(default_factory=SeqWindow)
     will_ms: int | None = None
     weak_ms: int | None = None  # the newest report of a signal so weak that it may fail
@@ -214,10 +224,38 @@ class DeviceMemory:
             and self.device.attributes.get("supply") == "switched"
         )
 
+    @property
+    def latest(self) -> dict[str, tuple[Value, int]]:
+        """The newest value of each quantity, and when it was so: {quantity: (value, at_ms)}."""
+        if self.said is not None:
+            self._take_apart(self.said)
+        return self.kept
+
+    def says(self, values: dict[str, Value], at_ms: int) -> None:
+        """A report that is newer than all before."""
+        said = self.said
+        if said is not None and said.keys() != values.keys():
+            self._take_apart(said)
+        self.said, self.said_ms = values, at_ms
+
     def word(self, quantity: str) -> Value | None:
         """The latest value of `quantity`, None when it never came."""
-        known = self.latest.get(quantity)
+        if self.said is not None and quantity in self.said:
+            return self.said[quantity]
+        known = self.kept.get(quantity)
         return None if known is None else known[0]
+
+    def told(self, quantity: str) -> tuple[Value, int] | None:
+        """The latest value of `quantity` and when it was so, None when it never came."""
+        if self.said is not None and quantity in self.said:
+            return self.said[quantity], self.said_ms
+        return self.kept.get(quantity)
+
+    def _take_apart(self, said: Mapping[str, Value]) -> None:
+        kept, at_ms = self.kept, self.said_ms
+        for name, value in said.items():
+            kept[name] = (value, at_ms)
+        self.said = None
 
 
 _pack = msgspec.msgpack.Encoder().encode
@@ -286,7 +324,7 @@ _EMPTY = _pack({})
 
 def unpack(memory: DeviceMemory, latest: bytes, packed: bytes) -> None:
     """Fill `memory` from its row. An empty map is a device that was never judged."""
-    memory.latest = _unpack_latest(latest)
+    memory.kept, memory.said = _unpack_latest(latest), None
     if packed == _EMPTY:
         return
     kept = _unpack(packed)

@@ -290,7 +290,7 @@ class Patterns:
     ) -> None:
         if not has(event, wanted.where):
             return
-        state = memory.latest.get(wanted.quantity)
+        state = memory.told(wanted.quantity)
         if state is None:
             return  # it does not tell of the effect at all
         tally = self._tally(memory, key)
@@ -355,7 +355,7 @@ class Patterns:
         at_ms: int,
         now_ms: int,
     ) -> None:
-        if unprompted.silent in memory.latest:
+        if unprompted.silent is not None and memory.told(unprompted.silent) is not None:
             return  # it is not derived here
         for prompt in unprompted.prompts:
             if meets(event, prompt):
@@ -405,7 +405,7 @@ class Patterns:
     ) -> None:
         """The state that stands began before or after we thought, as a value of then shows."""
         tally = memory.tallies.get(key)
-        now = memory.latest.get(unprompted.quantity)
+        now = memory.told(unprompted.quantity)
         if tally is None or not tally.met_ms or now is None or now[0] not in unprompted.values:
             return
         began_ms = tally.met_ms
@@ -430,7 +430,7 @@ class Patterns:
         now_ms: int,
     ) -> None:
         """Whether anybody asked for the state that began at `tally.met_ms`."""
-        if unprompted.silent is not None and unprompted.silent in memory.latest:
+        if unprompted.silent is not None and memory.told(unprompted.silent) is not None:
             return  # the device says itself what it takes for an alarm
         unless = unprompted.unless
         if unless is not None and memory.word(unless[0]) in unless[1]:

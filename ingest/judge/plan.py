@@ -54,6 +54,7 @@ Test = Callable[[Value], bool]
 OPENINGS: Mapping[str, tuple[tuple[str, Value], ...]] = {
     "gate": (("door_state", "open"), ("arm_state", "open"), ("door_alarm", "open_too_long")),
 }
+METERS: Mapping[str, tuple[str, ...]] = {"shed": ("meter_energy_kwh",)}  # of which it is, too
 
 # What prompts a state may overtake it on its way to us: so long is waited before it is a fault.
 SETTLE_S = 2.0
@@ -96,6 +97,7 @@ class PlannedSign:
 
     raises, clears: what a value of its quantity says; unset for events and silence.
     becomes: ends by another quantity, each with what that must have read since (see `Becomes`).
+    quantity: its own, if it has one. others: whose values mean something to it besides.
     """
 
     rule: Rule
@@ -107,6 +109,8 @@ class PlannedSign:
     becomes: tuple[tuple[str, Test, tuple[Value, ...]], ...] = ()
     follows: tuple[Follows, ...] = ()
     quiet: Quiet | None = None
+    quantity: str = ""
+    others: frozenset[str] = frozenset()
 
     @property
     def delay_ms(self) -> float:
@@ -142,6 +146,10 @@ class QuantityPlan:
     hint: Hint | None = None
     patterns: list[PlannedSign] = field(default_factory=list)
 
+    def has_no_floor(self) -> bool:
+        """Whether whatever is low enough shows nothing."""
+        return self.bad is None and self.low == -math.inf
+
     def is_normal(self, value: Value) -> bool:
         if self.bad is not None:
             return value not in self.bad
@@ -158,7 +166,8 @@ class KindPlan:
     derived: the quantities made of others that its rules need; behind: those others. implied: by
     the type of event, the states that it tells of. conditional: quantities that show something
     only while another one reads so. is_plain: values that show nothing by themselves need no other
-    look, and are no usage.
+    look, and are no usage, unless one of `telling` was told: a meter, or by what others say
+    nothing. is_socket: they need none but for what a socket is used for.
     """
 
     kind: Kind
@@ -182,9 +191,13 @@ class KindPlan:
     implied: dict[str, list[Implied]] = field(default_factory=dict)
     conditional: dict[str, QuantityPlan] = field(default_factory=dict)
     is_plain: bool = False
+    is_socket: bool = False
+    telling: tuple[str, ...] = ()
     rules: dict[str, Rule] = field(default_factory=dict)
     signs: dict[tuple[str, int], PlannedSign] = field(default_factory=dict)
-    found: dict[str, QuantityPlan | None] = field(default_factory=dict)  # what `of` has answered
+    # what `of` and `changed_by` have answered
+    found: dict[str, QuantityPlan | None] = field(default_factory=dict)
+    counted: dict[str, list[PlannedSign]] = field(default_factory=dict)
 
     def of(self, name: str) -> QuantityPlan | None:
         """The plan of a quantity, or of an instance of one (`reader_online_1`); None without rules.
@@ -201,8 +214,13 @@ class KindPlan:
 
     def changed_by(self, name: str) -> list[PlannedSign]:
         """The signs that count changes of a quantity, or of an instance of it."""
-        declared = self.kind.quantity(name)
-        return [] if declared is None else self.changed.get(declared.name, [])
+        try:
+            return self.counted[name]
+        except KeyError:
+            declared = self.kind.quantity(name)
+            counted = [] if declared is None else self.changed.get(declared.name, [])
+            self.counted[name] = counted
+            return counted
 
     def is_calm(self, name: str) -> tuple[float, float] | frozenset[Value] | None:
         """Where a quantity shows nothing by itself: a range, some words; None for anywhere.
@@ -246,9 +264,13 @@ def plan(kind: Kind, rules: Iterable[Rule]) -> KindPlan:
         made.implied.setdefault(implied.event, []).append(implied)
     made.is_plain = (
         kind.name not in STEADILY
-        and not (made.conditional or made.derived or made.changed or kind.muted)
+        and not (made.conditional or made.derived or made.changed)
         and all(_shows(made, name, word) for name, word in OPENINGS.get(kind.name, ()))
     )
+    made.telling = tuple(
+        dict.fromkeys([*(muted.given[0] for muted in kind.muted), *METERS.get(kind.name, ())])
+    )
+    made.is_socket = kind.name == "port" and not (made.changed or kind.muted)
     if kind.quantity("mains_ok") is not None:
         mains = made.quantities.setdefault("mains_ok", QuantityPlan())
         mains.bad, mains.hint = (mains.bad or frozenset()) | {False}, Hint.NO_POWER
@@ -422,6 +444,12 @@ def _planned(rule: Rule, index: int, sign: Sign) -> PlannedSign:
         raises, clears = _within(detector.raises), _within(detector.clears)
     elif isinstance(detector, Equals):
         raises, clears = _among(detector.raises), _among(detector.clears)
+    quietest = min(quiet, key=lambda condition: condition.after_s, default=None)
+    conditions = (
+        getattr(detector, "given", None),
+        getattr(detector, "unless", None),
+        quietest.given if quietest is not None else None,
+    )
     return PlannedSign(
         rule,
         index,
@@ -431,7 +459,10 @@ def _planned(rule: Rule, index: int, sign: Sign) -> PlannedSign:
         clears=clears,
         becomes=becomes,
         follows=follows,
-        quiet=min(quiet, key=lambda condition: condition.after_s, default=None),
+        quiet=quietest,
+        quantity=getattr(detector, "quantity", ""),
+        others=frozenset(name for name, _, _ in becomes)
+        | {condition[0] for condition in conditions if condition is not None},
     )
 
 

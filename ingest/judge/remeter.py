@@ -61,7 +61,7 @@ def work_out(
     figures are not whole; nor is what was measured of sessions that they do not cover.
     """
     effects = Effects()
-    memory = DeviceMemory(device, plan, Presence.ONLINE, None, latest=dict(before))
+    memory = DeviceMemory(device, plan, Presence.ONLINE, None, kept=dict(before))
     inferred = {
         session.id: session.stop_reason or "unknown"
         for session in sessions

@@ -453,7 +453,7 @@ class RootFinder:
             if memory.device.kind == "gateway" and memory.word("mains_ok") is False:
                 return Evidence(memory.last_seen_ms or 0, memory.device.id, MAINS_WORD)
         for memory in yard.devices:
-            sample = memory.latest.get("voltage_v") if memory.device.kind == "lamp" else None
+            sample = memory.told("voltage_v") if memory.device.kind == "lamp" else None
             if sample is None or isinstance(sample[0], str) or not from_ms <= sample[1] <= to_ms:
                 continue
             if sample[0] < DARK_V and self._commanded(memory, sample[1]):
@@ -521,7 +521,7 @@ class RootFinder:
             sample[0]
             for memory in yard.devices
             if memory.device.kind == "shed"
-            and (sample := memory.latest.get("voltage_v")) is not None
+            and (sample := memory.told("voltage_v")) is not None
             and sample[1] > since_ms
             and not isinstance(sample[0], str)
         ]

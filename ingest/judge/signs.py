@@ -159,6 +159,21 @@ class FaultFinder:
         for code in touched:
             self.settle(memory, code, now_ms)
 
+    def concerned(self, memory: DeviceMemory, values: Mapping[str, Value]) -> Mapping[str, Value]:
+        """Those of some values that mean anything to the signs of this device.
+
+        Of values none of which shows anything by itself, to the others `value`, `valid` and
+        `becomes` have nothing to say.
+        """
+        names: set[str] = set()
+        for code, index, source in memory.signs:
+            planned = memory.plan.signs.get((code, index))
+            if planned is None:
+                return values
+            names.add(source or planned.quantity)
+            names |= planned.others
+        return {name: value for name, value in values.items() if name in names}
+
     def becomes(
         self, memory: DeviceMemory, quantity: str, value: Value, at_ms: int, now_ms: int
     ) -> None:
@@ -718,7 +733,7 @@ class FaultFinder:
         if delay_ms == 0 or planned is memory.plan.silent or _is_held_elsewhere(planned):
             return True
         if planned.given is not None:
-            told = memory.latest.get(planned.given[0])
+            told = memory.told(planned.given[0])
             if told is None or not seen.since_ms < told[1] <= seen.sample_ms:
                 return False
         if seen.sample_ms - seen.since_ms >= delay_ms:
@@ -810,7 +825,7 @@ class FaultFinder:
             value = implied.value
             if value is None:
                 value = event.attributes.get(implied.quantity)
-            known = memory.latest.get(implied.quantity)
+            known = memory.told(implied.quantity)
             if value is None or (known is not None and known[1] > at_ms):
                 continue
             memory.latest[implied.quantity] = (value, at_ms)
@@ -1070,7 +1085,7 @@ def _is_given(planned: PlannedSign, memory: DeviceMemory, at_ms: int) -> bool:
     if planned.given is None:
         return True
     quantity, values = planned.given
-    told = memory.latest.get(quantity)
+    told = memory.told(quantity)
     ended_ms = memory.ended.ended_ms if memory.ended is not None else 0
     return told is not None and told[0] in values and at_ms >= told[1] and at_ms > ended_ms
 
@@ -1101,7 +1116,7 @@ def _excused(planned: PlannedSign, memory: DeviceMemory) -> bool:
 
 def _is_read(memory: DeviceMemory, quantity: str | None) -> bool:
     """Whether there is a sample of `quantity` from the last three intervals."""
-    known = memory.latest.get(quantity) if quantity is not None else None
+    known = memory.told(quantity) if quantity is not None else None
     if known is None:
         return False
     newest_ms = memory.device_at_ms or 0

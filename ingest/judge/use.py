@@ -476,7 +476,7 @@ class UseMeter:
 
     def _port(self, memory: DeviceMemory, values: dict[str, Value], at_ms: int) -> None:
         from_ms = self._span(memory, at_ms)
-        if from_ms is not None and (told := memory.latest.get("port_status")) is not None:
+        if from_ms is not None and (told := memory.told("port_status")) is not None:
             if told[0] == "in_use":
                 self._spread(memory, "in_use_s", (at_ms - from_ms) / 1000, from_ms, at_ms)
                 if self._floats(memory):
@@ -513,7 +513,7 @@ class UseMeter:
 
     def _floats(self, memory: DeviceMemory) -> bool:
         """Whether the battery at a socket in use only floats: it drew, and draws hardly any now."""
-        power = memory.latest.get("power_w")
+        power = memory.told("power_w")
         if power is None or (memory.energy_kwh or 0.0) <= usage.LEAST_ENERGY_KWH:
             return False
         if memory.outlook is None:
@@ -602,7 +602,7 @@ class UseMeter:
         gauge = self._gauge(memory.device)
         if before_kwh is not None and 0 <= reads_kwh - before_kwh <= gauge.slack_kwh:
             return reads_kwh - before_kwh  # nearly always, and so without a step
-        read = memory.latest.get(register)
+        read = memory.told(register)
         read_ms = max(read[1] if read is not None else 0, begun_ms) or at_ms
         grown = registers.step(before_kwh, reads_kwh, at_ms - read_ms, gauge, counts_ms)
         if grown.why is not None and before_kwh is not None:
@@ -703,6 +703,11 @@ class UseMeter:
         return hour
 
 
+def may_begin(memory: DeviceMemory, start: int) -> bool:
+    """Whether this hour, which is not in memory, is newer than those that are."""
+    return not memory.hours or start > max(memory.hours)
+
+
 def settled(memory: DeviceMemory) -> list[int]:
     """The hours that memory no longer needs once they are saved."""
     if len(memory.hours) <= HOURS_KEPT:
@@ -713,7 +718,7 @@ def settled(memory: DeviceMemory) -> list[int]:
 
 def _read_ms(memory: DeviceMemory, register: str, at_ms: int) -> int:
     """When a register was read last, before `at_ms`: what it grew by belongs to the time since."""
-    read = memory.latest.get(register)
+    read = memory.told(register)
     return at_ms if read is None else max(read[1], at_ms - LONGEST_MS)
 
 
@@ -733,7 +738,7 @@ def _await_end(memory: DeviceMemory, ended: Ended) -> None:
 
 def _is_read_after(memory: DeviceMemory, at_ms: int) -> bool:
     """Whether the port's register was read after that."""
-    read = memory.latest.get("session_energy_kwh")
+    read = memory.told("session_energy_kwh")
     return read is not None and read[1] > at_ms
 
 

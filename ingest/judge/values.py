@@ -1,6 +1,6 @@
 """What the values of a report mean: live ones, late ones, and ones that were refused."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 from devices.kinds.kind import Known
 from devices.messages import Decoded, Value
@@ -70,7 +70,7 @@ class ValueJudge:
                 latest[name] = (value, at_ms)
             for name, plan in plan_.conditional.items():
                 if name in values and not plan.is_normal(values[name]):
-                    calm = calm and not self._is_so(memory, plan)
+                    calm = calm and not self.is_so(memory, plan)
         else:
             calm = not self._shows(memory, values, at_ms, received_ms, before)
         if memory.device_at_ms is None or at_ms > memory.device_at_ms:
@@ -78,20 +78,21 @@ class ValueJudge:
         if not memory.dirty:
             self._touch(memory)
         if memory.signs:
-            self._finder.valid(memory, values, at_ms, received_ms)
-            calm = False
-        if not calm:
-            self._look(memory, values, at_ms, received_ms, before)
-        outlook = memory.outlook or self._look_ahead(memory)
+            telling = self._finder.concerned(memory, values) if calm else values
+            if telling:
+                self._finder.valid(memory, telling, at_ms, received_ms)
+                self.look(memory, telling, at_ms, received_ms, before)
+        elif not calm:
+            self.look(memory, values, at_ms, received_ms, before)
+        outlook = memory.outlook or self.look_ahead(memory)
         if outlook.derived and not values.keys().isdisjoint(plan_.behind):
-            self._derive(memory, outlook, values, at_ms, received_ms)
-        above = outlook.above
-        if above is not None:
-            self._look_at_parent(memory, above, outlook.seen_above, values, at_ms, received_ms)
+            self.derive(memory, outlook, values, at_ms, received_ms)
+        if outlook.above is not None:
+            self.look_at_parent(memory, outlook, values, at_ms, received_ms)
         if read is not None and memory.session is not None:
             reads = latest["session_energy_kwh"][0]
             if reads < read[0]:  # type: ignore[operator]  # a register is a number
-                self._fell(memory, read[1], read_s, at_ms)
+                self.fell(memory, read[1], read_s, at_ms)
 
     def _shows(
         self,
@@ -119,11 +120,11 @@ class ValueJudge:
             latest[name] = (value, at_ms)
         return abnormal or (given is not None and memory.word(given[0]) in given[1])
 
-    def _is_so(self, memory: DeviceMemory, plan: QuantityPlan) -> bool:
+    def is_so(self, memory: DeviceMemory, plan: QuantityPlan) -> bool:
         """Whether the condition holds under which this quantity shows something."""
         return plan.given is not None and memory.word(plan.given[0]) in plan.given[1]
 
-    def _look_ahead(self, memory: DeviceMemory) -> Outlook:
+    def look_ahead(self, memory: DeviceMemory) -> Outlook:
         """Find out what need not be found out with each report."""
         device, plan_ = memory.device, memory.plan
         above = self._memories.get(device.parent or "")
@@ -142,17 +143,19 @@ class ValueJudge:
                 longitude,
             ),
             tuple(
-                (derived, plan)
+                (derived, plan, plan.high if derived.at_most and plan.has_no_floor() else None)
                 for derived, plan in plan_.derived
                 if (
                     derived.limit is None
                     or derived.limit in attributes
                     or derived.limit in attributes_above
                 )
+                and (derived.needs is None or derived.needs(attributes))
                 and any(concerns(planned, memory) for planned in plan.signs)
             ),
             above if seen else None,
             tuple(seen.items()),
+            tuple((name, plan.low, plan.high, plan) for name, plan in plan_.conditional.items()),
         )
         return memory.outlook
 
@@ -188,11 +191,10 @@ class ValueJudge:
                 if plan is not None and plan.hint is not None and not plan.is_normal(value):
                     self._take_hint(memory, plan.hint, name, before.get(name), at_ms, received_ms)
                 memory.latest[name] = (value, at_ms)
-            self._look(memory, fresh, at_ms, received_ms, before)
-            outlook = memory.outlook or self._look_ahead(memory)
+            self.look(memory, fresh, at_ms, received_ms, before)
+            outlook = memory.outlook or self.look_ahead(memory)
             if outlook.above is not None:
-                seen = outlook.seen_above
-                self._look_at_parent(memory, outlook.above, seen, fresh, at_ms, received_ms)
+                self.look_at_parent(memory, outlook, fresh, at_ms, received_ms)
         self._touch(memory)
 
     def past(
@@ -229,10 +231,10 @@ class ValueJudge:
         elif before is None or before[0] is not False:  # it is the change that tells when
             self._no_power(memory, name, at_ms, received_ms)
 
-    def _look(
+    def look(
         self,
         memory: DeviceMemory,
-        values: dict[str, Value],
+        values: Mapping[str, Value],
         at_ms: int,
         received_ms: int,
         before: Mapping[str, tuple[Value, int]],
@@ -255,7 +257,7 @@ class ValueJudge:
             for name, value in values.items():
                 self._finder.becomes(memory, name, value, at_ms, received_ms)
 
-    def _derive(
+    def derive(
         self,
         memory: DeviceMemory,
         outlook: Outlook,
@@ -264,20 +266,30 @@ class ValueJudge:
         received_ms: int,
     ) -> None:
         """Judge the quantities that are made of what has just come."""
-        known = outlook.known
-        known.at_ms, known.latest = at_ms, memory.latest
-        known.charging_ms = memory.session.started_at_ms if memory.session is not None else None
-        names = values.keys()
-        for derived, plan in outlook.derived:
-            if names.isdisjoint(derived.of):
+        known: Known | None = None
+        for derived, plan, enough in outlook.derived:
+            for name in derived.of:
+                if name in values:
+                    break
+            else:
                 continue
+            if enough is not None and derived.at_most is not None and not memory.signs:
+                most = values.get(derived.at_most)
+                if most is not None and not isinstance(most, str) and most <= enough:
+                    continue
+            if known is None:
+                known = outlook.known
+                known.at_ms, known.latest = at_ms, memory.latest
+                known.found.clear()
+                session = memory.session
+                known.charging_ms = session.started_at_ms if session is not None else None
             value = derived.make(known)
             if value is None or (plan.is_normal(value) and not memory.signs):
                 continue
             made_of = {name: values[name] for name in derived.of if name in values}
             self._finder.value(memory, plan, value, at_ms, received_ms, made_of=made_of)
 
-    def _fell(
+    def fell(
         self, memory: DeviceMemory, read_ms: int, read_s: tuple[Value, int] | None, at_ms: int
     ) -> None:
         """The register of a port has fallen: within its session, unless another one has begun.
@@ -289,24 +301,28 @@ class ValueJudge:
         session = memory.session
         if shed is None or session is None or read_ms <= (session.started_at_ms or 0):
             return
-        session_s = memory.latest.get("session_s", (0, 0))
+        session_s = memory.told("session_s") or (0, 0)
         if read_s is not None and session_s[0] < read_s[0]:  # type: ignore[operator]  # numbers
             return
         self._finder.fell(shed, memory.device.id, session.order, at_ms)
 
-    def _look_at_parent(
+    def look_at_parent(
         self,
         memory: DeviceMemory,
-        parent: DeviceMemory,
-        seen: Iterable[tuple[str, QuantityPlan]],
-        values: dict[str, Value],
+        outlook: Outlook,
+        values: Mapping[str, Value],
         at_ms: int,
         received_ms: int,
     ) -> None:
         """What a port says of its shed: a status that is smoke or leakage."""
-        for name, plan in seen:
+        parent = outlook.above
+        for name, plan in outlook.seen_above if parent is not None else ():
             value = values.get(name)
-            if value is not None and (parent.signs or not plan.is_normal(value)):
+            if (
+                parent is not None
+                and value is not None
+                and (parent.signs or not plan.is_normal(value))
+            ):
                 self._finder.value(parent, plan, value, at_ms, received_ms, source=memory.device.id)
 
 

@@ -23,6 +23,8 @@ DERIVED = [
     for kind in KINDS.values()
     for derived in kind.derived
 ]
+NEEDY = [one for one in DERIVED if one.values[1].needs is not None]  # type: ignore[union-attr]
+BOUND = [one for one in DERIVED if one.values[1].at_most is not None]  # type: ignore[union-attr]
 # What `devices.inventory` lets into a registry; others are free, so also what is no number.
 ATTRIBUTES = st.fixed_dictionaries(
     {},
@@ -124,3 +126,40 @@ def test_without_any_reading_it_is_made_of_it_raises_nothing(
     known.latest = {name: at for name, at in known.latest.items() if name not in derived.of}
     made = derived.make(known)
     assert made is None or not any(raises(made) for raises in LEVELS[derived.quantity.name])
+
+
+@pytest.mark.parametrize(("kind", "derived"), NEEDY)
+@settings(max_examples=60)
+@given(data=st.data())
+def test_of_a_device_that_is_not_like_it_needs_it_is_unknown(
+    kind: Kind, derived: Derived, data: Any
+) -> None:
+    known = data.draw(knowns(kind))
+    assert derived.needs is not None
+    assert derived.needs(known.attributes) or derived.make(known) is None
+
+
+@pytest.mark.parametrize(("kind", "derived"), BOUND)
+@settings(max_examples=60)
+@given(data=st.data())
+def test_it_is_never_above_what_it_is_said_to_be_at_most(
+    kind: Kind, derived: Derived, data: Any
+) -> None:
+    known = data.draw(knowns(kind))
+    assert derived.at_most is not None
+    most = data.draw(values_of(kind.quantities[derived.at_most]))
+    known.latest = {**known.latest, derived.at_most: (most, known.at_ms)}
+    made = derived.make(known)
+    assert made is None or made <= most
+
+
+def test_what_was_worked_out_once_is_the_same_when_it_is_asked_for_again() -> None:
+    lamp = {"granularity": "lamp", "lamp_count": 1, "nominal_power_w": 40}
+    at_ms = AT_MS + 14 * 3_600_000
+    latest = {"switch_state": ("on", at_ms), "power_w": (20.0, at_ms)}
+    known = Known(at_ms, 900, latest, lamp, {}, 34.75, 113.62)
+    made = {one.quantity.name: one.make(known) for one in KINDS["lamp"].derived}
+    assert {one.quantity.name: one.make(known) for one in KINDS["lamp"].derived} == made
+    for one in KINDS["lamp"].derived:
+        alone = Known(at_ms, 900, latest, lamp, {}, 34.75, 113.62)
+        assert one.make(alone) == made[one.quantity.name]

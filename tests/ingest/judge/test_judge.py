@@ -127,6 +127,14 @@ def some_calm_values(rng: Random, device: str) -> tuple[dict[str, Any], Any]:
             },
             "2": {"port_status": "idle"},
         }
+        if rng.random() < 0.5:  # while a socket charges boards leave its status out
+            del ports["1"]["port_status"]
+            ports["1"]["power_w"] = rng.choice((120, 120.5, 121))
+            ports["1"]["session_s"] = rng.choice((3600, 5000, 43_000))
+    if device.startswith("gate"):
+        values |= {"door_state": "closed", "tamper": False, "mains_ok": True}
+        for name in rng.sample(sorted(values), rng.randrange(3)):
+            del values[name]
     if device == "lamp":
         values |= {
             "switch_state": rng.choice(("on", "on", "off")),
