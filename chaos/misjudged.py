@@ -52,7 +52,10 @@ def lost_child() -> Iterator[None]:
 @contextmanager
 def told_children() -> Iterator[None]:
     """Nothing is found to be explained by a root."""
-    with _planted(RootFinder, "_suppress", lambda *_: None):
+    with (
+        _planted(RootFinder, "_cause", lambda *_: None),
+        _planted(RootFinder, "_suppress", lambda *_: None),
+    ):
         yield
 
 
@@ -62,7 +65,7 @@ def muted_safety() -> Iterator[None]:
     commit = Judgements.__dict__["commit"]
 
     def committing(self: Judgements, effects: Effects, *rest: Any) -> Any:
-        effects.moves = [replace(move, fault=_muted(move.fault)) for move in effects.moves]
+        effects.moves = [move._replace(fault=_muted(move.fault)) for move in effects.moves]
         effects.restated = {name: _muted(fault) for name, fault in effects.restated.items()}
         return commit(self, effects, *rest)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from hashlib import sha256
 from operator import attrgetter
+from typing import NamedTuple
 
 from devices.impact import class_rank
 from devices.rules import Rule, Severity
@@ -137,8 +138,7 @@ class Fault:
     confirmed_at_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class FaultEvent:
+class FaultEvent(NamedTuple):
     """One line of a fault's history; written with the move it records, never changed.
 
     notice_at_ms: nobody is told of it before; None: at once. held: why nobody is told of it at all;
@@ -191,8 +191,16 @@ def begin(
     evidence: Mapping[str, object],
     late: bool = False,
     kind: str | None = None,
+    explained_by: tuple[str, str] | None = None,
 ) -> Move:
-    """A new fault, open. kind: of the device, where the rule is one for any."""
+    """A new fault, open. kind: of the device, where the rule is one for any.
+
+    explained_by: the fault, by id and code, of a root cause that stands already and explains it:
+    then it is born suppressed, and nobody is told. Raises FaultMoved for a safety fault, which
+    nothing hides.
+    """
+    if explained_by is not None and safety:
+        raise FaultMoved(f"{rule.code} of {subject} is a safety fault, which no root cause hides")
     fault = Fault(
         id=fault_id(stream, subject, rule.code, since_ms),
         subject=subject,
@@ -210,7 +218,10 @@ def begin(
         evidence=evidence,
         raises_ms=(now_ms,),
         rank=class_rank(severity, safety=safety, suspected=rule.suspected),
+        suppressed_by=None if explained_by is None else explained_by[0],
     )
+    if explained_by is not None:
+        evidence = {**evidence, "suppressed_by": explained_by[0], "root": explained_by[1]}
     return fault, FaultEvent(
         fault.id, now_ms, None, State.OPEN, Why.RAISED, evidence=evidence, held=_held(fault)
     )
@@ -380,7 +391,7 @@ def retire(fault: Fault, now_ms: int, why: str) -> Move:
     A safety fault that nobody answered waits, cleared, for a person, as ever.
     """
     over, event = end(fault, now_ms, {"reason": why})
-    return replace(over, resolution=why), replace(event, reason=Why.RETIRED)
+    return replace(over, resolution=why), event._replace(reason=Why.RETIRED)
 
 
 def end_history(fault: Fault, now_ms: int) -> Move:
@@ -540,7 +551,7 @@ def hold(move: Move, window: str) -> Move:
     """The same move in the time of a maintenance window: recorded, and nobody is told."""
     fault, event = move
     held = event.held or Held.MAINTENANCE
-    return replace(fault, maintenance=window), replace(event, held=held)
+    return replace(fault, maintenance=window), event._replace(held=held)
 
 
 def end_maintenance(fault: Fault, now_ms: int) -> Move:

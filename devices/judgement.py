@@ -17,8 +17,7 @@ LIVE = "live"  # the stream of what the broker delivers; others are back-filled 
 AccountKey = tuple[str, int, str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
+class Move(NamedTuple):
     """One step of a fault. was: the state its row must still have; None for a new row."""
 
     fault: Fault

@@ -76,6 +76,15 @@ class Effect(Protocol):
     def since_ms(self) -> int: ...
 
 
+def may_explain(root: Cause, child: Effect) -> bool:
+    """Whether such a root ever stands behind such a fault."""
+    if child.safety or child.id == root.id:
+        return False
+    if child.code in SUPPRESSES[root.code]:
+        return True
+    return root.code == SHED_OFFLINE and child.kind == "port" and child.suspected
+
+
 def explains(root: Cause, child: Effect, interval_s: int) -> bool:
     """Whether this root, of the same place, stands behind that fault. Never behind a safety fault.
 
@@ -83,10 +92,7 @@ def explains(root: Cause, child: Effect, interval_s: int) -> bool:
     was broken long before is not. interval_s: of the child's device, which may have been the first
     thing to go and have spoken so long before.
     """
-    if child.safety or child.id == root.id:
-        return False
-    of_socket = root.code == SHED_OFFLINE and child.kind == "port" and child.suspected
-    if not of_socket and child.code not in SUPPRESSES[root.code]:
+    if not may_explain(root, child):
         return False
     return child.since_ms >= root.since_ms - TOGETHER_MS - interval_s * 1000
 

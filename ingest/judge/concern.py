@@ -9,6 +9,7 @@ of it, too, wherever a batch or a commit ends.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from devices.catalogue import COMPOUND
 from devices.faults import Fault, State, altered
@@ -16,6 +17,7 @@ from devices.impact import DISABLING, NAMES, Concern, impact, rank
 from devices.judgement import Effects, Move
 from devices.registry import Registry
 from devices.roots import SUPPRESSES
+from devices.rules import Severity
 from devices.usage import HOUR_MS
 from ingest.judge.baselines import offset_ms
 from ingest.judge.memory import DeviceMemory, Presence, Why
@@ -23,17 +25,34 @@ from ingest.judge.signs import ACTIVE
 from ingest.judge.use import UNAVAILABLE, lamps_of, lit_of
 
 _ASLEEP = Why.ASLEEP  # what has no power by day is not out of use
+_BY_THEMSELVES = frozenset({"gate", "lamp", "camera", "lift"})  # of which none has sockets
 STANDING = (State.OPEN, State.ACKNOWLEDGED, State.CLEARED)
+
+
+class _Alike(NamedTuple):
+    """What faults have in common that weigh the same, each of one device with nothing below it."""
+
+    kind: str
+    size: int
+    down: int
+    disables: bool
+    severity: Severity
+    safety: bool
+    suspected: bool
 
 
 @dataclass(slots=True)
 class _Stock:
-    """What a compound has, and what of it works. Sizes: one, or so many lamps. hour: local."""
+    """What a compound has, and what of it works. Sizes: one, or so many lamps. hour: local.
+
+    weighed: what faults weigh that take away one device each, by all that it depends on.
+    """
 
     hour: int
     total: dict[str, int] = field(default_factory=dict)
     down: dict[str, int] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)  # of each device that is down
+    weighed: dict[_Alike, tuple[Mapping[str, object], float]] = field(default_factory=dict)
 
 
 class Concerns:
@@ -121,11 +140,18 @@ class Concerns:
                     fault.state not in STANDING and fault.id not in fresh
                 ):
                     continue
-                concern = self._concern(fault, stock)
-                told = impact(concern)
-                where = rank(
-                    fault.severity, concern, safety=fault.safety, suspected=fault.suspected
-                )
+                alike = self._alike(memory, fault, stock)
+                known = None if alike is None else stock.weighed.get(alike)
+                if known is None:
+                    concern = self._concern(fault, stock)
+                    told: Mapping[str, object] = impact(concern)
+                    where = rank(
+                        fault.severity, concern, safety=fault.safety, suspected=fault.suspected
+                    )
+                    if alike is not None:
+                        stock.weighed[alike] = told, where
+                else:
+                    told, where = known
                 if where == fault.rank and told == fault.impact:
                     continue  # a copy of a fault costs more than all of this
                 weighed = altered(fault, impact=told, rank=where)
@@ -136,6 +162,27 @@ class Concerns:
                 else:  # it is not written yet
                     effects.moves[n] = Move(weighed, effects.moves[n].was, effects.moves[n].event)
                     effects.restated.pop(fault.id, None)
+
+    def _alike(self, memory: DeviceMemory, fault: Fault, stock: _Stock) -> _Alike | None:
+        """By what it is known how much a fault weighs; None where it takes more than one device.
+
+        In a street of lamps that fell silent each weighs the same.
+        """
+        device = memory.device
+        if device.kind not in _BY_THEMSELVES or fault.code in SUPPRESSES:
+            return None
+        disables = fault.code in DISABLING
+        if disables and self._registry.children(device.id):
+            return None
+        return _Alike(
+            device.kind,
+            _size(memory, down=True),
+            stock.sizes.get(device.id, 0),
+            disables,
+            fault.severity,
+            fault.safety,
+            fault.suspected,
+        )
 
     def _concern(self, fault: Fault, stock: _Stock) -> Concern:
         compound = self._registry.compounds[fault.compound or ""]

@@ -133,6 +133,7 @@ class Judge:
             self._fault_moved,
             self._fault_restated,
             self._holds,
+            lambda memory, begun: self._roots.cause(memory, begun),
         )
         self._roots = RootFinder(
             stream,

@@ -13,9 +13,10 @@ from devices.liveness import WEAK_CSQ, silence_limit_s
 from devices.messages import Decoded, Value
 from devices.registry import Registry
 from ingest.judge.memory import DeviceMemory, Presence, Why
-from ingest.judge.roots import RootFinder
+from ingest.judge.roots import RootFinder, reason_of
 from ingest.judge.signs import FaultFinder
 from ingest.judge.timing import Gap, Hearing
+from ingest.judge.yards import Root
 
 WEAK_SIGNAL_MS = 3_600_000  # a weak signal explains a silence for so long
 LOOK_AGAIN_MS = 3_600_000  # at a device below one that was never seen itself
@@ -251,7 +252,8 @@ class RollCall:
         return lit_ms
 
     def _goes(self, memory: DeviceMemory, watermark_ms: int) -> None:
-        self._set(memory, Presence.OFFLINE, self._reason(memory), watermark_ms)
+        root = self._roots.behind_silence(memory)
+        self._set(memory, Presence.OFFLINE, _reason(memory, root), watermark_ms)
         memory.saved_use_ms = 0  # nothing more may come for long: what it did so far is shown now
         since_ms = memory.last_seen_ms or 0
         evidence: dict[str, Value] = {"last_seen_ms": since_ms, **self._roots.stakes(memory)}
@@ -259,18 +261,9 @@ class RollCall:
             evidence["reason"] = memory.reason.value
         if memory.reason is Why.WEAK_SIGNAL and (csq := memory.word("csq")) is not None:
             evidence["csq"] = csq
-        self._finder.silent(memory, since_ms, watermark_ms, evidence)
+        self._finder.silent(memory, since_ms, watermark_ms, evidence, root)
         if memory.device.kind == "shed":
             self._mirror_ports(memory, watermark_ms)
-
-    def _reason(self, memory: DeviceMemory) -> Why:
-        """What best explains that it is silent."""
-        root = self._roots.why_silent(memory)
-        if root is not None:
-            return root
-        if _was_weak(memory):
-            return Why.WEAK_SIGNAL
-        return Why.LWT if memory.will_ms is not None else Why.HEARTBEAT_MISSED
 
     def _still_never_seen(self, memory: DeviceMemory, watermark_ms: int) -> None:
         """Nothing has come of it yet: a fault after a day, or look again then."""
@@ -325,6 +318,15 @@ class RollCall:
         memory.state, memory.reason = state, reason
         self._touch(memory)
         self._roots.watch(memory)
+
+
+def _reason(memory: DeviceMemory, root: Root | None) -> Why:
+    """What best explains that it is silent. root: what stands behind it."""
+    if root is not None:
+        return reason_of(root)
+    if _was_weak(memory):
+        return Why.WEAK_SIGNAL
+    return Why.LWT if memory.will_ms is not None else Why.HEARTBEAT_MISSED
 
 
 def _was_weak(memory: DeviceMemory) -> bool:

@@ -22,7 +22,7 @@ from dataclasses import replace
 
 from devices import faults
 from devices.catalogue import COMPOUND
-from devices.faults import REOPENS_WITHIN_MS, Fault, State, Why, altered
+from devices.faults import REOPENS_WITHIN_MS, Fault, State, Why
 from devices.judgement import Effects, Move, Saved
 from devices.liveness import silence_limit_s, silence_together_s
 from devices.messages import Value
@@ -37,6 +37,7 @@ from devices.roots import (
     SHED_POWER_CUT,
     SUPPRESSES,
     TOGETHER_MS,
+    may_explain,
     together,
 )
 from devices.rules import Rule, Together, Unusual
@@ -45,7 +46,7 @@ from ingest.judge import memory as known
 from ingest.judge.holds import Holds
 from ingest.judge.memory import DeviceMemory, Presence, Seen, SignKey
 from ingest.judge.plan import PlannedSign, Plans
-from ingest.judge.signs import ACTIVE, FaultFinder, notice_delay_ms
+from ingest.judge.signs import ACTIVE, Begun, FaultFinder, notice_delay_ms
 from ingest.judge.timing import Hearing
 from ingest.judge.yards import (
     ENDED_KEPT,
@@ -181,15 +182,18 @@ class RootFinder:
 
     # What is asked of the compound of a device
 
-    def why_silent(self, memory: DeviceMemory) -> known.Why | None:
-        """The root that explains that a device falls silent now, as a reason; else None."""
+    def behind_silence(self, memory: DeviceMemory) -> Root | None:
+        """The root that explains that a device falls silent now."""
         planned = memory.plan.silent
         yard = self._yards[memory.device.compound]
-        if planned is None or not yard.roots:
+        if planned is None or not yard.open:
             return None
-        like = _as_fault(memory, planned.rule)
-        root = self._cause(yard, memory, like)
-        return None if root is None else _reason(root)
+        return self._cause(yard, memory, _as_fault(memory, planned.rule))
+
+    def cause(self, memory: DeviceMemory, begun: Begun) -> Root | None:
+        """The root that explains a fault of this device which begins now."""
+        yard = self._yards.get(memory.device.compound)
+        return self._cause(yard, memory, begun) if yard is not None and yard.open else None
 
     def cleared_ms(self, memory: DeviceMemory) -> int | None:
         """When the newest root ended that explained this device's silence; None: there was none.
@@ -293,7 +297,9 @@ class RootFinder:
         key = (memory.device.id, fault.code)
         if fault.state not in ACTIVE or fault.suppressed_by is None:
             yard.children.pop(key, None)
-        if fault.state in ACTIVE and begins and not fault.safety:
+        if fault.suppressed_by is not None and begins:  # it was born so
+            self._is_child(yard, memory, fault, yard.roots[fault.suppressed_by])
+        elif fault.state in ACTIVE and begins and not fault.safety:
             cause = self._cause(yard, memory, fault)
             if cause is not None:
                 self._suppress(yard, memory, fault, cause, event.at_ms)
@@ -331,8 +337,10 @@ class RootFinder:
             return move
         if move.fault.code not in SUPPRESSES[COMPOUND_POWER_CUT]:
             return move
+        if move.fault.suppressed_by is not None:
+            return move  # it was found already
         at_ms = self._notice_at_ms(memory, move.fault.code, move.event.at_ms)
-        return Move(move.fault, move.was, replace(move.event, notice_at_ms=at_ms))
+        return Move(move.fault, move.was, move.event._replace(notice_at_ms=at_ms))
 
     def hold_ended(self, compound: DeviceMemory, code: str, watermark_ms: int) -> None:
         """What held the notices of a compound's fault may be over by now."""
@@ -554,7 +562,7 @@ class RootFinder:
             kind=COMPOUND,
         )
         yard.memory.faults[cut.code] = cut
-        event = replace(event, notice_at_ms=now_ms + NOTICE_MS)  # when it has long been over
+        event = event._replace(notice_at_ms=now_ms + NOTICE_MS)  # when it has long been over
         self._moved(yard.memory, Move(cut, None, event))
         closed = gateway.faults[GW_OFFLINE]
         if closed.suppressed_by is None:
@@ -669,17 +677,21 @@ class RootFinder:
                     memory.faults[child.code] = explained
                     self._moved(memory, Move(explained, child.state, event))
 
-    def _cause(self, yard: Yard, memory: DeviceMemory, fault: Fault) -> Root | None:
+    def _cause(self, yard: Yard, memory: DeviceMemory, fault: Fault | Begun) -> Root | None:
         """The highest open root that explains this fault."""
         for root in yard.open:
             if self._explains(yard, root, memory, fault):
                 return root
         return None
 
-    def _explains(self, yard: Yard, root: Root, memory: DeviceMemory, fault: Fault) -> bool:
+    def _explains(self, yard: Yard, root: Root, memory: DeviceMemory, fault: Fault | Begun) -> bool:
+        if not may_explain(root, fault):
+            return False  # quickly said, before it is found out when what stands now began
         onset_ms = _onset_ms(memory, fault)
         if onset_ms != fault.since_ms:
-            fault = altered(fault, since_ms=onset_ms)
+            fault = Begun(
+                fault.code, fault.kind, fault.safety, fault.suspected, onset_ms, id=fault.id
+            )
         return yard.explains(root, memory, fault, self._hearing.deaf_ms(onset_ms) // 1000)
 
     def _suppress(
@@ -687,12 +699,16 @@ class RootFinder:
     ) -> None:
         explained, event = faults.suppress(fault, root.id, root.code, now_ms)
         memory.faults[fault.code] = explained
+        self._is_child(yard, memory, explained, root)
+        self._moved(memory, Move(explained, fault.state, event))
+
+    def _is_child(self, yard: Yard, memory: DeviceMemory, fault: Fault, root: Root) -> None:
+        """A fault is explained by this root from now on."""
         yard.children[memory.device.id, fault.code] = root.id
         planned = memory.plan.silent
         is_silence = planned is not None and planned.rule.code == fault.code
         if is_silence and memory.state is Presence.OFFLINE:
-            memory.reason = _reason(root)
-        self._moved(memory, Move(explained, fault.state, event))
+            memory.reason = reason_of(root)
 
     def _release(self, yard: Yard, watermark_ms: int) -> None:
         """Children of roots that are over, and that still stand when their time has come."""
@@ -864,7 +880,7 @@ def _was_taken_for_itself(root: Root, child: Fault, now_ms: int) -> bool:
     )
 
 
-def _onset_ms(memory: DeviceMemory, fault: Fault) -> int:
+def _onset_ms(memory: DeviceMemory, fault: Fault | Begun) -> int:
     """When what stands now began, by our clock.
 
     `since_ms` is when it began for the first time, by the clock of its device, which may be slow.
@@ -885,7 +901,8 @@ def _onset_ms(memory: DeviceMemory, fault: Fault) -> int:
     return max(fault.since_ms, int(fault.raises_ms[-1] - max(delays)))
 
 
-def _reason(root: Root) -> known.Why:
+def reason_of(root: Root) -> known.Why:
+    """Why a device is silent that this root took along."""
     is_power = root.code in (COMPOUND_POWER_CUT, SHED_POWER_CUT)
     return known.Why.POWER_CUT if is_power else known.Why.PARENT_DOWN
 
@@ -906,16 +923,7 @@ def _drop_oldest(yard: Yard) -> None:
             del yard.roots[root.id]
 
 
-def _as_fault(memory: DeviceMemory, rule: Rule) -> Fault:
+def _as_fault(memory: DeviceMemory, rule: Rule) -> Begun:
     """The fault that a device's silence would be, for the table that says what explains it."""
-    return Fault(
-        "",
-        memory.device.id,
-        rule.code,
-        memory.device.kind,
-        rule.severity,
-        safety=False,
-        state=State.OPEN,
-        since_ms=memory.last_seen_ms or 0,
-        opened_at_ms=0,
-    )
+    since_ms = memory.last_seen_ms or 0
+    return Begun(rule.code, memory.device.kind, False, rule.suspected, since_ms)

@@ -9,13 +9,14 @@ neither does what a device was offline.
 import heapq
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from typing import NamedTuple
 
 from devices import faults
 from devices.catalogue import COMPOUND
 from devices.faults import Fault, State
 from devices.judgement import Move
 from devices.messages import Event, Value
-from devices.roots import COMPOUND_POWER_CUT, NOTICE_MS, SUPPRESSES
+from devices.roots import COMPOUND_POWER_CUT, NOTICE_MS, SUPPRESSES, Cause
 from devices.rules import (
     Beyond,
     Counted,
@@ -66,11 +67,26 @@ _ENDED_BY_A_PERSON = (
 GIVE_UP_MS = 48 * 3_600_000  # after the last loss: the usage of its day is final by then
 
 
+class Begun(NamedTuple):
+    """As much of a fault that begins as one must know to find what explains it."""
+
+    code: str
+    kind: str
+    safety: bool
+    suspected: bool
+    since_ms: int
+    raises_ms: tuple[int, ...] = ()
+    id: str = ""  # it is no root yet
+    state: State = State.OPEN
+    occurrences: int = 1
+
+
 class FaultFinder:
     """Holds the timers of all devices of one stream.
 
     touch: told of each device whose memory changed. moved: told what becomes of faults. restated:
     told of standing faults of which more is known. holds: marks the steps of which nobody is told.
+    cause: the root that explains a fault which begins.
     """
 
     def __init__(
@@ -82,6 +98,7 @@ class FaultFinder:
         moved: Callable[[DeviceMemory, Move], None],
         restated: Callable[[Fault], None],
         holds: Holds,
+        cause: Callable[[DeviceMemory, Begun], Cause | None] = lambda _memory, _fault: None,
     ) -> None:
         self._stream = stream
         self._memories = memories
@@ -90,6 +107,7 @@ class FaultFinder:
         self._moved = moved
         self._restated = restated
         self._holds = holds
+        self._cause = cause
         self._timers: list[tuple[float, str, str]] = []  # due, device, code
         self._armed: dict[tuple[str, str], float] = {}  # the timer that counts; others are stale
         self._patterns = Patterns(memories, hearing, self, touch)
@@ -451,16 +469,38 @@ class FaultFinder:
     # Who is there
 
     def silent(
-        self, memory: DeviceMemory, since_ms: int, watermark_ms: int, evidence: dict[str, Value]
+        self,
+        memory: DeviceMemory,
+        since_ms: int,
+        watermark_ms: int,
+        evidence: dict[str, Value],
+        root: Cause | None,
     ) -> None:
-        """Nothing was heard of the device for its silence limit, which is the delay itself."""
+        """Nothing was heard of the device for its silence limit, which is the delay itself.
+
+        root: what stands behind it.
+        """
         planned = memory.plan.silent
         if planned is None or not concerns(planned, memory):
             return
-        key = (planned.rule.code, planned.index, "")
-        memory.signs[key] = Seen(True, since_ms, since_ms, since_ms, since_ms, evidence)
+        rule = planned.rule
+        seen = Seen(True, since_ms, since_ms, since_ms, since_ms, evidence)
+        memory.signs[rule.code, planned.index, ""] = seen
         self._touch(memory)
-        self.settle(memory, planned.rule.code, watermark_ms)
+        is_plain = (
+            rule.code not in memory.faults
+            and memory.plan.rules.get(rule.code) is rule
+            and len(rule.signs) == 1
+            and rule.repeated is None
+            and planned.quiet is None
+            and not planned.safety
+            and self._due_ms(memory, since_ms, planned.delay_ms) <= watermark_ms
+        )
+        if is_plain:  # nothing else to settle: a whole district may fall silent with one tick
+            severity = _severity(planned, seen)
+            self._begin(memory, rule, severity, False, since_ms, watermark_ms, dict(evidence), root)
+        else:
+            self.settle(memory, rule.code, watermark_ms)
 
     def never_seen(self, memory: DeviceMemory, since_ms: int, watermark_ms: int) -> None:
         """Nothing at all has come of the device, for as long as the rule says."""
@@ -708,25 +748,44 @@ class FaultFinder:
             again, event = faults.reopen(here, severity, safety, now_ms, evidence, delay_ms)
             self._record(memory, again, standing.state, event)
         else:
-            fault, event = faults.begin(
-                rule,
-                stream=self._stream,
-                subject=memory.device.id,
-                device=None if memory.device.kind == COMPOUND else memory.device.id,
-                compound=memory.device.compound,
-                severity=severity,
-                safety=safety,
-                since_ms=since_ms,
-                now_ms=now_ms,
-                evidence=evidence,
-                kind=memory.device.kind,
+            begun = Begun(
+                rule.code, memory.device.kind, safety, rule.suspected, since_ms, (now_ms,)
             )
-            self._record(memory, fault, None, event)
+            root = None if safety else self._cause(memory, begun)
+            self._begin(memory, rule, severity, safety, since_ms, now_ms, evidence, root)
         for planned, seen in held:
             if planned.quiet is not None and planned.quiet.after_s == 0:  # over once it is told
                 self._over(memory, seen, seen.sample_ms, now_ms)
         if not any(seen.present for _, seen in present):
             self.settle(memory, rule.code, now_ms)
+
+    def _begin(
+        self,
+        memory: DeviceMemory,
+        rule: Rule,
+        severity: Severity,
+        safety: bool,
+        since_ms: int,
+        now_ms: int,
+        evidence: Mapping[str, Value],
+        root: Cause | None,
+    ) -> None:
+        device = memory.device
+        fault, event = faults.begin(
+            rule,
+            stream=self._stream,
+            subject=device.id,
+            device=None if device.kind == COMPOUND else device.id,
+            compound=device.compound,
+            severity=severity,
+            safety=safety,
+            since_ms=since_ms,
+            now_ms=now_ms,
+            evidence=evidence,
+            kind=device.kind,
+            explained_by=None if root is None else (root.id, root.code),
+        )
+        self._record(memory, fault, None, event)
 
     def _held(self, memory: DeviceMemory, planned: PlannedSign, seen: Seen) -> bool:
         delay_ms = planned.delay_ms

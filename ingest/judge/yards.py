@@ -17,6 +17,7 @@ from devices.roots import (
     GW_OFFLINE,
     SUPPRESSES,
     TOGETHER_MS,
+    Effect,
     explains,
 )
 from ingest.judge.memory import DeviceMemory, Presence, Seen, SignKey
@@ -131,7 +132,7 @@ class Yard:
         there = next((m.device for m in self.devices if m.device.id == root.device), None)
         return there is not None and there.circuit is not None and there.circuit == device.circuit
 
-    def explains(self, root: Root, memory: DeviceMemory, fault: Fault, deaf_s: int) -> bool:
+    def explains(self, root: Root, memory: DeviceMemory, fault: Effect, deaf_s: int) -> bool:
         """Whether this root stands behind that fault of a device of the compound.
 
         deaf_s: for so long we could not hear, since the fault began: it may have begun later.

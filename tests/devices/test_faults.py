@@ -8,7 +8,7 @@ import pytest
 
 from devices import faults
 from devices.catalogue import RULES
-from devices.faults import SYSTEM, Fault, FaultEvent, FaultMoved, State, Why
+from devices.faults import SYSTEM, Fault, FaultEvent, FaultMoved, Held, State, Why
 from devices.rules import Severity
 
 OPEN, ACKNOWLEDGED, CLEARED, CLOSED = State
@@ -216,3 +216,38 @@ def test_a_fault_has_the_same_id_in_every_replay_and_no_other_has_it() -> None:
         faults.fault_id("live", "shed-1", "SHED_SMOKE", NOW_MS + 1),
     }
     assert len(others | {known}) == 5
+
+
+def born_under(code: str, *, safety: bool = False) -> tuple[Fault, FaultEvent]:
+    return faults.begin(
+        RULES[code],
+        stream="live",
+        subject="gate-1",
+        device="gate-1",
+        compound="jiaogong-xiaoqu",
+        severity=Severity.P3,
+        safety=safety,
+        since_ms=NOW_MS - MINUTE_MS,
+        now_ms=NOW_MS,
+        evidence={"reason": "power_cut"},
+        explained_by=("root", "COMPOUND_POWER_CUT"),
+    )
+
+
+def test_a_fault_that_begins_under_its_root_is_born_suppressed_in_one_step() -> None:
+    fault, event = born_under("GATE_OFFLINE")
+    assert (fault.state, fault.suppressed_by) == (OPEN, "root")
+    assert fault.evidence == {"reason": "power_cut"}
+    assert (event.reason, event.held) == (Why.RAISED, Held.SUPPRESSED)
+    assert event.evidence == {
+        "reason": "power_cut",
+        "suppressed_by": "root",
+        "root": "COMPOUND_POWER_CUT",
+    }
+    free, released = faults.release(fault, NOW_MS + MINUTE_MS)
+    assert (free.suppressed_by, released.held) == (None, None)
+
+
+def test_a_safety_fault_is_not_born_suppressed() -> None:
+    with pytest.raises(FaultMoved, match="safety"):
+        born_under("SHED_SMOKE", safety=True)
