@@ -48,6 +48,8 @@ OF_ITS_OWN = {
     *("opened_at", "cleared_at", "closed_at"),
 }
 _OF_WINDOWS = {"starts_at", "ends_at", "created_at", "created_by"}
+_OF_TARGETS = {"created_at", "created_by", "target"}
+AN_ALERTMANAGER = {"name": "a", "channel": "alertmanager", "url": "https://93.184.216.34"}
 _OF_EXPORTS = {
     *("from", "to", "made_by", "made_at", "as_of", "updated_at", "finished_at", "expires_at"),
     *("name", "url", "etag", "size_bytes"),
@@ -58,6 +60,9 @@ OF_ROUTES = {
     "/v1/kpis": {"as_of"},
     "/v1/maintenance": _OF_WINDOWS,
     "/v1/maintenance/{window}": _OF_WINDOWS,
+    "/v1/targets": _OF_TARGETS,
+    "/v1/targets/{target}": _OF_TARGETS,
+    "/v1/routes": _OF_TARGETS,
     "/v1/exports": _OF_EXPORTS,
     "/v1/exports/{export}": _OF_EXPORTS,
     # The judge saves what adds up between events once a minute: until then one may be ahead.
@@ -424,6 +429,7 @@ class TestTheWholeFleet:
         for system, token in asked:
             eventually(partial(is_ready, system), 20)
             assert system.post("/v1/maintenance", token, a_window(shed.compound)).status == 201
+            assert system.post("/v1/targets", token, AN_ALERTMANAGER).status == 201
             wanted = {"what": "usage", "format": "csv", "compound": shed.compound}
             assert system.post("/v1/exports", token, wanted).status == 202
         below = {"/v1/stream", "/metrics", "/readyz"}
@@ -480,8 +486,9 @@ def ask(route: str, system: System, token: str, device: str, compound: str) -> A
         parameters = {"limit": 500}
     (window,) = system.get("/v1/maintenance", token).json["items"]
     (export,) = system.get("/v1/exports", token).json["items"]
+    (target,) = system.get("/v1/targets", token).json["items"]
     ids = {"fault": fault["id"], "refused": refused["id"], "window": window["id"]}
-    ids["export"] = export["id"]
+    ids |= {"export": export["id"], "target": target["id"]}
     path = route.format(compound=compound, device=device, **ids)
     return system.get(path, token, **parameters)
 
