@@ -65,7 +65,7 @@ def muted_safety() -> Iterator[None]:
     commit = Judgements.__dict__["commit"]
 
     def committing(self: Judgements, effects: Effects, *rest: Any) -> Any:
-        effects.moves = [move._replace(fault=_muted(move.fault)) for move in effects.moves]
+        effects.moves = [replace(move, fault=_muted(move.fault)) for move in effects.moves]
         effects.restated = {name: _muted(fault) for name, fault in effects.restated.items()}
         return commit(self, effects, *rest)
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from hashlib import sha256
 from operator import attrgetter
-from typing import NamedTuple
 
 from devices.impact import class_rank
 from devices.rules import Rule, Severity
@@ -138,7 +137,8 @@ class Fault:
     confirmed_at_ms: int | None = None
 
 
-class FaultEvent(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class FaultEvent:
     """One line of a fault's history; written with the move it records, never changed.
 
     notice_at_ms: nobody is told of it before; None: at once. held: why nobody is told of it at all;
@@ -391,7 +391,7 @@ def retire(fault: Fault, now_ms: int, why: str) -> Move:
     A safety fault that nobody answered waits, cleared, for a person, as ever.
     """
     over, event = end(fault, now_ms, {"reason": why})
-    return replace(over, resolution=why), event._replace(reason=Why.RETIRED)
+    return replace(over, resolution=why), replace(event, reason=Why.RETIRED)
 
 
 def end_history(fault: Fault, now_ms: int) -> Move:
@@ -551,7 +551,7 @@ def hold(move: Move, window: str) -> Move:
     """The same move in the time of a maintenance window: recorded, and nobody is told."""
     fault, event = move
     held = event.held or Held.MAINTENANCE
-    return replace(fault, maintenance=window), event._replace(held=held)
+    return replace(fault, maintenance=window), replace(event, held=held)
 
 
 def end_maintenance(fault: Fault, now_ms: int) -> Move:

@@ -17,7 +17,8 @@ LIVE = "live"  # the stream of what the broker delivers; others are back-filled 
 AccountKey = tuple[str, int, str, str]
 
 
-class Move(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Move:
     """One step of a fault. was: the state its row must still have; None for a new row."""
 
     fault: Fault

@@ -9,7 +9,7 @@ And `LAMP_OUT` is worse where several lamps of a circuit are out.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from devices import lighting
@@ -128,7 +128,7 @@ class CircuitWatch:
         if self._dead(circuit, now_ms, planned) is None:
             return move
         told_ms = max(told_ms, now_ms + round(planned.delay_ms) + MARGIN_MS)
-        return move._replace(event=move.event._replace(notice_at_ms=told_ms))
+        return replace(move, event=replace(move.event, notice_at_ms=told_ms))
 
     def heard_until(self, before_ms: int | None, watermark_ms: int) -> None:
         """Everything sent before has been judged: look at the circuits in which there is need.

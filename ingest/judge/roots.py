@@ -340,7 +340,7 @@ class RootFinder:
         if move.fault.suppressed_by is not None:
             return move  # it was found already
         at_ms = self._notice_at_ms(memory, move.fault.code, move.event.at_ms)
-        return Move(move.fault, move.was, move.event._replace(notice_at_ms=at_ms))
+        return Move(move.fault, move.was, replace(move.event, notice_at_ms=at_ms))
 
     def hold_ended(self, compound: DeviceMemory, code: str, watermark_ms: int) -> None:
         """What held the notices of a compound's fault may be over by now."""
@@ -562,7 +562,7 @@ class RootFinder:
             kind=COMPOUND,
         )
         yard.memory.faults[cut.code] = cut
-        event = event._replace(notice_at_ms=now_ms + NOTICE_MS)  # when it has long been over
+        event = replace(event, notice_at_ms=now_ms + NOTICE_MS)  # when it has long been over
         self._moved(yard.memory, Move(cut, None, event))
         closed = gateway.faults[GW_OFFLINE]
         if closed.suppressed_by is None:

@@ -241,7 +241,7 @@ def test_a_commit_is_all_or_nothing(look: Look) -> None:
             devices=[a_row("gate", "offline")],
             moves=[
                 a_raise("GATE_MAINS_LOST"),
-                an_end(standing.fault)._replace(was=ACKNOWLEDGED),  # it is open
+                replace(an_end(standing.fault), was=ACKNOWLEDGED),  # it is open
             ],
             sessions={session.id: session},
             hours=[HourRow("gate", COMPOUND, "gate", HOUR, 3, {"granted": 1})],

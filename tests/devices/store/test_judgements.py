@@ -217,7 +217,7 @@ def test_an_impact_and_a_rank_are_written_with_the_fault_and_restated(
 ) -> None:
     move = a_tampered_gate()
     raised = replace(move.fault, impact={"gates": 1, "gates_left": 0}, rank=3512.5)
-    cursor = commit(judgements, 1, None, move._replace(fault=raised))
+    cursor = commit(judgements, 1, None, replace(move, fault=raised))
     assert judgements.load().faults == [raised]
     later = replace(raised, impact={"gates": 1, "gates_left": 1}, rank=3100.25)
     effects = Effects(position=2, jseq=2, restated={later.id: later})
