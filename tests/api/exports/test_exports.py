@@ -116,6 +116,7 @@ def test_a_report_is_the_one_that_is_made_at_once(cast: Cast) -> None:
     assert download(cast, export).content == at_once.content
 
 
+@pytest.mark.long
 def test_a_pdf_is_made_too(cast: Cast) -> None:
     export = made(cast, OCTOBER | {"format": "pdf"})
     assert "亚新物业" in text_of(download(cast, export).content)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api.exports.pieces import PieceLog
@@ -53,6 +53,7 @@ def test_zeros_at_the_end_of_a_file_are_no_pieces(tmp_path: Path) -> None:
     assert read(path) == [b"one"]
 
 
+@settings(max_examples=50)  # each writes a file and waits for the disk
 @given(
     pieces=st.lists(st.binary(max_size=20), max_size=4),
     cut=st.integers(0, 200),
