@@ -25,7 +25,7 @@ LEAST_WH = 10  # a charge of more counts as a session; boards count whole watt-h
 
 @dataclass(frozen=True, slots=True)
 class Meant:
-    """One figure: of which kind of device, as what it is told, and what it is of the diary.
+    """One figure: of which kind of device, as what it is told in all, and what it is of the diary.
 
     carriers: the kind whose messages tell of it. used: its amount of a device's hour; charge: of a
     charge, at its end. exact: a count. promised: something is asked of it. days_before: so many
@@ -35,7 +35,7 @@ class Meant:
     name: str
     kind: str
     carriers: str
-    told: str
+    told: tuple[str, ...]
     used: Callable[[Used], float] | None = None
     charge: Callable[[Charge], float] | None = None
     exact: bool = False
@@ -49,20 +49,23 @@ def is_session(charge: Charge) -> bool:
 
 
 FIGURES = (
-    Meant("passages", "gate", "gate", "granted", lambda used: used.granted, exact=True),
-    Meant("refused", "gate", "gate", "denied", lambda used: used.denied, exact=True),
-    Meant("sessions", "port", "shed", "sessions", charge=is_session, exact=True, days_before=1),
+    Meant("passages", "gate", "gate", ("granted",), lambda used: used.granted, exact=True),
+    Meant("refused", "gate", "gate", ("denied",), lambda used: used.denied, exact=True),
     Meant(
-        "charged kWh", "port", "shed", "energy_kwh", lambda used: used.energy_wh / 1000,
+        "sessions", "port", "shed", ("sessions", "inferred_sessions"), charge=is_session,
+        exact=True, days_before=1,
+    ),
+    Meant(
+        "charged kWh", "port", "shed", ("energy_kwh",), lambda used: used.energy_wh / 1000,
         days_before=1,
     ),
-    Meant("lighting kWh", "lamp", "lamp", "energy_kwh", lambda used: used.energy_wh / 1000),
+    Meant("lighting kWh", "lamp", "lamp", ("energy_kwh",), lambda used: used.energy_wh / 1000),
     Meant(
-        "sockets in use h", "port", "shed", "in_use_s", lambda used: used.in_use_s / 3600,
+        "sockets in use h", "port", "shed", ("in_use_s",), lambda used: used.in_use_s / 3600,
         promised=False,
     ),
     Meant(
-        "lamps burning h", "lamp", "lamp", "burn_s", lambda used: used.burn_s / 3600,
+        "lamps burning h", "lamp", "lamp", ("burn_s",), lambda used: used.burn_s / 3600,
         promised=False,
     ),
 )  # fmt: skip
@@ -181,7 +184,9 @@ def _add_day(
 ) -> None:
     figure, compound = row.figure, row.compound
     said = by_day[compound, figure.kind, day_ms]
-    told = said.amounts.get(figure.told, 0.0) / (3600 if figure.told in IN_HOURS else 1)
+    told = sum(
+        said.amounts.get(name, 0.0) / (3600 if name in IN_HOURS else 1) for name in figure.told
+    )
     true = allowed = 0.0
     for hour_ms in range(day_ms, day_ms + DAY_MS, HOUR_MS):
         amount = true_hours.get((compound, figure.name, hour_ms), 0.0)
