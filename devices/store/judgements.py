@@ -666,8 +666,11 @@ class Judgements:
             merge(figures, late)
             if row is not None and row.metered is not None:
                 metered: Figures = _unpack(row.metered)
-                merge(metered, {name: late[name] for name in late.keys() & FROM_REPORTS})
+                added = {name: late[name] for name in late.keys() & FROM_REPORTS}
+                merge(metered, added)
                 again.append((_pack(metered), compound, hour_ms, number))
+                if added:  # which may be in it already, told by a reading that came late
+                    effects.again.setdefault((device, hour_ms), False)
             received = effects.late_received.get((device, hour_ms), 0)
             received += 0 if row is None else row.received
             rows.append(HourRow(device, compound, kind, hour_ms, received, figures))

@@ -100,6 +100,16 @@ class System:
         raw = Raw(topic, json.dumps(sent).encode(), 0, self.now_ms, COMPOUND)
         self._commit(Draft(MESSAGES, 1, [raw]))
 
+    def replays(self, kept: dict[int, dict[str, Any]]) -> None:
+        """What the lamp kept of these seconds of the hour arrives now, in one message."""
+        sent = [
+            {"ts": HOUR + at_s * 1000, "boot": 1, "seq": at_s, "values": values}
+            for at_s, values in kept.items()
+        ]
+        topic = f"courtyard/v1/{COMPOUND}/lamp/lamp/telemetry".encode()
+        raw = Raw(topic, json.dumps(sent).encode(), 0, self.now_ms, COMPOUND)
+        self._commit(Draft(MESSAGES, 1, [raw]))
+
     def judged(self) -> None:
         control = {"n": 1, "sent_ms": self.now_ms, "at_ms": self.now_ms}
         self._commit(Draft(PROBE, 1, control=control))
@@ -248,6 +258,28 @@ def test_what_a_register_grew_by_is_added_to_an_hour_that_was_worked_out(system:
         "day_burn_s": lit_s,
         "day_burn_kwh": day_burn_kwh,
     }
+
+
+def test_what_readings_told_late_is_not_counted_once_more(system: System) -> None:
+    """A lamp is cut off for hours; its readings of them come behind one that is live."""
+    system.now_ms = HOUR + 100_000
+    system.says(100, switch_state="on", power_w=36.0, energy_kwh=1.0)
+    system.now_ms = HOUR + 6 * HOUR_MS
+    system.says(6 * 3600, csq=20)
+    system.replays({hour * 3600: {"energy_kwh": 1.0 + hour / 10} for hour in range(1, 6)})
+    system.judged()
+    system.forwarded()
+    while system.recounted():
+        pass
+    assert system.figures(2)["energy_kwh"] == 0.1
+    system.now_ms = HOUR + 7 * HOUR_MS
+    system.says(7 * 3600, energy_kwh=1.7)  # since the live reading of the beginning: 0.7
+    system.judged()
+    system.forwarded()
+    assert system.recounted() > 0
+    while system.recounted():
+        pass
+    assert system.figures(2)["energy_kwh"] == 0.1
 
 
 def _dark(system: System) -> dict[str, Any]:
