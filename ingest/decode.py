@@ -340,7 +340,8 @@ class Decoder:
             elif value is not None:
                 try:
                     if field.secret:  # what is refused is told without it
-                        attributes[name] = field.check(None if flaw(value) else value)
+                        is_fit = isinstance(value, int | float) or flaw(value) is None
+                        attributes[name] = field.check(value if is_fit else None)
                     else:
                         attributes[name] = _fit(name, value, field.check)
                 except BadValue as bad:
