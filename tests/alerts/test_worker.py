@@ -327,6 +327,7 @@ def test_one_that_was_frozen_beyond_its_lease_sends_nothing_more(alerting: Alert
     assert {row.state for row in alerting.rows()} == {DeliveryState.DELIVERED}
 
 
+@pytest.mark.long
 def test_an_hour_of_errors_loses_nothing_and_keeps_the_order(alerting: Alerting) -> None:
     """Faults begin and end meanwhile; safety is told event by event."""
     until_ms = NOW_MS + 3_600_000

@@ -37,6 +37,7 @@ class TestAPlantedBugIsFound:
         assert result.verdict.balance > 0
         assert any("too many" in said for said in result.problems)
 
+    @pytest.mark.long
     def test_a_lost_row_by_the_balance_alone(self, tmp_path: Path) -> None:
         result = planted("lost-row", tmp_path)
         assert result.verdict.balance == 1

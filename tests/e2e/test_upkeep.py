@@ -118,6 +118,7 @@ def test_a_full_disk_stops_acknowledgements_and_space_brings_them_back(
 
 
 @only_sqlite
+@pytest.mark.long
 def test_a_lost_row_of_the_accounts_and_a_lost_point_are_found(system: System) -> None:
     system.environ["COURTYARD_AUDIT_EVERY"] = "500ms"
     system.import_registry(a_registry())

@@ -454,6 +454,7 @@ def test_a_message_of_a_device_that_is_not_registered_yet_is_quarantined_and_no_
     assert outcomes == {("quarantined", "unknown_device"): 1, ("stored", ""): 1}
 
 
+@pytest.mark.long
 def test_a_fault_that_can_never_be_moved_ends_the_judge_and_not_the_machine() -> None:
     bench = Bench()
     bench.district.says("gate", {"tamper": True})

@@ -24,6 +24,8 @@ from ingest.decoding import SharedDecodes
 from tests.fakes import FakeBell, FakeJournal, FakeJudgeStore, FakeNote, FakeStop, FakeTime
 from tests.ingest.judge.district import PLANS, START_MS, District, a_gate
 
+LONG = pytest.mark.long
+
 GATES = [a_gate(f"gate-{n}") for n in range(1, 9)]
 
 
@@ -93,7 +95,7 @@ def refuses_temperatures(*bad: float) -> Any:
     return look
 
 
-@pytest.mark.parametrize("bad", [1, 4, 8])
+@pytest.mark.parametrize("bad", [1, *(pytest.param(n, marks=LONG) for n in (4, 8))])
 def test_the_message_that_is_refused_is_quarantined_and_the_rest_is_stored(bad: int) -> None:
     bench = Bench()
     bench.store.refuses = refuses_temperatures(float(bad))
@@ -112,6 +114,7 @@ def test_the_message_that_is_refused_is_quarantined_and_the_rest_is_stored(bad: 
     assert [log["jseq"] for log in logs if log["log_level"] == "error"] == [2 + bad]
 
 
+@pytest.mark.long
 def test_all_that_are_refused_of_one_record_are_found() -> None:
     bench = Bench()
     bench.store.refuses = refuses_temperatures(2.0, 3.0, 7.0)
@@ -122,6 +125,7 @@ def test_all_that_are_refused_of_one_record_are_found() -> None:
     assert sorted(jseq for _, jseq in bench.store.rows.refused) == [2, 3, 7]
 
 
+@pytest.mark.long
 def test_a_drain_gets_past_them_too() -> None:
     bench = Bench()
     bench.store.refuses = refuses_temperatures(2.0)
@@ -219,7 +223,10 @@ def starts_until_it_lives(bench: Bench) -> int:
     raise AssertionError("it never lived")
 
 
-@pytest.mark.parametrize(("places", "starts"), [((3,), 7), ((0, 5), 10), ((7,), 7)])
+@pytest.mark.parametrize(
+    ("places", "starts"),
+    [((3,), 7), *(pytest.param(*one, marks=LONG) for one in (((0, 5), 10), ((7,), 7)))],
+)
 def test_a_message_that_kills_is_given_up_and_the_rest_is_stored(
     places: Sequence[int], starts: int
 ) -> None:
@@ -238,6 +245,7 @@ def test_a_message_that_kills_is_given_up_and_the_rest_is_stored(
     assert len(said[1]) == 8, "forward is told what each message says"
 
 
+@pytest.mark.long
 def test_deaths_in_different_records_blame_nobody() -> None:
     bench = Bench()
     for n in range(1, 9):
@@ -351,6 +359,7 @@ def test_a_real_database_that_refuses_a_whole_table_blames_no_message(
         assert read_account(connection, DISTRICT).quarantined == {}
 
 
+@pytest.mark.long
 def test_a_missing_table_is_waited_for(any_database: Engine, on_database: Bench) -> None:
     bench = on_database
     bench.batch(("gate-1", {"tamper": True}), ("gate-2", {"csq": 20}))

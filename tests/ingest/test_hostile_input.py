@@ -329,6 +329,7 @@ class TestIN10CardinalityBomb:
 
     COUNT = 40_000  # beyond every bound that it could reach
 
+    @pytest.mark.long
     def test_made_up_names_and_topics_by_the_ten_thousand(self) -> None:
         registry = a_registry()
         decoder, origins = Decoder(registry), Origins(registry)

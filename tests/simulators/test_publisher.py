@@ -160,6 +160,7 @@ def test_a_lost_connection_is_cut_and_its_last_will_delivered(broker: Mosquitto)
 
 
 @pytest.mark.broker
+@pytest.mark.long
 def test_it_returns_when_the_broker_does_and_brings_what_it_kept(broker: Mosquitto) -> None:
     scene = Scene(broker.port, 4, fast=4)
     scene.connected()

@@ -211,6 +211,7 @@ def test_corrections_of_final_days_are_listed_with_their_reasons() -> None:
     assert "定稿后的更正" not in text_of(render(a_report(), "zh"))
 
 
+@pytest.mark.long
 def test_hostile_reasons_are_shown_and_do_nothing() -> None:
     for text in HOSTILE:
         corrections = [one for _ in range(30) for one in some_corrections(text, text)]

@@ -135,6 +135,7 @@ def move_on(engine: Engine, stop: threading.Event, moved: threading.Event) -> No
             moved.set()
 
 
+@pytest.mark.long
 def test_a_copy_made_while_others_write_is_of_one_moment(
     any_database: Engine, tmp_path: Path
 ) -> None:

@@ -335,6 +335,7 @@ TARGETS = (
     bucket=st.sampled_from(["hour", "day", "week", "month"]),
     again=st.booleans(),
 )
+@pytest.mark.long
 def test_sums_and_hours_say_the_same_with_corrections(
     sqlite_database: Engine,
     used: dict[tuple[str, int], int],

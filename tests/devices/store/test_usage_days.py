@@ -156,6 +156,7 @@ def figures_of(device: str, amount: float) -> dict[str, float | dict[str, float]
     bucket=st.sampled_from(["hour", "day", "week", "month"]),
     again=st.booleans(),
 )
+@pytest.mark.long
 def test_sums_and_hours_say_the_same(
     sqlite_database: Engine,
     early: dict[tuple[str, int], float],
