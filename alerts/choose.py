@@ -26,6 +26,16 @@ class Choice:
     deliveries: tuple[Pending, ...]
     over: frozenset[int] = frozenset()
 
+    def told(self, mentioned: int) -> list[Pending]:
+        """What has been told once the first so many are mentioned: also the ends that were told
+        with their raises, wherever they stand."""
+        ended = {one.fault for one in self.deliveries[:mentioned] if one.id in self.over}
+        return [
+            one
+            for place, one in enumerate(self.deliveries)
+            if place < mentioned or (one.fault in ended and one.reason in ENDS)
+        ]
+
 
 def choose(
     target: str, waiting: Sequence[Pending], budget: Budget, now_ms: int

@@ -1,12 +1,11 @@
 """Sends what waits for a target, one message after the other, in the order of each fault.
 
     1. lease the target, so that nobody else sends there
-    2. choose the next message; fix what is in it, if it is a digest
+    2. choose the next message, and fix what is in it and its key
     3. send it, and read what was answered
     4. write down that it was accepted, or when to try again
 
-Killed between 3 and 4, the message is sent once more, under the same key: that of a single one is
-its fault, event and target, that of a digest stands with its members.
+Killed between 3 and 4, the message is sent once more, with the same in it and under the same key.
 """
 
 import random
@@ -142,16 +141,16 @@ class Sender:
             return True
         target, message = begun
         queue.budget.spend(now_ms)
-        mentioned = self._send(target, choice, message)
-        for one in choice.deliveries[:mentioned]:
+        told = self._send(target, choice, message)
+        for one in told:
             del queue.waiting[one.id]
-        if mentioned < len(choice.deliveries):
+        if len(told) < len(choice.deliveries):
             queue.waiting = {}
-        return mentioned > 0
+        return bool(told)
 
     def _begin(self, queue: "_Queue", choice: Choice, now_ms: int) -> tuple[Target, Message] | None:
-        """What is to be sent; the members of a digest are fixed before its first try. A single one
-        has its key by nature, and costs no commit here."""
+        """What is to be sent. Its members and key are fixed before its first try: killed after it
+        was sent, it must come again as it was, and not within a digest of more."""
         ids = [one.id for one in choice.deliveries]
         with answering(), reading(self._engine) as connection:
             target = find_target(connection, DISTRICT, queue.target)
@@ -164,37 +163,40 @@ class Sender:
             with answering(), writing(self._engine) as connection:
                 deliveries.cancel(connection, strangers, "other_firm", now_ms)
             return None
-        if any(one.message != choice.key for one in choice.deliveries[1:]):
+        if any(one.message != choice.key for one in choice.deliveries):
             with answering(), writing(self._engine) as connection:
                 if not deliveries.put_together(connection, ids, choice.key):
                     return None
         return target, Message(choice.key, target.language, now_ms, tuple(told))
 
-    def _send(self, target: Target, choice: Choice, message: Message) -> int:
-        """How many of its events have arrived; 0: it failed."""
+    def _send(self, target: Target, choice: Choice, message: Message) -> list[Pending]:
+        """Which of its events have arrived; none: it failed."""
         ids = [one.id for one in choice.deliveries]
         failpoint("A2", DeliveryFailedHere)
         try:
             receipt = self._channels[target.channel].send(target, message, self._outgoing)
         except DeliveryFailed as failed:
             self._failed(target, choice, failed, message.at_ms)
-            return 0
+            return []
         except Exception as error:
             # One message that a channel cannot put together may not hold up all others for ever.
             log.exception("channel_broke", channel=target.channel, message=message.key)
             broke = DeliveryFailed(f"{type(error).__name__} in the channel")
             self._failed(target, choice, broke, message.at_ms)
-            return 0
+            return []
         failpoint("A4", DeliveryFailedHere)
         now_ms = self._clock()
         tried = Tried(choice.key, message.at_ms, receipt.answer)
+        told = choice.told(receipt.mentioned)
+        arrived = [one.id for one in told]
         with answering(), writing(self._engine) as connection:
-            deliveries.delivered(connection, ids[: receipt.mentioned], tried, now_ms)
-            if receipt.mentioned < len(ids):
-                deliveries.put_back(connection, ids[receipt.mentioned :])
-        for one in choice.deliveries[: receipt.mentioned]:
+            deliveries.delivered(connection, arrived, tried, now_ms)
+            if len(arrived) < len(ids):
+                left = set(ids) - set(arrived)
+                deliveries.put_back(connection, [one for one in ids if one in left])
+        for one in told:
             self._told(target.channel, "delivered", (now_ms - one.created_at_ms) / 1000)
-        return receipt.mentioned
+        return told
 
     def _failed(
         self, target: Target, choice: Choice, failed: DeliveryFailed, tried_ms: int
