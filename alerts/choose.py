@@ -54,19 +54,20 @@ def choose(
     first = due[0]
     if first.fault in urgent:
         at_ms = budget.from_ms(now_ms, safety=True)
-        return at_ms if at_ms > now_ms else Choice(_key(first, target), (first,))
+        if at_ms > now_ms:
+            return at_ms
+        return _again(first.message, due) or Choice(_key(first, target), (first,))
     at_ms = budget.from_ms(now_ms, safety=False)
     if at_ms > now_ms:
         return at_ms
-    begun = next((one.message for one in due if one.message is not None), None)
+    begun = _again(next((one.message for one in due if one.message is not None), None), due)
     if begun is not None:
-        again = [one for one in due if one.message == begun]
-        return _one_story(begun, again, due) if len(again) == 1 else Choice(begun, tuple(again))
+        return begun
     stories = list(dict.fromkeys(one.fault for one in due))
     free = budget.free(now_ms, safety=False)
     few = len(stories) <= (SINGLES if free is None else min(SINGLES, free))
     if few and first.at_ms > now_ms - OLD_MS:
-        return _one_story(_key(first, target), [first], due)
+        return _one_story(_key(first, target), first, due)
     listed = due[:DIGEST_AT_MOST]
     if len(listed) == 1:
         return Choice(_key(first, target), (first,))
@@ -88,9 +89,16 @@ def _due(in_order: Sequence[Pending], now_ms: int) -> tuple[list[Pending], int]:
     return due, next_ms
 
 
-def _one_story(key: str, firsts: Sequence[Pending], due: Sequence[Pending]) -> Choice:
+def _again(begun: str | None, due: Sequence[Pending]) -> Choice | None:
+    """What was begun under this key, just as it was: whoever has it already drops what comes under
+    a key that they know, and would drop with it whatever had been added."""
+    if begun is None:
+        return None
+    return _combined(begun, [one for one in due if one.message == begun])
+
+
+def _one_story(key: str, first: Pending, due: Sequence[Pending]) -> Choice:
     """A raise and all that followed it up to its end, if that has come; else the first alone."""
-    first = firsts[0]
     same = [one for one in due if one.fault == first.fault]
     if first.reason in NOTICED and same[-1].reason in ENDS:
         return _combined(key, same)
@@ -104,4 +112,4 @@ def _combined(key: str, listed: Sequence[Pending]) -> Choice:
 
 
 def _key(one: Pending, target: str) -> str:
-    return one.message or f"{one.fault}:{one.event}:{target}"
+    return f"{one.fault}:{one.event}:{target}"

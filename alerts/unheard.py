@@ -8,7 +8,6 @@ from devices.store.deliveries import untold
 from devices.store.platform import PlatformFaults
 
 PLATFORM_SUBJECT = "platform:alerts"
-WITHIN_MS = 24 * 3_600_000
 LATE_MS = 60_000
 EXAMPLES = 5
 
@@ -27,7 +26,7 @@ class Unheard:
         route leads anywhere, its deliveries have failed, or have waited for a minute.
         """
         with answering(), reading(self._engine) as connection:
-            found = untold(connection, now_ms - WITHIN_MS, now_ms - LATE_MS, EXAMPLES)
+            found = untold(connection, now_ms - LATE_MS, EXAMPLES)
         trouble = None
         if found.count:
             trouble = Trouble(

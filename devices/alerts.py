@@ -121,9 +121,8 @@ def decide(
     if event.held is not None:
         return Decision((), event.held.value)
     if not is_news:
-        if event.reason in ENDS and told:
-            return Decision(tuple(sorted(told & targets.keys())))
-        return Decision((), NO_NEWS)
+        known = tuple(sorted(told & targets.keys())) if event.reason in ENDS else ()
+        return Decision(known) if known else Decision((), NO_NEWS)
     if fault.suppressed_by is not None and not fault.safety:
         return Decision((), Held.SUPPRESSED.value)
     if _is_over_before(fault, event) and not fault.safety:

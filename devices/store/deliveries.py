@@ -539,11 +539,11 @@ class Untold:
     why: str = ""
 
 
-def untold(connection: Connection, from_ms: int, late_before_ms: int, examples: int) -> Untold:
+def untold(connection: Connection, late_before_ms: int, examples: int) -> Untold:
     """Open safety faults, and open ones of P1 and P2, of which no delivery has arrived.
 
-    from_ms: of deliveries made since then. late_before_ms: one that is pending since before then
-    counts as not arriving. What was held on purpose does not count.
+    late_before_ms: one that is pending since before then counts as not arriving. What was held on
+    purpose does not count.
     """
     column = deliveries.c
     other = deliveries.alias()
@@ -561,7 +561,6 @@ def untold(connection: Connection, from_ms: int, late_before_ms: int, examples: 
         select(faults.c.id, func.min(column.created_at_ms), func.min(column.state))
         .join(deliveries, column.fault == faults.c.id)
         .where(
-            column.created_at_ms >= from_ms,
             is_lost,
             faults.c.stream == LIVE,
             faults.c.state == State.OPEN.value,

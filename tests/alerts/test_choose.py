@@ -98,6 +98,21 @@ def test_what_was_tried_is_tried_again_with_the_same_members_under_the_same_key(
     assert (choice.key, events(choice)) == ("digest-1", [1, 2, 3])
 
 
+def test_what_was_tried_alone_is_tried_again_alone_though_its_end_has_come() -> None:
+    """Whoever got it, and whose answer was lost, drops what comes again under its key."""
+    raised = waits(1, "f", message="f:1:t", attempts=1)
+    choice = chosen(raised, waits(2, "f", Why.OVER), limits=FREE)
+    assert isinstance(choice, Choice)
+    assert (choice.key, events(choice), set(choice.over)) == ("f:1:t", [1], set())
+
+
+def test_a_digest_that_was_tried_stays_whole_when_one_of_it_becomes_urgent() -> None:
+    tried = [waits(n, f"f{n}", message="digest-1", attempts=1) for n in (1, 2, 3)]
+    choice = chosen(*tried, waits(9, "f2", Why.WORSENED, safety=True))
+    assert isinstance(choice, Choice)
+    assert (choice.key, sorted(events(choice))) == ("digest-1", [1, 2, 3])
+
+
 def test_a_target_that_takes_few_a_second_waits_for_the_next() -> None:
     limits = Limits(per_minute=100, per_second=5)
     assert chosen(waits(1), limits=limits, sent=1) == NOW_MS + 200

@@ -126,7 +126,7 @@ def test_a_held_event_is_told_to_nobody_and_says_why(held: Held) -> None:
         # an end is told to those who know of the fault
         (FAULT, OVER, ("lianxin",), Decision(("lianxin",))),
         (FAULT, OVER, (), Decision((), NO_NEWS)),
-        (FAULT, OVER, ("gone",), Decision((), None)),
+        (FAULT, OVER, ("gone",), Decision((), NO_NEWS)),
         # what people did themselves is no news to them
         (FAULT, replace(OVER, reason=Why.ACKNOWLEDGED), ("lianxin",), Decision((), NO_NEWS)),
     ],
