@@ -198,6 +198,7 @@ class DeviceMemory:
     hours: dict[int, Hour] = field(default_factory=dict)
     used_to_ms: int | None = None  # usage is accounted up to here (event time)
     energy_kwh: float | None = None  # register reading up to which energy is accounted
+    energy_ms: int | None = None  # when it read so; of what came late `latest` may know of a newer
     metered_kwh: float = 0.0  # what readings counted since the port's session began, or the last
     session: Session | None = None
     ended: Ended | None = None
@@ -289,6 +290,7 @@ def pack(memory: DeviceMemory) -> bytes:
             memory.offsets,
             memory.full_hours,
             memory.opened_ms,
+            memory.energy_ms,
         )
     )
 
@@ -315,6 +317,7 @@ class _Packed(msgspec.Struct, array_like=True):
     offsets: Offsets | None = None
     full_hours: int = 0
     opened_ms: int | None = None
+    energy_ms: int | None = None
 
 
 _unpack = msgspec.msgpack.Decoder(_Packed).decode
@@ -350,3 +353,4 @@ def unpack(memory: DeviceMemory, latest: bytes, packed: bytes) -> None:
     memory.tallies = {key: tally for key, tally in kept.tallies if key[0] in memory.plan.rules}
     memory.full_hours = kept.full_hours
     memory.opened_ms = kept.opened_ms
+    memory.energy_ms = kept.energy_ms

@@ -82,7 +82,7 @@ def work_out(
         memory.opened_ms = memory.used_to_ms
     register = before.get("energy_kwh" if device.kind == "lamp" else "session_energy_kwh")
     if register is not None and isinstance(register[0], int | float):
-        memory.energy_kwh = float(register[0])
+        memory.energy_kwh, memory.energy_ms = float(register[0]), register[1]
     for at_ms, _, _, told in sorted(_told(device, reports, sessions), key=lambda one: one[:3]):
         if isinstance(told, Event):
             if told.type == "session_start":

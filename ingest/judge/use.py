@@ -488,16 +488,10 @@ class UseMeter:
         energy = values.get("session_energy_kwh")
         session = memory.session
         begun_ms = (session.started_at_ms or 0) if session is not None else 0
-        if isinstance(energy, int | float) and energy != memory.energy_kwh:
-            lasts_s = values.get("session_s")
-            counts_ms = int(lasts_s * 1000) if isinstance(lasts_s, int | float) else 0
-            grown = self._grown(
-                memory, "session_energy_kwh", float(energy), at_ms, begun_ms, counts_ms
-            )
-            if grown > 0:
-                memory.metered_kwh += grown
-                since_ms = max(_read_ms(memory, "session_energy_kwh", at_ms), begun_ms)
-                self._spread(memory, "energy_kwh", grown, since_ms, at_ms)
+        if isinstance(energy, int | float):
+            if energy != memory.energy_kwh:
+                self._charged(memory, float(energy), values.get("session_s"), at_ms, begun_ms)
+            memory.energy_ms = at_ms
         if session is not None:
             drawn = memory.drawn
             if drawn is None or drawn.began_ms != begun_ms:
@@ -510,6 +504,23 @@ class UseMeter:
                 and (self._inferred is None or session.id in self._inferred)
             ):
                 self.abandon(memory)
+
+    def _charged(
+        self,
+        memory: DeviceMemory,
+        energy_kwh: float,
+        lasts_s: Value | None,
+        at_ms: int,
+        begun_ms: int,
+    ) -> None:
+        counts_ms = int(lasts_s * 1000) if isinstance(lasts_s, int | float) else 0
+        register = "session_energy_kwh"
+        grown = self._grown(memory, register, energy_kwh, at_ms, begun_ms, counts_ms)
+        if grown > 0:
+            memory.metered_kwh += grown
+            since_ms = _read_ms(memory, register) or at_ms
+            since_ms = max(since_ms, at_ms - LONGEST_MS, begun_ms)
+            self._spread(memory, "energy_kwh", grown, since_ms, at_ms)
 
     def _floats(self, memory: DeviceMemory) -> bool:
         """Whether the battery at a socket in use only floats: it drew, and draws hardly any now."""
@@ -558,13 +569,16 @@ class UseMeter:
         elif last_ms is not None and last_ms < at_ms:
             self._unknown(memory, last_ms, at_ms, lamps)
         energy = values.get("energy_kwh")
-        if isinstance(energy, int | float) and energy != memory.energy_kwh:
+        if not isinstance(energy, int | float):
+            return
+        if energy != memory.energy_kwh:
             grown = self._grown(memory, "energy_kwh", float(energy), at_ms, 0)
             if grown > 0:
-                since_ms = _read_ms(memory, "energy_kwh", at_ms)
+                since_ms = max(_read_ms(memory, "energy_kwh") or at_ms, at_ms - LONGEST_MS)
                 self._spread(memory, "energy_kwh", grown, since_ms, at_ms)
                 if lit is None or not isinstance(_nominal_w(memory), int | float):
                     self._spread(memory, "unmatched_kwh", grown, since_ms, at_ms)
+        memory.energy_ms = at_ms
 
     def _burned(
         self, memory: DeviceMemory, lit: int, from_ms: int, to_ms: int, *, by_day: bool
@@ -602,8 +616,7 @@ class UseMeter:
         gauge = self._gauge(memory.device)
         if before_kwh is not None and 0 <= reads_kwh - before_kwh <= gauge.slack_kwh:
             return reads_kwh - before_kwh  # nearly always, and so without a step
-        read = memory.told(register)
-        read_ms = max(read[1] if read is not None else 0, begun_ms) or at_ms
+        read_ms = max(_read_ms(memory, register), begun_ms) or at_ms
         grown = registers.step(before_kwh, reads_kwh, at_ms - read_ms, gauge, counts_ms)
         if grown.why is not None and before_kwh is not None:
             is_old = memory.device.kind == "port" and memory.session is None
@@ -716,10 +729,15 @@ def settled(memory: DeviceMemory) -> list[int]:
     return [start for start in memory.hours if start <= newest - HOURS_KEPT * HOUR_MS]
 
 
-def _read_ms(memory: DeviceMemory, register: str, at_ms: int) -> int:
-    """When a register was read last, before `at_ms`: what it grew by belongs to the time since."""
+def _read_ms(memory: DeviceMemory, register: str) -> int:
+    """When the register read what is accounted: what it grew by belongs to the time since; or 0.
+
+    Not when it was read last: a reading that came late is known, and accounted elsewhere.
+    """
+    if memory.energy_ms is not None:
+        return memory.energy_ms
     read = memory.told(register)
-    return at_ms if read is None else max(read[1], at_ms - LONGEST_MS)
+    return 0 if read is None else read[1]
 
 
 def _ended(memory: DeviceMemory, order: str) -> Ended | None:
@@ -738,8 +756,7 @@ def _await_end(memory: DeviceMemory, ended: Ended) -> None:
 
 def _is_read_after(memory: DeviceMemory, at_ms: int) -> bool:
     """Whether the port's register was read after that."""
-    read = memory.told("session_energy_kwh")
-    return read is not None and read[1] > at_ms
+    return _read_ms(memory, "session_energy_kwh") > at_ms
 
 
 def _is_earlier(memory: DeviceMemory, started_ms: int) -> bool:

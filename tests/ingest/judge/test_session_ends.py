@@ -313,6 +313,31 @@ def test_a_register_that_jumps_is_no_figure_and_a_fault_of_its_shed() -> None:
     }
 
 
+def test_a_register_that_went_on_while_its_shed_was_away_has_not_jumped() -> None:
+    """What came late says how it reads a minute ago; what is accounted was read before the gap."""
+    d = District(*a_shed())
+    d.starts("shed", 1, "7")
+    d.now_s = 60
+    d.says("shed", ports={"1": {"port_status": "in_use", "session_energy_kwh": 0.01}})
+    d.passes(2 * 3600)
+    d.birth("shed")
+    d.replays(
+        "shed",
+        [
+            (at_s, {"values": {}, "ports": {"1": {"session_energy_kwh": at_s / 10_000}}})
+            for at_s in range(120, 7200, 60)
+        ],
+    )
+    d.says("shed", ports={"1": {"port_status": "in_use", "session_energy_kwh": 0.72}})
+    assert d.fault("shed", "SHED_METER_JUMP") is None
+    assert not d.store.rows.exclusions
+    d.restart()
+    d.now_s += 60
+    d.says("shed", ports={"1": {"port_status": "in_use", "session_energy_kwh": 7.72}})
+    (left_out,) = d.commit().exclusions
+    assert left_out.excluded_kwh == pytest.approx(7.0)
+
+
 def test_a_socket_that_shows_its_last_order_a_little_lower_excludes_nothing() -> None:
     """The board rounds what it shows, and not what it reports."""
     d = District(*a_shed())
