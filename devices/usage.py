@@ -7,7 +7,8 @@ the figures of both. Definitions: domain.md §6.1, §6.2.
 gate: granted, denied, remote; by_method, by_direction, deny_reasons; held_open_s (beyond the limit)
 port: in_use_s, unavailable_s, full_s (full or only floating, and not removed), sessions, session_s,
       energy_kwh, excluded_kwh, fee_fen; stop_reasons; inferred_sessions, inferred_session_s,
-      inferred_stops (of those whose end never came)
+      inferred_stops (of those whose end never came); unreported_sessions, unreported_session_s (of
+      those whose end says that nothing was drawn, though their register counted it)
 lamp: lit_s, dark_s, unknown_s (lamp-seconds while commanded on), burn_s (lamp-seconds lit),
       energy_kwh, unmatched_kwh (of that, what was drawn while nobody knows what burned),
       nominal_kwh (what should have been drawn for burn_s), day_burn_s, day_burn_kwh (by day),
@@ -35,6 +36,8 @@ FROM_REPORTS = frozenset(
         "inferred_sessions",
         "inferred_session_s",
         "inferred_stops",
+        "unreported_sessions",
+        "unreported_session_s",
         "lit_s",
         "dark_s",
         "unknown_s",
@@ -169,8 +172,11 @@ def charging(figures: Figures, *, ports: int, seconds: float) -> dict[str, objec
     in_use_s = _number(figures, "in_use_s")
     available_s = max(0.0, ports * seconds - _number(figures, "unavailable_s"))
     inferred, energy_kwh = _number(figures, "inferred_sessions"), _number(figures, "energy_kwh")
-    sessions = _number(figures, "sessions") + inferred
-    lasted_s = _number(figures, "session_s") + _number(figures, "inferred_session_s")
+    sessions = _number(figures, "sessions") + _number(figures, "unreported_sessions") + inferred
+    lasted_s = sum(
+        _number(figures, name)
+        for name in ("session_s", "unreported_session_s", "inferred_session_s")
+    )
     stops = _counts(figures, "stop_reasons")
     for reason, count in _counts(figures, "inferred_stops").items():
         stops[reason] = stops.get(reason, 0) + count

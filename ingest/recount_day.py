@@ -40,18 +40,17 @@ from devices.usage import (
     METERED,
     Figures,
     add,
-    counts_as_session,
     hour_of,
 )
 from ingest.judge.plan import Plans
-from ingest.judge.use import INFERRED, TOLD
+from ingest.judge.use import INFERRED, TOLD, UNREPORTED, counted_as
 from ingest.ports import Clock
 from ingest.recount import FAR_MS, PAGE, Readings, Recounter
 
 WAITS_S = 20.0  # for its turn: a day of a large compound takes some seconds
 # Messages of one time are one point, so that a few less than there were reports may be all of them.
 AS_MANY = 0.9
-OF_SESSIONS = (*TOLD, *INFERRED, "fee_fen")
+OF_SESSIONS = (*TOLD, *INFERRED, *UNREPORTED, "fee_fen")
 
 _FEWER = "the store holds fewer readings of it than had come: some hours stay as they were counted"
 _NONE = "the store holds no reading of it on that day"
@@ -185,12 +184,15 @@ class DayRecount:
                 session = session_of(row)
                 hour = hour_of(session.ended_at_ms or 0)
                 figures = found.setdefault(session.port, {}).setdefault(hour, {})
-                is_guess = session.ended_by is EndedBy.PLATFORM
-                counts, lasts, stops = INFERRED if is_guess else TOLD
                 if session.stop_reason is not None:
+                    is_guess = session.ended_by is EndedBy.PLATFORM
+                    stops = INFERRED[2] if is_guess else TOLD[2]
                     add(figures, stops, 1, session.stop_reason)
                 add(figures, "fee_fen", session.fee_fen or 0)
-                if counts_as_session(session.stop_reason, session.energy_kwh):
+                measured = session.measured
+                names = counted_as(session, None if measured is None else measured.register_kwh)
+                if names is not None:
+                    counts, lasts = names
                     add(figures, counts, 1)
                     add(figures, lasts, session.duration_s or 0)
         return found

@@ -52,8 +52,8 @@ FIGURES = (
     Meant("passages", "gate", "gate", ("granted",), lambda used: used.granted, exact=True),
     Meant("refused", "gate", "gate", ("denied",), lambda used: used.denied, exact=True),
     Meant(
-        "sessions", "port", "shed", ("sessions", "inferred_sessions"), charge=is_session,
-        exact=True, days_before=1,
+        "sessions", "port", "shed", ("sessions", "inferred_sessions", "unreported_sessions"),
+        charge=is_session, exact=True, days_before=1,
     ),
     Meant(
         "charged kWh", "port", "shed", ("energy_kwh",), lambda used: used.energy_wh / 1000,

@@ -100,6 +100,7 @@ class Ended(msgspec.Struct, array_like=True):
     """The last session of a port, for what may still be said of it: its end, or its start.
 
     metered_kwh: what readings had counted of its energy. inferred: its own end did not come yet.
+    register_kwh: what its register counted, as far as it counts as a session by that.
     """
 
     order: str
@@ -112,6 +113,7 @@ class Ended(msgspec.Struct, array_like=True):
     native_reason: str | None
     inferred: bool
     metered_kwh: float
+    register_kwh: float | None = None
 
 
 class Hour(msgspec.Struct, array_like=True):

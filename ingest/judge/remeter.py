@@ -122,9 +122,13 @@ def _told(
                 event = Event(device, _GUESSED, order)
                 yield session.ended_at_ms, _END, next(number), event
         elif session.ended_at_ms is not None:
+            said = {
+                "session_energy_kwh": session.energy_kwh,
+                "session_s": session.duration_s,
+                "stop_reason": session.stop_reason,
+            }
             ended: dict[str, Value] = dict(order)
-            if session.energy_kwh is not None:
-                ended["session_energy_kwh"] = session.energy_kwh
+            ended |= {name: value for name, value in said.items() if value is not None}
             event = Event(device, "session_end", ended)
             yield session.ended_at_ms, _END, next(number), event
 

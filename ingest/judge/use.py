@@ -27,9 +27,11 @@ GUESSED_KEPT = 4  # of a port: boards keep an end that nobody answered for hours
 QUARTER_MS = HOUR_MS // 4
 WS_PER_KWH = 3_600_000
 # Sessions, how long they lasted, and why they stopped: by what their ends say, and by inference
-# from readings, which is worked out again with them.
+# from readings, which is worked out again with them. Of a board that restarted, whose end says
+# (nearly) nothing, the register tells that it charged: that is worked out again likewise.
 TOLD = ("sessions", "session_s", "stop_reasons")
 INFERRED = ("inferred_sessions", "inferred_session_s", "inferred_stops")
+UNREPORTED = ("unreported_sessions", "unreported_session_s")
 SHED_METER = "meter_energy_kwh"
 # What a device was silent for longer than this is nobody's usage any more: figures are final then,
 # and a lamp that was away for a year must not write a row for each of its hours.
@@ -252,8 +254,8 @@ class UseMeter:
         if known is not None and begun is not None:
             effects.sessions[session] = begun
             self._work_out_again(memory, begun)
-            self._count(memory, known, -1)
-            self._count(memory, begun, 1)
+            self._count(memory, known, -1, _register_kwh(known.measured))
+            self._count(memory, begun, 1, None)
 
     def may_start_late(
         self, memory: DeviceMemory, event: Event, has_ended: Callable[[], bool]
@@ -288,7 +290,7 @@ class UseMeter:
         is_read = known is not None or (memory.session is None and ended is None and is_newest)
         if ended is not None:
             memory.guessed.pop(order, None)
-            self._count(memory, _session_of(memory, ended), -1)
+            self._count(memory, _session_of(memory, ended), -1, ended.register_kwh)
             self._close(memory, session, ended.metered_kwh, ended.ended_ms)
         elif is_read:
             is_whole = known is not None and memory.metered_kwh > 0
@@ -343,13 +345,15 @@ class UseMeter:
 
     def _started_earlier(self, memory: DeviceMemory, ended: Ended, at_ms: int) -> None:
         """The start of a session arrives after its end, which had it worked out."""
-        self._count(memory, _session_of(memory, ended), -1)
+        self._count(memory, _session_of(memory, ended), -1, ended.register_kwh)
         ended.started_ms = at_ms
-        ended.duration_s = max(0, ended.ended_ms - at_ms) // 1000
+        if ended.inferred or ended.duration_s is None:  # else the board has told it
+            ended.duration_s = max(0, ended.ended_ms - at_ms) // 1000
+        ended.register_kwh = None  # not worked out yet: of another time than before
         session = _session_of(memory, ended)
         self._effects().sessions[session.id] = session
         self._work_out_again(memory, session)
-        self._count(memory, session, 1)
+        self._count(memory, session, 1, None)
 
     def _close(
         self, memory: DeviceMemory, session: Session, metered_kwh: float, read_to_ms: int | None
@@ -380,7 +384,8 @@ class UseMeter:
                     self._spread(memory, "energy_kwh", rest_kwh * share, at_ms, at_ms)
             else:
                 self._spread(memory, "energy_kwh", rest_kwh, from_ms, ended_ms)
-        self._count(memory, session, 1)
+        register_kwh = _register_kwh(measured)
+        self._count(memory, session, 1, register_kwh)
         ended = Ended(
             session.order,
             session.started_at_ms,
@@ -392,6 +397,7 @@ class UseMeter:
             session.native_reason,
             session.ended_by is sessions.EndedBy.PLATFORM,
             max(metered_kwh, session.energy_kwh or 0.0),
+            register_kwh,
         )
         last = memory.ended
         if last is None or last.order == ended.order:
@@ -442,14 +448,19 @@ class UseMeter:
             known = self._gauges[device.id] = (device, gauge_of(device.kind, device.attributes))
         return known[1]
 
-    def _count(self, memory: DeviceMemory, session: Session, sign: int) -> None:
+    def _count(
+        self, memory: DeviceMemory, session: Session, sign: int, register_kwh: float | None
+    ) -> None:
+        """Count it where it ended, or take it away. register_kwh: as in `counted_as`."""
         at_ms = session.ended_at_ms or 0
-        is_guess = session.ended_by is sessions.EndedBy.PLATFORM
-        counts, lasts, stops = INFERRED if is_guess else TOLD
         if session.stop_reason is not None:
+            is_guess = session.ended_by is sessions.EndedBy.PLATFORM
+            stops = INFERRED[2] if is_guess else TOLD[2]
             self._add(memory, at_ms, stops, sign, session.stop_reason)
         self._add(memory, at_ms, "fee_fen", sign * (session.fee_fen or 0))
-        if usage.counts_as_session(session.stop_reason, session.energy_kwh):
+        names = counted_as(session, register_kwh)
+        if names is not None:
+            counts, lasts = names
             self._add(memory, at_ms, counts, sign)
             self._add(memory, at_ms, lasts, sign * (session.duration_s or 0))
 
@@ -727,6 +738,23 @@ def settled(memory: DeviceMemory) -> list[int]:
         return []
     newest = max(memory.hours)
     return [start for start in memory.hours if start <= newest - HOURS_KEPT * HOUR_MS]
+
+
+def counted_as(session: Session, register_kwh: float | None) -> tuple[str, str] | None:
+    """Under which names a session that is over counts, and its time; None: it was no use.
+
+    register_kwh: what its register counted; None while that is not worked out.
+    """
+    told = usage.counts_as_session(session.stop_reason, session.energy_kwh)
+    if not told and not usage.counts_as_session(session.stop_reason, register_kwh):
+        return None
+    if session.ended_by is sessions.EndedBy.PLATFORM:
+        return INFERRED[:2]
+    return TOLD[:2] if told else UNREPORTED
+
+
+def _register_kwh(measured: Measured | None) -> float | None:
+    return None if measured is None else measured.register_kwh
 
 
 def _read_ms(memory: DeviceMemory, register: str) -> int:

@@ -184,6 +184,25 @@ def test_a_charge_whose_end_never_came_is_counted_once(setting: Setting) -> None
     }
 
 
+def test_a_charge_of_which_the_board_told_no_energy_is_one_by_its_register(
+    setting: Setting,
+) -> None:
+    with writing(setting.engine) as connection:
+        a_session(
+            connection,
+            "s-1",
+            started_at_ms=NOON,
+            ended_at_ms=NOON + 1,
+            duration_s=900,
+            energy_kwh=0.0,
+            register_kwh=0.5,
+            register_known=1.0,
+            power_known=0.0,
+        )
+    added = setting.added(PORT)
+    assert (added[12]["unreported_sessions"], added[12]["unreported_session_s"]) == (1, 900)
+
+
 def test_a_session_that_was_amended_is_counted_as_it_is_now(setting: Setting) -> None:
     with writing(setting.engine) as connection:
         an_hour(

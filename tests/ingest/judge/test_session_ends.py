@@ -11,7 +11,7 @@ import pytest
 from devices.registry import Device
 from devices.sessions import EndedBy, Session, SessionState, reconciled
 from ingest.judge.drawn import IDLE_LEAST_MS, IDLE_UNUSED_MS
-from ingest.judge.use import INFERRED, TOLD
+from ingest.judge.use import INFERRED, TOLD, UNREPORTED
 from simulators import juy
 from tests.ingest.judge.district import District, a_device, a_shed
 
@@ -61,7 +61,7 @@ def counts(d: District) -> dict[str, float]:
     sums: dict[str, float] = {}
     for figures in d.figures("shed-p01").values():
         for name, amount in figures.items():
-            if name in (*TOLD, *INFERRED):
+            if name in (*TOLD, *INFERRED, *UNREPORTED):
                 parts = amount.items() if isinstance(amount, dict) else [(name, amount)]
                 for of, part in parts:
                     sums[of] = sums.get(of, 0) + part
@@ -114,6 +114,60 @@ def test_a_board_that_restarted_and_is_idle_has_lost_its_order() -> None:
     session = one(d)
     assert (session.stop_reason, session.ended_by) == ("device_restart", EndedBy.PLATFORM)
     assert session.ended_at_ms == last_ms
+
+
+@pytest.mark.parametrize(
+    ("stop_reason", "tells_kwh", "becomes"),
+    [
+        ("full", {"session_energy_kwh": 0.005}, "unreported_sessions"),
+        ("full", {}, "unreported_sessions"),
+        ("full", {"session_energy_kwh": 0.02}, "sessions"),
+        ("no_load_at_start", {"session_energy_kwh": 0.0}, None),
+    ],
+)
+def test_an_order_whose_register_counted_is_a_session_whatever_its_end_says(
+    stop_reason: str, tells_kwh: dict[str, Any], becomes: str | None
+) -> None:
+    """The board counts 0.1 kWh, restarts, and counts from zero again."""
+    d = District(*a_shed())
+    d.starts("shed", 1, "7")
+    for kwh in (0.05, 0.1, 0.0):
+        d.now_s += 60
+        said = {"port_status": "in_use", "power_w": 600, "session_energy_kwh": kwh}
+        d.says("shed", ports={"1": said})
+    d.now_s += 20
+    d.ends("shed", 1, "7", stop_reason, **tells_kwh)
+    d.ends("shed", 1, "7", stop_reason, **tells_kwh)
+    counted = counts(d)
+    assert counted.pop(stop_reason) == 1
+    lasted = {"sessions": "session_s", "unreported_sessions": "unreported_session_s"}
+    assert counted == ({} if becomes is None else {becomes: 1, lasted[becomes]: 200})
+
+
+def test_an_end_that_tells_the_energy_takes_the_place_of_what_was_inferred_by_the_register() -> (
+    None
+):
+    d = District(*a_shed())
+    d.starts("shed", 1, "7")
+    for kwh in (0.05, 0.1, 0.0):
+        d.now_s += 60
+        said = {"port_status": "in_use", "power_w": 600, "session_energy_kwh": kwh}
+        d.says("shed", ports={"1": said})
+    d.starts("shed", 1, "8")
+    assert counts(d) == {"inferred_sessions": 1, "inferred_session_s": 180, "unknown": 1}
+    d.restart()
+    d.now_s += 60
+    d.ends("shed", 1, "7", at_s=170, session_energy_kwh=0.1, session_s=170)
+    assert counts(d) == {"sessions": 1, "session_s": 170, "full": 1}
+
+
+def test_the_time_that_a_board_tells_of_its_order_is_kept_when_its_start_comes_late() -> None:
+    d = District(*a_shed())
+    d.now_s = 900
+    d.ends("shed", 1, "7", session_energy_kwh=0.2, session_s=880)
+    d.starts("shed", 1, "7", at_s=0)
+    assert (one(d).started_at_ms, one(d).duration_s) == (d.at_ms(0), 880)
+    assert counts(d) == {"sessions": 1, "session_s": 880, "full": 1}
 
 
 @pytest.mark.parametrize("restarts", [False, True])
