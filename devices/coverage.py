@@ -1,7 +1,7 @@
 """Sums of usage, and how sure they are: what was expected and never came lowers the coverage.
 
 What was expected says the registry, so that device-hours without a row count too. Reports beyond
-it do not make up for others that are missing.
+it do not make up for others that are missing, nor do reports that tell of a change.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +12,7 @@ from devices.apart import Apart
 from devices.corrections import NOBODY
 from devices.messages import Value
 from devices.sun import lighting_hours
-from devices.usage import HOUR_MS, Figures, charging, gates, lighting
+from devices.usage import HOUR_MS, Figures, charging, gates, heartbeats, lighting
 
 KINDS = ("gate", "port", "lamp")  # those whose usage has figures
 QUARTERS = 4  # an hour's share of lighting is looked up in so many places
@@ -189,7 +189,8 @@ def sum_hours(
             place.part(kind).expected += expected
     for row in rows:
         part = into[row.hour_ms].part(row.kind)
-        part.received += min(row.received, promise.of(row.device_no, row.hour_ms))
+        beats = heartbeats(row.received, row.figures)
+        part.received += min(beats, promise.of(row.device_no, row.hour_ms))
         merge_quickly(part.figures, row.figures)
         if row.kind == "port" and row.device_no != NOBODY:
             part.port_s += min(HOUR_MS, to_ms - row.hour_ms) / 1000

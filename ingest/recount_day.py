@@ -19,6 +19,7 @@ from devices.corrections import (
     Recounted,
     RecountRefused,
     Way,
+    amount_of,
     difference,
 )
 from devices.coverage import KINDS
@@ -106,7 +107,7 @@ class DayRecount:
             known = lines_of(connection, DISTRICT, compound, from_ms, to_ms, Way.RECOUNT)
         day = _Day({(row.device_no, row.hour_ms): row for row in corrected(rows, known)})
         for device in devices:
-            day.heard[device.id] = self._heard(device, from_ms, to_ms)
+            self._hear(day, device, from_ms, to_ms)
         metered = [device for device in devices if device.kind in METERED]
         hours.wanted = [device.id for device in metered if day.heard[device.id]]
         # now_ms: the end of that day, when none of its hours was final
@@ -128,12 +129,16 @@ class DayRecount:
             lines += day.lines(device, number, again, counted.get(device.id, {}), passed)
         return Recounted(sorted(lines, key=lambda line: line[:3]), left)
 
-    def _heard(self, device: Device, from_ms: int, to_ms: int) -> dict[int, int]:
-        """Readings by hour."""
-        found: dict[int, int] = {}
+    def _hear(self, day: "_Day", device: Device, from_ms: int, to_ms: int) -> None:
+        """Count its readings by hour, and those that only tell of a change."""
+        beats = self._plans.of(device).beats
+        heard = day.heard[device.id] = {}
+        changed = day.changed[device.id] = {}
         for point in self._points(device.kind, device, from_ms, to_ms):
-            found[hour_of(point.at_ms)] = found.get(hour_of(point.at_ms), 0) + 1
-        return found
+            hour_ms = hour_of(point.at_ms)
+            heard[hour_ms] = heard.get(hour_ms, 0) + 1
+            if beats and beats.isdisjoint(point.fields):
+                changed[hour_ms] = changed.get(hour_ms, 0) + 1
 
     def _passages(self, device: Device, from_ms: int, to_ms: int) -> dict[int, Figures]:
         """By hour what passed a gate, as the judge counts it."""
@@ -200,10 +205,14 @@ class DayRecount:
 
 @dataclass(slots=True)
 class _Day:
-    """What was counted, by device and hour, with earlier recounts; what the store has of it."""
+    """What was counted, by device and hour, with earlier recounts; what the store has of it.
+
+    changed: of the readings heard, those that only tell of a change.
+    """
 
     rows: Mapping[tuple[int, int], DeviceHour]
     heard: dict[str, dict[int, int]] = field(default_factory=dict)
+    changed: dict[str, dict[int, int]] = field(default_factory=dict)
 
     def is_thin(self, device: str, number: int) -> bool:
         return any(
@@ -236,15 +245,20 @@ class _Day:
                 metered = again[hour].items()
                 after |= {name: part for name, part in metered if name not in OF_SESSIONS}
             after |= counted.get(hour, {})
-            yield from _line(row, heard.get(hour, 0), _most(after, passed.get(hour, {})))
+            received = max(0, heard.get(hour, 0) - row.received)
+            beside = self.changed[device.id].get(hour, 0) - amount_of(
+                row.figures, "on_change", None
+            )
+            if received and beside > 0:
+                add(after, "on_change", min(received, beside))
+            yield from _line(row, received, _most(after, passed.get(hour, {})))
 
     def _row(self, number: int, hour: int, kind: str) -> DeviceHour:
         return self.rows.get((number, hour)) or DeviceHour(hour, number, kind, 0, {})
 
 
-def _line(row: DeviceHour, heard: int, after: Figures) -> Iterator[Line]:
+def _line(row: DeviceHour, received: int, after: Figures) -> Iterator[Line]:
     added = difference(row.figures, after, LEAST_OF_RECOUNT)
-    received = max(0, heard - row.received)
     if added or received:
         yield Line(row.hour_ms, row.device_no, row.kind, received, added)
 

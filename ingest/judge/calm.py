@@ -10,6 +10,7 @@ others, and those of devices with a sign, go there as they are. A test holds all
 from collections.abc import Callable
 from typing import Any
 
+from devices.usage import add
 from ingest.judge.baselines import RUNS_LEAST, Baselines
 from ingest.judge.memory import DeviceMemory, Hour
 from ingest.judge.use import UseMeter
@@ -51,6 +52,8 @@ class CalmReports:
                 hour = memory.hours[hour_ms] = Hour()
             hour.received += 1
             hour.moved = True
+            if plan.beats and plan.beats.isdisjoint(values):
+                add(hour.figures, "on_change", 1)
             if memory.said is None or memory.said.keys() == values.keys():
                 memory.said, memory.said_ms = values, at_ms
             else:
@@ -86,6 +89,8 @@ class CalmReports:
             hour = memory.hours[hour_ms] = Hour()
         hour.received += 1
         hour.moved = True
+        if memory.plan.beats and memory.plan.beats.isdisjoint(values):
+            add(hour.figures, "on_change", 1)
         self._values.live(memory, values, at_ms, received_ms, calm=True)
         if memory.runs:
             self._baselines.read(memory, values, at_ms, received_ms)

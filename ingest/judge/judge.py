@@ -744,7 +744,7 @@ class Judge:
             if reporter is None:
                 continue
             if has_identity or _is_next(reporter, order_ms):
-                self._use.report(reporter, order_ms)
+                self._use.report(reporter, report.values, order_ms)
             if late:
                 self._values.late(reporter, report.values, order_ms, told_ms, replayed)
                 self._use.overtaken(reporter, order_ms, replayed=replay_ms is not None)

@@ -17,7 +17,7 @@ from devices.kinds.kind import Derived, Implied
 from devices.liveness import WEAK_CSQ
 from devices.messages import Value
 from devices.overrides import NONE, Overrides, Scope, changed
-from devices.quantities import Quantity, Type
+from devices.quantities import Quantity, Role, Type
 from devices.registry import Device
 from devices.rules import (
     Becomes,
@@ -46,7 +46,7 @@ from devices.rules import (
     band,
     ends,
 )
-from devices.usage import STEADILY
+from devices.usage import STEADILY, TELL_CHANGES
 
 Test = Callable[[Value], bool]
 
@@ -167,7 +167,8 @@ class KindPlan:
     the type of event, the states that it tells of. conditional: quantities that show something
     only while another one reads so. is_plain: values that show nothing by themselves need no other
     look, and are no usage, unless one of `telling` was told: a meter, or by what others say
-    nothing. is_socket: they need none but for what a socket is used for.
+    nothing. is_socket: they need none but for what a socket is used for. beats: what heartbeats
+    say, of which a report that tells of a change says nothing; empty where nobody asks.
     """
 
     kind: Kind
@@ -193,6 +194,7 @@ class KindPlan:
     is_plain: bool = False
     is_socket: bool = False
     telling: tuple[str, ...] = ()
+    beats: frozenset[str] = frozenset()
     rules: dict[str, Rule] = field(default_factory=dict)
     signs: dict[tuple[str, int], PlannedSign] = field(default_factory=dict)
     # what `of` and `changed_by` have answered
@@ -270,6 +272,10 @@ def plan(kind: Kind, rules: Iterable[Rule]) -> KindPlan:
     made.telling = tuple(
         dict.fromkeys([*(muted.given[0] for muted in kind.muted), *METERS.get(kind.name, ())])
     )
+    if kind.name in TELL_CHANGES:
+        made.beats = frozenset(
+            name for name, one in kind.quantities.items() if one.role is not Role.STATE
+        )
     made.is_socket = kind.name == "port" and not (made.changed or kind.muted)
     if kind.quantity("mains_ok") is not None:
         mains = made.quantities.setdefault("mains_ok", QuantityPlan())

@@ -99,18 +99,24 @@ class UseMeter:
         self._moved = moved
         self._gauges: dict[str, tuple[Device, Gauge]] = {}
 
-    def report(self, memory: DeviceMemory, at_ms: int) -> None:
+    def report(self, memory: DeviceMemory, values: Mapping[str, Value], at_ms: int) -> None:
         """A report arrived, live or late: it counts for the coverage of its hour."""
         hour = self._hour(memory, hour_of(at_ms))
+        beats = memory.plan.beats
+        is_change = bool(beats) and beats.isdisjoint(values)
         if hour is None:
             if at_ms < self._open_from(memory):
                 return
             received = self._effects().late_received
             key = (memory.device.id, hour_of(at_ms))
             received[key] = received.get(key, 0) + 1
+            if is_change:
+                usage.add(self._effects().late_hours.setdefault(key, {}), "on_change", 1)
         else:
             hour.received += 1
             hour.moved = True
+            if is_change:
+                usage.add(hour.figures, "on_change", 1)
 
     def overtaken(self, memory: DeviceMemory, at_ms: int, *, replayed: bool) -> None:
         """A report came behind newer ones: what its values add up to is worked out again.

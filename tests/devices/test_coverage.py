@@ -60,6 +60,24 @@ def test_reports_beyond_what_was_expected_do_not_make_up_for_others() -> None:
     assert (sums.received, sums.expected) == (60, 120)
 
 
+@pytest.mark.parametrize(
+    ("received", "on_change", "counts"),
+    [
+        (75, 25, 50),  # of 60 heartbeats 10 are lost, whatever else came
+        (25, 25, 25),  # heartbeats that tell nothing but states: all count
+        (500, 450, 50),
+        (500, 451, 60),  # less than a tenth are heartbeats: they are not told apart
+        (0, 0, 0),
+    ],
+)
+def test_reports_of_a_change_do_not_make_up_for_heartbeats_that_are_lost(
+    received: int, on_change: float, counts: float
+) -> None:
+    rows = [DeviceHour(NOON, 1, "gate", received, {"on_change": on_change})]
+    sums = summed([a_reporter(1)], rows, NOON, NOON + HOUR_MS)
+    assert sums.received == pytest.approx(counts)
+
+
 def test_nothing_is_expected_after_now() -> None:
     rows = [DeviceHour(NOON, 1, "gate", 15, {})]
     quarter_past = NOON + HOUR_MS // 4

@@ -123,6 +123,16 @@ def test_heartbeats_that_came_too_late_are_in_the_coverage(setting: Setting) -> 
     assert (line.hour_ms, line.kind, line.received, line.figures) == (NOON, "gate", 4, {})
 
 
+def test_reports_of_a_change_that_came_too_late_make_up_for_no_heartbeat(
+    setting: Setting,
+) -> None:
+    setting.readings.add("gate", GATE, NOON, csq=20)
+    for n in range(5):
+        setting.readings.add("gate", GATE, NOON + 1 + n, door_state="open")
+    (line,) = setting.work_out().lines
+    assert (line.received, line.figures) == (5, {"on_change": 5})
+
+
 def a_charge(setting: Setting) -> None:
     """From 12:00 to 13:30, a reading a minute, 0.6 kWh an hour."""
     for minute in range(91):

@@ -380,7 +380,22 @@ class District:
         return counts
 
     def figures(self, device: str) -> dict[int, dict[str, Any]]:
-        """Usage by hour since START's hour; everything is flushed and committed."""
+        """Usage by hour since START's hour; everything is flushed and committed.
+
+        Without what only tells reports apart, see `changes`.
+        """
+        return {
+            hour: used
+            for hour, figures in self._figures(device).items()
+            if (used := {name: figures[name] for name in figures if name != "on_change"})
+        }
+
+    def changes(self, device: str) -> dict[int, int]:
+        """Of the reports that arrived those that only tell of a change, by the same hours."""
+        found = {hour: f.get("on_change", 0) for hour, f in self._figures(device).items()}
+        return {hour: count for hour, count in found.items() if count}
+
+    def _figures(self, device: str) -> dict[int, dict[str, Any]]:
         for memory in self.judge.memories.values():
             memory.saved_use_ms = 0
             self.judge._touch(memory)

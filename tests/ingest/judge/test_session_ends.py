@@ -233,7 +233,11 @@ def test_a_later_end_replaces_what_was_inferred_and_moves_its_energy_to_the_righ
         d.says("shed", ports={"1": {"port_status": "idle"}})
     assert counts(d) == {"inferred_sessions": 1, "inferred_session_s": 600, "unknown": 1}
     d.now_s = 4 * HOUR_S
-    end = {"session_energy_kwh": 1.8, "session_s": 3 * HOUR_S, "session_fee_fen": 90}
+    end: dict[str, Any] = {
+        "session_energy_kwh": 1.8,
+        "session_s": 3 * HOUR_S,
+        "session_fee_fen": 90,
+    }
     d.ends("shed", 1, "7", at_s=3 * HOUR_S, **end)
     session = one(d)
     assert (session.ended_by, session.provisional, session.energy_kwh) == (

@@ -273,6 +273,34 @@ def test_a_plug_without_a_charge_is_a_stop_and_no_session() -> None:
     assert total(d, "shed-p01") == {"stop_reasons": {"no_load_at_start": 1}}
 
 
+# Coverage
+
+
+def test_a_gates_reports_of_a_change_are_told_from_its_heartbeats_in_any_order() -> None:
+    """Two are late: one of an hour that is still in memory, one of an hour that is not."""
+    d = District(a_gate())
+    for n in range(4):
+        d.now_s = 30 * n
+        d.says("gate", {"rssi_dbm": -60, "door_state": "closed"})
+    d.says("gate", {"door_state": "open"}, at_s=40)  # the door is looked at from now on
+    d.now_s = 100
+    d.says("gate", {"door_state": "closed"})
+    assert (d.reports("gate"), d.changes("gate")) == ({0: 6}, {0: 2})
+    d.now_s = 5 * HOUR_S
+    d.says("gate", {"uptime_s": 18_000})
+    d.says("gate", {"door_state": "open"}, at_s=110)
+    d.says("gate", {"rssi_dbm": -61}, at_s=120)
+    assert d.reports("gate") == {0: 8, 5: 1}
+    assert d.changes("gate") == {0: 3}
+
+
+def test_reports_of_lamps_and_sockets_are_not_told_apart() -> None:
+    d = District(a_lamp(), *a_shed())
+    d.says("lamp", {"switch_state": "on"})
+    d.says("shed", ports={"1": {"port_status": "idle"}})
+    assert (d.changes("lamp"), d.changes("shed-p01")) == ({}, {})
+
+
 # Sessions
 
 
