@@ -607,6 +607,14 @@ _OWN: Mapping[str, tuple[str, str]] = {
     "x_native_reason": ("厂家原因码", "Vendor's reason"),
     "x_ended_by": ("结束依据", "Ended by"),
     "x_provisional": ("暂计", "Provisional"),
+    "x_reported_kwh": ("上报电量 kWh", "Reported kWh"),
+    "x_register_kwh": ("寄存器电量 kWh", "By the register kWh"),
+    "x_register_known": ("寄存器读数覆盖", "Known to the register"),
+    "x_power_kwh": ("功率积分 kWh", "By the power kWh"),
+    "x_power_known": ("功率覆盖", "Power known"),
+    "x_reconciliation": ("核对结果代码", "Verdict code"),
+    "x_reconciliation_why": ("核对依据代码", "Why, code"),
+    "x_reconciliation_text": ("核对结果", "Whether the energy is right"),
 }
 
 _TEXTS = {**TEXTS, **_OWN}

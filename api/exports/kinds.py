@@ -35,6 +35,8 @@ from api.words import named, say
 from devices.apart import Apart
 from devices.coverage import KINDS, Sum
 from devices.days import DAY_MS, zone_of
+from devices.reconciliation import WORDS, Measured, Why
+from devices.sessions import EndedBy, Session, reconciled
 from devices.store.compounds import Entry
 from devices.store.corrections import Mark, marks
 from devices.store.database import reading
@@ -266,6 +268,14 @@ COLUMNS = (
     Column("native_reason", "x_native_reason", 14),
     Column("ended_by", "x_ended_by", 12),
     Column("provisional", "x_provisional", 12),
+    Column("reported_kwh", "x_reported_kwh", 12, "0.00"),
+    Column("register_kwh", "x_register_kwh", 12, "0.00"),
+    Column("register_known", "x_register_known", 12, "0 %"),
+    Column("power_kwh", "x_power_kwh", 12, "0.00"),
+    Column("power_known", "x_power_known", 12, "0 %"),
+    Column("reconciliation", "x_reconciliation", 12),
+    Column("reconciliation_why", "x_reconciliation_why", 18),
+    Column("reconciliation_text", "x_reconciliation_text", 40),
 )
 
 
@@ -303,6 +313,7 @@ class Sessions:
                     one.shed, one.port, one.order, one.state.value, one.started_at_ms,
                     one.ended_at_ms, one.duration_s, one.energy_kwh, one.fee_fen, one.stop_reason,
                     one.native_reason, one.ended_by and one.ended_by.value, one.provisional,
+                    *_held(one),
                 ]
                 for one in page
             ]  # fmt: skip
@@ -347,14 +358,37 @@ def _session_lines(source: Source, wanted: Wanted, pieces: Pieces) -> Iterator[l
         name = named(language, entry.name)
         for row in rows:
             shed, port, order, state, started_ms, ended_ms, duration_s = row[:7]
-            energy_kwh, fee_fen, reason, native, ended_by, provisional = row[7:]
+            energy_kwh, fee_fen, reason, native, ended_by, provisional = row[7:13]
+            held = held_of(row)
+            why = held[-1]
             yield [
                 compound, name, shed, port, order, state, _at(started_ms, zone),
                 _at(ended_ms, zone), None if duration_s is None else duration_s / 3600,
                 energy_kwh, fee_fen, reason,
                 None if reason is None else value_name(language, "stop_reasons", reason),
                 native, ended_by, say(language, "yes" if provisional else "no"),
+                *held, None if why is None else named(language, WORDS[Why(why)]),
             ]  # fmt: skip
+
+
+def _held(session: Session) -> list[object]:
+    """What the energy that it reported is held against, and what can be said of it."""
+    found, measured = reconciled(session), session.measured or Measured()
+    is_reported = session.ended_by is EndedBy.DEVICE
+    return [
+        session.energy_kwh if is_reported else None,
+        measured.register_kwh,
+        None if session.measured is None else measured.register_known,
+        measured.power_kwh,
+        None if session.measured is None else measured.power_known,
+        found.status.value,
+        found.why.value,
+    ]
+
+
+def held_of(row: list[Any]) -> list[Any]:
+    """The same, of a session's line in a piece; those from before there was a verdict have none."""
+    return row[13:] or [None] * 7
 
 
 def _at(at_ms: int | None, zone: tzinfo) -> datetime | None:

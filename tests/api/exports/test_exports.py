@@ -14,7 +14,7 @@ import openpyxl
 import pytest
 from sqlalchemy import Engine, update
 
-from api.exports import routes, work
+from api.exports import kinds, routes, work
 from api.exports.files import Folder
 from api.exports.model import KEPT_MS, TRIES
 from api.exports.pieces import PieceLog
@@ -178,6 +178,43 @@ def test_a_session_of_which_little_is_known_has_empty_places(cast: Cast) -> None
     (line,) = lines_of(download(cast, made(cast, SESSIONS)))
     empty = ("ended_at", "duration_h", "energy_kwh", "fee_fen", "stop_reason", "stop_reason_name")
     assert {line[name] for name in empty} == {""}
+
+
+def test_each_session_says_whether_its_energy_is_right(cast: Cast) -> None:
+    apart = {"energy_kwh": 0.0, "order": "2", "started_at_ms": NOW_MS - 3 * HOUR_MS}
+    lost = {"ended_by": "platform", "provisional": True, "order": "3"}
+    late = {"register_kwh": None, "register_known": None, "power_kwh": None, "power_known": None}
+    with cast.write() as connection:
+        a_session(connection, "right", order="1")
+        a_session(connection, "apart", **apart)
+        a_session(connection, "lost", **lost, started_at_ms=NOW_MS - 2 * HOUR_MS)
+        a_session(connection, "late", **late, order="4", started_at_ms=NOW_MS - HOUR_MS)
+    lines = {line["order"]: line for line in lines_of(download(cast, made(cast, SESSIONS)))}
+    said = [
+        "reported_kwh", "register_kwh", "register_known", "power_kwh", "power_known",
+        "reconciliation", "reconciliation_why",
+    ]  # fmt: skip
+    assert {order: [line[name] for name in said] for order, line in lines.items()} == {
+        "1": ["0.54", "0.5", "1.0", "0.5", "0.99", "agrees", "both"],
+        "2": ["0.0", "0.5", "1.0", "0.5", "0.99", "apart", "both_apart"],
+        "3": ["", "0.5", "1.0", "0.5", "0.99", "unknown", "no_end"],
+        "4": ["0.54", "", "", "", "", "unknown", "awaited"],
+    }
+    assert (lines["3"]["ended_by"], lines["3"]["provisional"]) == ("platform", "是")
+    assert lines["1"]["reconciliation_text"] == "上报电量与寄存器、功率积分一致"
+    english = download(cast, made(cast, SESSIONS | {"format": "xlsx", "language": "en"}))
+    sheet = openpyxl.load_workbook(io.BytesIO(english.content))["Charging sessions"]
+    of_sheet = dict(zip(*[[cell.value for cell in row] for row in sheet["1:2"]], strict=True))
+    assert of_sheet["Verdict code"] == "agrees"
+    assert of_sheet["Whether the energy is right"].startswith("the reported energy agrees")
+
+
+def test_lines_that_were_gathered_before_an_upgrade_have_no_verdict() -> None:
+    row = ["shed", "port", "7", "closed", None, None, None, 0.5, 60, "full", "1", "device", False]
+    columns = [column.name for column in kinds.COLUMNS]
+    padded = kinds.held_of(row)
+    assert len(padded) == len(columns) - columns.index("reported_kwh") - 1
+    assert set(padded) == {None}
 
 
 def test_a_broken_download_goes_on(cast: Cast) -> None:
