@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from devices.faults import NOTICED, Fault, FaultEvent, Held, State, Why
 from devices.rules import Severity
+from devices.words import Language as Language
 
 TARGETS_AT_MOST = 500
 ROUTES_AT_MOST = 2_000
@@ -26,11 +27,6 @@ class ChannelName(StrEnum):
     EMAIL = "email"
     WEBHOOK = "webhook"
     ALERTMANAGER = "alertmanager"
-
-
-class Language(StrEnum):
-    ZH = "zh"
-    EN = "en"
 
 
 class DeliveryState(StrEnum):

@@ -5,9 +5,16 @@ consequence; full-width punctuation, a blank between figure and unit. en: senten
 """
 
 from collections.abc import Mapping
+from enum import StrEnum
 from types import MappingProxyType
 
 from devices.registry import Name
+
+
+class Language(StrEnum):
+    ZH = "zh"
+    EN = "en"
+
 
 TEXTS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {

@@ -260,12 +260,82 @@ targets = Table(
     Column("leased_until_ms", BigInteger),
 )
 
-# Which faults a target is told of; null, or no severity, is any.
+# Who is told of faults; targets: ids of those by which they are reached.
+people = Table(
+    "people",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("firm", ForeignKey("firms.id")),
+    Column("name", Text, nullable=False),
+    Column("language", String(2), nullable=False),
+    Column("phone", Text, nullable=False),
+    Column("targets", JSON, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("changed_by", Text),
+    Column("changed_at_ms", BigInteger),
+    Column("deleted_at_ms", BigInteger),
+)
+
+# Who is on duty when: devices.rosters. people, levels: ids.
+rosters = Table(
+    "rosters",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("firm", ForeignKey("firms.id")),
+    Column("name", Text, nullable=False),
+    Column("rotation", String(8), nullable=False),
+    Column("starts_on", String(10), nullable=False),
+    Column("handover_min", Integer, nullable=False),
+    Column("timezone", Text, nullable=False),
+    Column("people", JSON, nullable=False),
+    Column("levels", JSON, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("changed_by", Text),
+    Column("changed_at_ms", BigInteger),
+    Column("deleted_at_ms", BigInteger),
+)
+
+# Who stands in for whom, in one roster or wherever they are named.
+stand_ins = Table(
+    "stand_ins",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("firm", ForeignKey("firms.id")),
+    Column("person", ForeignKey("people.id"), nullable=False),
+    Column("substitute", ForeignKey("people.id"), nullable=False),
+    Column("roster", ForeignKey("rosters.id")),
+    Column("from_ms", BigInteger, nullable=False),
+    Column("to_ms", BigInteger, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("deleted_at_ms", BigInteger),
+    Index("ix_stand_ins_to", "to_ms"),
+)
+
+# Public holidays and make-up working days of a year, as operators entered them.
+holidays = Table(
+    "holidays",
+    metadata,
+    Column("year", Integer, primary_key=True, autoincrement=False),
+    Column("off", JSON, nullable=False),  # [{name, first, last}]
+    Column("work", JSON, nullable=False),
+    Column("changed_by", Text, nullable=False),
+    Column("changed_at_ms", BigInteger, nullable=False),
+)
+
+# Which faults a target, a person or a roster is told of: one of the three. Null, or no severity, is
+# any; hours: devices.calendars.Hours, null for always.
 routes = Table(
     "routes",
     metadata,
     Column("id", String(40), primary_key=True),
-    Column("target", ForeignKey("targets.id"), nullable=False),
+    Column("target", ForeignKey("targets.id")),
+    Column("person", ForeignKey("people.id")),
+    Column("roster", ForeignKey("rosters.id")),
+    Column("hours", JSON(none_as_null=True)),
     Column("firm", ForeignKey("firms.id")),
     Column("compound", String(63)),
     Column("kind", String(16)),
@@ -286,6 +356,7 @@ deliveries = Table(
     Column("fault", ForeignKey("faults.id"), nullable=False),
     Column("event", ForeignKey("fault_events.id"), nullable=False),
     Column("target", ForeignKey("targets.id")),
+    Column("person", String(40)),  # who was reached by it, where a route led to them
     Column("state", String(12), nullable=False),  # devices.alerts.DeliveryState
     Column("reason", String(32)),
     Column("safety", Boolean, nullable=False),
