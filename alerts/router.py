@@ -1,7 +1,7 @@
 """Decides to whom each fault event goes.
 
     1. take the oldest events that are not decided on, once their time has come
-    2. for each: which routes lead to which targets, or why nobody is told
+    2. for each: which routes lead now to which targets, or why nobody is told
     3. write a delivery for each target, and mark the events, in one transaction
 
 Killed anywhere, the events are still there; what is marked has its deliveries.
@@ -38,22 +38,17 @@ class Router:
             due = due_events(connection, now_ms, EVENTS_AT_ONCE)
             if not due:
                 return 0
-            standing = directory(connection)
+            standing = directory(connection, now_ms)
             known = told(connection, {one.fault.id for one in due})
             decisions: list[tuple[Due, Decision, bool]] = []
             for one in due:
                 decision = Decision((), BACKFILLED)
                 if one.is_live:
                     fault = one.fault.id
-                    decision = decide(
-                        one.fault,
-                        one.event,
-                        one.firm,
-                        standing.routes,
-                        standing.targets,
-                        known.get(fault, frozenset()),
-                    )
-                    known[fault] = known.get(fault, frozenset()) | frozenset(decision.targets)
+                    before = known.setdefault(fault, {})
+                    decision = decide(one.fault, one.event, one.site, standing, before, now_ms)
+                    for target in decision.targets:
+                        before[target] = decision.people.get(target) or before.get(target)
                 decisions.append((one, decision, decision.reason not in UNSAID))
             decided(connection, decisions, now_ms)
             failpoint("A1")

@@ -23,11 +23,12 @@ from alerts.message import Message
 from alerts.notices import notices
 from alerts.outgoing import Outgoing
 from alerts.ports import Clock
-from devices.alerts import ChannelName, Target
+from devices.alerts import ChannelName, Language, Target
 from devices.store import deliveries
 from devices.store.database import answering, reading, writing
 from devices.store.deliveries import Pending, Tried
 from devices.store.failpoints import failpoint
+from devices.store.rosters import language_of
 from devices.store.schema import compounds, faults
 from devices.store.scope import DISTRICT
 from devices.store.targets import UnknownTarget, find_target
@@ -167,7 +168,12 @@ class Sender:
             with answering(), writing(self._engine) as connection:
                 if not deliveries.put_together(connection, ids, choice.key):
                     return None
-        return target, Message(choice.key, target.language, now_ms, tuple(told))
+        return target, Message(choice.key, self._language(target, ids), now_ms, tuple(told))
+
+    def _language(self, target: Target, ids: list[int]) -> Language:
+        """That of the people who are reached by it, if all have the same; else the target's."""
+        with answering(), reading(self._engine) as connection:
+            return language_of(connection, ids) or target.language
 
     def _send(self, target: Target, choice: Choice, message: Message) -> list[Pending]:
         """Which of its events have arrived; none: it failed."""

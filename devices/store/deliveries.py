@@ -11,7 +11,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, func, or_, select, true, update
 
-from devices.alerts import NO_ROUTE, Decision, DeliveryState
+from devices.alerts import NO_ROUTE, UNREACHABLE, Decision, DeliveryState, Site
+from devices.days import DISTRICT_TIMEZONE, zone_of
 from devices.faults import PLATFORM, Fault, FaultEvent, State, Why
 from devices.rules import Severity
 from devices.store.database import conflict_insert
@@ -22,6 +23,7 @@ from devices.store.schema import (
     deliveries,
     fault_events,
     faults,
+    people,
     targets,
 )
 from devices.store.scope import Scope
@@ -38,6 +40,11 @@ class Due:
     fault: Fault
     firm: str | None
     is_live: bool
+    timezone: str = DISTRICT_TIMEZONE
+
+    @property
+    def site(self) -> Site:
+        return Site(self.firm, zone_of(self.timezone))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +65,8 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """As people see it. target: None where nobody was told, and `reason` says why."""
+    """As people see it. target: None where nobody was told, and `reason` says why. person: who was
+    reached by the target, where a route led to them or to a roster."""
 
     id: int
     fault: str
@@ -75,6 +83,8 @@ class Delivery:
     attempted_at_ms: int | None
     done_at_ms: int | None
     answer: str | None
+    person: str | None = None
+    person_name: str | None = None
 
 
 # Routing
@@ -112,38 +122,43 @@ def due_events(connection: Connection, now_ms: int, limit: int) -> list[Due]:
     subjects = _faults(connection, {row.fault for row in rows})
     due = []
     for row in rows:
-        fault, stream, firm = subjects[row.fault]
-        due.append(Due(row.id, event_of(row), fault, firm, stream == LIVE))
+        fault, stream, firm, timezone = subjects[row.fault]
+        due.append(Due(row.id, event_of(row), fault, firm, stream == LIVE, timezone))
     return due
 
 
 def _faults(
     connection: Connection, wanted: Collection[str]
-) -> dict[str, tuple[Fault, str, str | None]]:
+) -> dict[str, tuple[Fault, str, str | None, str]]:
     query = (
-        select(faults, compounds.c.firm.label("firm"))
+        select(faults, compounds.c.firm.label("firm"), compounds.c.timezone)
         .join(compounds, compounds.c.id == faults.c.compound, isouter=True)
         .where(faults.c.id.in_(wanted))
     )
-    return {row.id: (fault_of(row), row.stream, row.firm) for row in connection.execute(query)}
+    return {
+        row.id: (fault_of(row), row.stream, row.firm, row.timezone or DISTRICT_TIMEZONE)
+        for row in connection.execute(query)
+    }
 
 
-def told(connection: Connection, wanted: Collection[str]) -> dict[str, frozenset[str]]:
-    """For each of these faults the targets that were told of it, or that are about to be."""
+def told(connection: Connection, wanted: Collection[str]) -> dict[str, dict[str, str | None]]:
+    """For each of these faults the targets that were told of it, or that are about to be; each with
+    the person who was reached by it last."""
     column = deliveries.c
     query = (
-        select(column.fault, column.target)
+        select(column.fault, column.target, column.person)
         .where(
             column.fault.in_(wanted),
             column.target.is_not(None),
             column.state.in_((DeliveryState.PENDING, DeliveryState.DELIVERED)),
         )
-        .distinct()
+        .order_by(column.id)
     )
-    found: dict[str, set[str]] = {}
-    for fault, target in connection.execute(query):
-        found.setdefault(fault, set()).add(target)
-    return {fault: frozenset(names) for fault, names in found.items()}
+    found: dict[str, dict[str, str | None]] = {}
+    for fault, target, person in connection.execute(query):
+        known = found.setdefault(fault, {})
+        known[target] = person or known.get(target)
+    return found
 
 
 def decided(
@@ -161,6 +176,7 @@ def decided(
             "fault": due.fault.id,
             "event": due.id,
             "target": None,
+            "person": None,
             "state": DeliveryState.SUPPRESSED.value,
             "reason": decision.reason,
             "safety": due.fault.safety,
@@ -171,7 +187,10 @@ def decided(
         }
         if decision.targets:
             pending = {"state": DeliveryState.PENDING.value, "done_at_ms": None}
-            rows += [row | pending | {"target": target} for target in decision.targets]
+            rows += [
+                row | pending | {"target": target, "person": decision.people.get(target)}
+                for target in decision.targets
+            ]
         elif is_kept:
             rows.append(row)
     if rows:
@@ -481,10 +500,12 @@ def _shown(scope: Scope) -> Any:
             targets.c.name.label("target_name"),
             targets.c.channel.label("channel"),
             targets.c.firm.label("firm"),
+            people.c.name.label("person_name"),
         )
         .join(fault_events, fault_events.c.id == deliveries.c.event)
         .join(faults, faults.c.id == deliveries.c.fault)
         .join(targets, targets.c.id == deliveries.c.target, isouter=True)
+        .join(people, people.c.id == deliveries.c.person, isouter=True)
         .where(scope.holds(faults.c.compound), _is_shown(scope))
     )
 
@@ -513,6 +534,8 @@ def _delivery_of(row: Row[Any]) -> Delivery:
         attempted_at_ms=row.attempted_at_ms,
         done_at_ms=row.done_at_ms,
         answer=row.answer,
+        person=row.person,
+        person_name=row.person_name,
     )
 
 
@@ -554,7 +577,7 @@ def untold(connection: Connection, late_before_ms: int, examples: int) -> Untold
     )
     is_lost = or_(
         column.state == DeliveryState.FAILED.value,
-        column.reason == NO_ROUTE,
+        column.reason.in_((NO_ROUTE, UNREACHABLE)),
         (column.state == DeliveryState.PENDING.value) & (column.created_at_ms < late_before_ms),
     )
     query = (

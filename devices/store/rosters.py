@@ -33,7 +33,7 @@ from devices.rosters import (
     StandIn,
 )
 from devices.store.database import conflict_insert
-from devices.store.schema import holidays, people, rosters, routes, stand_ins
+from devices.store.schema import deliveries, holidays, people, rosters, routes, stand_ins
 from devices.store.scope import Scope
 from devices.words import Language
 
@@ -164,6 +164,19 @@ def names_of(connection: Connection, wanted: Collection[str]) -> dict[str, str]:
     """Names of these people, also of those who are gone."""
     query = select(people.c.id, people.c.name).where(people.c.id.in_(wanted))
     return {row.id: row.name for row in connection.execute(query)}
+
+
+def language_of(connection: Connection, ids: Sequence[int]) -> Language | None:
+    """What all speak who are reached by these deliveries; None: nobody in person, or not all."""
+    query = (
+        select(people.c.language)
+        .select_from(deliveries)
+        .join(people, people.c.id == deliveries.c.person, isouter=True)
+        .where(deliveries.c.id.in_(ids))
+        .distinct()
+    )
+    spoken = connection.scalars(query).all()
+    return Language(spoken[0]) if len(spoken) == 1 and spoken[0] is not None else None
 
 
 def forget_target(connection: Connection, target: str) -> None:

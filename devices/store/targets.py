@@ -1,21 +1,35 @@
 """Targets and routes, as people make them. Addresses and secrets are read by `alerts` alone."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, func, insert, or_, select, true, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    func,
+    insert,
+    or_,
+    select,
+    true,
+    update,
+)
 
 from devices.alerts import (
     ROUTES_AT_MOST,
     TARGETS_AT_MOST,
     ChannelName,
+    Directory,
     Language,
     Route,
     Target,
 )
+from devices.calendars import Hours
 from devices.rules import Severity
-from devices.store.schema import routes, targets
+from devices.store.rosters import TooMany as TooMany
+from devices.store.rosters import calendar, forget_target, staff
+from devices.store.schema import people, rosters, routes, targets
 from devices.store.scope import Scope
 
 
@@ -27,20 +41,8 @@ class UnknownRoute(LookupError):
     """No such route in this scope."""
 
 
-class TooMany(Exception):
-    """So many exist that no other can be made; says how many may be."""
-
-
-@dataclass(frozen=True, slots=True)
-class Directory:
-    """All that stands: targets by id, and routes in the order in which they were made."""
-
-    targets: Mapping[str, Target]
-    routes: tuple[Route, ...]
-
-
-def directory(connection: Connection) -> Directory:
-    """For whoever decides who is told."""
+def directory(connection: Connection, at_ms: int = 0) -> Directory:
+    """For whoever decides who is told at that time: without stand-ins that were over before."""
     found = {
         row.id: target_of(row)
         for row in connection.execute(select(targets).where(targets.c.deleted_at_ms.is_(None)))
@@ -50,7 +52,15 @@ def directory(connection: Connection) -> Directory:
         .where(routes.c.deleted_at_ms.is_(None))
         .order_by(routes.c.created_at_ms, routes.c.id)
     )
-    return Directory(found, tuple(route_of(row) for row in connection.execute(made)))
+    there = staff(connection, at_ms)
+    return Directory(
+        found,
+        tuple(route_of(row) for row in connection.execute(made)),
+        there.people,
+        there.rosters,
+        there.stand_ins,
+        calendar(connection),
+    )
 
 
 def add_target(connection: Connection, target: Target) -> None:
@@ -119,6 +129,7 @@ def delete_target(connection: Connection, scope: Scope, target: str, now_ms: int
         .where(routes.c.target == target, routes.c.deleted_at_ms.is_(None))
         .values(deleted_at_ms=now_ms)
     )
+    forget_target(connection, target)
 
 
 def find_target(connection: Connection, scope: Scope, target: str) -> Target:
@@ -158,6 +169,9 @@ def add_route(connection: Connection, route: Route) -> None:
         insert(routes).values(
             id=route.id,
             target=route.target,
+            person=route.person,
+            roster=route.roster,
+            hours=None if route.hours is None else _hours_row(route.hours),
             firm=route.firm,
             compound=route.compound,
             kind=route.kind,
@@ -176,12 +190,8 @@ def delete_route(connection: Connection, scope: Scope, route: str, now_ms: int) 
 
 
 def find_route(connection: Connection, scope: Scope, route: str) -> Route:
-    """One that stands, to a target in scope; raises UnknownRoute."""
-    row = connection.execute(
-        select(routes)
-        .join(targets, targets.c.id == routes.c.target)
-        .where(routes.c.id == route, routes.c.deleted_at_ms.is_(None), _in(scope))
-    ).one_or_none()
+    """One that stands, to somebody in scope; raises UnknownRoute."""
+    row = connection.execute(_to_those_in(scope).where(routes.c.id == route)).one_or_none()
     if row is None:
         raise UnknownRoute(route)
     return route_of(row)
@@ -192,6 +202,8 @@ def list_routes(
     scope: Scope,
     *,
     target: str | None = None,
+    person: str | None = None,
+    roster: str | None = None,
     behind: tuple[int, str] | None = None,
     limit: int = 100,
 ) -> list[Route]:
@@ -200,15 +212,14 @@ def list_routes(
     behind: (created_at_ms, id) of the last one on the page before.
     """
     column = routes.c
-    query = (
-        select(routes)
-        .join(targets, targets.c.id == column.target)
-        .where(column.deleted_at_ms.is_(None), _in(scope))
-        .order_by(column.created_at_ms, column.id)
-        .limit(limit)
-    )
-    if target is not None:
-        query = query.where(column.target == target)
+    query = _to_those_in(scope).order_by(column.created_at_ms, column.id).limit(limit)
+    for led_to, wanted in (
+        (column.target, target),
+        (column.person, person),
+        (column.roster, roster),
+    ):
+        if wanted is not None:
+            query = query.where(led_to == wanted)
     if behind is not None:
         at_ms, route = behind
         query = query.where(
@@ -223,6 +234,34 @@ def list_routes(
 def _in(scope: Scope) -> ColumnElement[bool]:
     """A firm sees its own targets; the district all of them."""
     return true() if scope.firm is None else targets.c.firm == scope.firm
+
+
+def _to_those_in(scope: Scope) -> Select[Any]:
+    """Routes that stand, to targets, people and rosters in scope."""
+    column = routes.c
+    firm = func.coalesce(targets.c.firm, people.c.firm, rosters.c.firm)
+    return (
+        select(routes)
+        .join(targets, targets.c.id == column.target, isouter=True)
+        .join(people, people.c.id == column.person, isouter=True)
+        .join(rosters, rosters.c.id == column.roster, isouter=True)
+        .where(column.deleted_at_ms.is_(None), true() if scope.firm is None else firm == scope.firm)
+    )
+
+
+def _hours_row(hours: Hours) -> dict[str, Any]:
+    return {
+        "days": list(hours.days),
+        "from_min": hours.from_min,
+        "to_min": hours.to_min,
+        "outside": hours.outside,
+    }
+
+
+def _hours_of(row: Mapping[str, Any] | None) -> Hours | None:
+    if row is None:
+        return None
+    return Hours(tuple(row["days"]), row["from_min"], row["to_min"], row["outside"])
 
 
 def target_of(row: Row[Any]) -> Target:
@@ -247,6 +286,9 @@ def route_of(row: Row[Any]) -> Route:
     return Route(
         id=row.id,
         target=row.target,
+        person=row.person,
+        roster=row.roster,
+        hours=_hours_of(row.hours),
         firm=row.firm,
         compound=row.compound,
         kind=row.kind,

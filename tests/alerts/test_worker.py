@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import date
 from itertools import pairwise
 
 import pytest
@@ -17,6 +18,7 @@ from alerts.unheard import Unheard
 from alerts.worker import Worker
 from devices.alerts import ChannelName, DeliveryState, Language, Route, Target
 from devices.faults import Why
+from devices.rosters import Person, Roster
 from devices.rules import Severity
 from devices.store.database import reading, writing
 from devices.store.deliveries import (
@@ -27,10 +29,11 @@ from devices.store.deliveries import (
     list_deliveries,
     try_again,
 )
+from devices.store.rosters import add_person, add_roster
 from devices.store.schema import compounds, deliveries, fault_events, faults, targets
 from devices.store.scope import DISTRICT, Scope
 from devices.store.targets import add_route, add_target, delete_target
-from tests.api.cast import LIANXIN, NOW_MS, STRANGE_GATE, a_district, a_fault, a_fault_event
+from tests.api.cast import DAY_MS, LIANXIN, NOW_MS, STRANGE_GATE, a_district, a_fault, a_fault_event
 
 YAXIN = Scope("yaxin")
 PAST = NOW_MS - 30 * 86_400_000
@@ -490,6 +493,56 @@ def test_messages_speak_the_language_of_the_target(alerting: Alerting) -> None:
     spoken = {target: message.language for target, message in alerting.channel.sent}
     assert spoken["english"] is Language.EN
     assert spoken["duty"] is Language.ZH
+
+
+def on_duty(alerting: Alerting) -> None:
+    """Of yaxin's people li has the day of NOW_MS and wang the next one; no other route leads there.
+
+    Li speaks English; each has a mailbox.
+    """
+    with writing(alerting.engine) as connection:
+        delete_target(connection, YAXIN, "yaxin-robot", NOW_MS)
+        for name, language in (("li", Language.EN), ("wang", Language.ZH)):
+            mailbox = Target(
+                f"{name}-mail", name, ChannelName.EMAIL, "mailto:x@x", firm="yaxin", created_at_ms=0
+            )
+            add_target(connection, mailbox)
+            add_person(connection, Person(name, name, "yaxin", language, targets=(mailbox.id,)))
+        add_roster(connection, Roster("r", "r", ("li", "wang"), date(2026, 11, 23), firm="yaxin"))
+        add_route(connection, Route("r-roster", roster="r", firm="yaxin"))
+
+
+def test_whoever_is_on_duty_is_told_and_it_is_on_record_who_that_was(on_either: Alerting) -> None:
+    on_duty(on_either)
+    with writing(on_either.engine) as connection:
+        a_fault(connection, "f")
+    on_either.go()
+    on_either.now_ms += DAY_MS
+    with writing(on_either.engine) as connection:
+        a_fault_event(
+            connection, "f", was="open", becomes="closed", reason="over", at_ms=on_either.now_ms
+        )
+        a_fault(connection, "g", code="GATE_TAMPER", opened_at_ms=on_either.now_ms)
+    on_either.go()
+    told = {(row.fault, row.event_reason, row.person_name) for row in on_either.rows(YAXIN)}
+    assert told == {("f", Why.RAISED, "li"), ("f", Why.OVER, "li"), ("g", Why.RAISED, "wang")}
+    spoken = {
+        (target, message.language)
+        for target, message in on_either.channel.sent
+        if target.endswith("-mail")
+    }
+    assert spoken == {("li-mail", Language.EN), ("wang-mail", Language.ZH)}
+
+
+def test_nobody_was_told_where_whoever_is_on_duty_cannot_be_reached(alerting: Alerting) -> None:
+    on_duty(alerting)
+    with writing(alerting.engine) as connection:
+        for target in ("duty", "li-mail"):
+            delete_target(connection, DISTRICT, target, NOW_MS)
+        a_fault(connection, "f", severity="P1")
+    alerting.go()
+    assert alerting.told() == [("f", None, DeliveryState.SUPPRESSED, "unreachable")]
+    assert alerting.unheard.look(NOW_MS) is not None
 
 
 def test_every_row_says_when_it_was_tried_first(alerting: Alerting) -> None:

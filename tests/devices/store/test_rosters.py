@@ -192,13 +192,12 @@ def test_there_is_room_for_so_many_and_no_more(
 ) -> None:
     for most in ("PEOPLE_AT_MOST", "ROSTERS_AT_MOST", "STAND_INS_AT_MOST"):
         monkeypatch.setattr(f"devices.store.rosters.{most}", 0)
-    for make in (
-        lambda: add_person(connection, replace(LI, id="x")),
-        lambda: add_roster(connection, replace(ROSTER, id="x")),
-        lambda: add_stand_in(connection, LEAVE, NOW_MS),
-    ):
-        with pytest.raises(TooMany, match="delete some"):
-            make()
+    with pytest.raises(TooMany, match="delete some"):
+        add_person(connection, replace(LI, id="x"))
+    with pytest.raises(TooMany, match="delete some"):
+        add_roster(connection, replace(ROSTER, id="x"))
+    with pytest.raises(TooMany, match="delete some"):
+        add_stand_in(connection, LEAVE, NOW_MS)
 
 
 def test_a_years_list_takes_the_place_of_the_one_before(connection: Connection) -> None:
