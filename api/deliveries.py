@@ -80,6 +80,8 @@ def shape(delivery: Delivery) -> shapes.Delivery:
         compound=delivery.compound,
         target=delivery.target,
         target_name=delivery.target_name,
+        person=delivery.person,
+        person_name=delivery.person_name,
         channel=delivery.channel,
         state=delivery.state.value,
         reason=delivery.reason,

@@ -15,9 +15,11 @@ from api.instants import print_instant, print_known
 from api.paging import PageOf
 from api.parts import Messenger, NotAccepted, Parts, PartsOf
 from devices.alerts import ChannelName, Language, Route, Target
+from devices.calendars import BadCalendar, Hours, hours_text, parse_minute, print_minute
 from devices.catalogue import COMPOUND, PLATFORM, RULES
 from devices.rules import Severity
 from devices.store.database import reading, writing
+from devices.store.rosters import UnknownPerson, UnknownRoster, find_person, find_roster
 from devices.store.targets import (
     TooMany,
     UnknownRoute,
@@ -135,14 +137,21 @@ def remove_target(parts: PartsOf, who: Actor, target: str) -> Response:
 
 @router.get("/routes")
 def list_all_routes(
-    parts: PartsOf, who: Reader, page: PageOf, target: str | None = None
+    parts: PartsOf,
+    who: Reader,
+    page: PageOf,
+    target: str | None = None,
+    person: str | None = None,
+    roster: str | None = None,
 ) -> shapes.Routes:
-    """Routes to targets that you see, in the order in which they were made."""
+    """Routes to targets, people and rosters that you see, in the order in which they were made."""
     with reading(parts.deps.engine) as connection:
         rows = list_routes(
             connection,
             who.scope,
             target=target,
+            person=person,
+            roster=roster,
             behind=(page.position[0], page.position[1]) if page.position else None,
             limit=page.limit + 1,
         )
@@ -152,11 +161,13 @@ def list_all_routes(
 
 @router.post("/routes", status_code=201, responses=shapes.TOO_MANY)
 def make_route(parts: PartsOf, who: Actor, body: shapes.NewRoute) -> shapes.Route:
-    """Tell a target of these faults too. A firm's target hears of its own compounds only."""
+    """Tell a target, a person or whoever is on duty of these faults too.
+
+    A firm's people hear of its own compounds only.
+    """
     now_ms = parts.now_ms()
     with writing(parts.deps.engine) as connection:
-        target = _find(connection, who, body.target)
-        route = _route(connection, parts, who, body, target, now_ms)
+        route = _route(connection, parts, who, body, now_ms)
 
         def make() -> shapes.Route:
             try:
@@ -199,6 +210,10 @@ def shape_route(route: Route) -> shapes.Route:
     return shapes.Route(
         id=route.id,
         target=route.target,
+        person=route.person,
+        roster=route.roster,
+        when=None if route.hours is None else _shape_hours(route.hours),
+        when_text=None if route.hours is None else _words(route.hours),
         firm=route.firm,
         compound=route.compound,
         kind=route.kind,
@@ -207,6 +222,21 @@ def shape_route(route: Route) -> shapes.Route:
         created_by=route.created_by,
         created_at=print_instant(route.created_at_ms),
     )
+
+
+def _shape_hours(hours: Hours) -> shapes.When:
+    return shapes.When.model_validate(
+        {
+            "days": list(hours.days),
+            "from": print_minute(hours.from_min),
+            "to": print_minute(hours.to_min),
+            "outside": hours.outside,
+        }
+    )
+
+
+def _words(hours: Hours) -> shapes.Words:
+    return shapes.Words(zh=hours_text("zh", hours), en=hours_text("en", hours))
 
 
 def _host(url: str) -> str:
@@ -274,17 +304,13 @@ def _messenger(parts: Parts) -> Messenger:
 
 
 def _route(
-    connection: Connection,
-    parts: Parts,
-    who: Identity,
-    body: shapes.NewRoute,
-    target: Target,
-    now_ms: int,
+    connection: Connection, parts: Parts, who: Identity, body: shapes.NewRoute, now_ms: int
 ) -> Route:
     known = parts.registry.get(connection)
     check_firm(known.directory, who, body.firm)
-    if body.firm is not None and target.firm not in (None, body.firm):
-        raise BadParameter("firm", f"this target is {target.firm}'s, which hears of its own only")
+    whose = _whose(connection, who, body, now_ms)
+    if body.firm is not None and whose not in (None, body.firm):
+        raise BadParameter("firm", f"whom it leads to is {whose}'s, which hears of its own only")
     if body.compound is not None:
         compounds.find(known, who, body.compound)
     if body.kind not in (None, COMPOUND, PLATFORM):
@@ -293,7 +319,10 @@ def _route(
         raise BadParameter("code", f"{body.code[:60]!r} is not in the fault catalogue")
     return Route(
         id=secrets.token_hex(10),
-        target=target.id,
+        target=body.target,
+        person=body.person,
+        roster=body.roster,
+        hours=_hours(body.when),
         firm=body.firm,
         compound=body.compound,
         kind=body.kind,
@@ -302,3 +331,28 @@ def _route(
         created_by=who.name,
         created_at_ms=now_ms,
     )
+
+
+def _whose(connection: Connection, who: Identity, body: shapes.NewRoute, now_ms: int) -> str | None:
+    """The firm of whomever the route leads to. Raises BadParameter, NotFound."""
+    if sum(one is not None for one in (body.target, body.person, body.roster)) != 1:
+        raise BadParameter("target", "a route leads to one of target, person and roster")
+    try:
+        if body.person is not None:
+            return find_person(connection, who.scope, body.person).firm
+        if body.roster is not None:
+            return find_roster(connection, who.scope, body.roster, now_ms).firm
+    except (UnknownPerson, UnknownRoster) as error:
+        raise NotFound from error
+    assert body.target is not None
+    return _find(connection, who, body.target).firm
+
+
+def _hours(when: shapes.When | None) -> Hours | None:
+    if when is None:
+        return None
+    try:
+        days = tuple(dict.fromkeys(when.days))
+        return Hours(days, parse_minute(when.start), parse_minute(when.to), when.outside)
+    except BadCalendar as error:
+        raise BadParameter("when", str(error)) from error

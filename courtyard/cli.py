@@ -43,7 +43,13 @@ usage_app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
+alerts_app = typer.Typer(
+    invoke_without_command=True,
+    epilog="Example: COURTYARD_PUBLIC_URL=https://courtyard.example.org courtyard alerts",
+    rich_markup_mode=None,
+)
 app.add_typer(registry_app, name="registry")
+app.add_typer(alerts_app, name="alerts")
 app.add_typer(usage_app, name="usage")
 app.add_typer(rules_app, name="rules")
 app.add_typer(token_app, name="token")
@@ -72,6 +78,13 @@ class Role(StrEnum):
     OPERATOR = "operator"
     FIRM = "firm"
     VIEWER = "viewer"
+
+
+class Severity(StrEnum):
+    P1 = "P1"
+    P2 = "P2"
+    P3 = "P3"
+    P4 = "P4"
 
 
 class Rates(StrEnum):
@@ -196,16 +209,70 @@ def api(
     _end(run_api(settings, demo=demo, with_parent=with_parent))
 
 
-@app.command(epilog="Example: COURTYARD_PUBLIC_URL=https://courtyard.example.org courtyard alerts")
-def alerts(with_parent: WithParent = False) -> None:
+@alerts_app.callback()
+def alerts(context: typer.Context, with_parent: WithParent = False) -> None:
     """Tell people of faults: by the routes of each property firm, to robots, e-mail and webhooks.
 
     Several may run; each target is served by one of them at a time.
     """
+    if context.invoked_subcommand is not None:
+        return
     settings = _start("alerts")
     from courtyard.alerter import run_alerts
 
     _end(run_alerts(settings, with_parent=with_parent))
+
+
+@alerts_app.command(
+    "dry-run",
+    epilog="Examples: courtyard alerts dry-run --code SHED_SMOKE --compound lvyun-xiaoqu --at"
+    " 2026-11-28T23:10:00+08:00;  courtyard alerts dry-run --fault 3f9a1c --language zh",
+)
+def alerts_dry_run(
+    fault: Annotated[str | None, typer.Option(help="The id of a fault that there is.")] = None,
+    code: Annotated[
+        str | None, typer.Option(help="Else describe one: a code of the fault catalogue …")
+    ] = None,
+    compound: Annotated[str | None, typer.Option(help="… in this compound …")] = None,
+    device: Annotated[str | None, typer.Option(help="… or of this device …")] = None,
+    kind: Annotated[str | None, typer.Option(help="… of this kind, if any device may …")] = None,
+    severity: Annotated[
+        Severity | None, typer.Option(help="… as bad as that; else as the catalogue says.")
+    ] = None,
+    at: Annotated[str | None, typer.Option(help="Then, with its zone; else now.")] = None,
+    language: Annotated[ReportLanguage, typer.Option(help="Of the answer.")] = ReportLanguage.EN,
+    in_json: Annotated[
+        bool, typer.Option("--json", help="As JSON, like /v1/routes/dry-run.")
+    ] = False,
+) -> None:
+    """Tell who would be told of a fault, by which channel, and why; and who not, and why not.
+
+    It decides as `courtyard alerts` does. Nothing is sent or written.
+    """
+    if (fault is None) == (code is None):
+        raise UsageError("alerts dry-run: either --fault or --code")
+    if fault is not None and (compound, device, kind, severity) != (None,) * 4:
+        raise UsageError("--compound, --device, --kind, --severity: go with --code, not --fault")
+    moment = _instant(at)
+    settings = _start("alerts")
+    from courtyard.clock import now_ms
+    from courtyard.routing import as_text, try_routes
+    from devices import rules
+    from devices.store.routing import Description
+
+    wanted: Description | str | None = fault
+    if code is not None:
+        worst = None if severity is None else rules.Severity(severity.value)
+        wanted = Description(code, compound, device, kind, worst)
+    assert wanted is not None
+    found = try_routes(settings, wanted, now_ms() if moment is None else _epoch_ms(moment))
+    if in_json:
+        from api.routing import shape
+
+        typer.echo(shape(found, fault).model_dump_json())
+        return
+    for line in as_text(found, language.value):
+        typer.echo(line)
 
 
 @app.command(

@@ -223,7 +223,7 @@ def begin(
     if explained_by is not None:
         evidence = {**evidence, "suppressed_by": explained_by[0], "root": explained_by[1]}
     return fault, FaultEvent(
-        fault.id, now_ms, None, State.OPEN, Why.RAISED, evidence=evidence, held=_held(fault)
+        fault.id, now_ms, None, State.OPEN, Why.RAISED, evidence=evidence, held=why_held(fault)
     )
 
 
@@ -284,7 +284,7 @@ def reopen(
         State.OPEN,
         Why.REOPENED,
         evidence=evidence,
-        held=_held(again) or (Held.FLAPPING if damped else None),
+        held=why_held(again) or (Held.FLAPPING if damped else None),
     )
 
 
@@ -352,7 +352,7 @@ def worsen(
         State.OPEN,
         Why.WORSENED,
         evidence=evidence,
-        held=_held(worse),
+        held=why_held(worse),
     )
 
 
@@ -508,7 +508,7 @@ def end_shelf(fault: Fault, now_ms: int) -> Move:
         raise FaultMoved(f"fault {fault.id} is not shelved")
     back = replace(fault, shelved_until_ms=None)
     return back, FaultEvent(
-        fault.id, now_ms, fault.state, fault.state, Why.SHELF_ENDED, held=_held(back)
+        fault.id, now_ms, fault.state, fault.state, Why.SHELF_ENDED, held=why_held(back)
     )
 
 
@@ -543,7 +543,7 @@ def release(fault: Fault, now_ms: int, notice_at_ms: int | None = None) -> Move:
         Why.RELEASED,
         evidence={"suppressed_by": fault.suppressed_by},
         notice_at_ms=notice_at_ms,
-        held=_held(free),
+        held=why_held(free),
     )
 
 
@@ -570,7 +570,7 @@ def end_maintenance(fault: Fault, now_ms: int) -> Move:
         fault.state,
         Why.MAINTENANCE_ENDED,
         evidence=evidence,
-        held=_held(free),
+        held=why_held(free),
     )
 
 
@@ -608,7 +608,7 @@ def confirm(fault: Fault, actor: str, now_ms: int, note: str | None = None) -> M
         raise FaultMoved(f"fault {fault.id} is {what}, so there is nothing to confirm")
     sure = replace(fault, suspected=False, confirmed_at_ms=now_ms)
     return sure, FaultEvent(
-        fault.id, now_ms, fault.state, fault.state, Why.CONFIRMED, actor, note, held=_held(sure)
+        fault.id, now_ms, fault.state, fault.state, Why.CONFIRMED, actor, note, held=why_held(sure)
     )
 
 
@@ -632,7 +632,7 @@ def _raised_within(fault: Fault, within_ms: int) -> bool:
     return len(raises) == FLAPS_FROM and raises[-1] - raises[0] <= within_ms
 
 
-def _held(fault: Fault) -> Held | None:
+def why_held(fault: Fault) -> Held | None:
     """Why nobody is to be told of what a fault has just become."""
     if fault.suspected:
         return Held.SUSPECTED

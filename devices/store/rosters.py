@@ -1,4 +1,4 @@
-"""People, duty rosters, who stands in for whom, and the holidays of each year, as people make them.
+"""People, duty rosters, and who stands in for whom, as people make them.
 
 A firm sees its own; the district all. Nothing here commits.
 """
@@ -13,7 +13,6 @@ from sqlalchemy import (
     Connection,
     Row,
     Table,
-    delete,
     func,
     insert,
     or_,
@@ -22,7 +21,6 @@ from sqlalchemy import (
     update,
 )
 
-from devices.calendars import Calendar, Holiday, Year
 from devices.rosters import (
     PEOPLE_AT_MOST,
     ROSTERS_AT_MOST,
@@ -32,8 +30,7 @@ from devices.rosters import (
     Rotation,
     StandIn,
 )
-from devices.store.database import conflict_insert
-from devices.store.schema import deliveries, holidays, people, rosters, routes, stand_ins
+from devices.store.schema import deliveries, people, rosters, routes, stand_ins
 from devices.store.scope import Scope
 from devices.words import Language
 
@@ -48,10 +45,6 @@ class UnknownRoster(LookupError):
 
 class UnknownStandIn(LookupError):
     """No such stand-in in this scope."""
-
-
-class UnknownYear(LookupError):
-    """Nobody has entered the holidays of that year."""
 
 
 class TooMany(Exception):
@@ -327,69 +320,6 @@ def list_stand_ins(
             or_(column.from_ms > at_ms, (column.from_ms == at_ms) & (column.id > last))
         )
     return [_stand_in_of(row) for row in connection.execute(query)]
-
-
-# Holidays
-
-
-def calendar(connection: Connection) -> Calendar:
-    """All years that somebody has entered."""
-    return Calendar.of([one.year for one in list_years(connection)])
-
-
-@dataclass(frozen=True, slots=True)
-class Entered:
-    """A year's list, and who entered it as it is."""
-
-    year: Year
-    changed_by: str
-    changed_at_ms: int
-
-
-def list_years(connection: Connection) -> list[Entered]:
-    """The newest year first."""
-    return [
-        _entered(row)
-        for row in connection.execute(select(holidays).order_by(holidays.c.year.desc()))
-    ]
-
-
-def find_year(connection: Connection, year: int) -> Entered:
-    """Raises UnknownYear."""
-    row = connection.execute(select(holidays).where(holidays.c.year == year)).one_or_none()
-    if row is None:
-        raise UnknownYear(year)
-    return _entered(row)
-
-
-def put_year(connection: Connection, entered: Entered) -> None:
-    """In the place of the list that there was of this year."""
-    row = {
-        "off": [
-            {"name": one.name, "first": one.first.isoformat(), "last": one.last.isoformat()}
-            for one in entered.year.off
-        ],
-        "work": [day.isoformat() for day in entered.year.work],
-        "changed_by": entered.changed_by,
-        "changed_at_ms": entered.changed_at_ms,
-    }
-    made = conflict_insert(connection, holidays).values(year=entered.year.year, **row)
-    connection.execute(made.on_conflict_do_update(index_elements=["year"], set_=row))
-
-
-def delete_year(connection: Connection, year: int) -> None:
-    """Only the days of the week are known of it then. Raises UnknownYear."""
-    if connection.execute(delete(holidays).where(holidays.c.year == year)).rowcount != 1:
-        raise UnknownYear(year)
-
-
-def _entered(row: Row[Any]) -> Entered:
-    off = tuple(
-        Holiday(one["name"], date.fromisoformat(one["first"]), date.fromisoformat(one["last"]))
-        for one in row.off
-    )
-    work = tuple(date.fromisoformat(day) for day in row.work)
-    return Entered(Year(row.year, off, work), row.changed_by, row.changed_at_ms)
 
 
 # What they share

@@ -27,8 +27,9 @@ from devices.alerts import (
 )
 from devices.calendars import Hours
 from devices.rules import Severity
+from devices.store.holidays import calendar
 from devices.store.rosters import TooMany as TooMany
-from devices.store.rosters import calendar, forget_target, staff
+from devices.store.rosters import forget_target, staff
 from devices.store.schema import people, rosters, routes, targets
 from devices.store.scope import Scope
 

@@ -35,9 +35,12 @@ from devices.store.schema import (
     fault_events,
     faults,
     maintenance,
+    people,
     quarantine,
+    rosters,
     routes,
     sessions,
+    stand_ins,
     targets,
     usage_hours,
 )
@@ -491,7 +494,7 @@ def a_target(connection: Connection, target: str, **more: object) -> None:
     connection.execute(insert(targets).values(**row))
 
 
-def a_route(connection: Connection, route: str, target: str, **more: object) -> None:
+def a_route(connection: Connection, route: str, target: str | None, **more: object) -> None:
     row = {
         "id": route,
         "target": target,
@@ -500,6 +503,55 @@ def a_route(connection: Connection, route: str, target: str, **more: object) -> 
         "created_at_ms": NOW_MS - DAY_MS,
     } | more
     connection.execute(insert(routes).values(**row))
+
+
+def a_person(connection: Connection, person: str, **more: object) -> None:
+    """One of yaxin's people, with no target."""
+    row = {
+        "id": person,
+        "firm": "yaxin",
+        "name": "李伟",
+        "language": "zh",
+        "phone": "13800000001",
+        "targets": [],
+        "created_by": "wang-jianguo",
+        "created_at_ms": NOW_MS - DAY_MS,
+    } | more
+    connection.execute(insert(people).values(**row))
+
+
+def a_roster(connection: Connection, roster: str, person: str, **more: object) -> None:
+    """Of yaxin's, with this person alone."""
+    row = {
+        "id": roster,
+        "firm": "yaxin",
+        "name": "值班",
+        "rotation": "daily",
+        "starts_on": "2026-11-23",
+        "handover_min": 480,
+        "timezone": "Asia/Shanghai",
+        "people": [person],
+        "levels": [],
+        "created_by": "wang-jianguo",
+        "created_at_ms": NOW_MS - DAY_MS,
+    } | more
+    connection.execute(insert(rosters).values(**row))
+
+
+def a_stand_in(connection: Connection, stand_in: str, person: str, **more: object) -> None:
+    """Of yaxin's: for this person, by themselves, for the next hour."""
+    row = {
+        "id": stand_in,
+        "firm": "yaxin",
+        "person": person,
+        "substitute": person,
+        "from_ms": NOW_MS,
+        "to_ms": NOW_MS + HOUR_MS,
+        "note": "",
+        "created_by": "wang-jianguo",
+        "created_at_ms": NOW_MS - DAY_MS,
+    } | more
+    connection.execute(insert(stand_ins).values(**row))
 
 
 def a_delivery(connection: Connection, fault: str, target: str | None, **more: object) -> None:

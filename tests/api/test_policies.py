@@ -19,8 +19,11 @@ from tests.api.cast import (
     Cast,
     a_delivery,
     a_fault,
+    a_person,
     a_refusal,
+    a_roster,
     a_route,
+    a_stand_in,
     a_target,
     a_window,
     an_export,
@@ -48,16 +51,21 @@ IDS = {
     "target": ("own-target", "strange-target", "no-target"),
     "route": ("own-route", "strange-route", "no-route"),
     "delivery": ("1", "2", "3000"),
+    "person": ("own-person", "strange-person", "no-person"),
+    "roster": ("own-roster", "strange-roster", "no-roster"),
+    "stand_in": ("own-leave", "strange-leave", "no-leave"),
     "export": ("own-export", "strange-export", "no-export"),
 }
 BODIES = {
     **{f"/v1/faults/{{fault}}/{action}": body for action, body in ACTIONS.items()},
     "/v1/targets/{target}": {"name": "n", "url": "https://x.example"},
+    "/v1/people/{person}": {"name": "n"},
+    "/v1/rosters/{roster}": {"name": "n", "starts_on": "2026-11-23", "people": ["own-person"]},
     "/v1/compounds/{compound}/usage/corrections": {"day": "2026-11-10", "reason": "late"},
     "/v1/compounds/{compound}/usage/corrections/preview": {"day": "2026-11-10"},
 }
 # Parameters in a path that are nobody's.
-COMMON = {"month": "2026-11", "file_type": "xlsx"}
+COMMON = {"month": "2026-11", "file_type": "xlsx", "year": "2026"}
 OPERATORS_ONLY = (
     "/v1/quarantine/{refused}/replay",
     "/v1/compounds/{compound}/usage/corrections/preview",
@@ -135,6 +143,9 @@ def with_rows(cast: Cast) -> None:
             a_target(connection, f"{whose}-other", firm=firm, name=f"{whose}-robot-2")
             a_route(connection, f"{whose}-route", f"{whose}-other")
             a_delivery(connection, f"{whose}-fault", f"{whose}-target")
+            a_person(connection, f"{whose}-person", firm=firm, name=f"{whose}-name")
+            a_roster(connection, f"{whose}-roster", f"{whose}-person", firm=firm)
+            a_stand_in(connection, f"{whose}-leave", f"{whose}-person", firm=firm)
     an_export(cast, "own-export")
     an_export(cast, "strange-export", "kangqiao")
 
@@ -203,7 +214,7 @@ def test_a_firm_sees_nothing_of_a_stranger_in_any_list(cast: Cast) -> None:
     with_rows(cast)
     client = cast.client("yaxin")
     lists = ("compounds", "devices", "faults", "quarantine", "maintenance")
-    alerts = ("targets", "routes", "deliveries")
+    alerts = ("targets", "routes", "deliveries", "people", "rosters", "stand-ins")
     for path in (*(f"/v1/{name}" for name in (*lists, *alerts)), "/", "/faults"):
         text = client.get(path).text
         strange = (LIANXIN, "连心胡同", "Lianxin", STRANGE_GATE, "strange-fault", "strange-")

@@ -181,6 +181,61 @@ def test_a_route_is_made_and_deleted(cast: Cast) -> None:
     assert client.get("/v1/routes").json()["items"] == []
 
 
+def test_a_route_leads_to_one_of_target_person_and_roster_and_in_its_hours(cast: Cast) -> None:
+    client = cast.client("yaxin")
+    target = made(cast, routed=False)["id"]
+    person = client.post("/v1/people", json={"name": "李伟", "targets": [target]}).json()["id"]
+    plan = {"name": "值班", "starts_on": "2026-11-23", "people": [person]}
+    roster = client.post("/v1/rosters", json=plan).json()["id"]
+    for ends in ({}, {"target": target, "person": person}, {"person": person, "roster": roster}):
+        answer = client.post("/v1/routes", json=ends)
+        assert answer.status_code == 422
+        assert answer.json()["errors"][0]["parameter"] == "target"
+    work = {"days": ["workday"], "from": "08:30", "to": "17:30"}
+    by_day = client.post("/v1/routes", json={"person": person, "when": work}).json()
+    assert by_day["when"] == work | {"outside": False}
+    assert by_day["when_text"] == {
+        "zh": "工作日 08:30–17:30",
+        "en": "working days 08:30–17:30",
+    }
+    by_night = client.post("/v1/routes", json={"roster": roster, "when": work | {"outside": True}})
+    assert (by_night.json()["roster"], by_night.json()["when_text"]["zh"]) == (
+        roster,
+        "除 工作日 08:30–17:30 外",
+    )
+    for which, route in (({"person": person}, by_day), ({"roster": roster}, by_night.json())):
+        assert client.get("/v1/routes", params=which).json()["items"] == [route]
+    stranger = cast.client("kangqiao")
+    assert stranger.get("/v1/routes").json()["items"] == []
+    for ends in ({"person": person}, {"roster": roster}):
+        assert stranger.post("/v1/routes", json=ends).status_code == 404
+    assert stranger.delete(f"/v1/routes/{by_day['id']}").status_code == 404
+    assert client.delete(f"/v1/rosters/{roster}").status_code == 204
+    assert client.get("/v1/routes").json()["items"] == [by_day]
+    assert client.delete(f"/v1/routes/{by_day['id']}").status_code == 204
+    assert client.delete(f"/v1/targets/{target}").status_code == 204
+    assert client.get(f"/v1/people/{person}").json()["targets"] == []
+
+
+@pytest.mark.parametrize(
+    ("when", "says"),
+    [
+        ({}, "they hold always, or never"),
+        ({"from": "08:30", "to": "08:30"}, "same time"),
+        ({"from": "24:00", "to": "06:00"}, "00:00 to 23:59"),
+        ({"days": ["someday"]}, "workday"),
+        ({"from": "25:00"}, "pattern"),
+    ],
+)
+def test_hours_that_mean_nothing_are_refused(
+    cast: Cast, when: dict[str, object], says: str
+) -> None:
+    target = made(cast)["id"]
+    answer = cast.client("yaxin").post("/v1/routes", json={"target": target, "when": when})
+    assert answer.status_code == 422
+    assert says in answer.json()["detail"]
+
+
 def test_deliveries_say_to_whom_when_by_what_and_with_which_answer(cast: Cast) -> None:
     target = made(cast)["id"]
     with cast.write() as connection:
@@ -199,6 +254,8 @@ def test_deliveries_say_to_whom_when_by_what_and_with_which_answer(cast: Cast) -
         "compound": XIANGYUNLI,
         "target": target,
         "target_name": "物业值班群",
+        "person": None,
+        "person_name": None,
         "channel": "dingtalk",
         "state": "delivered",
         "reason": None,

@@ -16,6 +16,8 @@ from tests.brokers import HOST, free_port
 
 def commands(command: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     for name, below in getattr(command, "commands", {}).items():
+        if getattr(below, "invoke_without_command", False):
+            yield (*words, name)
         if getattr(below, "commands", None):
             yield from commands(below, (*words, name))
         else:
@@ -44,6 +46,7 @@ def test_the_commands_are_those_of_the_documentation() -> None:
         "ingest",
         "api",
         "alerts",
+        "alerts dry-run",
         "simulate",
         "backfill",
         "exports",

@@ -255,7 +255,13 @@ class System:
         return self._ask(Request(self._url(path) + query), token)
 
     def post(self, path: str, token: str | None = None, body: object = None) -> Answer:
-        request = Request(self._url(path), json.dumps(body or {}).encode(), method="POST")
+        return self._send("POST", path, token, body)
+
+    def put(self, path: str, token: str | None = None, body: object = None) -> Answer:
+        return self._send("PUT", path, token, body)
+
+    def _send(self, method: str, path: str, token: str | None, body: object) -> Answer:
+        request = Request(self._url(path), json.dumps(body or {}).encode(), method=method)
         request.add_header("Content-Type", "application/json")
         return self._ask(request, token)
 

@@ -50,6 +50,11 @@ OF_ITS_OWN = {
 }
 _OF_WINDOWS = {"starts_at", "ends_at", "created_at", "created_by"}
 _OF_TARGETS = {"created_at", "created_by", "target"}
+_OF_ROSTERS = {
+    *("created_at", "created_by", "changed_at", "changed_by", "at"),
+    *("person", "planned", "people", "roster"),
+}
+HOLIDAYS = {"off": [{"name": "国庆节", "first": "2026-10-01", "last": "2026-10-07"}]}
 AN_ALERTMANAGER = {"name": "a", "channel": "alertmanager", "url": "https://93.184.216.34"}
 _OF_EXPORTS = {
     *("from", "to", "made_by", "made_at", "as_of", "updated_at", "finished_at", "expires_at"),
@@ -64,6 +69,15 @@ OF_ROUTES = {
     "/v1/targets": _OF_TARGETS,
     "/v1/targets/{target}": _OF_TARGETS,
     "/v1/routes": _OF_TARGETS,
+    "/v1/routes/dry-run": {"at", "local_time", "target", "route", "routes"},
+    "/v1/people": _OF_ROSTERS,
+    "/v1/people/{person}": _OF_ROSTERS,
+    "/v1/rosters": _OF_ROSTERS,
+    "/v1/rosters/{roster}": _OF_ROSTERS,
+    "/v1/rosters/{roster}/duty": _OF_ROSTERS,
+    "/v1/stand-ins": _OF_ROSTERS,
+    "/v1/holidays": _OF_ROSTERS,
+    "/v1/holidays/{year}": _OF_ROSTERS,
     "/v1/exports": _OF_EXPORTS,
     "/v1/exports/{export}": _OF_EXPORTS,
     "/v1/usage": {"pending_days"},  # each sums up in its own time
@@ -448,6 +462,10 @@ class TestTheWholeFleet:
             eventually(partial(is_ready, system), 20)
             assert system.post("/v1/maintenance", token, a_window(shed.compound)).status == 201
             assert system.post("/v1/targets", token, AN_ALERTMANAGER).status == 201
+            person = system.post("/v1/people", token, {"name": "li"}).json["id"]
+            plan = {"name": "duty", "starts_on": "2026-11-23", "people": [person]}
+            assert system.post("/v1/rosters", token, plan).status == 201
+            assert system.put("/v1/holidays/2026", token, HOLIDAYS).status == 200
             wanted = {"what": "usage", "format": "csv", "compound": shed.compound}
             assert system.post("/v1/exports", token, wanted).status == 202
         below = {"/v1/stream", "/metrics", "/readyz"}
@@ -514,11 +532,16 @@ def ask(route: str, system: System, token: str, device: str, compound: str) -> A
         parameters = {"to": instant(int(time.time() - 60) // 60 * 60_000)}  # else it is up to now
     elif route in ("/v1/devices", "/v1/compounds"):
         parameters = {"limit": 500}
+    elif route == "/v1/routes/dry-run":
+        parameters = {"code": "GATE_OFFLINE", "compound": compound}
     (window,) = system.get("/v1/maintenance", token).json["items"]
     (export,) = system.get("/v1/exports", token).json["items"]
     (target,) = system.get("/v1/targets", token).json["items"]
     ids = {"fault": fault["id"], "refused": refused["id"], "window": window["id"]}
-    ids |= {"export": export["id"], "target": target["id"]}
+    (person,) = system.get("/v1/people", token).json["items"]
+    (roster,) = system.get("/v1/rosters", token).json["items"]
+    ids |= {"export": export["id"], "target": target["id"], "year": "2026"}
+    ids |= {"person": person["id"], "roster": roster["id"]}
     path = route.format(compound=compound, device=device, **ids)
     return system.get(path, token, **parameters)
 

@@ -1,4 +1,4 @@
-"""People, rosters, stand-ins and holidays as rows: scoped, and on record."""
+"""People, rosters and stand-ins as rows: scoped, and on record."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -7,38 +7,30 @@ from datetime import date
 import pytest
 from sqlalchemy import Connection, Engine, select
 
-from devices.calendars import Day, Holiday, Year
 from devices.rosters import Person, Roster, Rotation, StandIn, duty
 from devices.store.database import writing
 from devices.store.rosters import (
-    Entered,
     PersonNeeded,
     TooMany,
     UnknownPerson,
     UnknownRoster,
     UnknownStandIn,
-    UnknownYear,
     add_person,
     add_roster,
     add_stand_in,
-    calendar,
     change_person,
     change_roster,
     delete_person,
     delete_roster,
     delete_stand_in,
-    delete_year,
     find_person,
     find_roster,
     find_stand_in,
-    find_year,
     forget_target,
     list_people,
     list_rosters,
     list_stand_ins,
-    list_years,
     names_of,
-    put_year,
     staff,
 )
 from devices.store.schema import routes, stand_ins
@@ -198,19 +190,3 @@ def test_there_is_room_for_so_many_and_no_more(
         add_roster(connection, replace(ROSTER, id="x"))
     with pytest.raises(TooMany, match="delete some"):
         add_stand_in(connection, LEAVE, NOW_MS)
-
-
-def test_a_years_list_takes_the_place_of_the_one_before(connection: Connection) -> None:
-    day = date(2026, 10, 1)
-    first = Entered(Year(2026, (Holiday("国庆节", day, day),), (date(2026, 10, 10),)), "li", NOW_MS)
-    put_year(connection, first)
-    assert find_year(connection, 2026) == first
-    assert calendar(connection).kind_of(day) is Day.HOLIDAY
-    assert calendar(connection).kind_of(date(2026, 10, 10)) is Day.WORKDAY
-    put_year(connection, replace(first, year=Year(2026, ()), changed_by="wang"))
-    assert list_years(connection) == [Entered(Year(2026, ()), "wang", NOW_MS)]
-    delete_year(connection, 2026)
-    with pytest.raises(UnknownYear):
-        delete_year(connection, 2026)
-    with pytest.raises(UnknownYear):
-        find_year(connection, 2026)

@@ -1,0 +1,58 @@
+"""The holidays of a year through the API."""
+
+from typing import Any
+
+import pytest
+
+from tests.api.cast import Cast
+
+LIST: dict[str, Any] = {
+    "off": [{"name": "国庆节", "first": "2026-10-01", "last": "2026-10-07"}],
+    "work": ["2026-10-10"],
+}
+
+
+def test_operators_enter_a_years_list_and_everybody_reads_it(cast: Cast) -> None:
+    client = cast.client("operator")
+    entered = client.put("/v1/holidays/2026", json=LIST).json()
+    assert entered == LIST | {
+        "year": 2026,
+        "changed_by": "li-min",
+        "changed_at": "2026-11-23T11:42:10.000Z",
+    }
+    for name in ("operator", "yaxin", "viewer"):
+        assert cast.client(name).get("/v1/holidays/2026").json() == entered
+        assert cast.client(name).get("/v1/holidays").json() == {"items": [entered]}
+    assert client.get("/v1/holidays/2027").status_code == 404
+    assert client.delete("/v1/holidays/2026").status_code == 204
+    assert client.delete("/v1/holidays/2026").status_code == 404
+    assert client.get("/v1/holidays").json() == {"items": []}
+
+
+def test_a_firm_does_not_change_the_districts_holidays(cast: Cast) -> None:
+    client = cast.client("yaxin")
+    assert client.put("/v1/holidays/2026", json=LIST).status_code == 403
+    assert client.delete("/v1/holidays/2026").status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"work": ["2026-10-03"]}, "2026-10-03 is a make-up working day and also in 国庆节"),
+        ({"work": ["2026-10-09"]}, "is a fri"),
+        ({"work": ["2026-02-30"]}, "not in the calendar"),
+        ({"off": [{"name": "元旦", "first": "2025-12-31", "last": "2026-01-01"}]}, "that year's"),
+        ({"off": [{"name": "x", "first": "2026-10-02", "last": "2026-10-01"}]}, "ends before"),
+    ],
+)
+def test_a_list_that_cannot_be_right_is_refused_in_words(
+    cast: Cast, change: dict[str, Any], says: str
+) -> None:
+    answer = cast.client("operator").put("/v1/holidays/2026", json=LIST | change)
+    assert answer.status_code == 422
+    assert says in answer.json()["detail"]
+    assert cast.client("operator").get("/v1/holidays").json() == {"items": []}
+
+
+def test_a_year_out_of_reach_is_refused(cast: Cast) -> None:
+    assert cast.client("operator").put("/v1/holidays/1999", json=LIST).status_code == 422
