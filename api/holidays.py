@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Response
 from api import shapes
 from api.errors import BadParameter, Forbidden, NotFound
 from api.identity import Actor, Identity, Reader, Role
-from api.instants import print_instant
+from api.instants import print_known
 from api.parts import PartsOf
 from devices.calendars import FIRST_YEAR, LAST_YEAR, BadCalendar, Holiday, Year
 from devices.store.database import reading, writing
@@ -28,7 +28,7 @@ YearOf = Annotated[int, Path(ge=FIRST_YEAR, le=LAST_YEAR)]
 
 @router.get("/holidays")
 def list_holidays(parts: PartsOf, _who: Reader) -> shapes.Years:
-    """Public holidays and make-up working days of the years that operators have entered."""
+    """Public holidays and make-up working days, the newest year first."""
     with reading(parts.deps.engine) as connection:
         return shapes.Years(items=[shape_year(one) for one in list_years(connection)])
 
@@ -65,7 +65,7 @@ def replace_holidays(
 
 @router.delete("/holidays/{year}", status_code=204, responses=shapes.HOLIDAYS_REFUSED)
 def remove_holidays(parts: PartsOf, who: Actor, year: YearOf) -> Response:
-    """Only the days of the week are known of it then."""
+    """What came with courtyard counts again, or of a year that did not the days of the week."""
     _check_operator(who)
     with writing(parts.deps.engine) as connection:
         try:
@@ -84,7 +84,7 @@ def shape_year(entered: Entered) -> shapes.Year:
         ],
         work=[day.isoformat() for day in entered.year.work],
         changed_by=entered.changed_by,
-        changed_at=print_instant(entered.changed_at_ms),
+        changed_at=print_known(entered.changed_at_ms),
     )
 
 

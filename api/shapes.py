@@ -509,13 +509,15 @@ class YearSettings(BaseModel):
 
 
 class Year(YearSettings):
+    """changed_by, changed_at: of the operator who entered it; null: it came with courtyard."""
+
     year: int
-    changed_by: str
-    changed_at: Instant
+    changed_by: str | None
+    changed_at: Instant | None
 
 
 class Years(BaseModel):
-    """Those that somebody has entered, the newest first."""
+    """Those of which there is a list, the newest first."""
 
     items: list[Year]
 

@@ -1,14 +1,15 @@
 """Work days, public holidays and make-up working days; and the hours in which a route leads.
 
 In China holidays move each year, and some Saturdays and Sundays are worked for them (调休); they
-are known once the State Council has announced them. Operators enter a year's list; of a year
-without one only the days of the week are known.
+are known once the State Council has announced them, in November of the year before. Operators enter
+a year's list; of a year without one only the days of the week are known.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, tzinfo
 from enum import StrEnum
+from types import MappingProxyType
 
 DAY_MIN = 1440
 FIRST_YEAR, LAST_YEAR = 2000, 2100
@@ -40,6 +41,10 @@ class Holiday:
     first: date
     last: date
 
+    @property
+    def days(self) -> list[date]:
+        return [self.first + timedelta(days=n) for n in range((self.last - self.first).days + 1)]
+
 
 @dataclass(frozen=True, slots=True)
 class Year:
@@ -55,7 +60,7 @@ class Year:
         free: dict[date, str] = {}
         for holiday in self.off:
             self._check(holiday)
-            for day in _between(holiday.first, holiday.last):
+            for day in holiday.days:
                 if day in free:
                     raise BadCalendar(f"{day} is in both {free[day]} and {holiday.name}")
                 free[day] = holiday.name
@@ -101,12 +106,7 @@ class Calendar:
     def of(years: Sequence[Year]) -> "Calendar":
         return Calendar(
             frozenset(one.year for one in years),
-            {
-                day: holiday.name
-                for one in years
-                for holiday in one.off
-                for day in _between(holiday.first, holiday.last)
-            },
+            {day: holiday.name for one in years for holiday in one.off for day in holiday.days},
             frozenset(day for one in years for day in one.work),
         )
 
@@ -120,6 +120,39 @@ class Calendar:
 
 
 NO_HOLIDAYS = Calendar()
+
+
+def _announced(year: int, off: Sequence[tuple[str, str, str]], work: Sequence[str]) -> Year:
+    """Days as MM-DD."""
+    return Year(
+        year,
+        tuple(
+            Holiday(name, *(date.fromisoformat(f"{year}-{day}") for day in days))
+            for name, *days in off
+        ),
+        tuple(date.fromisoformat(f"{year}-{day}") for day in work),
+    )
+
+
+# What counts of a year as long as no operator has entered a list of it. Source: 国务院办公厅关于
+# 2026年部分节假日安排的通知, 2025-11-04. The next one's was not known when this was written.
+ANNOUNCED: Mapping[int, Year] = MappingProxyType(
+    {
+        2026: _announced(
+            2026,
+            (
+                ("元旦", "01-01", "01-03"),
+                ("春节", "02-15", "02-23"),
+                ("清明节", "04-04", "04-06"),
+                ("劳动节", "05-01", "05-05"),
+                ("端午节", "06-19", "06-21"),
+                ("中秋节", "09-25", "09-27"),
+                ("国庆节", "10-01", "10-07"),
+            ),
+            ("01-04", "02-14", "02-28", "05-09", "09-20", "10-10"),
+        )
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +270,3 @@ def moment_text(language: str, at_ms: int, zone: tzinfo, calendar: Calendar) -> 
         what += comma + (f"{day.year} 年节假日未录入" if zh else f"no holidays of {day.year} known")
     when = f"{day} {names[WEEKDAYS[day.weekday()]]} {local:%H:%M}"
     return f"{when}（{what}）" if zh else f"{when} ({what})"
-
-
-def _between(first: date, last: date) -> list[date]:
-    return [first + timedelta(days=n) for n in range((last - first).days + 1)]

@@ -6,43 +6,44 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, select
 
-from devices.calendars import Calendar, Holiday, Year
+from devices.calendars import ANNOUNCED, Calendar, Holiday, Year
 from devices.store.database import conflict_insert
 from devices.store.schema import holidays
 
 
 class UnknownYear(LookupError):
-    """Nobody has entered the holidays of that year."""
+    """Nobody has entered the holidays of that year, nor are they among those that we know."""
 
 
 def calendar(connection: Connection) -> Calendar:
-    """All years that somebody has entered."""
+    """All years of which there is a list."""
     return Calendar.of([one.year for one in list_years(connection)])
 
 
 @dataclass(frozen=True, slots=True)
 class Entered:
-    """A year's list, and who entered it as it is."""
+    """A year's list, and who entered it as it is; None: it came with us."""
 
     year: Year
-    changed_by: str
-    changed_at_ms: int
+    changed_by: str | None = None
+    changed_at_ms: int | None = None
 
 
 def list_years(connection: Connection) -> list[Entered]:
     """The newest year first."""
-    return [
-        _entered(row)
-        for row in connection.execute(select(holidays).order_by(holidays.c.year.desc()))
-    ]
+    known = {year: Entered(listed) for year, listed in ANNOUNCED.items()}
+    known |= {row.year: _entered(row) for row in connection.execute(select(holidays))}
+    return [known[year] for year in sorted(known, reverse=True)]
 
 
 def find_year(connection: Connection, year: int) -> Entered:
     """Raises UnknownYear."""
     row = connection.execute(select(holidays).where(holidays.c.year == year)).one_or_none()
-    if row is None:
+    if row is not None:
+        return _entered(row)
+    if year not in ANNOUNCED:
         raise UnknownYear(year)
-    return _entered(row)
+    return Entered(ANNOUNCED[year])
 
 
 def put_year(connection: Connection, entered: Entered) -> None:
@@ -61,7 +62,8 @@ def put_year(connection: Connection, entered: Entered) -> None:
 
 
 def delete_year(connection: Connection, year: int) -> None:
-    """Only the days of the week are known of it then. Raises UnknownYear."""
+    """What came with us counts again, or only the days of the week. Raises UnknownYear where
+    nobody has entered a list."""
     if connection.execute(delete(holidays).where(holidays.c.year == year)).rowcount != 1:
         raise UnknownYear(year)
 

@@ -24,9 +24,20 @@ def test_operators_enter_a_years_list_and_everybody_reads_it(cast: Cast) -> None
         assert cast.client(name).get("/v1/holidays/2026").json() == entered
         assert cast.client(name).get("/v1/holidays").json() == {"items": [entered]}
     assert client.get("/v1/holidays/2027").status_code == 404
-    assert client.delete("/v1/holidays/2026").status_code == 204
+    assert client.put("/v1/holidays/2027", json={"off": []}).json()["work"] == []
+    assert [one["year"] for one in client.get("/v1/holidays").json()["items"]] == [2027, 2026]
+
+
+def test_the_announced_days_of_2026_count_until_somebody_enters_others(cast: Cast) -> None:
+    client = cast.client("operator")
+    announced = client.get("/v1/holidays/2026").json()
+    assert (announced["changed_by"], announced["changed_at"]) == (None, None)
+    assert announced["off"][1] == {"name": "春节", "first": "2026-02-15", "last": "2026-02-23"}
+    assert len(announced["work"]) == 6
     assert client.delete("/v1/holidays/2026").status_code == 404
-    assert client.get("/v1/holidays").json() == {"items": []}
+    assert client.put("/v1/holidays/2026", json={"off": []}).json()["off"] == []
+    assert client.delete("/v1/holidays/2026").status_code == 204
+    assert client.get("/v1/holidays").json() == {"items": [announced]}
 
 
 def test_a_firm_does_not_change_the_districts_holidays(cast: Cast) -> None:
@@ -51,7 +62,8 @@ def test_a_list_that_cannot_be_right_is_refused_in_words(
     answer = cast.client("operator").put("/v1/holidays/2026", json=LIST | change)
     assert answer.status_code == 422
     assert says in answer.json()["detail"]
-    assert cast.client("operator").get("/v1/holidays").json() == {"items": []}
+    (kept,) = cast.client("operator").get("/v1/holidays").json()["items"]
+    assert kept["changed_by"] is None
 
 
 def test_a_year_out_of_reach_is_refused(cast: Cast) -> None:

@@ -114,8 +114,8 @@ def test_it_says_by_which_channel_to_whom_and_why(routed: Cast) -> None:
     assert {name: value for name, value in found.items() if "told" not in name} == {
         "at": "2026-11-23T11:42:10.000Z",
         "local_time": {
-            "zh": "2026-11-23 周一 19:42（工作日，2026 年节假日未录入）",
-            "en": "2026-11-23 Mon 19:42 (working day, no holidays of 2026 known)",
+            "zh": "2026-11-23 周一 19:42（工作日）",
+            "en": "2026-11-23 Mon 19:42 (working day)",
         },
         "what": "raised",
         "fault": None,

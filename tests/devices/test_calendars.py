@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from devices.calendars import (
+    ANNOUNCED,
     NO_HOLIDAYS,
     BadCalendar,
     Calendar,
@@ -143,6 +144,15 @@ def test_a_minute_is_read_as_it_is_written() -> None:
     for text in ("8:30", "24:01", "23:60", "0830", "-1:30", "08:3０", "", "08:30:00"):
         with pytest.raises(BadCalendar, match="not a time like"):
             parse_minute(text)
+
+
+def test_what_was_announced_of_2026_is_33_days_off_and_6_make_up_days() -> None:
+    listed = Calendar.of([ANNOUNCED[2026]])
+    assert (len(listed.off), len(listed.work)) == (33, 6)
+    # the spring festival in full, with a working Saturday on either side
+    assert [listed.kind_of(date(2026, 2, day)).value[0] for day in range(13, 30 - 1)] == list(
+        "wwhhhhhhhhhwwwww"
+    )
 
 
 def test_hours_and_times_are_told_in_both_languages() -> None:

@@ -6,7 +6,7 @@ from datetime import date
 import pytest
 from sqlalchemy import Engine
 
-from devices.calendars import Day, Holiday, Year
+from devices.calendars import ANNOUNCED, Day, Holiday, Year
 from devices.store.database import writing
 from devices.store.holidays import (
     Entered,
@@ -33,7 +33,8 @@ def test_a_years_list_takes_the_place_of_the_one_before(any_database: Engine) ->
         put_year(connection, replace(first, year=Year(2026, ()), changed_by="wang"))
         assert list_years(connection) == [Entered(Year(2026, ()), "wang", NOW_MS)]
         delete_year(connection, 2026)
+        assert find_year(connection, 2026) == Entered(ANNOUNCED[2026])  # came with us
         with pytest.raises(UnknownYear):
             delete_year(connection, 2026)
         with pytest.raises(UnknownYear):
-            find_year(connection, 2026)
+            find_year(connection, 2027)
