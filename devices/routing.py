@@ -259,13 +259,13 @@ class _Speaker:
             case Obstacle.CODE:
                 return _only(route.code, "代码", "code", fault.code)
             case Obstacle.SEVERITY:
-                wanted = ", ".join(one.value for one in route.severities)
+                wanted = "/".join(one.value for one in route.severities)
                 return _only(wanted, "级别", "severity", fault.severity.value)
             case Obstacle.HOURS:
                 assert route.hours is not None
                 moment = self.moment()
                 return Name(
-                    f"只在 {hours_text('zh', route.hours)} 通知；当时是 {moment.zh}",
+                    f"只在 {hours_text('zh', route.hours)} 通知；当时为 {moment.zh}",
                     f"only {hours_text('en', route.hours)}; it is {moment.en}",
                 )
             case Obstacle.OTHER_FIRM:
@@ -284,7 +284,7 @@ class _Speaker:
             (route.compound, "小区", "compound"),
             (route.kind, "类型", "kind"),
             (route.code, "代码", "code"),
-            (", ".join(one.value for one in route.severities), "级别", "severity"),
+            ("/".join(one.value for one in route.severities), "级别", "severity"),
         ):
             if value:
                 zh.append(f"{of_zh} {value}")
@@ -293,14 +293,14 @@ class _Speaker:
             zh.append(hours_text("zh", route.hours))
             en.append(hours_text("en", route.hours))
         return Name(
-            f"路由条件都符合：{'，'.join(zh)}" if zh else "路由不设条件",
+            f"符合路由条件：{'，'.join(zh)}" if zh else "路由不设条件",
             f"the route fits: {', '.join(en)}" if en else "the route takes every fault",
         )
 
 
 def _only(wanted: str | None, of_zh: str, of_en: str, is_: str | None) -> Name:
     return Name(
-        f"只通知{of_zh} {wanted}；故障的{of_zh}是 {is_ or '无'}",
+        f"只限{of_zh} {wanted}；此故障的{of_zh}为 {is_ or '无'}",
         f"only of {of_en} {wanted}; the fault's is {is_ or 'none'}",
     )
 
@@ -313,7 +313,7 @@ _NOBODY = MappingProxyType(
     {
         NO_NEWS: Name("没有人收到过该故障的通知", "nobody was told of the fault"),
         OVER_BEFORE: Name("通知前已恢复", "it was over before anybody was to be told"),
-        NO_ROUTE: Name("没有路由通向任何人", "no route leads to anybody"),
+        NO_ROUTE: Name("没有匹配的路由", "no route leads to anybody"),
         UNREACHABLE: Name(
             "路由只通向没有通知目标的人", "routes lead only to people who have no target"
         ),

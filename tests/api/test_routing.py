@@ -107,8 +107,8 @@ def test_it_says_by_which_channel_to_whom_and_why(routed: Cast) -> None:
         "person_name": "李伟",
         "routes": ["on-duty"],
         "why": {
-            "zh": "路由条件都符合：级别 P1, P2；值班：轮到李伟值班（11-23 08:00 至 11-24 08:00）",
-            "en": "the route fits: severity P1, P2; 值班: 李伟's turn (11-23 08:00 to 11-24 08:00)",
+            "zh": "符合路由条件：级别 P1/P2；值班：轮到李伟值班（11-23 08:00 至 11-24 08:00）",
+            "en": "the route fits: severity P1/P2; 值班: 李伟's turn (11-23 08:00 to 11-24 08:00)",
         },
     }
     assert {name: value for name, value in found.items() if "told" not in name} == {
@@ -132,7 +132,7 @@ def test_it_says_by_which_channel_to_whom_and_why(routed: Cast) -> None:
     }
     by_day, _ = found["not_told"]
     assert by_day["why"]["zh"].startswith(
-        "只在 工作日 08:30–17:30 通知；当时是 2026-11-23 周一 19:42"
+        "只在 工作日 08:30–17:30 通知；当时为 2026-11-23 周一 19:42"
     )
     assert (by_day["target_name"], by_day["reason"]) == ("office-name", "hours")
 
