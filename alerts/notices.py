@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 
 from sqlalchemy import Connection, select
 
+from alerts.links import Links
 from alerts.message import Notice
 from devices.catalogue import RULES
 from devices.faults import Fault, FaultEvent
@@ -19,11 +20,11 @@ def notices(
     connection: Connection,
     wanted: Sequence[Pending],
     over: Collection[int] = (),
-    console: str | None = None,
+    links: Links | None = None,
 ) -> list[Notice]:
     """One for each, in their order. over: ids of those whose end is told with them.
 
-    console: the address under which people reach the console; None: no links.
+    links: None: there are none, for nobody has said where people reach us.
     """
     events = {
         row.id: event_of(row)
@@ -44,7 +45,7 @@ def notices(
             one.event,
             events[one.event],
             is_over=one.id in over,
-            console=console,
+            link=None if links is None else links.to(one),
         )
         for one in wanted
     ]
@@ -70,7 +71,7 @@ class _Places:
         }
 
     def notice(
-        self, fault: Fault, number: int, event: FaultEvent, *, is_over: bool, console: str | None
+        self, fault: Fault, number: int, event: FaultEvent, *, is_over: bool, link: str | None
     ) -> Notice:
         rule = RULES[fault.code]
         place = self._compounds.get(fault.compound)
@@ -109,5 +110,5 @@ class _Places:
             impact=fault.impact,
             actor=event.actor,
             note=event.note,
-            link=f"{console}/faults/{fault.id}" if console else None,
+            link=link,
         )

@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Engine, select
 from alerts.budget import MINUTE_MS, Budget
 from alerts.channel import Channel, DeliveryFailed
 from alerts.choose import Choice, choose
+from alerts.links import Links
 from alerts.message import Message
 from alerts.notices import notices
 from alerts.outgoing import Outgoing
@@ -28,6 +29,7 @@ from devices.store import deliveries
 from devices.store.database import answering, reading, writing
 from devices.store.deliveries import Pending, Tried
 from devices.store.failpoints import failpoint
+from devices.store.links import make_key, newest_key
 from devices.store.rosters import language_of
 from devices.store.schema import compounds, faults
 from devices.store.scope import DISTRICT
@@ -68,6 +70,7 @@ class Sender:
         self._clock = clock
         self._me = me
         self._console = console
+        self._has_key = console is None
         self._told = told
         self._jitter = jitter
 
@@ -153,13 +156,21 @@ class Sender:
         """What is to be sent. Its members and key are fixed before its first try: killed after it
         was sent, it must come again as it was, and not within a digest of more."""
         ids = [one.id for one in choice.deliveries]
+        if not self._has_key:
+            with answering(), writing(self._engine) as connection:
+                if newest_key(connection) is None:
+                    make_key(connection, now_ms)
+            self._has_key = True
         with answering(), reading(self._engine) as connection:
             target = find_target(connection, DISTRICT, queue.target)
             strangers = _strangers(connection, target, choice)
             if not strangers:
                 if not deliveries.still_pending(connection, ids):
                     return None
-                told = notices(connection, choice.deliveries, choice.over, self._console)
+                links = None
+                if self._console is not None:
+                    links = Links(self._console, target.id, newest_key(connection))
+                told = notices(connection, choice.deliveries, choice.over, links)
         if strangers:
             with answering(), writing(self._engine) as connection:
                 deliveries.cancel(connection, strangers, "other_firm", now_ms)

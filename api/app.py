@@ -14,6 +14,7 @@ from starlette.responses import RedirectResponse, Response
 
 from api import (
     accounting,
+    answer_pages,
     charging_pages,
     compounds,
     console,
@@ -29,6 +30,7 @@ from api import (
     holidays,
     ingestion,
     kpis,
+    links,
     login,
     maintenance,
     maintenance_pages,
@@ -47,6 +49,7 @@ from api import (
 from api.exports import routes as export_routes
 from api.metrics import Measured, Metrics
 from api.overview import OverviewCopy
+from api.pace import Pace
 from api.parts import (
     REPORT_WAIT_S,
     REPORTS_AT_ONCE,
@@ -77,6 +80,7 @@ ROUTERS = (
     routing.router,
     holidays.router,
     deliveries.router,
+    links.router,
     usage.router,
     usage_corrections.router,
     exclusions.router,
@@ -94,6 +98,7 @@ ROUTERS = (
     login.router,
     console.router,
     fault_pages.router,
+    answer_pages.router,
     maintenance_pages.router,
     charging_pages.router,
     export_pages.router,
@@ -135,6 +140,7 @@ def create_app(deps: Dependencies) -> FastAPI:
         metrics,
         Turns("the telemetry store", SERIES_AT_ONCE, SERIES_WAITING, SERIES_WAIT_S),
         Turns("for reports", REPORTS_AT_ONCE, REPORTS_WAITING, REPORT_WAIT_S),
+        Pace(),
     )
     app.state.overview = OverviewCopy(deps, registry)
     app.state.charging = charging_pages.ChargingCopy()
@@ -164,18 +170,24 @@ def _handle_errors(app: FastAPI) -> None:
 
     @app.exception_handler(SQLAlchemyError)
     async def database(request: Request, error: SQLAlchemyError) -> Response:
-        log.error("database_failed", path=request.url.path, error=str(error)[:300])
+        log.error("database_failed", path=_path(request), error=str(error)[:300])
         return _answer(request, errors.of_database(error))
 
     @app.exception_handler(TelemetryError)
     async def store(request: Request, error: TelemetryError) -> Response:
-        log.error("telemetry_failed", path=request.url.path, error=str(error)[:300])
+        log.error("telemetry_failed", path=_path(request), error=str(error)[:300])
         return _answer(request, errors.of_telemetry(error))
 
     @app.exception_handler(Exception)
     async def unforeseen(request: Request, error: Exception) -> Response:
-        log.error("request_failed", path=request.url.path, exc_info=error)
+        log.error("request_failed", path=_path(request), exc_info=error)
         return _answer(request, errors.Problem("An error of ours: the log of the API has it."))
+
+
+def _path(request: Request) -> str:
+    """For the log, where no link may stand that somebody could use."""
+    path = request.url.path
+    return "/a/…" if path.startswith("/a/") else path
 
 
 def _answer(request: Request, problem: errors.Problem) -> Response:

@@ -81,6 +81,27 @@ class Moved(Problem):
     status, slug, title = 409, "moved-on", "The state has moved on"
 
 
+class DeadLink(Problem):
+    """A link out of a message that opens nothing (any more). word: the product's text that says
+    why, and what to do."""
+
+    slug, title = "dead-link", "This link opens nothing"
+
+    def __init__(self, word: str, detail: str, *, status: int) -> None:
+        super().__init__(detail)
+        self.word = word
+        self.status = status
+
+
+class TooOften(Problem):
+    """Asked more often than anybody needs to."""
+
+    status, slug, title = 429, "too-often", "Too often"
+
+    def __init__(self, detail: str, retry_after_s: int) -> None:
+        super().__init__(detail, headers={"Retry-After": str(retry_after_s)})
+
+
 class Away(Problem):
     """Something behind the API does not answer; the same request may succeed soon."""
 

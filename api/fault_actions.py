@@ -44,6 +44,7 @@ class Action:
     text: what it is, for the documentation of the API. read: the JSON body of the API's route;
     None: the API has none, for it has the same under another name. needs_note: a form that says
     nothing is sent back. timed: it lasts until a time, and not for a safety fault.
+    by_link: whoever was told of the fault may do it by the link in that message, without a login.
     """
 
     move: Callable[[Fault, Asked], Move]
@@ -51,6 +52,7 @@ class Action:
     read: Callable[..., Said] | None
     needs_note: bool = False
     timed: bool = False
+    by_link: bool = False
 
 
 def _acknowledged(body: shapes.Acknowledge | None = None) -> Said:
@@ -112,11 +114,16 @@ ACTIONS: Mapping[str, Action] = MappingProxyType(
             _plain(faults.acknowledge),
             "Somebody has seen it. One that was over already, and only waited for that, is closed.",
             _acknowledged,
+            by_link=True,
         ),
         "comment": Action(
-            _comment, "Add a note, also to a closed fault.", _commented, needs_note=True
+            _comment,
+            "Add a note, also to a closed fault.",
+            _commented,
+            needs_note=True,
+            by_link=True,
         ),
-        "assign": Action(_assign, "Hand it to somebody, or take it.", _assigned),
+        "assign": Action(_assign, "Hand it to somebody, or take it.", _assigned, by_link=True),
         "shelve": Action(
             _shelve,
             "Put it aside until a time; if it still stands then, it is back, and people are told.\n"
@@ -130,22 +137,27 @@ ACTIONS: Mapping[str, Action] = MappingProxyType(
             _plain(faults.arrive),
             "Somebody is on site, and has thereby acknowledged it.",
             _noted,
+            by_link=True,
         ),
         "repaired": Action(
             _plain(faults.repair),
             "It is repaired, somebody says; it is closed when the device says so too.",
             _noted,
+            by_link=True,
         ),
         "confirm": Action(
             _plain(faults.confirm),
             "What was suspected is so: from now on it is a fault like any other, and people are "
             "told.",
             _noted,
+            by_link=True,
         ),
         "close": Action(
             _close, "It is dealt with. While the device is still bad, it is raised again.", _closed
         ),
         # for the API a close with that resolution
-        "refute": Action(_refute, "What was suspected is not so: a false alarm.", None),
+        "refute": Action(
+            _refute, "What was suspected is not so: a false alarm.", None, by_link=True
+        ),
     }
 )

@@ -17,11 +17,13 @@ from fastapi.dependencies.models import Dependant
 from fastapi.security import HTTPBearer
 from starlette.requests import Request
 
-from api.errors import BadParameter, Forbidden, Unauthenticated
+from api.errors import BadParameter, DeadLink, Forbidden, TooOften, Unauthenticated
 from api.once import EACH_TIME, HEADER, Once, asked_once
 from api.parts import Parts, PartsOf
+from devices import links
 from devices.store import tokens
 from devices.store.database import reading
+from devices.store.links import Sent, find_key, find_sent
 from devices.store.scope import DISTRICT, Scope
 
 COOKIE = "courtyard_session"
@@ -48,6 +50,18 @@ class Identity:
     scope: Scope
     token: int = 0
     once: Once = EACH_TIME
+
+
+@dataclass(frozen=True, slots=True)
+class Answerer:
+    """Whoever holds a link out of a message: they may see that fault, and say what they do.
+
+    text: of the link, as it came. key: with which it was signed.
+    """
+
+    text: str
+    key: links.Key
+    sent: Sent
 
 
 # Only so that the OpenAPI document says it; `identify` reads the header itself.
@@ -130,10 +144,58 @@ async def actor(
     return replace(who, once=await asked_once(request, key, who.token))
 
 
+def answerer(request: Request, parts: PartsOf, token: str) -> Answerer:
+    """Policy: whoever holds the link of this message, for its fault alone.
+
+    Raises DeadLink, and TooOften where a link is used more often than people do.
+    """
+    known_parameters(request)
+    now_ms = parts.now_ms()
+    claimed = links.read(token)
+    if claimed is None:
+        raise _wrong_link()
+    with reading(parts.deps.engine) as connection:
+        sent, key = find_sent(connection, claimed.delivery), find_key(connection, claimed.key)
+    if sent is None or key is None:
+        raise _wrong_link()
+    link = links.Link(claimed.delivery, sent.fault, sent.to.id, claimed.hours)
+    if not links.is_genuine(claimed, link, key):
+        raise _wrong_link()
+    if now_ms >= link.ends_at_ms:
+        raise DeadLink(
+            "link_expired",
+            "This link has ended: take the one in a newer message, or log in to the console.",
+            status=410,
+        )
+    if key.ended_at_ms is not None:
+        raise DeadLink(
+            "link_revoked",
+            "This link was revoked: take the one in a newer message, or log in to the console.",
+            status=410,
+        )
+    if sent.is_gone:
+        raise DeadLink(
+            "link_target_gone",
+            "Whoever got this message is told no more: their target was deleted. Log in instead.",
+            status=410,
+        )
+    if sent.to.firm is not None and sent.to.firm != sent.manager:
+        raise DeadLink(
+            "link_moved",
+            "Another property firm manages this compound now: the fault is theirs.",
+            status=410,
+        )
+    wait_s = parts.pace.take(sent.delivery, request.method in _SAFE_METHODS, now_ms)
+    if wait_s:
+        raise TooOften("This link is used too often: wait a while.", wait_s)
+    return Answerer(token, key, sent)
+
+
 Reader = Annotated[Identity, Depends(reader)]
 Actor = Annotated[Identity, Depends(actor)]
+Answering = Annotated[Answerer, Depends(answerer)]
 EVERYONE = Depends(everyone)
-POLICIES: frozenset[Callable[..., Any]] = frozenset({everyone, reader, actor})
+POLICIES: frozenset[Callable[..., Any]] = frozenset({everyone, reader, actor, answerer})
 
 
 def is_loopback(request: Request) -> bool:
@@ -166,6 +228,15 @@ def refuse_other_sites(request: Request) -> None:
     elif request.headers.get("sec-fetch-site") == "same-origin":
         return
     raise Forbidden("This came from another site, or does not say from where: use our own pages.")
+
+
+def _wrong_link() -> DeadLink:
+    """The same for whatever is wrong, so that nobody learns which deliveries there are."""
+    return DeadLink(
+        "link_wrong",
+        "This link is not whole, or was changed: open it again from the message.",
+        status=403,
+    )
 
 
 def _bearer(request: Request) -> str | None:

@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from api.errors import Problem
+from api.errors import DeadLink, Problem
 from api.words import Language, say
 
 LANGUAGE_COOKIE = "courtyard_language"
@@ -98,7 +98,8 @@ def preferred_language(request: Request) -> Language:
 def problem_page(request: Request, problem: Problem) -> Response:
     """A problem as a page, for people."""
     shown = Page(request, preferred_language(request), chosen=False)
-    answer = shown.render("problem.html", problem.status, problem=problem)
+    template = "dead_link.html" if isinstance(problem, DeadLink) else "problem.html"
+    answer = shown.render(template, problem.status, problem=problem)
     answer.headers.update(problem.headers)
     return answer
 

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine
 from starlette.requests import HTTPConnection
 
 from api.metrics import Metrics
+from api.pace import Pace
 from api.turns import Turns
 from devices.alerts import Target
 from devices.corrections import Recounted
@@ -197,6 +198,7 @@ class Parts:
     metrics: Metrics
     series_turns: Turns
     report_turns: Turns
+    pace: Pace
 
     def now_ms(self) -> int:
         return self.deps.clock()

@@ -618,6 +618,21 @@ class DryRouting(BaseModel):
     reason_text: Words | None
 
 
+class RotateLinks(BaseModel):
+    """end_old: the links in all messages until now are dead at once; else they end by
+    themselves, within seven days."""
+
+    model_config = ConfigDict(extra="forbid")
+    end_old: bool = False
+
+
+class LinkKey(BaseModel):
+    """Number and time of the key that signs from now on; the key itself is never shown."""
+
+    key: int
+    created_at: str
+
+
 class Delivery(BaseModel):
     """One event of a fault on its way to one target; or, with no target, why nobody was told.
 
@@ -1523,6 +1538,12 @@ REPLAY_REFUSED: dict[int | str, dict[str, Any]] = {
         "content": _PROBLEM,
         "description": "It was judged again already, or is a part of a stored message.",
     },
+}
+LINKS_REFUSED: dict[int | str, dict[str, Any]] = {
+    403: {
+        "content": _PROBLEM,
+        "description": "Only operators replace what links are signed with.",
+    }
 }
 OPERATORS_ONLY: dict[int | str, dict[str, Any]] = {403: REPLAY_REFUSED[403]}
 DRY_RUN_REFUSED: dict[int | str, dict[str, Any]] = {

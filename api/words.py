@@ -597,6 +597,61 @@ _OWN: Mapping[str, tuple[str, str]] = {
     "x_port": ("插座", "Socket"),
     "x_order": ("订单", "Order"),
     "x_state": ("状态", "State"),
+    # the page behind the link in a message
+    "a_call": ("打电话", "Call"),
+    "a_do": ("处理", "What you do"),
+    "a_name": ("您的姓名", "Your name"),
+    "a_name_needed": (
+        "请填写姓名：这里不用登录，记录里要写明是谁处理的。",
+        "Say who you are: nobody logs in here, and the record names whoever did it.",
+    ),
+    "a_hand_to": ("转交给", "Hand on to"),
+    "a_hand_on": ("转交", "Hand on"),
+    "a_nobody_there": (
+        "转交对象已不在：重新选择。",
+        "Whom you picked is no longer there: pick again.",
+    ),
+    "a_audited": (
+        "操作会记入故障经过：姓名、{target}、链接 {n}。此链接只能处理这一个故障，请勿转发。",
+        "What you do is recorded: your name, {target}, link {n}. The link is for this fault "
+        "alone; do not pass it on.",
+    ),
+    "a_more": ("需要更多？登录后台：", "More than that? Log in:"),
+    "a_console": ("故障详情", "the fault in the console"),
+    "a_done_acknowledge": ("已确认。", "Acknowledged."),
+    "a_done_comment": ("备注已记下。", "Your note was taken down."),
+    "a_done_assign": ("已转交，对方会收到消息。", "Handed on; they are told."),
+    "a_done_onsite": ("已记录到场。", "You are on site: taken down."),
+    "a_done_repaired": (
+        "已记录修复；设备数据恢复正常后自动关闭。",
+        "Repaired, you say; it is closed when the device says so too.",
+    ),
+    "a_done_confirm": ("已核实属实。", "Confirmed."),
+    "a_done_refute": (
+        "已按误报关闭；设备仍异常时会重新打开。",
+        "Closed as a false alarm; it opens again if the device is still bad.",
+    ),
+    "link_dead": ("链接不可用", "This link opens nothing"),
+    "link_wrong": (
+        "链接不完整或被改动：回到消息里重新打开。",
+        "This link is not whole, or was changed: open it again from the message.",
+    ),
+    "link_expired": (
+        "链接已过期：用较新消息里的链接，或登录后台。",
+        "This link has ended: take the one in a newer message, or log in.",
+    ),
+    "link_revoked": (
+        "链接已作废：用较新消息里的链接，或登录后台。",
+        "This link was revoked: take the one in a newer message, or log in.",
+    ),
+    "link_target_gone": (
+        "收到这条消息的通知对象已删除：登录后台处理。",
+        "Whoever got this message is told no more, for their target was deleted: log in instead.",
+    ),
+    "link_moved": (
+        "小区已由另一家物业管理，故障由他们处理。",
+        "Another property firm manages this compound now: the fault is theirs.",
+    ),
     "x_started_at": ("开始", "Started"),
     "x_ended_at": ("结束", "Ended"),
     "x_duration_h": ("时长（小时）", "Duration (h)"),

@@ -252,6 +252,13 @@ def history(connection: Connection, fault: str) -> list[FaultEvent]:
     return [event_of(row) for row in connection.execute(query)]
 
 
+def newest_events(connection: Connection, fault: str, limit: int) -> list[FaultEvent]:
+    """The last that happened to a fault, the newest first."""
+    column = fault_events.c
+    query = select(fault_events).where(column.fault == fault).order_by(column.id.desc())
+    return [event_of(row) for row in connection.execute(query.limit(limit))]
+
+
 def event_of(row: Row[Any]) -> FaultEvent:
     """A row of `fault_events`."""
     return FaultEvent(

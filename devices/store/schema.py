@@ -378,6 +378,37 @@ deliveries = Table(
         postgresql_where=text("state = 'pending'"),
     ),
     Index("ix_deliveries_target_attempted", "target", "attempted_at_ms"),
+    # when the first of them arrived, of many faults
+    Index(
+        "ix_deliveries_arrived",
+        "fault",
+        "done_at_ms",
+        sqlite_where=text("state = 'delivered'"),
+        postgresql_where=text("state = 'delivered'"),
+    ),
+)
+
+# What the links in messages are signed with: the newest one signs. ended_at_ms: its links are dead.
+link_keys = Table(
+    "link_keys",
+    metadata,
+    Column("id", _Number, primary_key=True, autoincrement=True),
+    Column("secret", LargeBinary, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("ended_at_ms", BigInteger),
+)
+
+# How soon a firm is to answer and to mend; null: who has none of its own. Rows are never changed:
+# the newest before a fault was raised is the one that counts for it. body: devices.sla.
+sla_limits = Table(
+    "sla_limits",
+    metadata,
+    Column("id", _Number, primary_key=True, autoincrement=True),
+    Column("firm", ForeignKey("firms.id")),
+    Column("body", JSON, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
 )
 
 # What was changed of the rules' thresholds: whole files, the newest is the one that counts.

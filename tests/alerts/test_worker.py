@@ -14,10 +14,12 @@ from alerts.message import Message
 from alerts.outgoing import Allowed, Outgoing
 from alerts.router import Router
 from alerts.sender import LEASE_MS, Sender
+from alerts.texts import tell
 from alerts.unheard import Unheard
 from alerts.worker import Worker
 from devices.alerts import ChannelName, DeliveryState, Language, Route, Target
-from devices.faults import Why
+from devices.faults import Why, assign
+from devices.links import link_of, sign
 from devices.rosters import Person, Roster
 from devices.rules import Severity
 from devices.store.database import reading, writing
@@ -29,6 +31,8 @@ from devices.store.deliveries import (
     list_deliveries,
     try_again,
 )
+from devices.store.faults import move_fault
+from devices.store.links import Recipient, hand_on, newest_key
 from devices.store.rosters import add_person, add_roster
 from devices.store.schema import compounds, deliveries, fault_events, faults, targets
 from devices.store.scope import DISTRICT, Scope
@@ -153,7 +157,49 @@ def test_a_fault_is_told_once_to_each_whom_it_concerns(on_either: Alerting) -> N
         "祥云里",
         "东门",
     )
-    assert notice.link == "https://courtyard.example/faults/f"
+    with reading(on_either.engine) as connection:
+        key = newest_key(connection)
+        sent = list_deliveries(connection, DISTRICT, target=on_either.channel.sent[0][0])
+    assert key is not None
+    link = sign(link_of(sent[0].id, "f", sent[0].target or "", sent[0].created_at_ms), key)
+    assert notice.link == f"https://courtyard.example/a/{link}"
+
+
+def test_the_link_is_the_same_each_time_a_message_is_tried(alerting: Alerting) -> None:
+    alerting.channel.does = [DeliveryFailed("500"), DeliveryFailed("500")]
+    with writing(alerting.engine) as connection:
+        a_fault(connection, "f")
+    alerting.go()
+    alerting.now_ms += 10_000
+    alerting.go()
+    links = {
+        (target, message.notices[0].link): message.key for target, message in alerting.channel.sent
+    }
+    assert len(alerting.channel.sent) == 4
+    assert len(links) == 2
+
+
+def test_what_is_handed_on_is_told_there_and_its_end_too(alerting: Alerting) -> None:
+    with writing(alerting.engine) as connection:
+        a_fault(connection, "f")
+        connection.execute(update(fault_events).values(routed_at_ms=PAST))
+        fault = move_fault(
+            connection,
+            DISTRICT,
+            "f",
+            lambda was: assign(was, "yaxin-robot", "王芳", NOW_MS, "请去"),
+        )
+        to = Recipient("yaxin-robot", "yaxin-robot", "webhook", Language.ZH, "yaxin")
+        hand_on(connection, fault, to, NOW_MS)
+    alerting.go()
+    ((target, message),) = alerting.channel.sent
+    notice = message.notices[0]
+    assert (target, notice.reason, notice.note) == ("yaxin-robot", Why.ASSIGNED, "请去")
+    assert "指派" in tell(message, notice).headline
+    with writing(alerting.engine) as connection:
+        a_fault_event(connection, "f", was="open", becomes="closed", reason="over", at_ms=NOW_MS)
+    alerting.go()
+    assert [target for target, _ in alerting.channel.sent] == ["yaxin-robot"] * 2
 
 
 def test_what_nobody_is_told_says_why(alerting: Alerting) -> None:

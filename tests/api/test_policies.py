@@ -72,6 +72,7 @@ OPERATORS_ONLY = (
 )
 # The same address is read by everybody, and written to by operators.
 READ_BY_ALL = "/v1/compounds/{compound}/usage/corrections"
+BY_LINK = "/a/{token}"  # opens by what is in the address itself
 NEEDED = {"/v1/devices/{device}/telemetry": "?quantity=door_state"}
 
 
@@ -95,8 +96,17 @@ def test_every_route_declares_exactly_one_policy(cast: Cast) -> None:
 
 def test_whatever_changes_something_takes_an_actor(cast: Cast) -> None:
     for route in routes(cast):
-        if route.methods != {"GET"} and route.path not in ("/login", "/logout"):
+        if route.methods != {"GET"} and route.path not in ("/login", "/logout", BY_LINK):
             assert set(policies(route.dependant)) == {identity.actor}, route.path
+
+
+def test_only_the_page_of_a_link_is_open_to_who_holds_it(cast: Cast) -> None:
+    by_link = {
+        route.path
+        for route in routes(cast)
+        if set(policies(route.dependant)) == {identity.answerer}
+    }
+    assert by_link == {BY_LINK}
 
 
 def test_only_these_routes_are_open_to_everyone(cast: Cast) -> None:
@@ -120,7 +130,7 @@ def test_only_these_routes_are_open_to_everyone(cast: Cast) -> None:
 def test_without_a_token_every_other_route_is_401_and_says_how(cast: Cast) -> None:
     client = cast.client(None)
     for route in routes(cast):
-        if set(policies(route.dependant)) == {identity.everyone}:
+        if set(policies(route.dependant)) & {identity.everyone, identity.answerer}:
             continue
         method = "".join(route.methods or ())
         path = route.path.format(**{name: ids[0] for name, ids in IDS.items()}, **COMMON)

@@ -1,0 +1,192 @@
+"""What links in messages are signed with, and what a link that somebody comes with leads to."""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, delete, insert, or_, select, update
+
+from devices.alerts import DeliveryState, Language
+from devices.faults import SYSTEM, Fault, Why
+from devices.links import SECRET_BYTES, VALID_MS, Key
+from devices.registry import Contact
+from devices.store.database import conflict_insert
+from devices.store.schema import (
+    compounds,
+    deliveries,
+    fault_events,
+    faults,
+    firms,
+    link_keys,
+    targets,
+)
+
+OTHERS_AT_MOST = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """Who got a link: a target. firm: whose people are there; None: the district's."""
+
+    id: str
+    name: str
+    channel: str
+    language: Language
+    firm: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A delivery that a link was sent with. is_gone: its target was deleted. manager: the firm that
+    manages the fault's compound now; None: a fault of no compound."""
+
+    delivery: int
+    fault: str
+    to: Recipient
+    is_gone: bool
+    manager: str | None
+
+
+def newest_key(connection: Connection) -> Key | None:
+    """What links are signed with now; None: nobody has made one yet."""
+    row = connection.execute(
+        select(link_keys)
+        .where(link_keys.c.ended_at_ms.is_(None))
+        .order_by(link_keys.c.id.desc())
+        .limit(1)
+    ).one_or_none()
+    return None if row is None else _key_of(row)
+
+
+def find_key(connection: Connection, key: int) -> Key | None:
+    """One of them, also one whose links are dead."""
+    row = connection.execute(select(link_keys).where(link_keys.c.id == key)).one_or_none()
+    return None if row is None else _key_of(row)
+
+
+def make_key(connection: Connection, now_ms: int, by: str = SYSTEM) -> Key:
+    """A new one, with which links are signed from now on. Does not commit."""
+    secret = secrets.token_bytes(SECRET_BYTES)
+    made = connection.execute(
+        insert(link_keys)
+        .values(secret=secret, created_by=by, created_at_ms=now_ms)
+        .returning(link_keys.c.id)
+    ).scalar_one()
+    return Key(made, secret, now_ms)
+
+
+def rotate(connection: Connection, now_ms: int, by: str, *, end_old: bool) -> Key:
+    """Sign with a new one from now on. end_old: all links that were sent until now are dead; else
+    they go on until they end by themselves. Does not commit."""
+    if end_old:
+        connection.execute(
+            update(link_keys).where(link_keys.c.ended_at_ms.is_(None)).values(ended_at_ms=now_ms)
+        )
+    # One that was followed by another a while ago has no link left that has not ended by itself.
+    newer = select(link_keys.c.id).where(link_keys.c.created_at_ms < now_ms - 4 * VALID_MS)
+    last = connection.execute(newer.order_by(link_keys.c.id.desc()).limit(1)).scalar_one_or_none()
+    if last is not None:
+        connection.execute(delete(link_keys).where(link_keys.c.id < last))
+    return make_key(connection, now_ms, by)
+
+
+def _key_of(row: Row[Any]) -> Key:
+    return Key(row.id, bytes(row.secret), row.created_at_ms, row.ended_at_ms)
+
+
+def find_sent(connection: Connection, delivery: int) -> Sent | None:
+    """What a link leads to, if there is such a delivery to a target."""
+    row = connection.execute(
+        select(
+            deliveries.c.id,
+            deliveries.c.fault,
+            *_RECIPIENT,
+            targets.c.deleted_at_ms,
+            compounds.c.firm.label("manager"),
+        )
+        .join(targets, targets.c.id == deliveries.c.target)
+        .join(faults, faults.c.id == deliveries.c.fault)
+        .join(compounds, compounds.c.id == faults.c.compound, isouter=True)
+        .where(deliveries.c.id == delivery)
+    ).one_or_none()
+    if row is None:
+        return None
+    gone = row.deleted_at_ms is not None
+    return Sent(row.id, row.fault, _recipient_of(row), gone, row.manager)
+
+
+def others(connection: Connection, sent: Sent) -> list[Recipient]:
+    """To whom whoever holds the link may hand the fault on: of the same firm, or from the district
+    also to the firm that manages the compound; by name."""
+    column = targets.c
+    mine: list[ColumnElement[bool]] = [
+        column.firm.is_(None) if sent.to.firm is None else column.firm == sent.to.firm
+    ]
+    if sent.to.firm is None and sent.manager is not None:
+        mine.append(column.firm == sent.manager)
+    query = (
+        select(*_RECIPIENT)
+        .where(
+            or_(*mine),
+            column.deleted_at_ms.is_(None),
+            column.broken.is_(None),
+            column.id != sent.to.id,
+        )
+        .order_by(column.name, column.id)
+        .limit(OTHERS_AT_MOST)
+    )
+    return [_recipient_of(row) for row in connection.execute(query)]
+
+
+def hand_on(connection: Connection, fault: Fault, to: Recipient, now_ms: int) -> None:
+    """Tell them of it: its newest assignment is sent there. Does not commit."""
+    column = fault_events.c
+    event = connection.execute(
+        select(column.id)
+        .where(column.fault == fault.id, column.reason == Why.ASSIGNED.value)
+        .order_by(column.id.desc())
+        .limit(1)
+    ).scalar_one()
+    row = {
+        "fault": fault.id,
+        "event": event,
+        "target": to.id,
+        "state": DeliveryState.PENDING.value,
+        "safety": fault.safety,
+        "attempts": 0,
+        "next_at_ms": now_ms,
+        "created_at_ms": now_ms,
+    }
+    connection.execute(
+        conflict_insert(connection, deliveries).on_conflict_do_nothing().values(**row)
+    )
+    # It is decided on with that: nobody else is told of who does the work.
+    connection.execute(update(fault_events).where(column.id == event).values(routed_at_ms=now_ms))
+
+
+def contacts(connection: Connection, fault: Fault) -> Sequence[Contact]:
+    """Whom to call: of the fault's compound, then of the firm that manages it."""
+    row = connection.execute(
+        select(compounds.c.contacts, firms.c.contacts.label("of_firm"))
+        .join(firms, firms.c.id == compounds.c.firm)
+        .where(compounds.c.id == fault.compound)
+    ).one_or_none()
+    if row is None:
+        return ()
+    return [
+        Contact(one["name"], one["phone"], one["role"]) for one in (*row.contacts, *row.of_firm)
+    ]
+
+
+_RECIPIENT = (
+    targets.c.id.label("target"),
+    targets.c.name,
+    targets.c.channel,
+    targets.c.language,
+    targets.c.firm,
+)
+
+
+def _recipient_of(row: Any) -> Recipient:
+    return Recipient(row.target, row.name, row.channel, Language(row.language), row.firm)
