@@ -618,6 +618,133 @@ class DryRouting(BaseModel):
     reason_text: Words | None
 
 
+class SlaStep(BaseModel):
+    """by: the person who did it. due_at: null without a limit. verdict: null where nothing limits
+    it; `late`: done after its limit; `overdue`: not done, and its limit has passed."""
+
+    name: Literal["detected", "notified", "acknowledged", "onsite", "repaired", "verified"]
+    at: Instant | None
+    by: str | None
+    due_at: Instant | None
+    verdict: Literal["met", "late", "overdue", "running", "not_needed"] | None
+
+
+class SlaPause(BaseModel):
+    """When the clock stood. to: null while it does. upstream: a root cause explained the fault."""
+
+    start: Annotated[Instant, Field(alias="from")]
+    to: Instant | None
+    why: Literal["maintenance", "upstream"]
+
+
+class FaultLedger(BaseModel):
+    """What was done about a fault, and until when it was to be done, in the round in which it is.
+
+    clock: none: suspected, or explained by a root; over: closed. rounds: how often it was raised.
+    reopened: how often a person had closed it in this round, and its device was still bad.
+    closed_by_hand: no device has said that it is over.
+    """
+
+    fault: str
+    firm: str | None
+    severity: Severity
+    as_of: Instant
+    clock: Literal["runs", "paused", "over", "none"]
+    overdue: bool
+    rounds: int
+    reopened: int
+    closed_by_hand: bool
+    steps: list[SlaStep]
+    pauses: list[SlaPause]
+
+
+class SlaTimes(BaseModel):
+    """Seconds, without pauses; null of nothing."""
+
+    median_s: float | None
+    p90_s: float | None
+
+
+class SlaKept(SlaTimes):
+    """running, not_needed: neither kept nor missed, and not in the share."""
+
+    met: int
+    late: int
+    overdue: int
+    running: int
+    not_needed: int
+    share: float | None
+
+
+class SlaMonth(BaseModel):
+    """Faults of a class that were raised in a month in the compounds of a firm.
+
+    told: of them a notice arrived. mend: until they were over, of P1 until somebody was on site.
+    verified: their device says that they are over.
+    """
+
+    month: str
+    firm: str
+    severity: Severity
+    faults: int
+    told: int
+    notify: SlaTimes
+    acknowledge: SlaKept
+    mend: SlaKept
+    verified: int
+    closed_by_hand: int
+    reopened: int
+
+
+class SlaOverdue(BaseModel):
+    """Open faults past a limit, now: not acknowledged, not mended, either."""
+
+    firm: str
+    severity: Severity
+    total: int
+    acknowledge: int
+    mend: int
+
+
+class ServiceLedger(BaseModel):
+    """items: by month, firm and class. overdue: of now, whenever they were raised."""
+
+    start: Annotated[Instant, Field(alias="from")]
+    to: Instant
+    timezone: str
+    as_of: Instant
+    items: list[SlaMonth]
+    overdue: list[SlaOverdue]
+
+
+class SlaLimit(BaseModel):
+    """unit: work_minutes pass on working days from 08:00 to 18:00; working_days end at 18:00."""
+
+    amount: int
+    unit: Literal["minutes", "work_minutes", "working_days"]
+
+
+class SlaClass(BaseModel):
+    """Null: no limit."""
+
+    acknowledge: SlaLimit
+    onsite: SlaLimit | None
+    mend: SlaLimit | None
+
+
+class FirmLimits(BaseModel):
+    """since, by: null: they are the defaults."""
+
+    firm: str
+    limits: dict[Severity, SlaClass]
+    since: Instant | None
+    by: str | None
+
+
+class AllLimits(BaseModel):
+    items: list[FirmLimits]
+
+
 class RotateLinks(BaseModel):
     """end_old: the links in all messages until now are dead at once; else they end by
     themselves, within seven days."""
@@ -630,7 +757,7 @@ class LinkKey(BaseModel):
     """Number and time of the key that signs from now on; the key itself is never shown."""
 
     key: int
-    created_at: str
+    created_at: Instant
 
 
 class Delivery(BaseModel):
@@ -1538,6 +1665,9 @@ REPLAY_REFUSED: dict[int | str, dict[str, Any]] = {
         "content": _PROBLEM,
         "description": "It was judged again already, or is a part of a stored message.",
     },
+}
+LIMITS_REFUSED: dict[int | str, dict[str, Any]] = {
+    403: {"content": _PROBLEM, "description": "Only operators set the limits of a firm."}
 }
 LINKS_REFUSED: dict[int | str, dict[str, Any]] = {
     403: {

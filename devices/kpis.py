@@ -14,7 +14,7 @@ lie between two.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, tzinfo
+from datetime import tzinfo
 from functools import lru_cache
 from math import ceil
 from types import MappingProxyType
@@ -34,6 +34,7 @@ from devices.roots import (
     explains,
 )
 from devices.rules import Severity, Silent
+from devices.sla import UNMENDED, Limit, Terms, Work, due_ms
 from devices.spans import Span, clip, intersect, length_ms, subtract, union
 from devices.sun import DAY_MS, sun_around
 
@@ -56,7 +57,7 @@ OF_LAMPS = ("LAMP_", "CIRCUIT_")  # how the codes begin that count against lamps
 DEAF_BEFORE_MS = 20_000  # so long the probe had been missing when we first said so
 PLACE_DEG = 0.05  # compounds so near share a dusk: of 6 s at most
 STANDING_MS = DAY_MS
-# What ended so long ago makes no fault that stands now less overdue: no limit is longer.
+# What ended so long ago makes no fault that stands now less overdue: no default limit is longer.
 EXCUSED_MS = 8 * DAY_MS
 _WITHOUT_END = 2**53
 _OWN_MODEM = frozenset({"gateway", "shed", "port"})
@@ -64,7 +65,6 @@ _OWN_MODEM = frozenset({"gateway", "shed", "port"})
 _NO_REPAIR = frozenset(
     {FALSE_ALARM, Why.HISTORY_ENDS.value, "out_of_service", "moved", "kind_changed"}
 )
-_NO_CLOCK = frozenset({"GATE_FIRE_OPEN"})  # informs, and asks for no repair (domain.md §3.1)
 
 
 class Member(NamedTuple):
@@ -268,7 +268,8 @@ class Ground:
 
     live_ms: since when the live stream hears of it; None: not yet. gaps: our own outages, a line.
     lit: when its lamps were to burn, a line. spells: at least all that touch the range asked for,
-    all that stand, and what explained those.
+    all that stand, and what explained those. terms: of the firm that manages it; None: the
+    defaults.
     """
 
     def __init__(
@@ -282,6 +283,7 @@ class Ground:
         gaps: Sequence[Span],
         lit: Sequence[Span],
         zone: tzinfo,
+        terms: Terms | None = None,
     ) -> None:
         self._members = {member.id: member for member in members}
         self._spells = spells
@@ -290,7 +292,7 @@ class Ground:
         self._heard = subtract(union(heard), gaps)
         self._live_ms = live_ms
         self._lit = lit
-        self._zone = zone
+        self._terms = terms or Terms(Work(zone))
         self._roots = [spell for spell in spells if spell.code in UPSTREAM]
         self._of: dict[str, list[Spell]] = {}
         for spell in spells:
@@ -525,18 +527,20 @@ class Ground:
         if spell.suppressed_by is not None or spell.suspected:
             return
         into.standing += now_ms - spell.opened_at_ms > STANDING_MS
-        severity, told_ms = Severity(spell.severity), spell.told_ms
-        stood_ms = now_ms - told_ms - self._served_ms(spell, told_ms, now_ms)
-        is_late = spell.acknowledged_at_ms is None and (
-            now_ms - stood_ms > acknowledge_by_ms(severity, told_ms, self._zone)
-        )
-        is_served = spell.code in _NO_CLOCK or (
-            severity is Severity.P1 and spell.onsite_at_ms is not None
-        )
         opened_ms = spell.opened_at_ms
-        stood_ms = now_ms - opened_ms - self._served_ms(spell, opened_ms, now_ms)
-        is_over = not is_served and (
-            now_ms - stood_ms > repair_by_ms(severity, opened_ms, self._zone)
+        service = self._terms.limits(opened_ms)[Severity(spell.severity)]
+        stands = self._stands(spell)
+
+        def has_passed(limit: Limit | None, from_ms: int) -> bool:
+            pauses = clip(stands, from_ms, now_ms)
+            return limit is not None and now_ms > due_ms(limit, from_ms, self._terms.work, pauses)
+
+        is_late = spell.acknowledged_at_ms is None and (
+            has_passed(service.acknowledge, spell.told_ms)
+        )
+        is_over = spell.code not in UNMENDED and (
+            has_passed(service.mend, opened_ms)
+            or (spell.onsite_at_ms is None and has_passed(service.onsite, opened_ms))
         )
         into.unanswered += is_late
         into.unrepaired += is_over
@@ -544,13 +548,16 @@ class Ground:
 
     def _served_ms(self, spell: Spell, from_ms: int, to_ms: int) -> int:
         """How long the clock of service ran in [from_ms, to_ms)."""
+        return max(0, to_ms - from_ms) - length_ms(clip(self._stands(spell), from_ms, to_ms))
+
+    def _stands(self, spell: Spell) -> list[Span]:
+        """When the clock of service stands, in whatever order."""
         stands = [
             (window.starts_at_ms, window.over_at_ms)
             for window in self._windows
             if window.covers(spell, window.starts_at_ms)
         ]
-        stands += self._upstream(spell, self._members.get(spell.device or ""))
-        return max(0, to_ms - from_ms) - length_ms(clip(stands, from_ms, to_ms))
+        return stands + self._upstream(spell, self._members.get(spell.device or ""))
 
 
 def deaf_spans(history: Iterable[Told]) -> list[Span]:
@@ -599,66 +606,6 @@ def _lit_spans(latitude: float, longitude: float, from_ms: int, to_ms: int) -> t
 def nearest_rank(values: Sequence[float], share: float) -> float | None:
     """The value below or at which so many lie: the median at 0.5; None of nothing."""
     return sorted(values)[max(1, ceil(share * len(values))) - 1] if values else None
-
-
-# Service classes, domain.md §6.4. Its "work hours" are 08:00 to 18:00 from Monday to Friday (A);
-# nobody here knows of public holidays.
-
-WORK_FROM_H, WORK_TO_H = 8, 18
-_MINUTE_MS, _HOUR_MS = 60_000, 3_600_000
-
-
-def acknowledge_by_ms(severity: Severity, raised_ms: int, zone: tzinfo) -> int:
-    """Until when somebody must have answered."""
-    match severity:
-        case Severity.P1:
-            return raised_ms + 5 * _MINUTE_MS
-        case Severity.P2:
-            return raised_ms + 15 * _MINUTE_MS
-        case Severity.P3:
-            return _after_work(raised_ms, 2 * _HOUR_MS, zone)
-        case Severity.P4:
-            return _working_day_ends(raised_ms, 1, zone)
-
-
-def repair_by_ms(severity: Severity, raised_ms: int, zone: tzinfo) -> int:
-    """Until when it must be over; a P1 until when somebody must be on site."""
-    match severity:
-        case Severity.P1:
-            return raised_ms + 30 * _MINUTE_MS
-        case Severity.P2:
-            return raised_ms + 4 * _HOUR_MS
-        case Severity.P3:
-            return raised_ms + 24 * _HOUR_MS
-        case Severity.P4:
-            return _working_day_ends(raised_ms, 3, zone)
-
-
-def _after_work(at_ms: int, work_ms: int, zone: tzinfo) -> int:
-    """When so much working time has passed since then."""
-    local = datetime.fromtimestamp(at_ms / 1000, zone)
-    while True:
-        begins_ms, ends_ms = (_at_hour(local, hour) for hour in (WORK_FROM_H, WORK_TO_H))
-        begins_ms = max(begins_ms, at_ms)
-        if local.weekday() < 5 and begins_ms < ends_ms:
-            if work_ms <= ends_ms - begins_ms:
-                return begins_ms + work_ms
-            work_ms -= ends_ms - begins_ms
-        local += timedelta(days=1)
-
-
-def _working_day_ends(at_ms: int, days: int, zone: tzinfo) -> int:
-    """When the work of the first, second … working day after that day ends."""
-    local = datetime.fromtimestamp(at_ms / 1000, zone)
-    while days:
-        local += timedelta(days=1)
-        days -= local.weekday() < 5
-    return _at_hour(local, WORK_TO_H)
-
-
-def _at_hour(local: datetime, hour: int) -> int:
-    at = local.replace(hour=hour, minute=0, second=0, microsecond=0, fold=0)
-    return int(at.timestamp()) * 1000
 
 
 def _subtract_out(

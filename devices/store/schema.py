@@ -399,13 +399,13 @@ link_keys = Table(
     Column("ended_at_ms", BigInteger),
 )
 
-# How soon a firm is to answer and to mend; null: who has none of its own. Rows are never changed:
-# the newest before a fault was raised is the one that counts for it. body: devices.sla.
+# How soon a firm is to answer and to mend, where not as by default. Rows are never changed: the
+# newest before a fault was raised is the one that counts for it. body: devices.sla.
 sla_limits = Table(
     "sla_limits",
     metadata,
     Column("id", _Number, primary_key=True, autoincrement=True),
-    Column("firm", ForeignKey("firms.id")),
+    Column("firm", ForeignKey("firms.id"), nullable=False),
     Column("body", JSON, nullable=False),
     Column("created_by", Text, nullable=False),
     Column("created_at_ms", BigInteger, nullable=False),

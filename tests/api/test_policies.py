@@ -58,6 +58,7 @@ IDS = {
 }
 BODIES = {
     **{f"/v1/faults/{{fault}}/{action}": body for action, body in ACTIONS.items()},
+    "/v1/sla/limits/{firm}": {"P4": {"acknowledge": {"amount": 2, "unit": "working_days"}}},
     "/v1/targets/{target}": {"name": "n", "url": "https://x.example"},
     "/v1/people/{person}": {"name": "n"},
     "/v1/rosters/{roster}": {"name": "n", "starts_on": "2026-11-23", "people": ["own-person"]},
@@ -67,6 +68,7 @@ BODIES = {
 # Parameters in a path that are nobody's.
 COMMON = {"month": "2026-11", "file_type": "xlsx", "year": "2026"}
 OPERATORS_ONLY = (
+    "/v1/sla/limits/{firm}",
     "/v1/quarantine/{refused}/replay",
     "/v1/compounds/{compound}/usage/corrections/preview",
 )

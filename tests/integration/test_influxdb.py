@@ -62,6 +62,8 @@ _OF_EXPORTS = {
 }
 OF_ROUTES = {
     "/v1/faults/{fault}": {"at"},
+    "/v1/faults/{fault}/sla": {"at", "due_at", "as_of"},
+    "/v1/sla": {"to", "as_of", "median_s", "p90_s"},
     "/v1/compounds/{compound}/availability": {"as_of"},
     "/v1/kpis": {"as_of"},
     "/v1/maintenance": _OF_WINDOWS,

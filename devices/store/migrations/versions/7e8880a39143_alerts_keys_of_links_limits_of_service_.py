@@ -21,7 +21,7 @@ def upgrade() -> None:
     )
     op.create_table('sla_limits',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=True, nullable=False),
-    sa.Column('firm', sa.String(length=63), nullable=True),
+    sa.Column('firm', sa.String(length=63), nullable=False),
     sa.Column('body', sa.JSON(), nullable=False),
     sa.Column('created_by', sa.Text(), nullable=False),
     sa.Column('created_at_ms', sa.BigInteger(), nullable=False),
