@@ -24,6 +24,8 @@ from api.identity import Answerer, Answering, Identity, Role, refuse_other_sites
 from api.instants import when
 from api.pages import Page
 from api.parts import Parts, PartsOf
+from api.sla import of_faults
+from api.sla_views import deadline
 from api.words import Language, named, say
 from devices import faults
 from devices.catalogue import RULES
@@ -224,6 +226,7 @@ def _show(
         called = contacts(connection, found)
         names = device_names(connection, scope, {found.device} if found.device else set())
         to = others(connection, who.sent)
+        kept = of_faults(connection, known, scope, [found.id], now_ms)[found.id]
     rule = RULES.get(found.code)
     basis = basis_line(page.language, found.code, found.kind, found.evidence)
     is_closed = found.state is State.CLOSED
@@ -243,6 +246,7 @@ def _show(
         filled=filled,
         form=sign_form(who.text, who.key, now_ms),
         address=f"/a/{who.text}" + (f"?lang={page.language}" if _is_switched(page, who) else ""),
+        deadline=deadline(page.language, found, kept, now_ms),
         may_acknowledge=found.state in (State.OPEN, State.CLEARED),
         is_closed=is_closed,
         is_ours=found.kind == faults.PLATFORM,

@@ -20,16 +20,17 @@ from api.fault_actions import ACTIONS, Action, Asked, Said
 from api.faults import KINDS_BESIDES
 from api.identity import Actor, Identity, Reader, Role
 from api.instants import when
-from api.overview import ACKNOWLEDGE_WITHIN_S, SEVERITIES, fault_name
+from api.overview import SEVERITIES, fault_name
 from api.pages import Page, PageOf
 from api.parts import Known, Parts, PartsOf
-from api.words import Language, countdown, duration, grouped, knows, named, say
+from api.sla import of_faults
+from api.sla_views import Deadline, deadline, notes, step_lines
+from api.words import Language, duration, grouped, knows, named, say
 from devices import faults
 from devices.catalogue import RULES
 from devices.faults import Fault, FaultEvent, FaultMoved, State
 from devices.kinds import KINDS
 from devices.registry import Name
-from devices.rules import Party
 from devices.store.database import reading, writing
 from devices.store.faults import (
     Filter,
@@ -52,9 +53,6 @@ AT_ONCE = 100  # so many are acted on with one button
 PAST_MS = 180 * 86_400_000
 HOUR_MS = 3_600_000
 SHELVED_FOR_H = (1, 4, 24, 168)
-# domain.md §6.4: from when it was raised to when it is mended; a P1 is to have somebody on site
-MENDED_WITHIN_S = {"P1": 30 * 60, "P2": 4 * 3600, "P3": 24 * 3600, "P4": 3 * 86_400}
-SOON_S = 5 * 60
 
 router = APIRouter(include_in_schema=False)
 
@@ -102,6 +100,8 @@ def faults_page(
             for line in fault_lines(connection, who, known, page.language, every, now_ms)
         }
         counts = tally(connection, who.scope)
+        ids = [fault.id for fault in shown if fault.state is not State.CLOSED]
+        ledgers = of_faults(connection, known, who.scope, ids, now_ms)
     return page.render(
         "faults.html",
         who=who,
@@ -109,7 +109,7 @@ def faults_page(
         groups=[
             Group(
                 lines[fault.id],
-                _deadline(page.language, fault, now_ms),
+                deadline(page.language, fault, ledgers.get(fault.id), now_ms),
                 _folded(page.language, children.get(fault.id, []), lines),
                 len(children.get(fault.id, [])),
             )
@@ -178,15 +178,6 @@ def _add(name: str, action: Action) -> None:
 
 for _name, _action in ACTIONS.items():
     _add(_name, _action)
-
-
-@dataclass(frozen=True, slots=True)
-class Deadline:
-    """What is to be done by when, in words. kind: ok, soon, over, paused. used: tenths, 0 to 10."""
-
-    kind: str
-    text: str
-    used: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,35 +269,6 @@ def _firms(language: Language, who: Identity, known: Known) -> list[tuple[str, s
     return [(firm, named(language, name)) for firm, name in known.directory.firms.items()]
 
 
-def _deadline(language: Language, fault: Fault, now_ms: int) -> Deadline | None:
-    """By when somebody must answer, or must have mended it; None where no clock runs."""
-    if fault.state is State.CLOSED or fault.suspected or fault.suppressed_by is not None:
-        return None
-    rule = RULES.get(fault.code)
-    if fault.maintenance is not None:
-        return Deadline("paused", say(language, "sla_paused", why=say(language, "sla_held")), 0)
-    if (
-        fault.state is State.ACKNOWLEDGED
-        and rule is not None
-        and (rule.party in (Party.GRID, Party.NETWORK))
-    ):
-        why = say(language, f"sla_{rule.party}")
-        return Deadline("paused", say(language, "sla_paused", why=why), 0)
-    is_open = fault.state is not State.ACKNOWLEDGED
-    within_s = (ACKNOWLEDGE_WITHIN_S if is_open else MENDED_WITHIN_S).get(fault.severity)
-    if within_s is None or (not is_open and fault.severity == "P1" and fault.onsite_at_ms):
-        return None
-    left_s = within_s - (now_ms - fault.opened_at_ms) / 1000
-    what = "sla_ack" if is_open else "sla_onsite" if fault.severity == "P1" else "sla_mend"
-    used = round(10 * min(1.0, max(0.0, 1 - left_s / within_s)))
-    if left_s < 0:
-        text = say(language, "sla_over", what=say(language, what), late=duration(language, -left_s))
-        return Deadline("over", text, 10)
-    left = countdown(left_s) if left_s < 3600 else duration(language, left_s)
-    text = say(language, "sla_left", what=say(language, what), left=left)
-    return Deadline("soon" if left_s < SOON_S else "ok", text, used)
-
-
 def _basis(language: Language, fault: Fault) -> str:
     return basis_line(language, fault.code, fault.kind, fault.evidence)
 
@@ -371,6 +333,7 @@ def _fault_page(
         lines = fault_lines(connection, who, known, page.language, children, now_ms)
         past = same_before(connection, who.scope, found, now_ms - PAST_MS)
         held_by = _window(connection, who, found)
+        kept = of_faults(connection, known, who.scope, [found.id], now_ms)[found.id]
     rule = RULES.get(found.code)
     advice = "" if rule is None else named(page.language, Name(rule.advice_zh, rule.advice_en))
     by_id = {one.fault: one for one in lines}
@@ -387,7 +350,9 @@ def _fault_page(
         child_count=len(children),
         past=[_past(page.language, one) for one in past],
         held_by=held_by,
-        deadline=_deadline(page.language, found, now_ms),
+        deadline=deadline(page.language, found, kept, now_ms),
+        steps=step_lines(page.language, kept, now_ms),
+        step_notes=notes(page.language, kept),
         shelved_until=""
         if found.shelved_until_ms is None
         else when(found.shelved_until_ms, now_ms),

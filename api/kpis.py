@@ -42,12 +42,14 @@ from devices.kpis import (
     nearest_rank,
 )
 from devices.registry import Name
+from devices.sla import Terms, Work
 from devices.spans import length_ms
 from devices.store import kpis as rows
 from devices.store.accounts import JUDGE, follower
 from devices.store.compounds import Entry
 from devices.store.database import reading
 from devices.store.scope import Scope
+from devices.store.sla import agreed
 
 router = APIRouter(prefix="/v1", tags=["service"], responses=shapes.PROBLEMS)
 
@@ -276,6 +278,10 @@ def _look(
         heard = rows.heard(connection, scope, wanted, _judged_to_ms(connection, now_ms))
         windows = rows.windows(connection, scope, wanted, min(from_ms, now_ms - EXCUSED_MS), now_ms)
         is_blind = judge_is_blind(connection, now_ms)
+        limits = {
+            firm: [(one.since_ms, one.limits) for one in made]
+            for firm, made in agreed(connection).items()
+        }
         spells = {spell.id: spell for spell in rows.standing(connection, scope, wanted)}
     with reading(engine) as connection:
         members = rows.members(connection, scope, wanted, from_ms)
@@ -297,7 +303,7 @@ def _look(
             live_ms=heard.get(entry.id, nothing).live_ms,
             gaps=gaps,
             lit=lit_spans(entry.latitude, entry.longitude, from_ms, to_ms),
-            zone=zone_of(entry.timezone),
+            terms=Terms(Work(zone_of(entry.timezone)), limits.get(entry.firm, ())),
         )
         for entry in entries
     }

@@ -14,7 +14,6 @@ lie between two.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import tzinfo
 from functools import lru_cache
 from math import ceil
 from types import MappingProxyType
@@ -34,7 +33,7 @@ from devices.roots import (
     explains,
 )
 from devices.rules import Severity, Silent
-from devices.sla import UNMENDED, Limit, Terms, Work, due_ms
+from devices.sla import UNMENDED, Limit, Terms, due_ms
 from devices.spans import Span, clip, intersect, length_ms, subtract, union
 from devices.sun import DAY_MS, sun_around
 
@@ -268,8 +267,7 @@ class Ground:
 
     live_ms: since when the live stream hears of it; None: not yet. gaps: our own outages, a line.
     lit: when its lamps were to burn, a line. spells: at least all that touch the range asked for,
-    all that stand, and what explained those. terms: of the firm that manages it; None: the
-    defaults.
+    all that stand, and what explained those. terms: of the firm that manages it.
     """
 
     def __init__(
@@ -282,8 +280,7 @@ class Ground:
         live_ms: int | None,
         gaps: Sequence[Span],
         lit: Sequence[Span],
-        zone: tzinfo,
-        terms: Terms | None = None,
+        terms: Terms,
     ) -> None:
         self._members = {member.id: member for member in members}
         self._spells = spells
@@ -292,7 +289,7 @@ class Ground:
         self._heard = subtract(union(heard), gaps)
         self._live_ms = live_ms
         self._lit = lit
-        self._terms = terms or Terms(Work(zone))
+        self._terms = terms
         self._roots = [spell for spell in spells if spell.code in UPSTREAM]
         self._of: dict[str, list[Spell]] = {}
         for spell in spells:

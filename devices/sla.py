@@ -555,9 +555,10 @@ def _pauses(
     """When the clock of this round stood, up to its end or now."""
     if not explained and not maintenance:
         return ()
-    to_ms = now_ms if here.ended_ms is None else min(here.ended_ms, now_ms)
+    ended_ms = here.ended_ms
+    to_ms = now_ms + 1 if ended_ms is None else min(ended_ms, now_ms)  # what begins now, lasts now
     found = [
-        Pause(start, None if end == now_ms and here.ended_ms is None else end, why)
+        Pause(start, None if end == to_ms and ended_ms is None else end, why)
         for why, spans in (
             (PauseWhy.UPSTREAM, explained),
             (PauseWhy.MAINTENANCE, maintenance),

@@ -209,6 +209,26 @@ def test_a_firm_has_limits_of_its_own_from_when_they_are_set(cast: Cast) -> None
     ]
 
 
+def test_the_page_of_a_fault_shows_its_steps_with_their_limits(cast: Cast) -> None:
+    a_mended_fault(cast, "f", NOW_MS - 2 * HOUR_MS)
+    with cast.write() as connection:
+        a_fault(
+            connection, "late", severity="P2", code="GATE_FORCED", opened_at_ms=NOW_MS - HOUR_MS
+        )
+        a_fault(connection, "visit", severity="P1", code="GATE_DURESS", opened_at_ms=NOW_MS)
+    client = cast.client("yaxin")
+    zh, en = {"Accept-Language": "zh"}, {"Accept-Language": "en"}
+    page = client.get("/faults/f", headers=zh).text
+    for text in ("服务时限", "人员称已修复", "设备数据恢复", "时限 17:57:10 之内", "· wang"):
+        assert text in page, text
+    page = client.get("/faults/late", headers=en).text
+    assert "limit 18:57:10, 45 min overdue" in page
+    assert 'data-step="over"' in page
+    assert "Acknowledge: 45 min overdue" in page
+    assert "limit 20:12:10, 30:00 left" in client.get("/faults/visit", headers=en).text
+    assert "Acknowledge: 5:00 left" in client.get("/faults", headers=en).text
+
+
 def test_limits_that_cannot_be_are_refused_in_words(cast: Cast) -> None:
     answer = cast.client("operator").put("/v1/sla/limits/yaxin", json={"P2": {"mend": None}})
     assert answer.status_code == 422

@@ -26,10 +26,12 @@ from devices.kpis import (
 )
 from devices.maintenance import Window
 from devices.roots import SUPPRESSES
+from devices.sla import Terms, Work
 from devices.spans import Span, length_ms
 from devices.sun import lighting_hours
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
+TERMS = Terms(Work(SHANGHAI))
 MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
 MORE_THAN_ALL = 2**50
 YARD = "xiangyunli"
@@ -120,7 +122,7 @@ def a_ground(
     live_ms: int | None = 0,
 ) -> Ground:
     return Ground(
-        members, spells, windows, heard=heard, live_ms=live_ms, gaps=gaps, lit=lit, zone=SHANGHAI
+        members, spells, windows, heard=heard, live_ms=live_ms, gaps=gaps, lit=lit, terms=TERMS
     )
 
 
