@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Query
 from sqlalchemy import Connection
 
-from api import compounds, shapes
+from api import compounds, shapes, sla
 from api.compounds import check_firm
 from api.devices import check_kind
 from api.errors import BadParameter, Moved, NotFound
@@ -28,6 +28,7 @@ from devices import faults
 from devices.catalogue import RULES
 from devices.faults import Fault, FaultEvent, FaultMoved, Move
 from devices.roots import SUPPRESSES
+from devices.store import kpis
 from devices.store.database import reading, writing
 from devices.store.devices import find_device
 from devices.store.failpoints import failpoint
@@ -62,6 +63,10 @@ SuppressedOf = Annotated[
 ]
 SuppressedByOf = Annotated[
     str | None, Query(description="Only faults that this one, by its id, explains.", max_length=40)
+]
+OverdueOf = Annotated[
+    bool,
+    Query(description="Only faults of which a limit of their class has passed: see `/v1/sla`."),
 ]
 
 Sort = Literal["newest", "rank"]
@@ -100,6 +105,7 @@ def list_all(
     end: ToOf = None,
     suppressed: SuppressedOf = None,
     suppressed_by: SuppressedByOf = None,
+    overdue: OverdueOf = False,
     sort: SortOf = "newest",
 ) -> shapes.Faults:
     """Faults of all states, the newest first; also those of a back-filled history.
@@ -108,7 +114,7 @@ def list_all(
     """
     wanted = Filter(compound, device, state, severity, kind, code, firm, suppressed=suppressed)
     wanted = replace(wanted, suppressed_by=suppressed_by)
-    return _list(parts, who, page, wanted, start, end, sort)
+    return _list(parts, who, page, wanted, start, end, sort, overdue=overdue)
 
 
 @router.get("/compounds/{compound}/faults")
@@ -126,12 +132,13 @@ def list_of_compound(
     end: ToOf = None,
     suppressed: SuppressedOf = None,
     suppressed_by: SuppressedByOf = None,
+    overdue: OverdueOf = False,
     sort: SortOf = "newest",
 ) -> shapes.Faults:
     """The faults of one compound, the newest first."""
     wanted = Filter(compound, device, state, severity, kind, code, suppressed=suppressed)
     wanted = replace(wanted, suppressed_by=suppressed_by)
-    return _list(parts, who, page, wanted, start, end, sort)
+    return _list(parts, who, page, wanted, start, end, sort, overdue=overdue)
 
 
 @router.get("/faults/{fault}")
@@ -294,6 +301,8 @@ def _list(
     start: str | None,
     end: str | None,
     sort: Sort,
+    *,
+    overdue: bool,
 ) -> shapes.Faults:
     _check(wanted)
     with reading(parts.deps.engine) as connection:
@@ -309,6 +318,10 @@ def _list(
             zone = zone_of(known.directory.compounds[device.compound].timezone)
         asked = parse_range(start, end, zone, parts.now_ms())
         wanted = replace(wanted, from_ms=asked.from_ms, to_ms=asked.to_ms)
+        if overdue:
+            whose = kpis.Filter(wanted.compound, wanted.firm)
+            late = sla.overdue(connection, known, who.scope, whose, parts.now_ms())
+            wanted = replace(wanted, ids=frozenset(case.id for case, _ in late))
         at, limit = page.position, page.limit + 1
         if sort == "rank":
             behind = (at[0], at[1], at[2]) if at else None

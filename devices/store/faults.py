@@ -32,7 +32,7 @@ class Filter:
     """Which faults are asked for; None leaves a question open.
 
     from/to: of when it was opened. is_open: it is not closed. shelved, maintained: whether its
-    notices are held for that. suppressed_by: the root that explains it.
+    notices are held for that. suppressed_by: the root that explains it. ids: only these.
     """
 
     compound: str | None = None
@@ -50,6 +50,7 @@ class Filter:
     shelved: bool | None = None
     maintained: bool | None = None
     suppressed_by: str | None = None
+    ids: frozenset[str] | None = None
 
     @property
     def is_of_now(self) -> bool:
@@ -415,6 +416,8 @@ def _matching(scope: Scope, wanted: Filter) -> Select[Any]:
     ):
         if value is not None:
             query = query.where(column == value)
+    if wanted.ids is not None:
+        query = query.where(faults.c.id.in_(wanted.ids))
     if wanted.firm is not None:
         query = query.where(
             faults.c.compound.in_(select(compounds.c.id).where(compounds.c.firm == wanted.firm))

@@ -209,6 +209,27 @@ def test_a_firm_has_limits_of_its_own_from_when_they_are_set(cast: Cast) -> None
     ]
 
 
+def test_faults_that_are_overdue_are_a_list_of_their_own(cast: Cast) -> None:
+    with cast.write() as connection:
+        a_fault(connection, "young", severity="P2", code="GATE_TAMPER", opened_at_ms=NOW_MS)
+        a_fault(connection, "late", severity="P2", code="GATE_FORCED", opened_at_ms=NOW_MS - DAY_MS)
+        more = {"device": STRANGE_GATE, "compound": LIANXIN}
+        a_fault(connection, "strange", severity="P1", code="GATE_DURESS", **more)
+        a_fault(connection, "explained", suppressed_by="late", opened_at_ms=NOW_MS - 9 * DAY_MS)
+    client = cast.client("operator")
+
+    def listed(path: str) -> list[str]:
+        return [one["id"] for one in client.get(path).json()["items"]]
+
+    assert listed("/v1/faults?overdue=true") == ["strange", "late"]
+    assert listed("/v1/faults?overdue=true&sort=rank&severity=P2") == ["late"]
+    assert listed(f"/v1/compounds/{LIANXIN}/faults?overdue=true") == ["strange"]
+    assert listed("/v1/faults?overdue=true&state=closed") == []
+    assert len(listed("/v1/faults?overdue=false")) == 4
+    own = cast.client("yaxin").get("/v1/faults?overdue=true").json()["items"]
+    assert [one["id"] for one in own] == ["late"]
+
+
 def test_the_page_of_a_fault_shows_its_steps_with_their_limits(cast: Cast) -> None:
     a_mended_fault(cast, "f", NOW_MS - 2 * HOUR_MS)
     with cast.write() as connection:
