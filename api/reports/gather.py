@@ -26,7 +26,7 @@ from api.reports.model import (
     Report,
     Status,
 )
-from api.reports.service import service_figures
+from api.reports.service import ledger_figures, service_figures
 from devices.apart import Apart
 from devices.catalogue import RULES
 from devices.corrections import Way
@@ -231,8 +231,11 @@ def report_of_firm(
 def _service(
     source: Source, whose: Whose, entries: Sequence[Entry], from_ms: int, to_ms: int
 ) -> dict[str, Figure]:
-    return service_figures(
+    figures = service_figures(
         source.engine, source.scope, whose, entries, from_ms, to_ms, source.now_ms
+    )
+    return figures | ledger_figures(
+        source.engine, source.directory, source.scope, whose, from_ms, to_ms, source.now_ms
     )
 
 

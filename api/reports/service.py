@@ -1,4 +1,4 @@
-"""Availability and response, as `/v1/kpis` works them out, as figures of a report.
+"""Availability and response, as `/v1/kpis` and `/v1/sla` have them, as figures of a report.
 
 Only those of the month: what is overdue or stands "now" has no place in it.
 """
@@ -10,9 +10,12 @@ from sqlalchemy import Engine
 from api.kpis import Figures, figures_of
 from api.reports.model import Figure
 from api.reports.words import say
+from api.sla import tallies
 from devices.kpis import Availability, nearest_rank
 from devices.registry import Name
-from devices.store.compounds import Entry
+from devices.rules import Severity
+from devices.sla import Tally
+from devices.store.compounds import Directory, Entry
 from devices.store.kpis import Filter
 from devices.store.scope import Scope
 
@@ -33,6 +36,44 @@ def service_figures(
     if not entries:
         return {}
     return shown(figures_of(engine, scope, wanted, entries, from_ms, to_ms, now_ms))
+
+
+def ledger_figures(
+    engine: Engine,
+    directory: Directory,
+    scope: Scope,
+    wanted: Filter,
+    from_ms: int,
+    to_ms: int,
+    now_ms: int,
+) -> dict[str, Figure]:
+    """How many faults of the range were answered and mended within their limits, as `/v1/sla` has
+    it; of all, and of each class that had any. Raises BadParameter for more than can be looked at.
+    """
+    classes: dict[Severity, Tally] = {}
+    everything = Tally()
+    for (_, _, severity), found in tallies(
+        engine, directory, scope, wanted, from_ms, to_ms, now_ms
+    ).items():
+        classes.setdefault(severity, Tally()).add(found)
+        everything.add(found)
+    return dict(_kept("", "", "", everything)) | {
+        key: figure
+        for severity in sorted(classes)
+        for word in [severity.value.lower()]
+        for key, figure in _kept(
+            f"_{word}", f"（{say('zh', word)}）", f", {say('en', word).lower()}", classes[severity]
+        )
+    }
+
+
+def _kept(suffix: str, zh: str, en: str, tally: Tally) -> Iterator[tuple[str, Figure]]:
+    for key, kept, name in (
+        ("acknowledged", tally.acknowledge, Name("确认及时率", "Acknowledged in time")),
+        ("mended", tally.mend, Name("处理及时率", "Mended in time")),
+    ):
+        share = None if kept.share is None else 100 * kept.share
+        yield f"sla_{key}{suffix}", Figure(Name(f"{name.zh}{zh}", f"{name.en}{en}"), "%", share)
 
 
 def shown(figures: Figures) -> dict[str, Figure]:

@@ -10,7 +10,7 @@ from devices.kpis import Availability, Service, Sockets
 from devices.store.compounds import read_directory
 from devices.store.database import reading
 from devices.store.scope import Scope
-from tests.api.cast import HOUR_MS, LIANXIN, NOW_MS, XIANGYUNLI, Cast, a_fault
+from tests.api.cast import HOUR_MS, LIANXIN, NOW_MS, XIANGYUNLI, Cast, a_fault, a_fault_event
 from tests.api.reports.made import NOVEMBER, text_of
 from tests.api.test_kpis import with_ears
 
@@ -34,6 +34,7 @@ def with_a_silence(cast: Cast) -> None:
             cleared_at_ms=start_ms + 5 * HOUR_MS,
             closed_at_ms=start_ms + 5 * HOUR_MS,
         )
+        a_fault_event(connection, "silence", reason="over", at_ms=start_ms + 5 * HOUR_MS)
 
 
 def test_a_report_says_what_the_api_says(cast: Cast) -> None:
@@ -49,6 +50,21 @@ def test_a_report_says_what_the_api_says(cast: Cast) -> None:
     assert report_of_firm(source(cast), "yaxin", NOVEMBER).given == report.given
     text = text_of(render(report, "zh"))
     assert "门禁可用率99." in text
+
+
+def test_a_report_says_how_many_were_answered_and_mended_in_time(cast: Cast) -> None:
+    with_a_silence(cast)  # on a Sunday, over after five hours: nobody had to answer
+    with cast.write() as connection:
+        a_fault(connection, "late", code="GATE_HELD_OPEN", opened_at_ms=NOW_MS - 30 * HOUR_MS)
+    report = report_of_firm(source(cast), "yaxin", NOVEMBER)
+    url = "/v1/sla?firm=yaxin&from=2026-11-01"
+    (told,) = cast.client("yaxin").get(url).json()["items"]
+    for key, figures in (("acknowledged", told["acknowledge"]), ("mended", told["mend"])):
+        for suffix in ("", "_p3"):
+            assert report.given[f"sla_{key}{suffix}"].value == 100 * figures["share"]
+    assert (told["acknowledge"]["share"], told["mend"]["share"]) == (0.0, 0.5)
+    assert "sla_mended_p1" not in report.given
+    assert "处理及时率（一般）50.0" in text_of(render(report, "zh"))
 
 
 def test_where_nothing_was_heard_availability_is_unknown_and_not_perfect(cast: Cast) -> None:
