@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = '7e8880a39143'
-down_revision = '3f6a11708127'
+down_revision = 'f4ba099dba25'
 branch_labels = None
 depends_on = None
 
