@@ -2,7 +2,7 @@
 
     1. take marks whose readings the telemetry store holds by now
     2. read the device's reports around them, from the one before to the one behind
-    3. write the figures of those hours, and take the marks away, in one transaction
+    3. write the figures of those hours, and take the marks away, of some devices at once
 
 Killed anywhere, the marks are still there. What the judge marks meanwhile is done the next time.
 """
@@ -16,11 +16,10 @@ from typing import Protocol
 import structlog
 
 from devices.messages import Event, Value
-from devices.registers import Exclusion
 from devices.registry import Device, Registry
 from devices.sessions import EndedBy, Session, SessionState
 from devices.store.database import DatabaseAway
-from devices.store.usage_again import KEPT_BY_JUDGE_MS, LONGEST_SESSION_MS, Mark
+from devices.store.usage_again import KEPT_BY_JUDGE_MS, LONGEST_SESSION_MS, Mark, Worked
 from devices.telemetry import Point, Sample, TelemetryError
 from devices.usage import HOUR_MS, METERED, Figures, hour_of, open_from_ms
 from ingest.judge.baselines import offset_ms
@@ -34,6 +33,7 @@ log = structlog.get_logger()
 
 EVERY_S = 2.0
 MARKS = 500  # taken at once
+HOURS_AT_ONCE = 150  # written at once, some six devices' day: the judge waits so long, some 20 ms
 PAGE = 5_000  # reports read at once
 FAR_MS = 24 * HOUR_MS  # how far the report before and the one behind are looked for
 APART_MS = 6 * HOUR_MS  # marks of one device that are so far apart are worked out by themselves
@@ -59,15 +59,7 @@ class Hours(Protocol):
 
     def sessions(self, port: str, from_ms: int, to_ms: int) -> list[Session]: ...
 
-    def write(
-        self,
-        device: Device,
-        hours: Mapping[int, Figures],
-        done: Iterable[Mark],
-        later: Sequence[int],
-        measured: Sequence[Session] = (),
-        exclusions: Sequence[Exclusion] = (),
-    ) -> None: ...
+    def write(self, some: Sequence[Worked]) -> None: ...
 
 
 class Readings(Protocol):
@@ -130,35 +122,55 @@ class Recounter:
         if revision != self._revision:
             self._registry, self._revision = self._hours.registry(), revision
         heard_to_ms = self._hours.heard_to_ms() or 0
-        for name, of_device in groupby(marks, key=lambda mark: mark.device):
-            device = self._registry.devices.get(name)
-            for group in _together(list(of_device)):
-                if stop.is_set():
-                    return 0
-                if device is None or device.kind not in METERED:
-                    self._hours.write(_gone(name), {}, group, ())
-                else:
-                    self._work_out_or_leave(device, group, heard_to_ms)
+        gathered: list[Worked] = []
+        try:
+            for name, of_device in groupby(marks, key=lambda mark: mark.device):
+                device = self._registry.devices.get(name)
+                for group in _together(list(of_device)):
+                    if stop.is_set():
+                        self._write(gathered)
+                        return 0
+                    if gathered and (gathered[-1].device.id == name or _is_enough(gathered)):
+                        self._write(gathered)  # its next hours rest on what is written here
+                        gathered = []
+                    gathered.append(self._worked(device or _gone(name), group, heard_to_ms))
+        except TelemetryError:
+            self._write(gathered)
+            raise
+        self._write(gathered)
         return len(marks)
 
-    def _work_out_or_leave(self, device: Device, marks: Sequence[Mark], heard_to_ms: int) -> None:
+    def _worked(self, device: Device, marks: Sequence[Mark], heard_to_ms: int) -> Worked:
         """What cannot be worked out stays as the judge counted it: no figure may stop ingest."""
+        if device.kind not in METERED:
+            return Worked(device, {}, marks)
         try:
-            self._work_out(device, marks, heard_to_ms)
+            return self._work_out(device, marks, heard_to_ms)
         except (DatabaseAway, TelemetryError):
             raise
         except Exception as error:
-            hours = [mark.hour_ms for mark in marks]
-            log.exception(
-                "late_usage_given_up",
-                device=device.id,
-                hours=hours,
-                error=str(error),
-                then="these hours keep the figures that were counted as messages came",
-            )
-            self._hours.write(device, {}, marks, ())
+            log.exception("late_usage_given_up", **_told(device, marks, error))
+            return Worked(device, {}, marks)
 
-    def _work_out(self, device: Device, marks: Sequence[Mark], heard_to_ms: int) -> None:
+    def _write(self, gathered: Sequence[Worked]) -> None:
+        """In one transaction; what the database refuses takes nothing along."""
+        if not gathered:
+            return
+        try:
+            self._hours.write(gathered)
+        except DatabaseAway:
+            raise
+        except Exception as error:
+            if len(gathered) == 1:
+                device, marks = gathered[0].device, gathered[0].done
+                log.exception("late_usage_given_up", **_told(device, marks, error))
+                self._hours.write([Worked(device, {}, marks)])
+                return
+            log.exception("late_usage_refused", devices=[one.device.id for one in gathered])
+            for one in gathered:
+                self._write([one])
+
+    def _work_out(self, device: Device, marks: Sequence[Mark], heard_to_ms: int) -> Worked:
         from_ms = self._from_ms(device, marks[0].hour_ms)
         to_ms = marks[-1].hour_ms + HOUR_MS
         behind = self._behind(device, to_ms)
@@ -224,7 +236,7 @@ class Recounter:
             else:
                 later.append(hour_ms)  # the judge still adds to it, as if nothing had come late
         excluded = [one for one in worked_out.exclusions if hour_of(one.at_ms) in write]
-        self._hours.write(device, write, marks, later, measured, excluded)
+        return Worked(device, write, marks, later, measured, excluded)
 
     def _from_ms(self, device: Device, hour_ms: int) -> int:
         """The hour of the report before: what a register grew by is spread from there on."""
@@ -339,6 +351,19 @@ def _as_worked_out(session: Session, found: Session) -> Session:
         energy_kwh=found.energy_kwh,
         measured=found.measured,
     )
+
+
+def _is_enough(gathered: Sequence[Worked]) -> bool:
+    return sum(len(worked.hours) for worked in gathered) >= HOURS_AT_ONCE
+
+
+def _told(device: Device, marks: Sequence[Mark], error: Exception) -> dict[str, object]:
+    return {
+        "device": device.id,
+        "hours": [mark.hour_ms for mark in marks],
+        "error": str(error),
+        "then": "these hours keep the figures that were counted as messages came",
+    }
 
 
 def _gone(name: str) -> Device:

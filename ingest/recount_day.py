@@ -7,7 +7,7 @@ a device only what the store knows at least as much of as the judge did is belie
 """
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import Engine, select
@@ -33,7 +33,7 @@ from devices.store.schema import sessions
 from devices.store.scope import DISTRICT
 from devices.store.sessions import session_of
 from devices.store.usage import DeviceHour, corrected, counted_hours
-from devices.store.usage_again import Mark, UsageAgain
+from devices.store.usage_again import Mark, UsageAgain, Worked
 from devices.telemetry import UNDATED, Point
 from devices.usage import (
     FROM_REPORTS,
@@ -296,16 +296,10 @@ class _Hours(UsageAgain):
             self._registry = super().registry()
         return self._registry
 
-    def write(
-        self,
-        device: Device,
-        hours: Mapping[int, Figures],
-        done: Iterable[Mark],  # noqa: ARG002 - there are no marks to be taken away
-        later: Sequence[int],  # noqa: ARG002
-        *_more: object,
-        **_named: object,
-    ) -> None:
-        if not hours:
-            self.given_up.add(device.id)
-        within = {hour: figures for hour, figures in hours.items() if hour in self._range}
-        self.figures.setdefault(device.id, {}).update(within)
+    def write(self, some: Sequence[Worked]) -> None:
+        for worked in some:
+            name = worked.device.id
+            if not worked.hours:
+                self.given_up.add(name)
+            within = {hour: f for hour, f in worked.hours.items() if hour in self._range}
+            self.figures.setdefault(name, {}).update(within)

@@ -5,11 +5,23 @@ due once the telemetry store holds that report: when forward has passed the reco
 goes with the figures that were worked out, unless the judge has marked the hour anew meanwhile.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, Engine, and_, delete, or_, select, true, update
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Executable,
+    and_,
+    bindparam,
+    delete,
+    or_,
+    select,
+    true,
+    update,
+)
 
 from devices.registers import Exclusion
 from devices.registry import Device, Registry
@@ -37,6 +49,7 @@ LONGEST_SESSION_MS = 24 * HOUR_MS  # longer is refused (domain.md §2.3)
 KEPT_BY_JUDGE_MS = 3 * HOUR_MS  # from its beginning: then an hour has left the judge's memory
 
 _pack = msgspec.msgpack.Encoder().encode
+_NOTHING = _pack({})
 _forwarded = msgspec.msgpack.Decoder(Forwarded).decode
 
 
@@ -113,66 +126,75 @@ def sessions_of(connection: Connection, port: str, from_ms: int, to_ms: int) -> 
     return [session_of(row) for row in connection.execute(query)]
 
 
-def write(
-    connection: Connection,
-    device: Device,
-    hours: Mapping[int, Figures],
-    done: Iterable[Mark],
-    later: Sequence[int],
-    measured: Sequence[Session] = (),
-    exclusions: Sequence[Exclusion] = (),
-) -> None:
-    """The figures of a device's hours, in place of what the judge added up, and the marks go.
+@dataclass(frozen=True, slots=True)
+class Worked:
+    """What hours of a device come to, in place of what the judge added up, and the marks that go.
 
     later: hours to be looked at again when the judge is done with them. measured: sessions with
     what they drew, and those whose end was inferred with when that was; one that has another start
-    or end by now is marked anew, and left alone.
-    exclusions: all that there are in those hours.
+    or end by now is left alone. exclusions: all that there are in those hours.
     """
+
+    device: Device
+    hours: Mapping[int, Figures]
+    done: Sequence[Mark]
+    later: Sequence[int] = ()
+    measured: Sequence[Session] = ()
+    exclusions: Sequence[Exclusion] = ()
+
+
+def write(connection: Connection, worked: Worked) -> None:
+    device, hours, marks = worked.device, worked.hours, worked.done
     number = connection.execute(select(devices.c.no).where(devices.c.id == device.id)).scalar()
     if number is None:
         return
     mark_days(connection, ((device.compound, hour_ms) for hour_ms in hours), None)
-    for hour_ms, figures in sorted(hours.items()):
-        _write_hour(connection, device, number, hour_ms, figures)
-    for hour_ms in hours:
-        connection.execute(
-            delete(usage_exclusions).where(
-                usage_exclusions.c.device_no == number,
-                usage_exclusions.c.at_ms >= hour_ms,
-                usage_exclusions.c.at_ms < hour_ms + HOUR_MS,
-            )
-        )
-    write_exclusions(connection, [(number, one) for one in exclusions])
-    for session in measured:
+    _write_hours(connection, device, number, hours)
+    write_exclusions(connection, [(number, one) for one in worked.exclusions])
+    for session in worked.measured:
         _write_measured(connection, session)
-    marks = list(done)
-    for mark in marks:
-        connection.execute(
-            delete(usage_again).where(
-                usage_again.c.device_no == number,
-                usage_again.c.hour_ms == mark.hour_ms,
-                usage_again.c.journal_id == mark.journal_id,
-                usage_again.c.position == mark.position,
-                usage_again.c.revision == mark.revision,
-            )
-        )
-    if later and marks:
-        made = conflict_insert(connection, usage_again).on_conflict_do_nothing()
-        connection.execute(
-            made,
-            [
-                {
-                    "device_no": number,
-                    "hour_ms": hour_ms,
-                    "journal_id": marks[0].journal_id,
-                    "position": max(mark.position for mark in marks),
-                    "revision": 0,
-                    "from_ms": hour_ms + KEPT_BY_JUDGE_MS,
-                }
-                for hour_ms in later
-            ],
-        )
+    _many(
+        connection,
+        delete(usage_again).where(
+            usage_again.c.device_no == number,
+            usage_again.c.hour_ms == bindparam("of_hour_ms"),
+            usage_again.c.journal_id == bindparam("of_journal"),
+            usage_again.c.position == bindparam("to_position"),
+            usage_again.c.revision == bindparam("to_revision"),
+        ),
+        [
+            {
+                "of_hour_ms": mark.hour_ms,
+                "of_journal": mark.journal_id,
+                "to_position": mark.position,
+                "to_revision": mark.revision,
+            }
+            for mark in marks
+        ],
+    )
+    if not marks:
+        return
+    _many(
+        connection,
+        conflict_insert(connection, usage_again).on_conflict_do_nothing(),
+        [
+            {
+                "device_no": number,
+                "hour_ms": hour_ms,
+                "journal_id": marks[0].journal_id,
+                "position": max(mark.position for mark in marks),
+                "revision": 0,
+                "from_ms": hour_ms + KEPT_BY_JUDGE_MS,
+            }
+            for hour_ms in worked.later
+        ],
+    )
+
+
+def _many(connection: Connection, statement: Executable, rows: Sequence[dict[str, object]]) -> None:
+    """One statement for all of them: on PostgreSQL one way there and back."""
+    if rows:
+        connection.execute(statement, rows)
 
 
 def _write_measured(connection: Connection, session: Session) -> None:
@@ -198,37 +220,53 @@ def _write_measured(connection: Connection, session: Session) -> None:
     )
 
 
-def _write_hour(
-    connection: Connection, device: Device, number: int, hour_ms: int, figures: Figures
+def _write_hours(
+    connection: Connection, device: Device, number: int, hours: Mapping[int, Figures]
 ) -> None:
+    """An hour of which nothing is left is no new row. What was left out in them goes."""
+    made = conflict_insert(connection, usage_hours)
+    _many(
+        connection,
+        made.on_conflict_do_update(
+            index_elements=["compound", "hour_ms", "device_no"],
+            set_={"metered": made.excluded.metered},
+        ),
+        [
+            {
+                "compound": device.compound,
+                "hour_ms": hour_ms,
+                "device_no": number,
+                "kind": device.kind,
+                "received": 0,
+                "expected": 0,
+                "figures": _NOTHING,
+                "metered": _pack(figures),
+            }
+            for hour_ms, figures in sorted(hours.items())
+            if figures
+        ],
+    )
     column = usage_hours.c
-    packed = _pack(figures)
-    found = connection.execute(
+    _many(
+        connection,
         update(usage_hours)
         .where(
             column.compound == device.compound,
-            column.hour_ms == hour_ms,
+            column.hour_ms == bindparam("of_hour_ms"),
             column.device_no == number,
         )
-        .values(metered=packed)
+        .values(metered=_NOTHING),
+        [{"of_hour_ms": hour_ms} for hour_ms, figures in sorted(hours.items()) if not figures],
     )
-    if found.rowcount == 0 and figures:
-        made = conflict_insert(connection, usage_hours).values(
-            compound=device.compound,
-            hour_ms=hour_ms,
-            device_no=number,
-            kind=device.kind,
-            received=0,
-            expected=0,
-            figures=_pack({}),
-            metered=packed,
-        )
-        connection.execute(
-            made.on_conflict_do_update(
-                index_elements=["compound", "hour_ms", "device_no"],
-                set_={"metered": made.excluded.metered},
-            )
-        )
+    _many(
+        connection,
+        delete(usage_exclusions).where(
+            usage_exclusions.c.device_no == number,
+            usage_exclusions.c.at_ms >= bindparam("from_ms"),
+            usage_exclusions.c.at_ms < bindparam("to_ms"),
+        ),
+        [{"from_ms": hour_ms, "to_ms": hour_ms + HOUR_MS} for hour_ms in sorted(hours)],
+    )
 
 
 class UsageAgain:
@@ -259,14 +297,8 @@ class UsageAgain:
         with answering(), reading(self._engine) as connection:
             return sessions_of(connection, port, from_ms, to_ms)
 
-    def write(
-        self,
-        device: Device,
-        hours: Mapping[int, Figures],
-        done: Iterable[Mark],
-        later: Sequence[int],
-        measured: Sequence[Session] = (),
-        exclusions: Sequence[Exclusion] = (),
-    ) -> None:
+    def write(self, some: Sequence[Worked]) -> None:
+        """All of it, or nothing."""
         with answering(), writing(self._engine) as connection:
-            write(connection, device, hours, done, later, measured, exclusions)
+            for worked in some:
+                write(connection, worked)

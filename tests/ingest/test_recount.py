@@ -1,7 +1,7 @@
 """Late readings change the figures of their hours, and in the end they are as if none were late."""
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from random import Random
@@ -12,9 +12,9 @@ import pytest
 from devices.journal import Raw
 from devices.judgement import Effects
 from devices.registers import Exclusion
-from devices.registry import Device, Registry
+from devices.registry import Registry
 from devices.sessions import Session, SessionState
-from devices.store.usage_again import Mark
+from devices.store.usage_again import Mark, Worked
 from devices.sun import lighting_hours
 from devices.telemetry import Point, Sample, TelemetryAway
 from devices.usage import FROM_REPORTS, HOUR_MS, Figures, hour_of, whole
@@ -70,32 +70,28 @@ class Marked:
             )
         ]
 
-    def write(
-        self,
-        device: Device,
-        hours: Mapping[int, Figures],
-        done: Iterable[Mark],
-        later: Sequence[int],
-        measured: Sequence[Session] = (),
-        exclusions: Sequence[Exclusion] = (),
-    ) -> None:
-        rows = self.district.store.rows
-        for hour_ms, figures in hours.items():
+    def write(self, some: Sequence[Worked]) -> None:
+        for worked in some:
+            self._write(worked)
+
+    def _write(self, worked: Worked) -> None:
+        rows, device = self.district.store.rows, worked.device
+        for hour_ms, figures in worked.hours.items():
             self.metered[device.id, hour_ms] = figures
         for key in [key for key in rows.exclusions if key[0] == device.id]:
-            if hour_of(key[1]) in hours:
+            if hour_of(key[1]) in worked.hours:
                 del rows.exclusions[key]
-        rows.exclusions |= {(one.device, one.at_ms): one for one in exclusions}
-        for session in measured:
+        rows.exclusions |= {(one.device, one.at_ms): one for one in worked.exclusions}
+        for session in worked.measured:
             known = rows.sessions[session.id]
             assert (known.ended_by, known.started_at_ms) == (
                 session.ended_by,
                 session.started_at_ms,
             )
             rows.sessions[session.id] = session
-        for mark in done:
+        for mark in worked.done:
             del self.marks[mark.device, mark.hour_ms]
-        for hour_ms in later:
+        for hour_ms in worked.later:
             self.later[device.id, hour_ms] = Mark(device.id, hour_ms, "journal-1", 0, 0)
 
     def figures(self) -> dict[tuple[str, int], dict[str, Any]]:
@@ -453,6 +449,47 @@ def test_an_hour_that_cannot_be_worked_out_stays_as_it_was_counted() -> None:
     assert "lamp" not in {device for device, _ in marked.metered}
     assert "circuit" in {device for device, _ in marked.metered}
     assert marked.figures() == as_judged
+
+
+def test_what_the_database_refuses_of_one_device_is_written_of_all_others() -> None:
+    said = numbered(an_evening(Random(7), hours=1))
+    lived_through = lived(said, [at_s + 0.5 for at_s, _, _ in said], hours=3)
+    as_judged = lived_through.figures()
+
+    writes: list[int] = []
+
+    class Refusing(Marked):
+        def write(self, some: Sequence[Worked]) -> None:
+            writes.append(len(some))
+            if any(worked.device.id == "lamp" and worked.hours for worked in some):
+                raise ValueError("refused")
+            super().write(some)
+
+    marked = Refusing(lived_through.district)
+    for device, hour_ms in as_judged:
+        marked.marks[device, hour_ms] = Mark(device, hour_ms, "journal-1", 1, 0)
+    recounted(marked)
+    assert writes == [5, 1, 1, 1, 1, 1, 1]  # together; each alone; the lamp's marks only
+    assert {device for device, _ in marked.metered} == {*METERED} - {"lamp"}
+    assert marked.figures() == as_judged
+
+
+def test_what_was_worked_out_is_written_although_the_telemetry_store_goes_away() -> None:
+    said = numbered(an_evening(Random(7), hours=1))
+    marked = lived(said, [at_s + 0.5 for at_s, _, _ in said], hours=3)
+    for device, hour_ms in marked.figures():
+        marked.marks[device, hour_ms] = Mark(device, hour_ms, "journal-1", 1, 0)
+
+    class Going(Stored):
+        def last_before(self, measurement: str, device: str, *more: Any) -> dict[str, Sample]:
+            if device == "shed-p02":
+                raise TelemetryAway("no answer")
+            return super().last_before(measurement, device, *more)
+
+    recounter = Recounter(marked, Going(marked.district), plans(), lighting_hours, lambda: 0)
+    with pytest.raises(TelemetryAway):
+        recounter.step(threading.Event())
+    assert {device for device, _ in marked.marks} == {"shed-p02"}
 
 
 def test_a_device_that_meters_nothing_is_never_marked() -> None:

@@ -33,7 +33,7 @@ from devices.store.schema import (
 )
 from devices.store.scope import DISTRICT, Scope
 from devices.store.usage import device_hours
-from devices.store.usage_again import UsageAgain
+from devices.store.usage_again import UsageAgain, Worked
 from devices.store.usage_days import UsageDays, Work, first_hours, sums_of_compound
 from devices.usage import Figures
 from tests.api.cast import (
@@ -257,7 +257,7 @@ def test_neither_judge_nor_recounter_overwrites_a_correction(any_database: Engin
         a_used_day(connection)
         correct(connection, {"energy_kwh": 2}, device=PORT, hour_ms=NOON)
     port = next(device for device in DEVICES if device.id == PORT)
-    UsageAgain(any_database).write(port, {NOON: {"energy_kwh": 7.0}}, (), ())
+    UsageAgain(any_database).write([Worked(port, {NOON: {"energy_kwh": 7.0}}, ())])
     assert figures(any_database, "port", NOON, NOON + HOUR_MS)["energy_kwh"] == 9
 
 

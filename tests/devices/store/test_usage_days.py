@@ -28,7 +28,7 @@ from devices.store.schema import (
 )
 from devices.store.scope import DISTRICT, Scope
 from devices.store.usage import device_hours, reporters
-from devices.store.usage_again import UsageAgain
+from devices.store.usage_again import UsageAgain, Worked
 from devices.store.usage_days import (
     SETTLED_AFTER_MS,
     TooMuch,
@@ -285,7 +285,7 @@ def test_an_hour_that_was_worked_out_again_makes_its_day_due(any_database: Engin
         an_hour(connection, PORT, DAY, 60, energy_kwh=1)
     sum_all_up(any_database)
     port = next(device for device in DEVICES if device.id == PORT)
-    UsageAgain(any_database).write(port, {DAY: {"energy_kwh": 3}}, (), ())
+    UsageAgain(any_database).write([Worked(port, {DAY: {"energy_kwh": 3}}, ())])
     entry = entry_of(any_database)
     (one,) = sums_of_compound(any_database, DISTRICT, entry, [DAY], DAY + DAY_MS)
     assert one.part("port").figures["energy_kwh"] == 3
