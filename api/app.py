@@ -45,6 +45,7 @@ from api import (
     targets,
     telemetry,
     usage,
+    usage_correction_pages,
     usage_corrections,
 )
 from api.exports import routes as export_routes
@@ -103,6 +104,7 @@ ROUTERS = (
     answer_pages.router,
     maintenance_pages.router,
     charging_pages.router,
+    usage_correction_pages.router,
     export_pages.router,
     ingestion.router,
 )

@@ -13,6 +13,7 @@ from fastapi import Query
 from sqlalchemy import Engine
 
 from api import charts
+from api.corrected import marked
 from api.errors import BadParameter
 from api.pages import Page
 from api.reports.model import PARTS, PartName
@@ -612,4 +613,9 @@ def of_compound(
     asked = spell(bucket, parse_until(until, newest), zone, now_ms)
     sums = read_compound(engine, scope, entry, asked, now_ms)
     kinds = [kind for kind in KIND_OF.values() if entry.devices.get(kind)]
-    return view(page, asked, sums, kinds, now_ms, newest, own=own)
+    shown = view(page, asked, sums, kinds, now_ms, newest, own=own)
+    of_range = asked.starts[0], asked.to_ms
+    corrections, _ = marked(engine, scope, [entry.id], *of_range).of(*of_range)
+    if corrections:
+        shown.notices.append(page.say("u_corrected", n=corrections))
+    return shown
