@@ -73,15 +73,11 @@ OPERATORS_ONLY = (
     "/v1/compounds/{compound}/usage/corrections/preview",
 )
 # The same address is read by everybody, and written to by operators.
-<<<<<<< HEAD
-READ_BY_ALL = "/v1/compounds/{compound}/usage/corrections"
-BY_LINK = "/a/{token}"  # opens by what is in the address itself
-=======
 READ_BY_ALL = (
     "/v1/compounds/{compound}/usage/corrections",
     "/compounds/{compound}/corrections",
 )
->>>>>>> fbc8a80 (console: corrections of final usage, looked at before they are recorded)
+BY_LINK = "/a/{token}"  # opens by what is in the address itself
 NEEDED = {"/v1/devices/{device}/telemetry": "?quantity=door_state"}
 
 
