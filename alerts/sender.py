@@ -29,7 +29,7 @@ from devices.store import deliveries
 from devices.store.database import answering, reading, writing
 from devices.store.deliveries import Pending, Tried
 from devices.store.failpoints import failpoint
-from devices.store.links import make_key, newest_key
+from devices.store.links import make_key, newest_key, people_reached
 from devices.store.rosters import language_of
 from devices.store.schema import compounds, faults
 from devices.store.scope import DISTRICT
@@ -169,7 +169,8 @@ class Sender:
                     return None
                 links = None
                 if self._console is not None:
-                    links = Links(self._console, target.id, newest_key(connection))
+                    reached = people_reached(connection, ids)
+                    links = Links(self._console, target.id, newest_key(connection), reached)
                 told = notices(connection, choice.deliveries, choice.over, links)
         if strangers:
             with answering(), writing(self._engine) as connection:

@@ -35,7 +35,7 @@ from devices.registry import Contact, Name
 from devices.store.database import reading, writing
 from devices.store.devices import device_names
 from devices.store.faults import UnknownFault, find_fault, move_fault, newest_events
-from devices.store.links import Recipient, contacts, hand_on, others
+from devices.store.links import Other, contacts, hand_on, others
 from devices.store.scope import Scope
 from devices.telling import basis_line
 
@@ -104,13 +104,13 @@ def answer(
     form: Annotated[str, Form(max_length=80)],
     name: Annotated[str, Form(max_length=8 * NAME_CHARACTERS)] = "",
     note: Annotated[str, Form(max_length=NOTE_CHARACTERS)] = "",
-    to: Annotated[str, Form(max_length=40)] = "",
+    to: Annotated[str, Form(max_length=60)] = "",
     lang: LanguageOf = None,
 ) -> Response:
     """Do one thing about the fault, and show the page again."""
     _refuse_forgery(request, parts, who, form)
     page = _page(request, who, lang)
-    filled = Filled(clean_name(name), note.strip(), to)
+    filled = Filled(who.sent.person_name or clean_name(name), note.strip(), to)
     action = ACTIONS.get(do)
     if action is None or not action.by_link:
         raise NotFound
@@ -128,6 +128,8 @@ def answer(
         return _show(parts, who, page, filled, status=422, wrong=page.say("a_nobody_there"))
     more = "" if lang is None else f"&lang={lang}"
     shown = RedirectResponse(f"/a/{who.text}?done={do}{more}", 303)
+    if who.sent.person is not None:
+        return shown  # who they are is known, and nobody else's phone is asked to remember it
     shown.set_cookie(
         NAME_COOKIE,
         quote(filled.name),
@@ -175,12 +177,12 @@ def _act(parts: Parts, who: Answerer, do: str, filled: Filled) -> bool:
     return True
 
 
-def _handed_to(connection: Connection, who: Answerer, filled: Filled) -> Recipient | None:
+def _handed_to(connection: Connection, who: Answerer, filled: Filled) -> Other | None:
     return next((one for one in others(connection, who.sent) if one.id == filled.to), None)
 
 
 def _by_link(
-    move: Callable[[Fault, Asked], Move], asked: Asked, who: Answerer, to: Recipient | None
+    move: Callable[[Fault, Asked], Move], asked: Asked, who: Answerer, to: Other | None
 ) -> Callable[[Fault], Move]:
     """The same move, with the link by which it was made in its evidence."""
 
@@ -195,7 +197,7 @@ def _by_link(
 
 
 def _page(request: Request, who: Answerer, lang: Language | None) -> Page:
-    return Page(request, lang or who.sent.to.language.value, chosen=False)
+    return Page(request, lang or who.sent.language.value, chosen=False)
 
 
 def _kept_name(request: Request) -> str:
@@ -258,7 +260,7 @@ def _show(
 
 
 def _is_switched(page: Page, who: Answerer) -> bool:
-    return page.language != who.sent.to.language.value
+    return page.language != who.sent.language.value
 
 
 def _call(contact: Contact) -> Call:

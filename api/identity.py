@@ -158,7 +158,7 @@ def answerer(request: Request, parts: PartsOf, token: str) -> Answerer:
         sent, key = find_sent(connection, claimed.delivery), find_key(connection, claimed.key)
     if sent is None or key is None:
         raise _wrong_link()
-    link = links.Link(claimed.delivery, sent.fault, sent.to.id, claimed.hours)
+    link = links.Link(claimed.delivery, sent.fault, sent.to.id, claimed.hours, sent.person)
     if not links.is_genuine(claimed, link, key):
         raise _wrong_link()
     if now_ms >= link.ends_at_ms:
@@ -176,7 +176,7 @@ def answerer(request: Request, parts: PartsOf, token: str) -> Answerer:
     if sent.is_gone:
         raise DeadLink(
             "link_target_gone",
-            "Whoever got this message is told no more: their target was deleted. Log in instead.",
+            "Whoever got this message is told no more: they, or their target, were deleted.",
             status=410,
         )
     if sent.to.firm is not None and sent.to.firm != sent.manager:

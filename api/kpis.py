@@ -42,12 +42,13 @@ from devices.kpis import (
     nearest_rank,
 )
 from devices.registry import Name
-from devices.sla import Terms, Work
+from devices.sla import Terms, Work, workdays
 from devices.spans import length_ms
 from devices.store import kpis as rows
 from devices.store.accounts import JUDGE, follower
 from devices.store.compounds import Entry
 from devices.store.database import reading
+from devices.store.holidays import calendar
 from devices.store.scope import Scope
 from devices.store.sla import agreed
 
@@ -282,6 +283,7 @@ def _look(
             firm: [(one.since_ms, one.limits) for one in made]
             for firm, made in agreed(connection).items()
         }
+        is_workday = workdays(calendar(connection))
         spells = {spell.id: spell for spell in rows.standing(connection, scope, wanted)}
     with reading(engine) as connection:
         members = rows.members(connection, scope, wanted, from_ms)
@@ -303,7 +305,7 @@ def _look(
             live_ms=heard.get(entry.id, nothing).live_ms,
             gaps=gaps,
             lit=lit_spans(entry.latitude, entry.longitude, from_ms, to_ms),
-            terms=Terms(Work(zone_of(entry.timezone)), limits.get(entry.firm, ())),
+            terms=Terms(Work(zone_of(entry.timezone), is_workday), limits.get(entry.firm, ())),
         )
         for entry in entries
     }

@@ -43,8 +43,10 @@ from devices.sla import (
     ledger,
     parse_limits,
     print_limits,
+    workdays,
 )
 from devices.spans import Span
+from devices.store import holidays
 from devices.store import kpis as rows
 from devices.store import sla as store
 from devices.store.compounds import Directory
@@ -89,6 +91,7 @@ class Book:
         self._now_ms = now_ms
         self._compounds = directory.compounds
         self._agreed = store.agreed(connection)
+        self._is_workday = workdays(holidays.calendar(connection))
         self._terms: dict[tuple[str | None, str], Terms] = {}
         self._windows: dict[str | None, list[Window]] = {}
         for window in rows.windows(connection, scope, wanted, from_ms, now_ms + 1):
@@ -102,7 +105,8 @@ class Book:
         known = self._terms.get((firm, timezone))
         if known is None:
             changes = [(one.since_ms, one.limits) for one in self._agreed.get(firm or "", ())]
-            known = self._terms[firm, timezone] = Terms(Work(zone_of(timezone)), changes)
+            work = Work(zone_of(timezone), self._is_workday)
+            known = self._terms[firm, timezone] = Terms(work, changes)
         return known
 
     def ledgers(self, found: store.Cases) -> Ledgers:

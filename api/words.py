@@ -676,6 +676,7 @@ _OWN: Mapping[str, tuple[str, str]] = {
     "a_call": ("打电话", "Call"),
     "a_do": ("处理", "What you do"),
     "a_name": ("您的姓名", "Your name"),
+    "a_you_are": ("您是 {name}", "You are {name}"),
     "a_name_needed": (
         "请填写姓名：这里不用登录，记录里要写明是谁处理的。",
         "Say who you are: nobody logs in here, and the record names whoever did it.",
@@ -720,8 +721,8 @@ _OWN: Mapping[str, tuple[str, str]] = {
         "This link was revoked: take the one in a newer message, or log in.",
     ),
     "link_target_gone": (
-        "收到这条消息的通知对象已删除：登录后台处理。",
-        "Whoever got this message is told no more, for their target was deleted: log in instead.",
+        "收到这条消息的人员或通知对象已删除：登录后台处理。",
+        "Whoever got this message is told no more, for they or their target were deleted: log in.",
     ),
     "link_moved": (
         "小区已由另一家物业管理，故障由他们处理。",

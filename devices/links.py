@@ -71,9 +71,11 @@ class Token:
     mac: str
 
 
-def link_of(delivery: int, fault: str, target: str, sent_at_ms: int) -> Link:
+def link_of(
+    delivery: int, fault: str, target: str, sent_at_ms: int, person: str | None = None
+) -> Link:
     """The link of a delivery; the same for each try, for a message comes again just as it was."""
-    return Link(delivery, fault, target, -(-(sent_at_ms + VALID_MS) // _HOUR_MS))
+    return Link(delivery, fault, target, -(-(sent_at_ms + VALID_MS) // _HOUR_MS), person)
 
 
 def sign(link: Link, key: Key) -> str:

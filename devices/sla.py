@@ -21,6 +21,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Protocol
 
+from devices.calendars import Calendar, Day
 from devices.catalogue import RULES
 from devices.faults import FALSE_ALARM, NOTICED, PLATFORM, SYSTEM, Held, State, Why
 from devices.roots import SHED_OFFLINE, SUPPRESSES
@@ -137,9 +138,14 @@ def is_weekday(day: date) -> bool:
     return day.weekday() < 5
 
 
+def workdays(calendar: Calendar) -> Callable[[date], bool]:
+    return lambda day: calendar.kind_of(day) is Day.WORKDAY
+
+
 @dataclass(frozen=True, slots=True)
 class Work:
-    """When people work. is_workday: knows of holidays, and of days that are worked for them."""
+    """When people work. is_workday: of `workdays`, to know of holidays, and of days that are worked
+    for them."""
 
     zone: tzinfo
     is_workday: Callable[[date], bool] = is_weekday

@@ -1,13 +1,13 @@
 """What links in messages are signed with, and what a link that somebody comes with leads to."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, delete, insert, or_, select, update
 
-from devices.alerts import DeliveryState, Language
+from devices.alerts import DeliveryState
 from devices.faults import SYSTEM, Fault, Why
 from devices.links import SECRET_BYTES, VALID_MS, Key
 from devices.registry import Contact
@@ -19,8 +19,10 @@ from devices.store.schema import (
     faults,
     firms,
     link_keys,
+    people,
     targets,
 )
+from devices.words import Language
 
 OTHERS_AT_MOST = 50
 
@@ -31,21 +33,34 @@ class Recipient:
 
     id: str
     name: str
-    channel: str
     language: Language
     firm: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A delivery that a link was sent with. is_gone: its target was deleted. manager: the firm that
-    manages the fault's compound now; None: a fault of no compound."""
+    """A delivery that a link was sent with. person, person_name: who was reached by it; None:
+    whoever reads there. is_gone: target or person were deleted. manager: the firm that manages the
+    fault's compound now; None: a fault of no compound."""
 
     delivery: int
     fault: str
     to: Recipient
+    person: str | None
+    person_name: str | None
+    language: Language
     is_gone: bool
     manager: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """To whom a fault may be handed on: a target, or a person by the targets that reach them."""
+
+    id: str
+    name: str
+    targets: tuple[str, ...]
+    person: str | None = None
 
 
 def newest_key(connection: Connection) -> Key | None:
@@ -95,51 +110,88 @@ def _key_of(row: Row[Any]) -> Key:
     return Key(row.id, bytes(row.secret), row.created_at_ms, row.ended_at_ms)
 
 
+def people_reached(connection: Connection, ids: Sequence[int]) -> dict[int, str]:
+    """Delivery -> who is reached by it, where a route led to a person or a roster."""
+    column = deliveries.c
+    query = select(column.id, column.person).where(column.id.in_(ids), column.person.is_not(None))
+    return {delivery: person for delivery, person in connection.execute(query) if person}
+
+
 def find_sent(connection: Connection, delivery: int) -> Sent | None:
     """What a link leads to, if there is such a delivery to a target."""
     row = connection.execute(
         select(
-            deliveries.c.id,
+            deliveries.c.id.label("delivery"),
             deliveries.c.fault,
-            *_RECIPIENT,
+            deliveries.c.person,
+            targets.c.id.label("target"),
+            targets.c.name,
+            targets.c.language,
+            targets.c.firm,
             targets.c.deleted_at_ms,
+            people.c.name.label("person_name"),
+            people.c.language.label("person_language"),
+            people.c.deleted_at_ms.label("person_deleted_ms"),
             compounds.c.firm.label("manager"),
         )
         .join(targets, targets.c.id == deliveries.c.target)
+        .join(people, people.c.id == deliveries.c.person, isouter=True)
         .join(faults, faults.c.id == deliveries.c.fault)
         .join(compounds, compounds.c.id == faults.c.compound, isouter=True)
         .where(deliveries.c.id == delivery)
     ).one_or_none()
     if row is None:
         return None
-    gone = row.deleted_at_ms is not None
-    return Sent(row.id, row.fault, _recipient_of(row), gone, row.manager)
-
-
-def others(connection: Connection, sent: Sent) -> list[Recipient]:
-    """To whom whoever holds the link may hand the fault on: of the same firm, or from the district
-    also to the firm that manages the compound; by name."""
-    column = targets.c
-    mine: list[ColumnElement[bool]] = [
-        column.firm.is_(None) if sent.to.firm is None else column.firm == sent.to.firm
-    ]
-    if sent.to.firm is None and sent.manager is not None:
-        mine.append(column.firm == sent.manager)
-    query = (
-        select(*_RECIPIENT)
-        .where(
-            or_(*mine),
-            column.deleted_at_ms.is_(None),
-            column.broken.is_(None),
-            column.id != sent.to.id,
-        )
-        .order_by(column.name, column.id)
-        .limit(OTHERS_AT_MOST)
+    to = Recipient(row.target, row.name, Language(row.language), row.firm)
+    is_gone = row.deleted_at_ms is not None or row.person_deleted_ms is not None
+    return Sent(
+        row.delivery,
+        row.fault,
+        to,
+        row.person,
+        row.person_name,
+        Language(row.person_language or row.language),
+        is_gone,
+        row.manager,
     )
-    return [_recipient_of(row) for row in connection.execute(query)]
 
 
-def hand_on(connection: Connection, fault: Fault, to: Recipient, now_ms: int) -> None:
+def others(connection: Connection, sent: Sent) -> list[Other]:
+    """To whom whoever holds the link may hand the fault on: of the same firm, or from the district
+    also to the firm that manages the compound; people first, by name."""
+    firms_ = {sent.to.firm} | ({sent.manager} if sent.to.firm is None else set())
+    column = targets.c
+    query = (
+        select(column.id, column.name, column.firm)
+        .where(_of(column.firm, firms_), column.deleted_at_ms.is_(None), column.broken.is_(None))
+        .order_by(column.name, column.id)
+    )
+    standing = {row.id: row.name for row in connection.execute(query)}
+    who = people.c
+    staff = (
+        select(who.id, who.name, who.targets)
+        .where(_of(who.firm, firms_), who.deleted_at_ms.is_(None))
+        .order_by(who.name, who.id)
+    )
+    found: list[Other] = []
+    for row in connection.execute(staff):
+        by = tuple(target for target in row.targets if target in standing)
+        if by and row.id != sent.person:
+            found.append(Other(f"person-{row.id}", row.name, by, row.id))
+    found += [
+        Other(f"target-{target}", name, (target,))
+        for target, name in standing.items()
+        if target != sent.to.id
+    ]
+    return found[:OTHERS_AT_MOST]
+
+
+def _of(column: ColumnElement[str | None], wanted: Collection[str | None]) -> ColumnElement[bool]:
+    named = column.in_([one for one in wanted if one is not None])
+    return or_(named, column.is_(None)) if None in wanted else named
+
+
+def hand_on(connection: Connection, fault: Fault, to: Other, now_ms: int) -> None:
     """Tell them of it: its newest assignment is sent there. Does not commit."""
     column = fault_events.c
     event = connection.execute(
@@ -148,19 +200,21 @@ def hand_on(connection: Connection, fault: Fault, to: Recipient, now_ms: int) ->
         .order_by(column.id.desc())
         .limit(1)
     ).scalar_one()
-    row = {
-        "fault": fault.id,
-        "event": event,
-        "target": to.id,
-        "state": DeliveryState.PENDING.value,
-        "safety": fault.safety,
-        "attempts": 0,
-        "next_at_ms": now_ms,
-        "created_at_ms": now_ms,
-    }
-    connection.execute(
-        conflict_insert(connection, deliveries).on_conflict_do_nothing().values(**row)
-    )
+    rows = [
+        {
+            "fault": fault.id,
+            "event": event,
+            "target": target,
+            "person": to.person,
+            "state": DeliveryState.PENDING.value,
+            "safety": fault.safety,
+            "attempts": 0,
+            "next_at_ms": now_ms,
+            "created_at_ms": now_ms,
+        }
+        for target in to.targets
+    ]
+    connection.execute(conflict_insert(connection, deliveries).on_conflict_do_nothing(), rows)
     # It is decided on with that: nobody else is told of who does the work.
     connection.execute(update(fault_events).where(column.id == event).values(routed_at_ms=now_ms))
 
@@ -177,16 +231,3 @@ def contacts(connection: Connection, fault: Fault) -> Sequence[Contact]:
     return [
         Contact(one["name"], one["phone"], one["role"]) for one in (*row.contacts, *row.of_firm)
     ]
-
-
-_RECIPIENT = (
-    targets.c.id.label("target"),
-    targets.c.name,
-    targets.c.channel,
-    targets.c.language,
-    targets.c.firm,
-)
-
-
-def _recipient_of(row: Any) -> Recipient:
-    return Recipient(row.target, row.name, row.channel, Language(row.language), row.firm)

@@ -32,7 +32,7 @@ from devices.store.deliveries import (
     try_again,
 )
 from devices.store.faults import move_fault
-from devices.store.links import Recipient, hand_on, newest_key
+from devices.store.links import Other, hand_on, newest_key
 from devices.store.rosters import add_person, add_roster
 from devices.store.schema import compounds, deliveries, fault_events, faults, targets
 from devices.store.scope import DISTRICT, Scope
@@ -189,7 +189,7 @@ def test_what_is_handed_on_is_told_there_and_its_end_too(alerting: Alerting) -> 
             "f",
             lambda was: assign(was, "yaxin-robot", "王芳", NOW_MS, "请去"),
         )
-        to = Recipient("yaxin-robot", "yaxin-robot", "webhook", Language.ZH, "yaxin")
+        to = Other("target-yaxin-robot", "yaxin-robot", ("yaxin-robot",))
         hand_on(connection, fault, to, NOW_MS)
     alerting.go()
     ((target, message),) = alerting.channel.sent

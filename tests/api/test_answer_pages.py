@@ -31,6 +31,7 @@ from tests.api.cast import (
     Cast,
     a_delivery,
     a_fault,
+    a_person,
     a_target,
 )
 
@@ -198,9 +199,10 @@ def test_it_is_handed_on_to_another_target_of_the_firm_which_is_told(cast: Cast)
     assert "项目经理" in page
     for hidden in ("康桥群", "区值班", "旧群"):
         assert hidden not in page
-    for target in ("stranger", "district", "gone", "robot", ""):
-        assert send(client, link, "assign", to=target).status_code == 422
-    assert send(client, link, "assign", to="chief", note="请处理").status_code == 303
+    for target in ("stranger", "district", "gone", "robot"):
+        assert send(client, link, "assign", to=f"target-{target}").status_code == 422
+    assert send(client, link, "assign", to="").status_code == 422
+    assert send(client, link, "assign", to="target-chief", note="请处理").status_code == 303
     assert steps(cast) == [(Why.ASSIGNED, ACTOR, "请处理")]
     with reading(cast.engine) as connection:
         made = connection.execute(
@@ -226,6 +228,55 @@ def test_from_the_district_it_is_handed_on_to_the_firm_in_charge(cast: Cast) -> 
         a_target(connection, "stranger", firm="kangqiao", name="康桥群")
     assert "亚新群" in client.get(link).text
     assert "康桥群" not in client.get(link).text
+
+
+def told_to_wang(cast: Cast) -> str:
+    """王芳 was on duty when the fault was raised, and was reached by the group's robot."""
+    link = told(cast)
+    with cast.write() as connection:
+        a_person(connection, "wang", name="王芳", language="en")
+        connection.execute(update(deliveries).values(person="wang"))
+        key = find_key(connection, 1)
+    assert key is not None
+    is_dead(cast, link, 403, "链接不完整或被改动")  # it would be of nobody in particular
+    return f"/a/{sign(link_of(1, 'f', 'robot', NOW_MS, 'wang'), key)}"
+
+
+def test_the_link_of_somebody_on_duty_is_theirs_and_asks_for_no_name(cast: Cast) -> None:
+    link, client = told_to_wang(cast), cast.client(None)
+    page = client.get(link).text
+    assert "You are 王芳" in page
+    assert 'name="name"' not in page
+    answer = send(client, link, "acknowledge", name="somebody else")
+    assert answer.status_code == 303
+    assert "Set-Cookie" not in answer.headers
+    assert steps(cast) == [(Why.ACKNOWLEDGED, "王芳 · 绿云值班群", None)]
+
+
+def test_the_link_of_somebody_who_is_gone_is_dead(cast: Cast) -> None:
+    link = told_to_wang(cast)
+    assert cast.client("yaxin").delete("/v1/people/wang").status_code == 204
+    is_dead(cast, link, 410, "人员或通知对象已删除")
+
+
+def test_it_is_handed_on_to_a_person_by_all_that_reach_them(cast: Cast) -> None:
+    link, client = told_to_wang(cast), cast.client(None)
+    with cast.write() as connection:
+        a_target(connection, "phone", name="李伟手机")
+        a_target(connection, "broken", name="旧手机", broken="mend it")
+        a_person(connection, "li", name="李伟", targets=["phone", "broken", "robot"])
+        a_person(connection, "silent", name="张三", targets=["broken"])
+        a_person(connection, "zhao", name="赵敏", firm="kangqiao", targets=["robot"])
+    page = client.get(link).text
+    assert re.findall(r'option value="([^"]+)"', page) == ["person-li", "target-phone"]
+    assert send(client, link, "assign", to="person-li").status_code == 303
+    with reading(cast.engine) as connection:
+        made = connection.execute(
+            select(deliveries.c.target, deliveries.c.person)
+            .where(deliveries.c.state == "pending")
+            .order_by(deliveries.c.target)
+        ).all()
+    assert [tuple(one) for one in made] == [("phone", "li"), ("robot", "li")]
 
 
 def is_dead(cast: Cast, link: str, status: int, words: str) -> None:
@@ -273,7 +324,7 @@ def test_a_link_ends_after_seven_days(cast: Cast) -> None:
 def test_the_link_of_a_deleted_target_is_dead(cast: Cast) -> None:
     link = told(cast)
     assert cast.client("yaxin").delete("/v1/targets/robot").status_code == 204
-    is_dead(cast, link, 410, "通知对象已删除")
+    is_dead(cast, link, 410, "人员或通知对象已删除")
 
 
 def test_the_link_of_a_firm_is_dead_once_another_manages_the_compound(cast: Cast) -> None:

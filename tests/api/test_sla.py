@@ -250,6 +250,21 @@ def test_the_page_of_a_fault_shows_its_steps_with_their_limits(cast: Cast) -> No
     assert "Acknowledge: 5:00 left" in client.get("/faults", headers=en).text
 
 
+def test_nobody_has_to_answer_what_is_not_urgent_on_a_holiday(cast: Cast) -> None:
+    with cast.write() as connection:
+        a_fault(connection, "f", severity="P4", code="GATE_BATT_LOW", opened_at_ms=NOW_MS)
+        a_fault(connection, "g", severity="P4", code="GATE_FORCED", opened_at_ms=NOW_MS)
+    operator = cast.client("operator")
+    url = "/v1/faults/f/sla"
+    assert operator.get(url).json()["steps"][2]["due_at"] == "2026-11-24T10:00:00.000Z"
+    free = {"off": [{"name": "休", "first": "2026-11-24", "last": "2026-11-25"}], "work": []}
+    assert operator.put("/v1/holidays/2026", json=free).status_code == 200
+    assert operator.get(url).json()["steps"][2]["due_at"] == "2026-11-26T10:00:00.000Z"
+    cast.now_ms += 2 * DAY_MS
+    assert operator.get("/v1/faults?overdue=true").json()["items"] == []
+    assert operator.get("/v1/kpis").json()["all"]["overdue"]["total"] == 0
+
+
 def test_limits_that_cannot_be_are_refused_in_words(cast: Cast) -> None:
     answer = cast.client("operator").put("/v1/sla/limits/yaxin", json={"P2": {"mend": None}})
     assert answer.status_code == 422

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from devices import faults
+from devices.calendars import Calendar, Holiday, Year
 from devices.catalogue import RULES
 from devices.faults import Fault, FaultEvent, Move
 from devices.rules import Severity
@@ -29,6 +30,7 @@ from devices.sla import (
     ledger,
     parse_limits,
     print_limits,
+    workdays,
 )
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -80,8 +82,9 @@ def test_each_class_has_its_limits(severity: str, raised: str, answer: str, mend
 
 
 def test_holidays_are_no_working_days_and_days_worked_for_them_are() -> None:
-    off = {date(2026, 11, 24), date(2026, 11, 25), date(2026, 11, 26), date(2026, 11, 27)}
-    work = Work(SHANGHAI, lambda day: (day.weekday() < 5 and day not in off) or day.day == 28)
+    holiday = Holiday("休", date(2026, 11, 24), date(2026, 11, 27))
+    year = Year(2026, (holiday,), (date(2026, 11, 28),))
+    work = Work(SHANGHAI, workdays(Calendar.of([year])))
     assert due_ms(Limit(1, Unit.WORKING_DAYS), ms("23 12:00"), work) == ms("28 18:00")
     assert due_ms(Limit(2, Unit.WORKING_DAYS), ms("23 12:00"), work) == ms("30 18:00")
     assert due_ms(Limit(120, Unit.WORK_MINUTES), ms("23 17:00"), work) == ms("28 09:00")
