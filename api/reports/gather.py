@@ -7,7 +7,7 @@ and some hundred faults.
 import heapq
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, tzinfo
+from datetime import date, datetime, tzinfo
 
 from sqlalchemy import Engine
 
@@ -29,9 +29,9 @@ from api.reports.model import (
 from api.reports.service import ledger_figures, service_figures
 from devices.apart import Apart
 from devices.catalogue import RULES
-from devices.corrections import Way
+from devices.corrections import Way, amount_of
 from devices.coverage import Sum
-from devices.days import DISTRICT_ZONE, began, days_from, local_date, next_midnight, zone_of
+from devices.days import DAY_MS, DISTRICT_ZONE, began, days_from, local_date, next_midnight, zone_of
 from devices.faults import FALSE_ALARM, Fault
 from devices.registry import Name
 from devices.store.compounds import Directory, Entry
@@ -41,6 +41,7 @@ from devices.store.devices import device_names
 from devices.store.faults import Filter, list_faults
 from devices.store.kpis import Filter as Whose
 from devices.store.scope import Scope
+from devices.store.usage import device_hours
 from devices.store.usage_apart import apart_of_compound
 from devices.store.usage_days import sums_of_compound
 from devices.usage import is_final
@@ -48,6 +49,7 @@ from devices.usage import is_final
 LONGEST = 10
 CORRECTIONS = 500  # that a report lists
 FAULTS_AT_ONCE = 300
+HOURS_AT_ONCE_MS = 2 * DAY_MS
 
 KIND_OF: Mapping[PartName, str] = {"gates": "gate", "charging": "port", "lighting": "lamp"}
 
@@ -160,6 +162,7 @@ def report_of_compound(
         given=service | dict(given or {}),
         corrections=corrected[:CORRECTIONS],
         corrections_total=len(corrected),
+        by_hour=_by_hour(source, entry, from_ms, to_ms, zone),
     )
 
 
@@ -306,6 +309,24 @@ def read_corrections(source: Source, entries: Sequence[Entry], month: Month) -> 
             for row in rows
         )
     return sorted(found, key=lambda one: one.at_ms, reverse=True)
+
+
+def _by_hour(
+    source: Source, entry: Entry, from_ms: int, to_ms: int, zone: tzinfo
+) -> list[tuple[int, int]]:
+    """Passages and refusals of the range by hour of the local day; nothing without a gate."""
+    if not entry.devices.get("gate"):
+        return []
+    granted, denied = [0.0] * 24, [0.0] * 24
+    for start in range(from_ms, to_ms, HOURS_AT_ONCE_MS):
+        end = min(start + HOURS_AT_ONCE_MS, to_ms)
+        with reading(source.engine) as connection:
+            rows = device_hours(connection, source.scope, entry.id, start, end, "gate")
+        for row in rows:
+            hour = datetime.fromtimestamp(row.hour_ms / 1000, zone).hour
+            granted[hour] += amount_of(row.figures, "granted", None)
+            denied[hour] += amount_of(row.figures, "denied", None)
+    return [(int(passed), int(refused)) for passed, refused in zip(granted, denied, strict=True)]
 
 
 def _added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:

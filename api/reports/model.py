@@ -192,7 +192,8 @@ class Report:
     month_over: the whole month is in it; else it ends where `made_at_ms` is. zone: in which its
     days begin and its times are shown. devices: kind -> how many; lamps: behind lighting circuits.
     synthetic: some of it is simulated. compounds: only in a firm's report. corrections: the newest
-    ones of days of the month, of `corrections_total`.
+    ones of days of the month, of `corrections_total`. by_hour: (passages, refusals) at a
+    compound's gates by hour of the day, 24 of them; none in a firm's report, and without a gate.
     """
 
     subject: Literal["compound", "firm"]
@@ -214,3 +215,4 @@ class Report:
     compounds: Sequence[Compound] = ()
     corrections: Sequence[Corrected] = ()
     corrections_total: int = 0
+    by_hour: Sequence[tuple[int, int]] = ()

@@ -186,6 +186,7 @@ def _part(report: Report, name: PartName, part: Part, language: Language) -> dic
             if row.key in part.figures
         ],
         "chart": _chart(report.days, name, charted, language),
+        "hours": _hours(report, language) if name == "gates" and part.is_known else None,
         "breakdowns": _breakdowns(name, part, language),
     }
 
@@ -211,6 +212,26 @@ def _chart(days: Sequence[Period], name: PartName, row: Row, language: Language)
                 "provisional": day.status is Status.PROVISIONAL,
             }
             for day, value in zip(days, values, strict=True)
+        ],
+    }
+
+
+def _hours(report: Report, language: Language) -> dict[str, Any] | None:
+    """Bars by hour of the day, of the whole month; None where they are not in the report."""
+    if not report.by_hour:
+        return None
+    top = max(passed for passed, _ in report.by_hour)
+    is_provisional = report.total.status is Status.PROVISIONAL
+    return {
+        "title": say(language, "passages_by_hour"),
+        "top": number(top),
+        "bars": [
+            {
+                "label": str(hour),
+                "height": passed / top if top else 0.0,
+                "provisional": is_provisional,
+            }
+            for hour, (passed, _) in enumerate(report.by_hour)
         ],
     }
 

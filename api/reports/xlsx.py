@@ -55,6 +55,7 @@ def write(report: Report, language: Language, target: IO[bytes]) -> None:
         days = _days(book, report)
         _charts(book, report, days)
         _breakdown(book, report)
+        _hours(book, report)
         if report.subject == "firm":
             _compounds(book, report)
             _compound_days(book, report)
@@ -381,6 +382,21 @@ def _breakdown(book: Book, report: Report) -> None:
             for value, n in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
                 what = value_name(book.language, of, value)
                 sheet.row([book.say(name), book.say(of), what, n])
+
+
+def _hours(book: Book, report: Report) -> None:
+    """Passages by hour of the day, of the whole month."""
+    part = report.total.parts.get("gates")
+    if not report.by_hour or part is None or not part.is_known:
+        return
+    sheet = book.sheet("sheet_hours", (12, 14, 14, 14, 11))
+    rows = [row_of("gates", key) for key in ("passages", "denied")]
+    names = [f"{named(book.language, row.name)} ({named(book.language, row.unit)})" for row in rows]
+    sheet.head([book.say("hour_from"), *names, book.say("status"), book.say("coverage")])
+    status = book.say(report.total.status.value)
+    for hour, (passed, refused) in enumerate(report.by_hour):
+        cells: list[Cell] = [f"{hour:02d}:00", passed, refused, status, part.coverage]
+        sheet.row(cells, ("", "", "", "", "0.0%"))
 
 
 def _compounds(book: Book, report: Report) -> None:

@@ -54,20 +54,33 @@ def reporters(connection: Connection, scope: Scope, compound: str) -> list[Repor
 
 
 def device_hours(
-    connection: Connection, scope: Scope, compound: str, from_ms: int, to_ms: int
+    connection: Connection,
+    scope: Scope,
+    compound: str,
+    from_ms: int,
+    to_ms: int,
+    kind: str | None = None,
 ) -> list[DeviceHour]:
     """A compound's hours that begin in [from_ms, to_ms), in order. Ask for a few days at a time:
 
     a compound has some 30 to 100 devices, and a read may hold up the judge's commit. Corrections
-    are in them; what one adds to a kind as a whole is an hour of the device NOBODY.
+    are in them; what one adds to a kind as a whole is an hour of the device NOBODY. kind: of one
+    kind alone.
     """
-    hours = counted_hours(connection, scope, compound, from_ms, to_ms)
+    hours = counted_hours(connection, scope, compound, from_ms, to_ms, kind)
     lines = lines_of(connection, scope, compound, from_ms, to_ms)
+    if kind is not None:
+        lines = [line for line in lines if line.kind == kind]
     return corrected(hours, lines) if lines else hours
 
 
 def counted_hours(
-    connection: Connection, scope: Scope, compound: str, from_ms: int, to_ms: int
+    connection: Connection,
+    scope: Scope,
+    compound: str,
+    from_ms: int,
+    to_ms: int,
+    kind: str | None = None,
 ) -> list[DeviceHour]:
     """The same without corrections."""
     column = usage_hours.c
@@ -88,6 +101,8 @@ def counted_hours(
         )
         .order_by(column.hour_ms)
     )
+    if kind is not None:
+        query = query.where(column.kind == kind)
     return [
         DeviceHour(*row[:4], figures=figures_of(row.figures, row.metered))
         for row in connection.execute(query)

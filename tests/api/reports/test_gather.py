@@ -57,6 +57,28 @@ def some_hours(engine: Engine) -> None:
         an_hour(connection, STRANGE_GATE, ELEVEN_AM_MS, 120, granted=100)
 
 
+def test_passages_by_hour_of_the_local_day_with_corrections(engine: Engine) -> None:
+    some_hours(engine)
+    noon_ms = ELEVEN_AM_MS - 10 * DAY_MS + HOUR_MS
+    with writing(engine) as connection:
+        an_hour(connection, GATE, noon_ms, 120, granted=3)
+        day = final_day(connection, XIANGYUNLI, noon_ms, NOW_MS)
+        target = find_target(connection, DISTRICT, XIANGYUNLI, None, "gate")
+        what = propose(connection, DISTRICT, day, target, {"passages": 4.0}, noon_ms)
+        record(connection, DISTRICT, what, reason="补记", by="li-min", now_ms=NOW_MS)
+    report = report_of_compound(source(engine), XIANGYUNLI, NOVEMBER)
+    assert len(report.by_hour) == 24
+    assert {hour: both for hour, both in enumerate(report.by_hour) if any(both)} == {
+        11: (45, 10),
+        12: (7, 0),
+    }
+    assert (
+        sum(passed for passed, _ in report.by_hour)
+        == (report.total.parts["gates"].figures["passages"])
+    )
+    assert report_of_firm(source(engine), "yaxin", NOVEMBER).by_hour == ()
+
+
 def test_a_compounds_month_so_far_by_local_day(engine: Engine) -> None:
     some_hours(engine)
     report = report_of_compound(source(engine), XIANGYUNLI, NOVEMBER)

@@ -43,6 +43,16 @@ def test_it_says_in_chinese_whose_it_is_and_what_the_figures_are() -> None:
         assert expected in text, expected
 
 
+def test_passages_by_hour_are_bars_below_those_by_day() -> None:
+    report = a_report(by_hour=[(n, 0) for n in range(24)])
+    (gates, *others) = document(report, "zh")["parts"]
+    assert [bar["label"] for bar in gates["hours"]["bars"]] == [str(n) for n in range(24)]
+    assert gates["hours"]["bars"][23] == {"label": "23", "height": 1.0, "provisional": True}
+    assert [part["hours"] for part in others] == [None, None]
+    assert document(an_empty_report(by_hour=[(0, 0)] * 24), "zh")["parts"][0]["hours"] is None
+    assert "各时段通行次数" in text_of(render(report, "zh"))
+
+
 def test_it_says_the_same_in_english() -> None:
     text = text_of(render(a_report(), "en"))
     for expected in (

@@ -51,6 +51,15 @@ def test_the_figures_are_numbers_with_their_unit_and_coverage() -> None:
     assert ("充电", "翻台率", None, "次/日", 0.93) in summary
 
 
+def test_passages_by_hour_have_a_sheet_where_there_are_gates() -> None:
+    by_hour = [(n * 10, n) for n in range(24)]
+    sheet = rows(opened(a_report(by_hour=by_hour), "en")["Passages by hour"])
+    assert sheet[0] == ("From", "Passages (n)", "Refused (n)", "Status", "Coverage")
+    assert sheet[8] == ("07:00", 70, 7, "Provisional", 0.93)
+    assert len(sheet) == 25
+    assert "Passages by hour" not in opened(an_empty_report(by_hour=[(0, 0)] * 24), "en")
+
+
 def test_the_sheets_of_a_compound_and_of_a_firm() -> None:
     assert list(opened(a_report())) == ["概要", "逐日", "图表", "构成", "故障", "历时最长"]
     assert list(opened(a_firms_report(["甲", "乙"]), "en")) == [
