@@ -6,9 +6,10 @@ from fastapi import APIRouter, Query
 
 from api import compounds, shapes
 from api.identity import Reader
-from api.instants import parse_range, print_instant, zone_of
+from api.instants import print_instant, zone_of
 from api.paging import PageOf
 from api.parts import PartsOf
+from api.periods import parse_period
 from devices.registers import JUMP_WORDS, Exclusion
 from devices.store.database import reading
 from devices.store.exclusions import list_exclusions
@@ -31,7 +32,7 @@ def list_of_compound(
     """Steps of registers that are in no figure but `excluded_kwh`, the newest first."""
     with reading(parts.deps.engine) as connection:
         entry = compounds.find(parts.registry.get(connection), who, compound)
-        asked = parse_range(start, end, zone_of(entry.timezone), parts.now_ms())
+        asked = parse_period(start, end, zone_of(entry.timezone), parts.now_ms())
         rows = list_exclusions(
             connection,
             who.scope,

@@ -21,11 +21,11 @@ from api.instants import (
     DAY_MS,
     DISTRICT_ZONE,
     midnight_of,
-    parse_range,
     print_instant,
     zone_of,
 )
 from api.parts import PartsOf
+from api.periods import parse_period
 from devices.catalogue import COMPOUND
 from devices.kinds import KINDS
 from devices.kpis import (
@@ -256,7 +256,7 @@ def _range(
 ) -> tuple[int, int]:
     """The range asked for, up to now. entry: whose local time counts; None: the district's."""
     zone = DISTRICT_ZONE if entry is None else zone_of(entry.timezone)
-    asked = parse_range(start, end, zone, now_ms)
+    asked = parse_period(start, end, zone, now_ms)
     to_ms = min(now_ms, now_ms if asked.to_ms is None else asked.to_ms)
     from_ms = midnight_of(to_ms - 1, zone) if asked.from_ms is None else asked.from_ms
     if to_ms - from_ms > most_days * DAY_MS:

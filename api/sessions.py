@@ -1,14 +1,19 @@
 """Charging sessions of a compound."""
 
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from datetime import datetime, tzinfo
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
+from starlette.requests import Request
+from starlette.responses import Response
 
-from api import compounds, shapes
+from api import compounds, shapes, tables
 from api.identity import Reader
-from api.instants import parse_range, print_known, zone_of
+from api.instants import print_known, zone_of
 from api.paging import PageOf
 from api.parts import PartsOf
+from api.periods import parse_period
 from devices.reconciliation import APART_PCT, STATUS_WORDS, WORDS
 from devices.sessions import EndedBy, Session, SessionState, reconciled
 from devices.store.database import reading
@@ -17,8 +22,24 @@ from devices.store.sessions import Filter, list_sessions, silent_ports
 router = APIRouter(prefix="/v1", tags=["sessions"], responses=shapes.PROBLEMS)
 
 
-@router.get("/compounds/{compound}/sessions")
+CSV: dict[int | str, dict[str, Any]] = {
+    200: {
+        "content": tables.CONTENT,
+        "description": "JSON, or the same page as CSV for `Accept: text/csv`, with the next one in"
+        ' `Link: <…>; rel="next"`',
+    }
+}
+COLUMNS = (
+    *("id", "compound", "shed", "port", "order", "state", "started_at", "ended_at", "duration_s"),
+    *("energy_kwh", "fee_fen", "stop_reason", "native_reason", "ended_by", "provisional"),
+    *("reported_kwh", "register_kwh", "register_known", "power_kwh", "power_known"),
+    *("reconciliation", "reconciliation_why"),
+)
+
+
+@router.get("/compounds/{compound}/sessions", response_model=shapes.Sessions, responses=CSV)
 def list_of_compound(
+    request: Request,
     parts: PartsOf,
     who: Reader,
     page: PageOf,
@@ -28,14 +49,19 @@ def list_of_compound(
     state: Literal["open", "closed"] | None = None,
     start: Annotated[
         str | None,
-        Query(alias="from", description="Started at or after; without zone the compound's time."),
+        Query(
+            alias="from",
+            description="Started at or after: as for the usage, also a duration (P7D) or an"
+            " interval; without zone the compound's time.",
+        ),
     ] = None,
     end: Annotated[str | None, Query(alias="to", description="Started before this time.")] = None,
-) -> shapes.Sessions:
+) -> shapes.Sessions | Response:
     """Charging sessions, the newest start first; those whose start is unknown come last."""
     with reading(parts.deps.engine) as connection:
         entry = compounds.find(parts.registry.get(connection), who, compound)
-        asked = parse_range(start, end, zone_of(entry.timezone), parts.now_ms())
+        zone = zone_of(entry.timezone)
+        asked = parse_period(start, end, zone, parts.now_ms())
         rows = list_sessions(
             connection,
             who.scope,
@@ -46,10 +72,34 @@ def list_of_compound(
         running = (row.port for row in rows if row.state is SessionState.OPEN)
         silent = silent_ports(connection, running, parts.now_ms())
     shown, cursor = page.split(rows, lambda session: [session.started_at_ms, session.id])
-    return shapes.Sessions(
-        items=[shape(session, is_silent=session.port in silent) for session in shown],
-        next_cursor=cursor,
-    )
+    items = [shape(session, is_silent=session.port in silent) for session in shown]
+    if tables.wants_csv(request):
+        answer = tables.answer(
+            f"sessions-{entry.id}", COLUMNS, [_cells(one, zone) for one in items]
+        )
+        if cursor is not None:
+            later = request.url.include_query_params(cursor=cursor)
+            answer.headers["Link"] = f'<{later.path}?{later.query}>; rel="next"'
+        return answer
+    return shapes.Sessions(items=items, next_cursor=cursor)
+
+
+def _cells(one: shapes.Session, zone: tzinfo) -> Sequence[tables.Cell]:
+    """The session as a line of a table, times local with their distance to UTC."""
+    held = one.reconciliation
+    return [
+        *(one.id, one.compound, one.shed, one.port, one.order, one.state),
+        *(_local(one.started_at, zone), _local(one.ended_at, zone), one.duration_s),
+        *(one.energy_kwh, one.fee_fen, one.stop_reason, one.native_reason, one.ended_by),
+        *("true" if one.provisional else "false", held.reported_kwh, held.register_kwh),
+        *(held.register_known, held.power_kwh, held.power_known, held.status, held.why),
+    ]
+
+
+def _local(instant: str | None, zone: tzinfo) -> str | None:
+    if instant is None:
+        return None
+    return datetime.fromisoformat(instant).astimezone(zone).isoformat(timespec="seconds")
 
 
 def shape(session: Session, *, is_silent: bool) -> shapes.Session:

@@ -33,17 +33,18 @@ class Way(StrEnum):
 class Figure:
     """A figure as people name it. name: as hours keep it. scale: its unit in theirs.
 
-    parts: the names that it is counted by, if it is.
+    parts: the names that it is counted by, if it is. also: what hours keep apart, and is in it.
     """
 
     name: str
     scale: float = 1.0
     is_count: bool = False
     parts: frozenset[str] = frozenset()
+    also: tuple[str, ...] = ()
 
 
-def _count(name: str, parts: Iterable[str] = ()) -> Figure:
-    return Figure(name, 1.0, True, frozenset(parts))
+def _count(name: str, parts: Iterable[str] = (), also: tuple[str, ...] = ()) -> Figure:
+    return Figure(name, 1.0, True, frozenset(parts), also)
 
 
 FIGURES: Mapping[str, Mapping[str, Figure]] = {
@@ -57,14 +58,16 @@ FIGURES: Mapping[str, Mapping[str, Figure]] = {
         "held_open_min": Figure("held_open_s", 60),
     },
     "port": {
-        "sessions": _count("sessions"),
+        "sessions": _count("sessions", also=("inferred_sessions", "unreported_sessions")),
         "energy_kwh": Figure("energy_kwh"),
         "fee_fen": _count("fee_fen"),
-        "session_h": Figure("session_s", 3600),
+        "session_h": Figure("session_s", 3600, also=("inferred_session_s", "unreported_session_s")),
         "in_use_h": Figure("in_use_s", 3600),
         "unavailable_h": Figure("unavailable_s", 3600),
         "full_not_removed_min": Figure("full_s", 60),
-        "stop_reasons": _count("stop_reasons", (reason.value for reason in StopReason)),
+        "stop_reasons": _count(
+            "stop_reasons", (reason.value for reason in StopReason), ("inferred_stops",)
+        ),
     },
     "lamp": {
         "burn_hours": Figure("burn_s", 3600),
@@ -119,12 +122,20 @@ class Recounted:
 
 
 class Change(NamedTuple):
-    """A figure by its name in hours, and what is added to it, in their unit."""
+    """A figure by its name in hours, and what is added to it, in their unit.
+
+    also: what hours keep apart, and is in it.
+    """
 
     name: str
     of: str | None
     amount: float
     is_count: bool
+    also: tuple[str, ...] = ()
+
+    def there(self, figures: Mapping[str, object]) -> float:
+        """What of it is in an hour."""
+        return sum(amount_of(figures, name, self.of) for name in (self.name, *self.also))
 
 
 def changes(kind: str, stated: Mapping[str, float]) -> list[Change]:
@@ -155,7 +166,7 @@ def _change(kind: str, figures: Mapping[str, Figure], called: str, amount: float
         raise BadCorrection("changes", f"{called}: a number other than 0, at most {MOST:,.0f}")
     if figure.is_count and amount != int(amount):
         raise BadCorrection("changes", f"{called} is a count: by a whole number")
-    return Change(figure.name, of or None, amount * figure.scale, figure.is_count)
+    return Change(figure.name, of or None, amount * figure.scale, figure.is_count, figure.also)
 
 
 def shared_out(change: Change, there: Sequence[float]) -> list[float]:
@@ -221,9 +232,19 @@ def shown(kind: str, figures: Mapping[str, object]) -> dict[str, float]:
     """Figures of hours as people name them; those without a name for people are left out."""
     found: dict[str, float] = {}
     for called, figure in FIGURES.get(kind, {}).items():
-        amount = figures.get(figure.name)
-        if isinstance(amount, Mapping):
-            found |= {f"{called}.{of}": part for of, part in sorted(amount.items()) if part}
-        elif isinstance(amount, int | float) and amount:
-            found[called] = amount / figure.scale
+        names = [name for name in (figure.name, *figure.also) if name in figures]
+        if figure.parts:
+            parts = {of for name in names for of in _parts(figures[name])}
+            amounts = {
+                f"{called}.{of}": sum(amount_of(figures, name, of) for name in names)
+                for of in sorted(parts)
+            }
+        else:
+            whole = sum(amount_of(figures, name, None) for name in names)
+            amounts = {called: whole / figure.scale}
+        found |= {name: amount for name, amount in amounts.items() if amount}
     return found
+
+
+def _parts(amount: object) -> Iterable[str]:
+    return amount if isinstance(amount, Mapping) else ()

@@ -23,7 +23,6 @@ from devices.corrections import (
     Change,
     Line,
     Way,
-    amount_of,
     changes,
     shared_out,
     shown,
@@ -164,7 +163,7 @@ def propose(
     of_kind = _by_hour(rows, target.kind, None)
     of_target = of_kind if target.number == NOBODY else _by_hour(rows, target.kind, target.number)
     for change in wanted:
-        there = [amount_of(of_target.get(hour, {}), change.name, change.of) for hour in hours]
+        there = [change.there(of_target.get(hour, {})) for hour in hours]
         for hour, share in zip(hours, shared_out(change, there), strict=True):
             if share:
                 _check(of_kind.get(hour, {}), change, share)
@@ -282,7 +281,7 @@ def _by_hour(rows: Sequence[DeviceHour], kind: str, number: int | None) -> dict[
 
 def _check(of_kind: Figures, change: Change, share: float) -> None:
     """What was taken away from a kind cannot be taken from a device of it once more."""
-    there = amount_of(of_kind, change.name, change.of)
+    there = change.there(of_kind)
     if there + share < -LEAST:
         raise BadCorrection(
             "changes",

@@ -171,3 +171,40 @@ def test_an_open_session_of_a_silent_socket_is_unknown_and_not_ended(
         (item,) = client.get(URL + query).json()["items"]
         assert item["state"] == state
         assert item["reconciliation"]["why"] == "open"
+
+
+def test_a_range_may_be_a_duration_or_an_interval(cast: Cast) -> None:
+    with cast.write() as connection:
+        a_session(connection, "today", started_at_ms=NOW_MS - HOUR_MS)
+        a_session(connection, "before", started_at_ms=NOW_MS - 72 * HOUR_MS)
+    client = cast.client("yaxin")
+    for asked, found in (
+        ("from=P1D", ["today"]),
+        ("from=2026-11-20/P1D", ["before"]),
+        ("from=P7D", ["today", "before"]),
+    ):
+        items = client.get(f"{URL}?{asked}").json()["items"]
+        assert [item["id"] for item in items] == found
+    refused = client.get(f"{URL}?from=P7D&to=P7D")
+    assert (refused.status_code, refused.json()["errors"][0]["parameter"]) == (422, "to")
+
+
+def test_a_page_of_them_is_a_table_that_leads_to_the_next(cast: Cast) -> None:
+    with cast.write() as connection:
+        for n in range(3):
+            a_session(connection, f"s{n}", started_at_ms=NOW_MS - n * HOUR_MS, order=f"=1+{n}")
+    client = cast.client("yaxin")
+    csv = {"Accept": "text/csv"}
+    first = client.get(f"{URL}?limit=2&from=P1D", headers=csv)
+    lines = first.text.removeprefix("\ufeff").splitlines()
+    assert lines[0].startswith("id,compound,shed,port,order,state,started_at,ended_at,duration_s,")
+    assert lines[1].startswith(
+        f"s0,{XIANGYUNLI},{SHED},{PORT},'=1+0,closed,2026-11-23T19:42:10+08:00,"
+    )
+    assert lines[1].endswith(",device,false,0.54,0.5,1.0,0.5,0.99,agrees,both")
+    assert len(lines) == 3
+    link = first.headers["Link"]
+    assert link.endswith('>; rel="next"')
+    second = client.get(link[1 : link.index(">")], headers=csv)
+    assert [line.partition(",")[0] for line in second.text.splitlines()[1:]] == ["s2"]
+    assert "Link" not in second.headers

@@ -46,8 +46,26 @@ def test_people_say_hours_and_hours_are_kept_in_seconds() -> None:
     assert changes("lamp", {"burn_hours": 1.5}) == [Change("burn_s", None, 5400, False)]
     assert changes("port", {"stop_reasons.full": -2, "energy_kwh": 3}) == [
         Change("energy_kwh", None, 3, False),
-        Change("stop_reasons", "full", -2, True),
+        Change("stop_reasons", "full", -2, True, ("inferred_stops",)),
     ]
+
+
+def test_sessions_that_are_counted_apart_are_sessions_to_people() -> None:
+    hour = {
+        "inferred_sessions": 1,
+        "unreported_sessions": 2,
+        "inferred_stops": {"unknown": 1},
+        "stop_reasons": {"full": 2},
+        "unreported_session_s": 7200,
+    }
+    assert shown("port", hour) == {
+        "sessions": 3,
+        "session_h": 2,
+        "stop_reasons.full": 2,
+        "stop_reasons.unknown": 1,
+    }
+    (change,) = changes("port", {"sessions": -3})
+    assert change.there(hour) == 3, "so many can be taken away"
 
 
 @pytest.mark.parametrize(
