@@ -1,19 +1,25 @@
 """The work of `courtyard alerts`: decides on fault events, and sends to each target."""
 
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, wait
+from functools import partial
 from threading import Event
 
 import structlog
+from sqlalchemy import Engine
 
+from alerts.handing_on import HandingOn
 from alerts.ports import Clock
 from alerts.router import Router
 from alerts.sender import Sender
+from alerts.slots import Slots
 from alerts.unheard import Unheard
-from devices.store.database import DatabaseAway
+from devices.store import progress
+from devices.store.database import DatabaseAway, answering, writing
 
 EVERY_S = 0.2
 SWEEP_EVERY_MS = 5_000
 SLOTS = 32  # targets that are sent to at the same time: a slow one holds up no other
+ENDS_WITHIN_S = 5.0  # what is still being sent then comes once more after the next start
 
 log = structlog.get_logger()
 
@@ -21,33 +27,49 @@ log = structlog.get_logger()
 class Worker:
     """rounds: counts what was gone through, so that a watchdog sees progress."""
 
-    def __init__(self, router: Router, sender: Sender, unheard: Unheard, clock: Clock) -> None:
+    def __init__(
+        self,
+        router: Router,
+        sender: Sender,
+        unheard: Unheard,
+        handing_on: HandingOn,
+        engine: Engine,
+        clock: Clock,
+    ) -> None:
         self._router = router
         self._sender = sender
         self._unheard = unheard
+        self._handing_on = handing_on
+        self._engine = engine
         self._clock = clock
         self._swept_ms = 0
         self._resting: dict[str, tuple[int, int]] = {}  # until when, and its newest delivery then
         self.rounds = 0
 
-    def run(self, stop: Event) -> None:
-        """Until `stop`; what is to be told waits while the database is away."""
+    def run(self, stop: Event, *, ends_within_s: float = ENDS_WITHIN_S) -> None:
+        """Until `stop`, and so much longer for what is being sent; what is to be told waits while
+        the database is away."""
         away = False
         busy: dict[str, Future[None]] = {}
-        with ThreadPoolExecutor(SLOTS, thread_name_prefix="send") as pool:
-            while not stop.is_set():
-                try:
-                    self._round(stop, pool, busy)
-                except DatabaseAway as error:
-                    if not away:
-                        log.warning("alerts_wait", error=str(error))
-                    away = True
-                else:
-                    away = False
-                self.rounds += 1
-                stop.wait(EVERY_S)
+        slots = Slots(SLOTS, "send")
+        while not stop.is_set():
+            try:
+                self._round(stop, slots, busy)
+            except DatabaseAway as error:
+                if not away:
+                    log.warning("alerts_wait", error=str(error))
+                away = True
+            else:
+                away = False
+            self.rounds += 1
+            stop.wait(EVERY_S)
+        slots.close()
+        sending = [one for one in busy.values() if not one.cancel()]
+        unfinished = wait(sending, ends_within_s).not_done
+        if unfinished:
+            log.warning("left_while_sending", targets=len(unfinished), after_s=ends_within_s)
 
-    def _round(self, stop: Event, pool: ThreadPoolExecutor, busy: dict[str, Future[None]]) -> None:
+    def _round(self, stop: Event, slots: Slots, busy: dict[str, Future[None]]) -> None:
         while not stop.is_set() and self._router.step():
             pass
         for name in [name for name, sending in busy.items() if sending.done()]:
@@ -56,11 +78,18 @@ class Worker:
         for target, newest in self._sender.ready().items():
             until_ms, known = self._resting.get(target, (0, 0))
             if target not in busy and (newest != known or now_ms >= until_ms):
-                busy[target] = pool.submit(self._serve, target, newest, stop)
+                busy[target] = slots.submit(partial(self._serve, target, newest, stop))
         if not 0 <= now_ms - self._swept_ms < SWEEP_EVERY_MS:
-            self._sender.sweep()
-            self._unheard.look(now_ms)
+            self._sweep(now_ms, len(busy))
             self._swept_ms = now_ms
+
+    def _sweep(self, now_ms: int, sending: int) -> None:
+        self._sender.sweep()
+        self._handing_on.look()
+        self._unheard.look(now_ms)
+        with answering(), writing(self._engine) as connection:
+            body = {"sending": sending}
+            progress.report(connection, progress.ALERTS, self.rounds, 0, body, now_ms)
 
     def _serve(self, target: str, newest: int, stop: Event) -> None:
         try:

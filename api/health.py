@@ -17,6 +17,7 @@ from api.parts import JournalAway, JournalView, PartsOf
 from devices.faults import Fault
 from devices.journal import PROBE
 from devices.store.accounts import FORWARD, JUDGE, Follower, Forwarded, follower, forwarded
+from devices.store.alerts_health import AlertsHealth, read_health
 from devices.store.database import reading
 from devices.store.faults import Filter, list_faults, open_by_severity
 from devices.store.progress import HISTORY, under_way
@@ -72,6 +73,7 @@ def ready(parts: PartsOf) -> Response:
             answered = forwarded(connection)
             history = under_way(connection, HISTORY)
             ours = list_faults(connection, DISTRICT, Filter(kind="platform", is_open=True))
+            alerts = read_health(connection, DISTRICT, now_ms)
     except SQLAlchemyError as error:
         log.warning("database_away", error=type(error).__name__)
         checks = [Check("database", False, "does not answer")]
@@ -82,6 +84,7 @@ def ready(parts: PartsOf) -> Response:
             _probe(_returned_ms(parts.deps.journal), judge, now_ms),
             _lag(judge, now_ms),
             _store(judge, forward, answered, now_ms),
+            _alerts(alerts),
             _alarms(ours),
         ]
     is_ready = all(check.ok for check in checks if not check.degrades)
@@ -180,6 +183,21 @@ def _store(
     if paused is not None:
         detail = f"{_PAUSED[paused]}; {detail}"
     return Check("telemetry", ok, detail, degrades=True)
+
+
+def _alerts(alerts: AlertsHealth) -> Check:
+    """Whether somebody follows the faults and tells people; that it is stuck stops nothing else."""
+    if alerts.seen_ms is None:
+        detail = "has not run yet"
+    elif alerts.is_missing:
+        detail = f"has decided on nothing since {print_known(alerts.seen_ms)}"
+    else:
+        detail = f"{alerts.behind_ms / 1000:.1f} s behind"
+    if alerts.targets:
+        detail += f"; {alerts.broken} of {alerts.targets} targets broken"
+    else:
+        detail += "; there is no target"
+    return Check("alerts", not alerts.is_missing and not alerts.broken, detail, degrades=True)
 
 
 def _alarms(ours: Sequence[Fault]) -> Check:

@@ -19,6 +19,7 @@ from api.words import Language, countdown, duration, grouped, named, say
 from devices.catalogue import RULES
 from devices.faults import Fault, State
 from devices.journal import Head
+from devices.store.alerts_health import AlertsHealth, read_health
 from devices.store.compounds import Entry, States
 from devices.store.database import reading
 from devices.store.overview import (
@@ -38,6 +39,7 @@ from devices.telling import impact_line
 
 PROBE_LATE_MS = 15_000
 WAITING_MANY = 2_000  # messages; more than a minute of the district's
+ALERTS_LATE_MS = 15_000
 SEVERITIES = ("P1", "P2", "P3", "P4")
 ACKNOWLEDGE_WITHIN_S = {"P1": 5 * 60, "P2": 15 * 60}  # domain.md §6.4; the others in work hours
 UP_KINDS = ("gate", "shed", "camera", "lift", "gateway")  # lamps may be without power by day
@@ -51,7 +53,8 @@ _RATE_OVER_S = 60.0
 class Look:
     """A scope at one moment. blind: nobody can be called online. rate: messages a second, if it
     could be told; read_ms: what the database took for it; history: how far a history that is being
-    filled in has come, None when there is none or it is complete.
+    filled in has come, None when there is none or it is complete; alerts: how those who tell people
+    of faults do.
     """
 
     at_ms: int
@@ -63,6 +66,7 @@ class Look:
     rate: float | None
     read_ms: float
     history: Progress | None
+    alerts: AlertsHealth
 
 
 class OverviewCopy:
@@ -107,11 +111,12 @@ class OverviewCopy:
                 blind_after_ms=BLIND_AFTER_MS,
             )
             history = under_way(connection, HISTORY)
+            alerts = read_health(connection, scope, at_ms)
         read_ms = (time.perf_counter() - begun_s) * 1000
         blind = is_blind(overview.judge, at_ms, BLIND_AFTER_MS)
         head = self._head()
         rate = self._rate(head, now_s)
-        return Look(at_ms, scope, known, overview, blind, head, rate, read_ms, history)
+        return Look(at_ms, scope, known, overview, blind, head, rate, read_ms, history, alerts)
 
     def _head(self) -> Head | None:
         if self._deps.journal is None:
@@ -569,10 +574,27 @@ class View:
             behind = max(0, judge.jseq - (forward.jseq if forward is not None else 0))
             value = say_("h_forward", n=grouped(behind))
             links.append(Link(say_("h_store"), value, behind > WAITING_MANY))
+        links.append(self._alerts(look.alerts))
         if look.history is not None:
             percent = 100 * look.history.done // look.history.total
             links.append(Link(say_("h_history"), say_("h_filled", percent=percent)))
         return links
+
+    def _alerts(self, alerts: AlertsHealth) -> Link:
+        label, say_ = self._say("alerts"), self._say
+        if alerts.is_missing:
+            if alerts.seen_ms is None:
+                return Link(label, say_("h_never"), is_down=True, on_phone=True)
+            still = duration(self._language, (alerts.at_ms - alerts.seen_ms) / 1000)
+            return Link(label, say_("h_alerts_still", age=still), is_down=True, on_phone=True)
+        if alerts.broken:
+            return Link(label, say_("h_alerts_broken", n=alerts.broken), is_down=True)
+        if not alerts.targets:
+            return Link(label, say_("h_alerts_none"))
+        if alerts.behind_ms > ALERTS_LATE_MS:
+            late = duration(self._language, alerts.behind_ms / 1000)
+            return Link(label, say_("h_alerts_behind", age=late), is_down=True, on_phone=True)
+        return Link(label, say_("h_alerts_ok", n=alerts.targets))
 
     def _outage(self) -> str:
         if not self._look.blind:

@@ -4,7 +4,8 @@ import fcntl
 import os
 import socket
 import threading
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
@@ -17,6 +18,7 @@ from sqlalchemy import Engine
 
 from alerts.channels import channels
 from alerts.channels.email import Smtp, parse_smtp
+from alerts.handing_on import HandingOn
 from alerts.outgoing import Outgoing, parse_allowed
 from alerts.router import Router
 from alerts.sender import Sender
@@ -24,15 +26,19 @@ from alerts.unheard import Unheard
 from alerts.worker import Worker
 from courtyard.clock import now_ms
 from courtyard.errors import DONE, FAILED
-from courtyard.metrics import Gathered, gauge, serve
+from courtyard.metrics import Gathered, counter, gauge, serve
 from courtyard.settings import ALERTS_METRICS_PORT, Settings
 from courtyard.signals import stop_on_signals, stop_with_parent
 from courtyard.stores import Stopped, await_operational, make_data_dir
 from devices.alerts import ChannelName
+from devices.store.alerts_health import read_health
 from devices.store.database import answering, reading
 from devices.store.deliveries import counted
+from devices.store.scope import DISTRICT
 
 STOP_S = 8.0
+LOOK_S = 5.0
+STUCK_S = 120.0  # longer than a database may hold up a round
 KEY_BYTES = 8
 
 log = structlog.get_logger()
@@ -65,7 +71,6 @@ def _run(
     settings: Settings, engine: Engine, registry: CollectorRegistry, me: str, stop: threading.Event
 ) -> int:
     figures = Figures(registry)
-    registry.register(Gathered({"deliveries": lambda: _waiting(engine)}))
     sender = Sender(
         engine,
         channels(mail_server(settings)),
@@ -75,7 +80,17 @@ def _run(
         console=settings.public_url or None,
         told=figures.told,
     )
-    worker = Worker(Router(engine, now_ms), sender, Unheard(engine), now_ms)
+    worker = Worker(
+        Router(engine, now_ms),
+        sender,
+        Unheard(engine),
+        HandingOn(engine, now_ms),
+        engine,
+        now_ms,
+    )
+    registry.register(
+        Gathered({"deliveries": lambda: _waiting(engine), "rounds": lambda: _rounds(worker)})
+    )
     failed = threading.Event()
 
     def work() -> None:
@@ -89,9 +104,30 @@ def _run(
     thread = threading.Thread(target=work, name="alerts", daemon=True)
     thread.start()
     log.info("alerts_follow_faults", as_=me)
-    stop.wait()
+    if not watched(stop, lambda: worker.rounds):
+        log.error("alerts_stuck", no_round_within_s=STUCK_S)  # whoever restarts us helps
+        stop.set()
+        return FAILED
     thread.join(STOP_S)
     return FAILED if failed.is_set() or thread.is_alive() else DONE
+
+
+def watched(
+    stop: threading.Event,
+    rounds: Callable[[], int],
+    *,
+    look_s: float = LOOK_S,
+    stuck_s: float = STUCK_S,
+) -> bool:
+    """Wait until `stop`; False: before that, `rounds` has stood still for stuck_s."""
+    known, since_s = rounds(), time.monotonic()
+    while not stop.wait(look_s):
+        newest = rounds()
+        if newest != known:
+            known, since_s = newest, time.monotonic()
+        elif time.monotonic() - since_s > stuck_s:
+            return False
+    return True
 
 
 def outgoing(settings: Settings) -> Outgoing:
@@ -105,10 +141,28 @@ def mail_server(settings: Settings) -> Smtp | None:
 
 
 def _waiting(engine: Engine) -> Iterable[Metric]:
+    at_ms = now_ms()
     with answering(), reading(engine) as connection:
-        pending, unrouted = counted(connection, now_ms())
+        pending, unrouted = counted(connection, at_ms)
+        health = read_health(connection, DISTRICT, at_ms)
     yield gauge("courtyard_deliveries_pending", "Still to be sent.", {(): pending})
     yield gauge("courtyard_fault_events_unrouted", "Due, and not decided on.", {(): unrouted})
+    yield gauge(
+        "courtyard_fault_events_unrouted_seconds",
+        "How long the oldest of them has been due.",
+        {(): health.behind_ms / 1000},
+    )
+    yield gauge(
+        "courtyard_targets_broken",
+        "Targets to which nothing is sent until a person has mended something.",
+        {(): health.broken},
+    )
+
+
+def _rounds(worker: Worker) -> Iterable[Metric]:
+    yield counter(
+        "courtyard_alerts_rounds", "Rounds gone through since the start.", {(): worker.rounds}
+    )
 
 
 class Figures:

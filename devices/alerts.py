@@ -184,6 +184,8 @@ NO_ROUTE = "no_route"
 UNREACHABLE = Obstacle.UNREACHABLE.value  # routes lead to people alone who have no target
 OLDER = Obstacle.OLDER.value
 BACKFILLED = "history"
+# Why somebody is told whom no route named.
+HANDED_ON = "handed_on"  # of the safety tier, and undelivered for a minute where it was to go
 
 
 def decide(

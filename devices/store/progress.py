@@ -9,6 +9,7 @@ from devices.store.database import conflict_insert
 from devices.store.schema import progress
 
 HISTORY = "history"  # the simulated past of the demo; done and total are hours
+ALERTS = "alerts"  # it follows the fault events; done: rounds since its start
 RESTORE = "restore"  # what the newest restore found of the journal, and what is missing
 
 

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import Engine, func, select, update
 
 from alerts.channel import DeliveryFailed, Limits, Receipt
+from alerts.handing_on import HandingOn
 from alerts.message import Message
 from alerts.outgoing import Allowed, Outgoing
 from alerts.router import Router
@@ -81,8 +82,14 @@ class Alerting:
         self.router = Router(engine, self.clock)
         self.unheard = Unheard(engine)
 
+        self.handing_on = HandingOn(engine, self.clock)
+
     def clock(self) -> int:
         return self.now_ms
+
+    def worker(self) -> Worker:
+        parts = (self.router, self.sender(), self.unheard, self.handing_on)
+        return Worker(*parts, self.engine, self.clock)
 
     def sender(self, me: str = "one") -> Sender:
         return Sender(
@@ -512,8 +519,7 @@ def test_a_slow_target_holds_up_no_other(alerting: Alerting) -> None:
     alerting.channel = Uneven()
     with writing(alerting.engine) as connection:
         a_fault(connection, "f")
-    worker = Worker(alerting.router, alerting.sender(), alerting.unheard, alerting.clock)
-    thread = threading.Thread(target=worker.run, args=(stop,))
+    thread = threading.Thread(target=alerting.worker().run, args=(stop,))
     thread.start()
     thread.join(30)
     assert not thread.is_alive()

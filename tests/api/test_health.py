@@ -9,7 +9,7 @@ from devices.store import progress
 from devices.store.accounts import Forwarded
 from devices.store.schema import cursors
 from devices.telemetry import Retry
-from tests.api.cast import GATE, NOW_MS, XIANGYUNLI, Cast, a_fault, a_judge
+from tests.api.cast import GATE, NOW_MS, XIANGYUNLI, Cast, a_fault, a_judge, a_target
 from tests.api.test_errors import database_away
 
 
@@ -207,3 +207,44 @@ def test_an_alarm_of_our_own_degrades_it_and_is_named(cast: Cast) -> None:
     answer = cast.client(None).get("/readyz")
     assert (answer.status_code, answer.json()["degraded"]) == (200, ["alarms"])
     assert answer.json()["checks"]["alarms"]["detail"] == "SYS_SESSION_LOST"
+
+
+def alerts_said_so(cast: Cast, age_ms: int) -> None:
+    with cast.write() as connection:
+        progress.report(connection, progress.ALERTS, 9, 0, {}, NOW_MS - age_ms)
+
+
+def test_alerts_that_never_ran_degrade_as_soon_as_somebody_is_to_be_told(cast: Cast) -> None:
+    client = cast.client(None)
+    assert client.get("/readyz").json()["status"] == "ready"
+    with cast.write() as connection:
+        a_target(connection, "duty")
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.json()["degraded"]) == (200, ["alerts"])
+    assert "has not run yet" in answer.json()["checks"]["alerts"]["detail"]
+
+
+@pytest.mark.parametrize(("age_ms", "degraded"), [(30_000, []), (30_001, ["alerts"])])
+def test_alerts_that_are_stuck_degrade(cast: Cast, age_ms: int, degraded: list[str]) -> None:
+    alerts_said_so(cast, age_ms)
+    answer = cast.client(None).get("/readyz")
+    assert (answer.status_code, answer.json()["degraded"]) == (200, degraded)
+
+
+def test_what_waits_to_be_decided_on_is_told_as_behind_not_by_when_it_happened(cast: Cast) -> None:
+    alerts_said_so(cast, 4_000)
+    with cast.write() as connection:
+        a_fault(connection, "late", opened_at_ms=NOW_MS - 86_400_000)
+    checks = cast.client(None).get("/readyz").json()["checks"]
+    assert checks["alerts"] == {"ok": True, "detail": "4.0 s behind; there is no target"}
+
+
+def test_a_broken_target_degrades(cast: Cast) -> None:
+    alerts_said_so(cast, 0)
+    with cast.write() as connection:
+        a_target(connection, "duty", broken="310000: wrong secret")
+        a_target(connection, "desk")
+    answer = cast.client(None).get("/readyz")
+    assert answer.json()["degraded"] == ["alerts"]
+    assert "1 of 2 targets broken" in answer.json()["checks"]["alerts"]["detail"]
+    assert "310000" not in answer.text
