@@ -15,6 +15,7 @@ from starlette.responses import RedirectResponse, Response
 from api import (
     accounting,
     answer_pages,
+    alert_pages,
     charging_pages,
     compounds,
     console,
@@ -102,6 +103,7 @@ ROUTERS = (
     console.router,
     fault_pages.router,
     answer_pages.router,
+    alert_pages.router,
     maintenance_pages.router,
     charging_pages.router,
     usage_correction_pages.router,

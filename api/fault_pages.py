@@ -5,7 +5,7 @@ They work without scripts; `faults.js` adds the keyboard.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Query
 from sqlalchemy import Connection
@@ -26,12 +26,14 @@ from api.parts import Known, Parts, PartsOf
 from api.sla import of_faults
 from api.sla_views import Deadline, deadline, notes, step_lines
 from api.words import Language, duration, grouped, knows, named, say
+from api.told import Notice, notices
 from devices import faults
 from devices.catalogue import RULES
 from devices.faults import Fault, FaultEvent, FaultMoved, State
 from devices.kinds import KINDS
 from devices.registry import Name
 from devices.store.database import reading, writing
+from devices.store.deliveries import list_deliveries
 from devices.store.faults import (
     Filter,
     Tally,
@@ -49,6 +51,7 @@ from devices.store.maintenance import UnknownWindow, find_window
 from devices.telling import basis_line
 
 SUSPECTED_SHOWN = 50
+TOLD_SHOWN = 200  # deliveries of one fault
 AT_ONCE = 100  # so many are acted on with one button
 PAST_MS = 180 * 86_400_000
 HOUR_MS = 3_600_000
@@ -329,6 +332,7 @@ def _fault_page(
         known = parts.registry.get(connection)
         (line,) = fault_lines(connection, who, known, page.language, [found], now_ms)
         events = history(connection, found.id)
+        told = list_deliveries(connection, who.scope, fault=found.id, limit=TOLD_SHOWN + 1)
         children = children_of(connection, who.scope, [found.id]).get(found.id, [])
         lines = fault_lines(connection, who, known, page.language, children, now_ms)
         past = same_before(connection, who.scope, found, now_ms - PAST_MS)
@@ -345,7 +349,12 @@ def _fault_page(
         found=found,
         advice=advice,
         evidence=evidence_lines(page.language, found),
-        events=[_event(page.language, event, now_ms) for event in reversed(events)],
+        happened=_happened(
+            [_event(page.language, event, now_ms) for event in reversed(events)],
+            notices(page.language, told[:TOLD_SHOWN], now_ms),
+        ),
+        is_told=bool(told),
+        more_told=len(told) > TOLD_SHOWN,
         children=_folded(page.language, children, by_id),
         child_count=len(children),
         past=[_past(page.language, one) for one in past],
@@ -393,10 +402,20 @@ def _past(language: Language, fault: Fault) -> dict[str, str]:
     }
 
 
-def _event(language: Language, event: FaultEvent, now_ms: int) -> dict[str, str]:
+def _happened(
+    events: Sequence[dict[str, Any]], told: Sequence[Notice]
+) -> list[dict[str, Any] | Notice]:
+    """What happened and who was told of it, the newest first; an event stands below its notices."""
+    every: list[tuple[int, dict[str, Any] | Notice]] = [(one.at_ms, one) for one in told]
+    every += [(event["at_ms"], event) for event in events]
+    return [what for _, what in sorted(every, key=lambda one: one[0], reverse=True)]
+
+
+def _event(language: Language, event: FaultEvent, now_ms: int) -> dict[str, Any]:
     system = event.actor == faults.SYSTEM
     until = (event.evidence or {}).get("until_ms")
     return {
+        "at_ms": event.at_ms,
         "at": when(event.at_ms, now_ms),
         "what": say(language, f"h_{event.reason}"),
         "lane": say(language, "lane_judge" if system else "lane_person"),

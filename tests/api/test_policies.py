@@ -5,11 +5,12 @@ from collections.abc import Iterator
 import pytest
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from api import identity
 from devices.store import tokens
-from devices.store.schema import fault_events
+from devices.store.schema import fault_events, targets
+from devices.store.schema import routes as routes_table
 from tests.api.cast import (
     GATE,
     LIANXIN,
@@ -177,6 +178,11 @@ def test_what_is_a_strangers_is_not_there_to_the_byte(cast: Cast) -> None:
         tried += 1
         if parameter == "export":  # some of these routes take it away
             an_export(cast, "own-export")
+        if parameter in ("target", "route"):  # these too
+            with cast.write() as connection:
+                back = {"deleted_at_ms": None}
+                connection.execute(update(targets).values(url="https://x.example", **back))
+                connection.execute(update(routes_table).values(**back))
         own, strange, unknown = (
             client.request(
                 method,

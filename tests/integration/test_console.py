@@ -20,7 +20,11 @@ from tests.api.cast import (
     XIANGYUNLI,
     Cast,
     a_cast,
+    a_delivery,
+    a_fault,
+    a_route,
     a_session,
+    a_target,
     an_hour,
 )
 from tests.api.served import served
@@ -28,7 +32,15 @@ from tests.chromium import Browser, chromium
 from tests.eventually import eventually
 
 COMPOUND = f"/compounds/{XIANGYUNLI}"
-PAGES = (COMPOUND, f"/charging?compound={XIANGYUNLI}", "/charging", "/exports")
+ALERTS = (
+    "/alerts",
+    "/alerts/new?channel=webhook",
+    "/alerts/targets/robot",
+    "/alerts/routes",
+    "/alerts/deliveries",
+    "/faults/told",
+)
+PAGES = (COMPOUND, f"/charging?compound={XIANGYUNLI}", "/charging", "/exports", *ALERTS)
 SHOWN = "document.querySelector('#usage .choice [aria-current]').textContent"
 ENTER = 13
 
@@ -50,6 +62,12 @@ def site(sqlite_database: Engine, tmp_path: Path) -> Iterator[tuple[Cast, str]]:
             an_hour(connection, PORT, at_ms, 50, energy_kwh=0.4, sessions=1.0, in_use_s=900.0)
             an_hour(connection, LAMP, at_ms, 4, lit_s=21600.0, dark_s=3600.0, unknown_s=3600.0)
         a_session(connection, "one", stop_reason="unplugged")
+        broken = "93000 invalid webhook url：地址无效或机器人已删除；在群里重新添加，填入新的地址"
+        long_name = "亚新物业绿云小区维修值班群（夜班）"
+        a_target(connection, "robot", name=long_name, broken=broken, broken_at_ms=NOW_MS)
+        a_route(connection, "route", "robot", compound=XIANGYUNLI, code="PORT_OVERTEMP")
+        a_fault(connection, "told")
+        a_delivery(connection, "told", "robot", state="failed", reason="given_up", answer="x" * 500)
     with served(cast.app) as url:
         eventually(lambda: is_there(f"{url}/livez"))
         yield cast, url
@@ -79,11 +97,11 @@ def test_no_page_is_wider_than_a_phone_in_either_language_and_scheme(
     cast, url = site
     for language, dark in (("zh", False), ("en", True)):
         enter(browser, cast, url, language)
-        browser.look_as(390, 800, dark=dark)
+        browser.look_as(360, 800, dark=dark)
         for page in PAGES:
             browser.open(url + page)
             browser.run("document.querySelectorAll('details').forEach((one) => one.open = true)")
-            assert browser.run("document.documentElement.scrollWidth") <= 390, (language, page)
+            assert browser.run("document.documentElement.scrollWidth") <= 360, (language, page)
             small = browser.run(
                 "[...document.querySelectorAll('main a.button, main button, main select')]"
                 ".filter((one) => one.offsetHeight && one.offsetHeight < 44).length"

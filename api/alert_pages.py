@@ -1,0 +1,629 @@
+"""The console's pages of alerts: targets with how they do, routes, and what became of each notice.
+
+They do what the API does, through its functions, so that both hold to the same rules. An address
+or a secret that is stored is on none of them: an empty field keeps it.
+"""
+
+import base64
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Query
+from pydantic import ValidationError
+from sqlalchemy import Connection
+from starlette.responses import RedirectResponse, Response
+
+from api import compounds, deliveries, paging, shapes, targets
+from api.console import Line, fault_lines
+from api.errors import Away, BadParameter, Moved, NotFound
+from api.identity import Actor, Identity, Reader, Role
+from api.instants import when
+from api.overview import SEVERITIES, compound_name, fault_name
+from api.pages import Page, PageOf
+from api.parts import Known, Parts, PartsOf
+from api.told import Receipt, receipt
+from api.words import Language, named, say
+from devices.alerts import TARGETS_AT_MOST, ChannelName, DeliveryState, Route, Target
+from devices.catalogue import COMPOUND, PLATFORM, RULES
+from devices.kinds import KINDS
+from devices.registry import Name
+from devices.store.database import reading
+from devices.store.deliveries import Delivery, list_deliveries
+from devices.store.target_states import TargetState, faults_of, target_states
+from devices.store.targets import (
+    UnknownRoute,
+    UnknownTarget,
+    find_route,
+    find_target,
+    list_routes,
+    list_targets,
+)
+
+router = APIRouter(include_in_schema=False)
+
+ROUTES_SHOWN = 50  # of one target
+SECRET_BYTES = 32
+SIGNED = frozenset({ChannelName.DINGTALK, ChannelName.FEISHU, ChannelName.WEBHOOK})
+
+DoneOf = Annotated[str, Query(pattern="^(made|saved|route_made|route_gone|target_gone|retried)?$")]
+ChannelOf = Annotated[str, Query(pattern=f"^({'|'.join(ChannelName)})$")]
+StateOf = Annotated[str, Query(pattern=f"^({'|'.join(DeliveryState)})?$")]
+WordOf = Annotated[str, Form(max_length=2000)]
+BoxOf = Annotated[str, Form(pattern="^(on)?$")]
+SeveritiesOf = Annotated[list[str], Form(max_length=4)]
+
+
+@router.get("/alerts")
+def targets_page(
+    parts: PartsOf, who: Reader, page: PageOf, rows: paging.PageOf, done: DoneOf = ""
+) -> Response:
+    """Targets by name, and how each does."""
+    now_ms = parts.now_ms()
+    with reading(parts.deps.engine) as connection:
+        known = parts.registry.get(connection)
+        behind = (rows.position[0], rows.position[1]) if rows.position else None
+        found = list_targets(connection, who.scope, behind=behind, limit=rows.limit + 1)
+        shown, cursor = rows.split(found, lambda target: [target.name, target.id])
+        states = target_states(connection, [target.id for target in shown])
+    return page.render(
+        "alert_targets.html",
+        who=who,
+        targets=[_target(page.language, known, one, states[one.id], now_ms) for one in shown],
+        channels=[one.value for one in ChannelName],
+        older="" if cursor is None else page.address(cursor=cursor, done=""),
+        may_act=_may_act(who),
+        notice=_done(page, done),
+    )
+
+
+@router.get("/alerts/new")
+def new_target_page(parts: PartsOf, who: Reader, page: PageOf, channel: ChannelOf) -> Response:
+    """The form of a new target, with what its channel wants explained."""
+    return _new_page(parts, who, page, ChannelName(channel))
+
+
+@router.post("/alerts/new")
+def make_target(
+    parts: PartsOf,
+    who: Actor,
+    page: PageOf,
+    channel: ChannelOf,
+    name: WordOf = "",
+    url: WordOf = "",
+    secret: WordOf = "",
+    firm: WordOf = "",
+    language: WordOf = "zh",
+    routed: BoxOf = "",
+) -> Response:
+    """What it cannot be is told on the page, with what was written but for the secret."""
+    try:
+        made = targets.make_target(
+            parts,
+            who,
+            shapes.NewTarget(
+                name=name,
+                channel=channel,
+                url=_address(ChannelName(channel), url),
+                secret=secret.strip() or None,
+                firm=firm.strip() or None,
+                language=language,
+                routed=routed == "on",
+            ),
+        )
+    except (ValidationError, BadParameter, NotFound, Moved, Away) as error:
+        status, notice = _refused(page, error)
+        written = {"name": name, "url": url, "firm": firm, "language": language, "routed": routed}
+        if channel == ChannelName.WEBHOOK:
+            written["secret"] = secret  # they may have given it to the receiver already
+        return _new_page(
+            parts, who, page, ChannelName(channel), status=status, notice=notice, written=written
+        )
+    return RedirectResponse(f"/alerts/targets/{made.id}?done=made", 303)
+
+
+@router.get("/alerts/targets/{target}")
+def target_page(
+    parts: PartsOf, who: Reader, page: PageOf, target: str, done: DoneOf = ""
+) -> Response:
+    """One target: how it does, which routes lead there, and its settings."""
+    return _target_page(parts, who, page, target, notice=_done(page, done))
+
+
+@router.post("/alerts/targets/{target}")
+def change_target(
+    parts: PartsOf,
+    who: Actor,
+    page: PageOf,
+    target: str,
+    name: WordOf = "",
+    url: WordOf = "",
+    secret: WordOf = "",
+    language: WordOf = "",
+    keep_before: BoxOf = "",
+    drop_secret: BoxOf = "",
+) -> Response:
+    """Empty fields stay as they are."""
+    with reading(parts.deps.engine) as connection:
+        found = _find(connection, who, target)
+    newest, before = (*found.secrets[:2], None, None)[:2]
+    if secret.strip():
+        newest, before = secret.strip(), newest if keep_before else None
+    elif drop_secret:
+        newest, before = None, None
+    try:
+        body = shapes.TargetSettings(
+            name=name.strip() or found.name,
+            url=_address(found.channel, url) if url.strip() else found.url,
+            secret=newest,
+            secret_before=before,
+            language=language or found.language.value,
+        )
+        targets.replace_target(parts, who, target, body)
+    except (ValidationError, BadParameter, Away) as error:
+        status, notice = _refused(page, error)
+        return _target_page(parts, who, page, target, status=status, notice=notice)
+    return RedirectResponse(f"/alerts/targets/{target}?done=saved", 303)
+
+
+@router.post("/alerts/targets/{target}/test")
+def test_target(parts: PartsOf, who: Actor, page: PageOf, target: str) -> Response:
+    """Send a test; what was answered is on the page."""
+    try:
+        tested = targets.send_test(parts, who, target)
+    except Away as error:
+        return _target_page(parts, who, page, target, status=503, notice=error.detail)
+    word = "al_test_ok" if tested.accepted else "al_test_bad"
+    return _target_page(parts, who, page, target, notice=page.say(word, answer=tested.answer))
+
+
+@router.get("/alerts/targets/{target}/delete")
+def ask_delete_target(parts: PartsOf, who: Reader, page: PageOf, target: str) -> Response:
+    """Whether it is really to be deleted."""
+    with reading(parts.deps.engine) as connection:
+        found = _find(connection, who, target)
+    return page.render(
+        "alert_confirm.html",
+        who=who,
+        question=page.say("al_delete_target", name=found.name),
+        means=page.say("al_delete_target_means"),
+        action=f"/alerts/targets/{target}/delete",
+        back=f"/alerts/targets/{target}",
+        may_act=_may_act(who),
+    )
+
+
+@router.post("/alerts/targets/{target}/delete")
+def delete_target(parts: PartsOf, who: Actor, target: str) -> Response:
+    """Nothing is sent there any more."""
+    targets.remove_target(parts, who, target)
+    return RedirectResponse("/alerts?done=target_gone", 303)
+
+
+@router.get("/alerts/routes")
+def routes_page(
+    parts: PartsOf, who: Reader, page: PageOf, rows: paging.PageOf, done: DoneOf = ""
+) -> Response:
+    """Routes in the order in which they were made, and a new one."""
+    return _routes_page(parts, who, page, rows, notice=_done(page, done))
+
+
+@router.post("/alerts/routes")
+def make_route(
+    parts: PartsOf,
+    who: Actor,
+    page: PageOf,
+    rows: paging.PageOf,
+    target: WordOf = "",
+    firm: WordOf = "",
+    compound: WordOf = "",
+    kind: WordOf = "",
+    code: WordOf = "",
+    severity: SeveritiesOf = [],  # noqa: B006 - FastAPI copies it
+) -> Response:
+    """What it cannot be is told on the page, with what was written."""
+    written = {"target": target, "firm": firm, "compound": compound, "kind": kind, "code": code}
+    try:
+        body = shapes.NewRoute(
+            target=target,
+            firm=firm.strip() or None,
+            compound=compound.strip() or None,
+            kind=kind.strip() or None,
+            code=code.strip() or None,
+            severity=severity,
+        )
+        targets.make_route(parts, who, body)
+    except (ValidationError, BadParameter, NotFound, Moved) as error:
+        status, notice = _refused(page, error)
+        return _routes_page(
+            parts, who, page, rows, status=status, notice=notice, written=written, picked=severity
+        )
+    return RedirectResponse("/alerts/routes?done=route_made", 303)
+
+
+@router.get("/alerts/routes/{route}/delete")
+def ask_delete_route(parts: PartsOf, who: Reader, page: PageOf, route: str) -> Response:
+    """Whether it is really to be deleted."""
+    with reading(parts.deps.engine) as connection:
+        known = parts.registry.get(connection)
+        try:
+            found = find_route(connection, who.scope, route)
+        except UnknownRoute as error:
+            raise NotFound from error
+        target = find_target(connection, who.scope, found.target)
+    what = say(page.language, "sep").join(_leads(page.language, known, found))
+    return page.render(
+        "alert_confirm.html",
+        who=who,
+        question=page.say("al_delete_route"),
+        means=page.say("al_delete_route_means", what=what, target=target.name),
+        action=f"/alerts/routes/{route}/delete",
+        back="/alerts/routes",
+        may_act=_may_act(who),
+    )
+
+
+@router.post("/alerts/routes/{route}/delete")
+def delete_route(parts: PartsOf, who: Actor, route: str) -> Response:
+    """It leads nowhere any more."""
+    targets.remove_route(parts, who, route)
+    return RedirectResponse("/alerts/routes?done=route_gone", 303)
+
+
+@router.get("/alerts/deliveries")
+def deliveries_page(
+    parts: PartsOf,
+    who: Reader,
+    page: PageOf,
+    rows: paging.PageOf,
+    fault: str = "",
+    target: str = "",
+    compound: str = "",
+    state: StateOf = "",
+    done: DoneOf = "",
+) -> Response:
+    """To whom each event went, the newest first; or why to nobody."""
+    asked = {"fault": fault.strip(), "target": target, "compound": compound, "state": state}
+    return _deliveries_page(parts, who, page, rows, asked, notice=_done(page, done))
+
+
+@router.post("/alerts/deliveries/{delivery}/retry")
+def retry(parts: PartsOf, who: Actor, page: PageOf, rows: paging.PageOf, delivery: int) -> Response:
+    """Try one again that was given up."""
+    try:
+        deliveries.retry(parts, who, delivery)
+    except Moved:
+        asked = dict.fromkeys(("fault", "target", "compound", "state"), "")
+        notice = page.say("moved_on")
+        return _deliveries_page(parts, who, page, rows, asked, status=409, notice=notice)
+    return RedirectResponse("/alerts/deliveries?done=retried", 303)
+
+
+@dataclass(frozen=True, slots=True)
+class TargetLine:
+    """A target in words. state: works, new, failing or broken; means: what that says."""
+
+    id: str
+    name: str
+    channel: str
+    channel_word: str
+    language_word: str
+    firm: str
+    host: str
+    signed: bool
+    state: str
+    state_word: str
+    means: Sequence[str]
+    delivered: str
+
+
+@dataclass(frozen=True, slots=True)
+class RouteLine:
+    id: str
+    what: Sequence[str]
+    target: str
+    target_name: str
+    made: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryLine:
+    """A receipt, and the fault that it is of."""
+
+    receipt: Receipt
+    fault: Line
+
+
+def _new_page(
+    parts: Parts,
+    who: Identity,
+    page: Page,
+    channel: ChannelName,
+    *,
+    status: int = 200,
+    notice: str = "",
+    written: dict[str, str] | None = None,
+) -> Response:
+    with reading(parts.deps.engine) as connection:
+        known = parts.registry.get(connection)
+    blank = {"name": "", "url": "", "firm": "", "language": page.language, "routed": "on"}
+    blank["secret"] = _new_secret() if channel is ChannelName.WEBHOOK else ""
+    return page.render(
+        "alert_new.html",
+        status,
+        who=who,
+        channel=channel.value,
+        has_secret=channel in SIGNED,
+        firms=_firms(page.language, who, known),
+        written=blank | (written or {}),
+        may_act=_may_act(who),
+        notice=notice,
+    )
+
+
+def _target_page(
+    parts: Parts,
+    who: Identity,
+    page: Page,
+    target: str,
+    *,
+    status: int = 200,
+    notice: str = "",
+) -> Response:
+    now_ms = parts.now_ms()
+    with reading(parts.deps.engine) as connection:
+        known = parts.registry.get(connection)
+        found = _find(connection, who, target)
+        state = target_states(connection, [target]).get(target, TargetState())
+        leading = list_routes(connection, who.scope, target=target, limit=ROUTES_SHOWN)
+        rows = list_deliveries(connection, who.scope, target=target, limit=10)
+        newest = _deliveries(connection, page.language, who, known, rows, now_ms)
+    return page.render(
+        "alert_target.html",
+        status,
+        who=who,
+        target=_target(page.language, known, found, state, now_ms),
+        chosen=found.language.value,
+        has_secret=found.channel in SIGNED,
+        routes=[_route(page.language, known, one, found.name, now_ms) for one in leading],
+        deliveries=newest,
+        made=page.say("al_made_by", who=found.created_by, at=when(found.created_at_ms, now_ms)),
+        may_act=_may_act(who),
+        notice=notice,
+    )
+
+
+def _routes_page(
+    parts: Parts,
+    who: Identity,
+    page: Page,
+    rows: paging.Page,
+    *,
+    status: int = 200,
+    notice: str = "",
+    written: dict[str, str] | None = None,
+    picked: Sequence[str] = (),
+) -> Response:
+    now_ms = parts.now_ms()
+    with reading(parts.deps.engine) as connection:
+        known = parts.registry.get(connection)
+        behind = (rows.position[0], rows.position[1]) if rows.position else None
+        found = list_routes(connection, who.scope, behind=behind, limit=rows.limit + 1)
+        shown, cursor = rows.split(found, lambda route: [route.created_at_ms, route.id])
+        choices = _choices(connection, who)
+    names = dict(choices)
+    blank = dict.fromkeys(("target", "firm", "compound", "kind", "code"), "")
+    kinds = [(name, named(page.language, Name(of.zh, of.en))) for name, of in KINDS.items()]
+    kinds += [(one, say(page.language, f"al_kind_{one}")) for one in (COMPOUND, PLATFORM)]
+    return page.render(
+        "alert_routes.html",
+        status,
+        who=who,
+        routes=[
+            _route(page.language, known, one, names.get(one.target, one.target), now_ms)
+            for one in shown
+        ],
+        older="" if cursor is None else page.address(cursor=cursor, done=""),
+        targets=choices,
+        firms=_firms(page.language, who, known),
+        compounds=_compounds(page.language, who, known),
+        kinds=kinds,
+        codes=[(code, fault_name(page.language, code)) for code in RULES],
+        severities=[(one, say(page.language, one.lower())) for one in SEVERITIES],
+        written=blank | (written or {}),
+        picked=picked,
+        may_act=_may_act(who),
+        notice=notice,
+    )
+
+
+def _deliveries_page(
+    parts: Parts,
+    who: Identity,
+    page: Page,
+    rows: paging.Page,
+    asked: dict[str, str],
+    *,
+    status: int = 200,
+    notice: str = "",
+) -> Response:
+    now_ms = parts.now_ms()
+    with reading(parts.deps.engine) as connection:
+        known = parts.registry.get(connection)
+        if asked["compound"]:
+            compounds.find(known, who, asked["compound"])
+        found = list_deliveries(
+            connection,
+            who.scope,
+            fault=asked["fault"] or None,
+            target=asked["target"] or None,
+            compound=asked["compound"] or None,
+            state=asked["state"] or None,
+            before=rows.position[0] if rows.position else None,
+            limit=rows.limit + 1,
+        )
+        shown, cursor = rows.split(found, lambda delivery: [delivery.id])
+        lines = _deliveries(connection, page.language, who, known, shown, now_ms)
+        choices = _choices(connection, who)
+    return page.render(
+        "alert_deliveries.html",
+        status,
+        who=who,
+        deliveries=lines,
+        targets=choices,
+        compounds=_compounds(page.language, who, known),
+        states=[(one.value, say(page.language, f"ds_{one}")) for one in DeliveryState],
+        asked=asked,
+        older="" if cursor is None else page.address(cursor=cursor, done=""),
+        may_act=_may_act(who),
+        notice=notice,
+    )
+
+
+def _deliveries(
+    connection: Connection,
+    language: Language,
+    who: Identity,
+    known: Known,
+    rows: Sequence[Delivery],
+    now_ms: int,
+) -> list[DeliveryLine]:
+    found = faults_of(connection, {row.fault for row in rows})
+    lines = fault_lines(connection, who, known, language, list(found.values()), now_ms)
+    by_id = {line.fault: line for line in lines}
+    return [
+        DeliveryLine(receipt(language, row, now_ms, may_act=_may_act(who)), by_id[row.fault])
+        for row in rows
+    ]
+
+
+def _target(
+    language: Language, known: Known, target: Target, state: TargetState, now_ms: int
+) -> TargetLine:
+    kind, means = _state(language, target, state, now_ms)
+    shape = targets.shape_target(target)
+    firm = known.directory.firms.get(target.firm) if target.firm else None
+    delivered_ms = state.delivered_at_ms
+    return TargetLine(
+        id=target.id,
+        name=target.name,
+        channel=target.channel.value,
+        channel_word=say(language, f"ch_{target.channel}"),
+        language_word=say(language, f"al_{target.language}"),
+        firm=target.firm or say(language, "al_district") if firm is None else named(language, firm),
+        host=shape.host,
+        signed=shape.signed,
+        state=kind,
+        state_word=say(language, "al_new_state" if kind == "new" else f"al_{kind}"),
+        means=means,
+        delivered="" if delivered_ms is None else when(delivered_ms, now_ms),
+    )
+
+
+def _state(
+    language: Language, target: Target, state: TargetState, now_ms: int
+) -> tuple[str, list[str]]:
+    """Works, new, failing or broken; and what there is to say about it."""
+    waits = []
+    if state.waiting and state.waiting_since_ms is not None:
+        since = when(state.waiting_since_ms, now_ms)
+        waits = [say(language, "al_waiting_n", n=state.waiting, at=since)]
+    if target.broken is not None:
+        since = when(target.broken_at_ms or now_ms, now_ms)
+        return "broken", [target.broken, say(language, "al_broken_since", at=since), *waits]
+    if state.failures:
+        again = when(max(state.not_before_ms, now_ms), now_ms)
+        told = say(language, "al_failing_n", n=state.failures, at=again)
+        return "failing", [state.answer or "", told, *waits]
+    if state.delivered_at_ms is None:
+        return "new", [say(language, "al_new_means"), *waits]
+    return "works", waits
+
+
+def _route(
+    language: Language, known: Known, route: Route, target_name: str, now_ms: int
+) -> RouteLine:
+    made = say(language, "al_made_by", who=route.created_by, at=when(route.created_at_ms, now_ms))
+    what = _leads(language, known, route)
+    return RouteLine(route.id, what, route.target, target_name, made)
+
+
+def _leads(language: Language, known: Known, route: Route) -> list[str]:
+    """Which faults it is for."""
+    words = []
+    if route.severities:
+        comma = say(language, "list_comma")
+        words.append(comma.join(say(language, one.lower()) for one in route.severities))
+    if route.firm is not None:
+        firm = known.directory.firms.get(route.firm)
+        words.append(route.firm if firm is None else named(language, firm))
+    if route.compound is not None:
+        words.append(compound_name(language, known.directory.compounds, route.compound))
+    if route.kind is not None:
+        kind = KINDS.get(route.kind)
+        word = f"al_kind_{route.kind}"
+        words.append(
+            say(language, word) if kind is None else named(language, Name(kind.zh, kind.en))
+        )
+    if route.code is not None:
+        words.append(fault_name(language, route.code))
+    return words or [say(language, "al_any_fault")]
+
+
+def _choices(connection: Connection, who: Identity) -> list[tuple[str, str]]:
+    found = list_targets(connection, who.scope, limit=TARGETS_AT_MOST)
+    return [(target.id, target.name) for target in found]
+
+
+def _firms(language: Language, who: Identity, known: Known) -> list[tuple[str, str]]:
+    if not who.scope.is_district:
+        return []
+    return [(firm, named(language, name)) for firm, name in known.directory.firms.items()]
+
+
+def _compounds(language: Language, who: Identity, known: Known) -> list[tuple[str, str]]:
+    return [(entry.id, named(language, entry.name)) for entry in known.directory.visible(who.scope)]
+
+
+def _find(connection: Connection, who: Identity, target: str) -> Target:
+    try:
+        return find_target(connection, who.scope, target)
+    except UnknownTarget as error:
+        raise NotFound from error
+
+
+def _address(channel: ChannelName, url: str) -> str:
+    """As it was written; of e-mail plain addresses do, too."""
+    url = url.strip()
+    if channel is ChannelName.EMAIL and url and not url.lower().startswith("mailto:"):
+        parts = url.replace("，", ",").replace(";", ",").replace(" ", ",").split(",")
+        return "mailto:" + ",".join(filter(None, parts))
+    return url
+
+
+def _new_secret() -> str:
+    """For a receiver: as Standard Webhooks writes them."""
+    return "whsec_" + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
+
+
+def _refused(page: Page, error: Exception) -> tuple[int, str]:
+    """Status and sentence; never what was written, for an address may be in it."""
+    match error:
+        case ValidationError():
+            first = error.errors(include_input=False)[0]
+            return 422, f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+        case NotFound():
+            return 404, page.say("al_gone")
+        case BadParameter() | Moved() | Away():
+            return error.status, error.detail
+        case _:
+            raise error
+
+
+def _done(page: Page, done: str) -> str:
+    return page.say(f"al_{done}") if done else ""
+
+
+def _may_act(who: Identity) -> bool:
+    return who.role in (Role.OPERATOR, Role.FIRM)
