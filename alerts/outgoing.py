@@ -223,6 +223,11 @@ class Outgoing:
         self._tls = tls
         self._lookups = threading.BoundedSemaphore(LOOKUPS_AT_ONCE)
 
+    @property
+    def allowed(self) -> Allowed:
+        """What the operator lets us send to although it is private."""
+        return self._allowed
+
     def check_address(self, url: str) -> None:
         """What can be told before anything is sent: for when a target is saved.
 

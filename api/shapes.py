@@ -18,7 +18,7 @@ Severity = Literal["P1", "P2", "P3", "P4"]
 Held = Literal["suspected", "flapping", "maintenance", "shelved", "suppressed"]
 FaultState = Literal["open", "acknowledged", "cleared", "closed"]
 DeviceState = Literal["online", "offline", "unknown", "never_seen"]
-Channel = Literal["dingtalk", "wecom", "feishu", "email", "webhook", "alertmanager"]
+Channel = Literal["dingtalk", "wecom", "feishu", "email", "webhook", "alertmanager", "apprise"]
 Language = Literal["zh", "en"]
 DeliveryState = Literal["pending", "delivered", "suppressed", "cancelled", "failed"]
 

@@ -246,6 +246,8 @@ def _host(url: str) -> str:
         return ", ".join(
             sorted({one.rpartition("@")[2].strip().lower() for one in parsed.path.split(",")})
         )
+    if parsed.scheme not in ("http", "https"):
+        return f"{parsed.scheme}://…"  # of Apprise, where a host may be a key
     return parsed.hostname or ""
 
 

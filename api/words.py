@@ -468,7 +468,7 @@ _OWN: Mapping[str, tuple[str, str]] = {
     "al_fault_id": ("故障编号", "Fault id"),
     "al_at": ("时间", "Time"),
     "al_what": ("故障与事件", "Fault and event"),
-    "al_answer": ("对方的回答", "What was answered"),
+    "al_answer": ("回答", "Answer"),
     "al_attempts": ("第 {n} 次", "try {n}"),
     "al_took": ("用时 {age}", "took {age}"),
     "al_next_try": ("等待再试", "to be tried again"),
@@ -505,6 +505,19 @@ _OWN: Mapping[str, tuple[str, str]] = {
     "ch_email": ("邮件", "E-mail"),
     "ch_webhook": ("Webhook", "Webhook"),
     "ch_alertmanager": ("Alertmanager", "Alertmanager"),
+    "ch_apprise": ("Apprise 服务", "Apprise service"),
+    "ch_what_apprise": (
+        "其他服务：Telegram、Slack、ntfy 等",
+        "Other services: Telegram, Slack, ntfy and more",
+    ),
+    "ch_how_apprise": (
+        "填 Apprise 的地址，密钥在地址里；各服务的写法见 github.com/caronc/apprise。"
+        "它多半只看 HTTP 状态，钉钉、企业微信、飞书和邮件请用各自的渠道。",
+        "Enter an address of Apprise, which has the secrets in it: github.com/caronc/apprise says "
+        "how each service writes it. It mostly looks at the HTTP status only, so the robots and "
+        "e-mail have channels of their own.",
+    ),
+    "ch_url_apprise": ("ntfys://ntfy.sh/…", "ntfys://ntfy.sh/…"),
     "ch_what_dingtalk": ("钉钉群里的自定义机器人", "A custom robot in a DingTalk group"),
     "ch_what_wecom": ("企业微信群里的消息推送", "A group's message push in WeCom"),
     "ch_what_feishu": ("飞书群里的自定义机器人", "A custom bot in a Feishu or Lark group"),

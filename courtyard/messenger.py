@@ -22,8 +22,8 @@ class Messenger:
 
     def check(self, target: Target) -> None:
         self._channels[target.channel].check(target)
-        if target.channel is ChannelName.EMAIL:
-            return
+        if target.channel in (ChannelName.EMAIL, ChannelName.APPRISE):
+            return  # no addresses of their own; what Apprise connects to is looked at when it does
         try:
             self._outgoing.check_address(target.url)
         except (Refused, Unreachable) as error:

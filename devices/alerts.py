@@ -31,6 +31,7 @@ class ChannelName(StrEnum):
     EMAIL = "email"
     WEBHOOK = "webhook"
     ALERTMANAGER = "alertmanager"
+    APPRISE = "apprise"
 
 
 class DeliveryState(StrEnum):

@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from alerts.channel import Channel
 from alerts.channels.alertmanager import Alertmanager
+from alerts.channels.apprise import Apprise
 from alerts.channels.dingtalk import DingTalk
 from alerts.channels.email import Email, Smtp
 from alerts.channels.feishu import Feishu
@@ -23,6 +24,7 @@ CHANNELS: Mapping[ChannelName, Channel] = MappingProxyType(
         ChannelName.EMAIL: Email(None),  # refuses to send: `channels` knows the server
         ChannelName.WEBHOOK: Webhook(),
         ChannelName.ALERTMANAGER: Alertmanager(),
+        ChannelName.APPRISE: Apprise(),
     }
 )
 

@@ -13,8 +13,8 @@ from devices.store.schema import deliveries, faults, targets
 
 @dataclass(frozen=True, slots=True)
 class TargetState:
-    """delivered_at_ms: when it last took a message. waiting: how many deliveries, the oldest of them
-    since waiting_since_ms. failures: how often in a row it has failed, the last time with `answer`;
+    """delivered_at_ms: when it last took a message. waiting: how many deliveries, the oldest since
+    waiting_since_ms. failures: how often in a row it has failed, the last time with `answer`;
     nothing is sent there before not_before_ms."""
 
     delivered_at_ms: int | None = None
