@@ -49,6 +49,10 @@ def verify(
     raise Refused("no signature is right")
 
 
+class Failed(Exception):
+    """It could not be done now; the text goes back to courtyard, which shows it and tries again."""
+
+
 class Seen:
     """Ids that came before."""
 
@@ -64,10 +68,14 @@ class Seen:
             self._ids.popitem(last=False)
 
 
-def handle(event: dict) -> None:
-    """Your own work. Here: one line for people to read."""
+def handle(event: dict) -> str | None:
+    """Your own work. Here: one line for people to read.
+
+    What it returns is shown with the delivery.
+    """
     sys.stdout.write(f"{event['type']}: {event['data']['headline']}\n")
     sys.stdout.flush()
+    return None
 
 
 class Receiver(BaseHTTPRequestHandler):
@@ -89,20 +97,30 @@ class Receiver(BaseHTTPRequestHandler):
             self.log_message("refused: %s", refused)
             self._answer(401)
             return
+        said = ""
         if message_id not in self.seen:
             try:
-                self.work(event)
+                said = self.work(event) or ""
+            except Failed as failed:
+                self.log_message("not done: %s", failed)
+                self._answer(500, str(failed))
+                return
             except Exception as error:  # noqa: BLE001  # the event comes again
                 self.log_message("not handled: %r", error)
                 self._answer(500)
                 return
             self.seen.add(message_id)
-        self._answer(204)
+        self._answer(200 if said else 204, said)
 
-    def _answer(self, status: int) -> None:
+    def _answer(self, status: int, said: str = "") -> None:
+        body = said.encode()
         self.send_response(status)
-        self.send_header("Content-Length", "0")
+        if body:
+            self.send_header("Content-Type", "text/plain; charset=utf-8")
+        if status != 204:
+            self.send_header("Content-Length", str(len(body)))
         self.end_headers()
+        self.wfile.write(body)
 
 
 if __name__ == "__main__":
