@@ -6,7 +6,7 @@ or a secret that is stored is on none of them: an empty field keeps it.
 
 import base64
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -26,11 +26,14 @@ from api.parts import Known, Parts, PartsOf
 from api.told import Receipt, receipt
 from api.words import Language, named, say
 from devices.alerts import TARGETS_AT_MOST, ChannelName, DeliveryState, Route, Target
+from devices.calendars import Day, hours_text
 from devices.catalogue import COMPOUND, PLATFORM, RULES
 from devices.kinds import KINDS
 from devices.registry import Name
+from devices.rosters import PEOPLE_AT_MOST, ROSTERS_AT_MOST
 from devices.store.database import reading
 from devices.store.deliveries import Delivery, list_deliveries
+from devices.store.rosters import list_people, list_rosters
 from devices.store.target_states import TargetState, faults_of, target_states
 from devices.store.targets import (
     UnknownRoute,
@@ -43,6 +46,7 @@ from devices.store.targets import (
 
 router = APIRouter(include_in_schema=False)
 
+LED_TO = ("target", "roster", "person")
 ROUTES_SHOWN = 50  # of one target
 SECRET_BYTES = 32
 SIGNED = frozenset({ChannelName.DINGTALK, ChannelName.FEISHU, ChannelName.WEBHOOK})
@@ -53,6 +57,8 @@ StateOf = Annotated[str, Query(pattern=f"^({'|'.join(DeliveryState)})?$")]
 WordOf = Annotated[str, Form(max_length=2000)]
 BoxOf = Annotated[str, Form(pattern="^(on)?$")]
 SeveritiesOf = Annotated[list[str], Form(max_length=4)]
+DaysOf = Annotated[list[str], Form(max_length=10)]
+Names = Mapping[tuple[str, str], str]  # of what routes lead to: (target, person or roster; its id)
 
 
 @router.get("/alerts")
@@ -73,7 +79,7 @@ def targets_page(
         targets=[_target(page.language, known, one, states[one.id], now_ms) for one in shown],
         channels=[one.value for one in ChannelName],
         older="" if cursor is None else page.address(cursor=cursor, done=""),
-        may_act=_may_act(who),
+        may_act=may_act(who),
         notice=_done(page, done),
     )
 
@@ -113,7 +119,7 @@ def make_target(
             ),
         )
     except (ValidationError, BadParameter, NotFound, Moved, Away) as error:
-        status, notice = _refused(page, error)
+        status, notice = refused(page, error)
         written = {"name": name, "url": url, "firm": firm, "language": language, "routed": routed}
         if channel == ChannelName.WEBHOOK:
             written["secret"] = secret  # they may have given it to the receiver already
@@ -162,7 +168,7 @@ def change_target(
         )
         targets.replace_target(parts, who, target, body)
     except (ValidationError, BadParameter, Away) as error:
-        status, notice = _refused(page, error)
+        status, notice = refused(page, error)
         return _target_page(parts, who, page, target, status=status, notice=notice)
     return RedirectResponse(f"/alerts/targets/{target}?done=saved", 303)
 
@@ -190,7 +196,8 @@ def ask_delete_target(parts: PartsOf, who: Reader, page: PageOf, target: str) ->
         means=page.say("al_delete_target_means"),
         action=f"/alerts/targets/{target}/delete",
         back=f"/alerts/targets/{target}",
-        may_act=_may_act(who),
+        verb=page.say("al_delete"),
+        may_act=may_act(who),
     )
 
 
@@ -215,18 +222,27 @@ def make_route(
     who: Actor,
     page: PageOf,
     rows: paging.PageOf,
-    target: WordOf = "",
+    whom: WordOf = "",
     firm: WordOf = "",
     compound: WordOf = "",
     kind: WordOf = "",
     code: WordOf = "",
     severity: SeveritiesOf = [],  # noqa: B006 - FastAPI copies it
+    days: DaysOf = [],  # noqa: B006
+    hours_from: WordOf = "",
+    hours_to: WordOf = "",
+    outside: BoxOf = "",
 ) -> Response:
     """What it cannot be is told on the page, with what was written."""
-    written = {"target": target, "firm": firm, "compound": compound, "kind": kind, "code": code}
+    written = {"whom": whom, "firm": firm, "compound": compound, "kind": kind, "code": code}
+    written |= {"hours_from": hours_from, "hours_to": hours_to, "outside": outside}
     try:
+        what, _, name = whom.partition(":")
         body = shapes.NewRoute(
-            target=target,
+            target=name if what == "target" else None,
+            person=name if what == "person" else None,
+            roster=name if what == "roster" else None,
+            when=_when(days, hours_from, hours_to, outside == "on"),
             firm=firm.strip() or None,
             compound=compound.strip() or None,
             kind=kind.strip() or None,
@@ -235,9 +251,16 @@ def make_route(
         )
         targets.make_route(parts, who, body)
     except (ValidationError, BadParameter, NotFound, Moved) as error:
-        status, notice = _refused(page, error)
+        status, notice = refused(page, error)
         return _routes_page(
-            parts, who, page, rows, status=status, notice=notice, written=written, picked=severity
+            parts,
+            who,
+            page,
+            rows,
+            status=status,
+            notice=notice,
+            written=written,
+            picked=(*severity, *days),
         )
     return RedirectResponse("/alerts/routes?done=route_made", 303)
 
@@ -251,16 +274,18 @@ def ask_delete_route(parts: PartsOf, who: Reader, page: PageOf, route: str) -> R
             found = find_route(connection, who.scope, route)
         except UnknownRoute as error:
             raise NotFound from error
-        target = find_target(connection, who.scope, found.target)
+        names = led_to(connection, who, parts.now_ms())
     what = say(page.language, "sep").join(_leads(page.language, known, found))
+    target = whom_of(page.language, found, names)[1]
     return page.render(
         "alert_confirm.html",
         who=who,
         question=page.say("al_delete_route"),
-        means=page.say("al_delete_route_means", what=what, target=target.name),
+        means=page.say("al_delete_route_means", what=what, target=target),
         action=f"/alerts/routes/{route}/delete",
         back="/alerts/routes",
-        may_act=_may_act(who),
+        verb=page.say("al_delete"),
+        may_act=may_act(who),
     )
 
 
@@ -320,10 +345,12 @@ class TargetLine:
 
 @dataclass(frozen=True, slots=True)
 class RouteLine:
+    """A route in words. whom: what it leads to, and its page."""
+
     id: str
     what: Sequence[str]
-    target: str
-    target_name: str
+    whom: str
+    page: str
     made: str
 
 
@@ -355,9 +382,9 @@ def _new_page(
         who=who,
         channel=channel.value,
         has_secret=channel in SIGNED,
-        firms=_firms(page.language, who, known),
+        firms=firms_of(page.language, who, known),
         written=blank | (written or {}),
-        may_act=_may_act(who),
+        may_act=may_act(who),
         notice=notice,
     )
 
@@ -377,6 +404,7 @@ def _target_page(
         found = _find(connection, who, target)
         state = target_states(connection, [target]).get(target, TargetState())
         leading = list_routes(connection, who.scope, target=target, limit=ROUTES_SHOWN)
+        names = {("target", target): found.name}
         rows = list_deliveries(connection, who.scope, target=target, limit=10)
         newest = _deliveries(connection, page.language, who, known, rows, now_ms)
     return page.render(
@@ -386,10 +414,10 @@ def _target_page(
         target=_target(page.language, known, found, state, now_ms),
         chosen=found.language.value,
         has_secret=found.channel in SIGNED,
-        routes=[_route(page.language, known, one, found.name, now_ms) for one in leading],
+        routes=[_route(page.language, known, one, names, now_ms) for one in leading],
         deliveries=newest,
         made=page.say("al_made_by", who=found.created_by, at=when(found.created_at_ms, now_ms)),
-        may_act=_may_act(who),
+        may_act=may_act(who),
         notice=notice,
     )
 
@@ -411,29 +439,30 @@ def _routes_page(
         behind = (rows.position[0], rows.position[1]) if rows.position else None
         found = list_routes(connection, who.scope, behind=behind, limit=rows.limit + 1)
         shown, cursor = rows.split(found, lambda route: [route.created_at_ms, route.id])
-        choices = _choices(connection, who)
-    names = dict(choices)
-    blank = dict.fromkeys(("target", "firm", "compound", "kind", "code"), "")
+        names = led_to(connection, who, now_ms)
+    fields = ("whom", "firm", "compound", "kind", "code", "hours_from", "hours_to", "outside")
+    blank = dict.fromkeys(fields, "")
     kinds = [(name, named(page.language, Name(of.zh, of.en))) for name, of in KINDS.items()]
     kinds += [(one, say(page.language, f"al_kind_{one}")) for one in (COMPOUND, PLATFORM)]
     return page.render(
         "alert_routes.html",
         status,
         who=who,
-        routes=[
-            _route(page.language, known, one, names.get(one.target, one.target), now_ms)
-            for one in shown
-        ],
+        routes=[_route(page.language, known, one, names, now_ms) for one in shown],
         older="" if cursor is None else page.address(cursor=cursor, done=""),
-        targets=choices,
-        firms=_firms(page.language, who, known),
-        compounds=_compounds(page.language, who, known),
+        choices=[
+            (what, [(f"{of}:{id_}", name) for (of, id_), name in names.items() if of == what])
+            for what in LED_TO
+        ],
+        days=[(day, say(page.language, f"al_day_{day}")) for day in Day],
+        firms=firms_of(page.language, who, known),
+        compounds=compounds_of(page.language, who, known),
         kinds=kinds,
         codes=[(code, fault_name(page.language, code)) for code in RULES],
         severities=[(one, say(page.language, one.lower())) for one in SEVERITIES],
         written=blank | (written or {}),
         picked=picked,
-        may_act=_may_act(who),
+        may_act=may_act(who),
         notice=notice,
     )
 
@@ -465,18 +494,18 @@ def _deliveries_page(
         )
         shown, cursor = rows.split(found, lambda delivery: [delivery.id])
         lines = _deliveries(connection, page.language, who, known, shown, now_ms)
-        choices = _choices(connection, who)
+        choices = choices_of(connection, who)
     return page.render(
         "alert_deliveries.html",
         status,
         who=who,
         deliveries=lines,
         targets=choices,
-        compounds=_compounds(page.language, who, known),
+        compounds=compounds_of(page.language, who, known),
         states=[(one.value, say(page.language, f"ds_{one}")) for one in DeliveryState],
         asked=asked,
         older="" if cursor is None else page.address(cursor=cursor, done=""),
-        may_act=_may_act(who),
+        may_act=may_act(who),
         notice=notice,
     )
 
@@ -493,7 +522,7 @@ def _deliveries(
     lines = fault_lines(connection, who, known, language, list(found.values()), now_ms)
     by_id = {line.fault: line for line in lines}
     return [
-        DeliveryLine(receipt(language, row, now_ms, may_act=_may_act(who)), by_id[row.fault])
+        DeliveryLine(receipt(language, row, now_ms, may_act=may_act(who)), by_id[row.fault])
         for row in rows
     ]
 
@@ -541,12 +570,33 @@ def _state(
     return "works", waits
 
 
-def _route(
-    language: Language, known: Known, route: Route, target_name: str, now_ms: int
-) -> RouteLine:
+def _route(language: Language, known: Known, route: Route, names: Names, now_ms: int) -> RouteLine:
     made = say(language, "al_made_by", who=route.created_by, at=when(route.created_at_ms, now_ms))
-    what = _leads(language, known, route)
-    return RouteLine(route.id, what, route.target, target_name, made)
+    address, whom = whom_of(language, route, names)
+    return RouteLine(route.id, _leads(language, known, route), whom, address, made)
+
+
+def whom_of(language: Language, route: Route, names: Names) -> tuple[str, str]:
+    """The page of what a route leads to, and its name."""
+    ids = {"target": route.target, "person": route.person, "roster": route.roster}
+    what, id_ = next((what, id_) for what, id_ in ids.items() if id_ is not None)
+    name = names.get((what, id_), id_)
+    if what == "target":
+        return f"/alerts/targets/{id_}", name
+    address = "/alerts/people" if what == "person" else "/alerts/rosters"
+    return f"{address}/{id_}", say(language, f"al_to_{what}", name=name)
+
+
+def led_to(connection: Connection, who: Identity, now_ms: int) -> Names:
+    """Names of all that routes may lead to, each with what it is."""
+    scope = who.scope
+    people = list_people(connection, scope, limit=PEOPLE_AT_MOST)
+    rosters = list_rosters(connection, scope, at_ms=now_ms, limit=ROSTERS_AT_MOST)
+    return {
+        **{("target", id_): name for id_, name in choices_of(connection, who)},
+        **{("roster", one.id): one.name for one in rosters},
+        **{("person", one.id): one.name for one in people},
+    }
 
 
 def _leads(language: Language, known: Known, route: Route) -> list[str]:
@@ -568,21 +618,31 @@ def _leads(language: Language, known: Known, route: Route) -> list[str]:
         )
     if route.code is not None:
         words.append(fault_name(language, route.code))
+    if route.hours is not None:
+        words.append(hours_text(language, route.hours))
     return words or [say(language, "al_any_fault")]
 
 
-def _choices(connection: Connection, who: Identity) -> list[tuple[str, str]]:
+def _when(days: Sequence[str], start: str, to: str, outside: bool) -> shapes.When | None:
+    """The hours as they were written; None: always."""
+    if not days and not start.strip() and not to.strip():
+        return None
+    hours = {"from": start.strip() or "00:00", "to": to.strip() or "24:00"}
+    return shapes.When.model_validate({"days": list(days), "outside": outside, **hours})
+
+
+def choices_of(connection: Connection, who: Identity) -> list[tuple[str, str]]:
     found = list_targets(connection, who.scope, limit=TARGETS_AT_MOST)
     return [(target.id, target.name) for target in found]
 
 
-def _firms(language: Language, who: Identity, known: Known) -> list[tuple[str, str]]:
+def firms_of(language: Language, who: Identity, known: Known) -> list[tuple[str, str]]:
     if not who.scope.is_district:
         return []
     return [(firm, named(language, name)) for firm, name in known.directory.firms.items()]
 
 
-def _compounds(language: Language, who: Identity, known: Known) -> list[tuple[str, str]]:
+def compounds_of(language: Language, who: Identity, known: Known) -> list[tuple[str, str]]:
     return [(entry.id, named(language, entry.name)) for entry in known.directory.visible(who.scope)]
 
 
@@ -607,7 +667,7 @@ def _new_secret() -> str:
     return "whsec_" + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
 
 
-def _refused(page: Page, error: Exception) -> tuple[int, str]:
+def refused(page: Page, error: Exception) -> tuple[int, str]:
     """Status and sentence; never what was written, for an address may be in it."""
     match error:
         case ValidationError():
@@ -625,5 +685,5 @@ def _done(page: Page, done: str) -> str:
     return page.say(f"al_{done}") if done else ""
 
 
-def _may_act(who: Identity) -> bool:
+def may_act(who: Identity) -> bool:
     return who.role in (Role.OPERATOR, Role.FIRM)

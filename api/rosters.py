@@ -162,7 +162,7 @@ def list_all_rosters(
             behind=(page.position[0], page.position[1]) if page.position else None,
             limit=page.limit + 1,
         )
-        names = _names(connection, rows)
+        names = names_in(connection, rows)
     shown, cursor = page.split(rows, lambda roster: [roster.name, roster.id])
     items = [shape_roster(roster, names, now_ms) for roster in shown]
     return shapes.Rosters(items=items, next_cursor=cursor)
@@ -174,7 +174,7 @@ def get_roster(parts: PartsOf, who: Reader, roster: str) -> shapes.Roster:
     now_ms = parts.now_ms()
     with reading(parts.deps.engine) as connection:
         found = _roster(connection, who, roster, now_ms)
-        return shape_roster(found, _names(connection, [found]), now_ms)
+        return shape_roster(found, names_in(connection, [found]), now_ms)
 
 
 @router.get("/rosters/{roster}/duty")
@@ -200,7 +200,7 @@ def get_duty(
             at_ms = parse_instant("at", at, zone)
             _check_near("at", at_ms, now_ms)
         found = _roster(connection, who, roster, at_ms)
-        names = _names(connection, [found])
+        names = names_in(connection, [found])
     first, *then = shifts(found, at_ms, 1 + NEXT_SHIFTS)
     levels = [called(found, level, at_ms) for level in range(1, _levels_of(found) + 1)]
     return shapes.Duty(
@@ -230,7 +230,7 @@ def make_roster(parts: PartsOf, who: Actor, body: shapes.NewRoster) -> shapes.Ro
             except TooMany as error:
                 raise Moved(f"{error}. Nothing was done.") from error
             found = find_roster(connection, who.scope, roster.id, now_ms)
-            return shape_roster(found, _names(connection, [found]), now_ms)
+            return shape_roster(found, names_in(connection, [found]), now_ms)
 
         return who.once.do(connection, now_ms, shapes.Roster, make)
 
@@ -246,7 +246,7 @@ def replace_roster(
         changed = _plan(connection, who, body, roster, found.firm, now_ms)
         changed = replace(changed, changed_by=who.name, changed_at_ms=now_ms)
         found = change_roster(connection, who.scope, changed)
-        return shape_roster(found, _names(connection, [found]), now_ms)
+        return shape_roster(found, names_in(connection, [found]), now_ms)
 
 
 @router.delete("/rosters/{roster}", status_code=204, responses=shapes.TOO_MANY)
@@ -551,7 +551,7 @@ def _levels_of(roster: Roster) -> int:
     return min(len(roster.people), 1 + LEVELS_AT_MOST)
 
 
-def _names(connection: Connection, shown: Iterable[Roster]) -> dict[str, str]:
+def names_in(connection: Connection, shown: Iterable[Roster]) -> dict[str, str]:
     """Of everybody in these rosters, and of who stands in."""
     wanted = {
         one

@@ -53,7 +53,9 @@ def receipt(language: Language, delivery: Delivery, now_ms: int, *, may_act: boo
         at_ms=at_ms,
         at=when(at_ms, now_ms),
         what=event_word(language, delivery.event_reason),
-        target=delivery.target_name or "",
+        target=say(language, "sep").join(
+            filter(None, (delivery.person_name, delivery.target_name))
+        ),
         target_id=delivery.target or "",
         channel="" if delivery.channel is None else say(language, f"ch_{delivery.channel}"),
         state=delivery.state.value,

@@ -187,7 +187,12 @@ def test_a_test_shows_its_answer(cast: Cast) -> None:
 def test_routes_are_read_made_and_deleted_after_a_question(cast: Cast) -> None:
     target = made(cast, routed="")
     client = cast.client("yaxin")
-    form = {"target": target, "compound": XIANGYUNLI, "kind": "port", "code": "PORT_OVERTEMP"}
+    form = {
+        "whom": f"target:{target}",
+        "compound": XIANGYUNLI,
+        "kind": "port",
+        "code": "PORT_OVERTEMP",
+    }
     severities = {"severity": ["P1", "P2"]}
     answer = client.post("/alerts/routes", data=form | severities)
     assert answer.status_code == 303, answer.text
@@ -205,10 +210,11 @@ def test_routes_are_read_made_and_deleted_after_a_question(cast: Cast) -> None:
 @pytest.mark.parametrize(
     "form",
     [
-        {"target": "robot", "severity": "P9"},
-        {"target": "robot", "code": "NO_SUCH_CODE"},
-        {"target": "robot", "compound": LIANXIN},
-        {"target": "nobody"},
+        {"whom": "target:robot", "severity": "P9"},
+        {"whom": "target:robot", "code": "NO_SUCH_CODE"},
+        {"whom": "target:robot", "compound": LIANXIN},
+        {"whom": "target:nobody"},
+        {"whom": "robot"},
     ],
 )
 def test_a_route_that_cannot_be_says_so_and_keeps_what_was_written(

@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 
 from api import identity
 from devices.store import tokens
-from devices.store.schema import fault_events, targets
+from devices.store.schema import fault_events, people, rosters, stand_ins, targets
 from devices.store.schema import routes as routes_table
 from tests.api.cast import (
     GATE,
@@ -183,6 +183,11 @@ def test_what_is_a_strangers_is_not_there_to_the_byte(cast: Cast) -> None:
                 back = {"deleted_at_ms": None}
                 connection.execute(update(targets).values(url="https://x.example", **back))
                 connection.execute(update(routes_table).values(**back))
+        if parameter in ("person", "roster", "stand_in"):
+            with cast.write() as connection:
+                for table in (people, rosters, stand_ins):
+                    connection.execute(update(table).values(deleted_at_ms=None))
+                connection.execute(update(stand_ins).values(to_ms=NOW_MS + 3_600_000))
         own, strange, unknown = (
             client.request(
                 method,

@@ -22,8 +22,11 @@ from tests.api.cast import (
     a_cast,
     a_delivery,
     a_fault,
+    a_person,
+    a_roster,
     a_route,
     a_session,
+    a_stand_in,
     a_target,
     an_hour,
 )
@@ -38,6 +41,10 @@ ALERTS = (
     "/alerts/targets/robot",
     "/alerts/routes",
     "/alerts/deliveries",
+    "/alerts/duty",
+    "/alerts/rosters/roster",
+    "/alerts/people/person",
+    f"/alerts/dry-run?code=SHED_SMOKE&compound={XIANGYUNLI}",
     "/faults/told",
 )
 PAGES = (COMPOUND, f"/charging?compound={XIANGYUNLI}", "/charging", "/exports", *ALERTS)
@@ -66,6 +73,9 @@ def site(sqlite_database: Engine, tmp_path: Path) -> Iterator[tuple[Cast, str]]:
         long_name = "亚新物业绿云小区维修值班群（夜班）"
         a_target(connection, "robot", name=long_name, broken=broken, broken_at_ms=NOW_MS)
         a_route(connection, "route", "robot", compound=XIANGYUNLI, code="PORT_OVERTEMP")
+        a_person(connection, "person", targets=["robot"])
+        a_roster(connection, "roster", "person")
+        a_stand_in(connection, "stand-in", "person", note="年假" * 20)
         a_fault(connection, "told")
         a_delivery(connection, "told", "robot", state="failed", reason="given_up", answer="x" * 500)
     with served(cast.app) as url:
