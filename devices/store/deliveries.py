@@ -450,18 +450,30 @@ def list_deliveries(
     limit: int = 100,
 ) -> list[Delivery]:
     """The newest first. before: the id of the last one on the page before."""
-    query = _shown(scope).order_by(deliveries.c.id.desc()).limit(limit)
-    for column, value in (
-        (deliveries.c.fault, fault),
-        (deliveries.c.target, target),
-        (deliveries.c.state, state),
-        (faults.c.compound, compound),
-    ):
+    column = deliveries.c
+    # Their ids first, backwards through them: a join would begin with the faults, and sort it all.
+    newest = select(column.id).order_by(column.id.desc()).limit(limit)
+    for wanted, value in ((column.fault, fault), (column.target, target), (column.state, state)):
         if value is not None:
-            query = query.where(column == value)
+            newest = newest.where(wanted == value)
     if before is not None:
-        query = query.where(deliveries.c.id < before)
+        newest = newest.where(column.id < before)
+    if compound is not None:
+        newest = newest.where(_fault_where(faults.c.compound == compound))
+    if scope.firm is not None:
+        theirs = select(targets.c.id).where(targets.c.id == column.target, _is_shown(scope))
+        newest = newest.where(
+            _fault_where(scope.holds(faults.c.compound)),
+            or_(column.target.is_(None), theirs.exists()),
+        )
+    ids = connection.scalars(newest).all()
+    query = _shown(scope).where(column.id.in_(ids)).order_by(column.id.desc())
     return [_delivery_of(row) for row in connection.execute(query)]
+
+
+def _fault_where(condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    """That the delivery's fault is one of these; looked up for each, and never begun with."""
+    return select(faults.c.id).where(faults.c.id == deliveries.c.fault, condition).exists()
 
 
 def find_delivery(connection: Connection, scope: Scope, delivery: int) -> Delivery:
