@@ -19,7 +19,7 @@ from devices.store.database import DatabaseAway, answering, writing
 EVERY_S = 0.2
 SWEEP_EVERY_MS = 5_000
 SLOTS = 32  # targets that are sent to at the same time: a slow one holds up no other
-ENDS_WITHIN_S = 5.0  # what is still being sent then comes once more after the next start
+ENDS_WITHIN_S = 6.5  # longer than a request takes; what is still being sent then comes again
 
 log = structlog.get_logger()
 

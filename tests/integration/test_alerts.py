@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -43,7 +44,7 @@ class Alerting:
             add_target(connection, target)
             add_route(connection, Route("r", "t"))
 
-    def start(self, failpoints: str = "") -> "subprocess.Popen[bytes]":
+    def start(self, failpoints: str = "", **more: str) -> "subprocess.Popen[bytes]":
         environ = {name: v for name, v in os.environ.items() if not name.startswith("COURTYARD_")}
         environ |= {
             "COURTYARD_DATA_DIR": str(self._directory),
@@ -52,6 +53,7 @@ class Alerting:
             "COURTYARD_ALERTS_ALLOW": "127.0.0.1",
             "COURTYARD_LOG": "json",
             "PYTHONPATH": str(ROOT),
+            **more,
         }
         if failpoints:
             environ["COURTYARD_FAILPOINTS"] = failpoints
@@ -135,6 +137,22 @@ def test_sigterm_ends_it_in_time_and_gives_its_targets_back(alerting: Alerting) 
     assert alerting.states() == ["pending"] * 2
     alerting.start()
     eventually(lambda: alerting.states() == ["delivered"] * 2, 30, "both are delivered")
+
+
+def test_sigterm_ends_it_in_time_while_a_mail_server_hangs(alerting: Alerting) -> None:
+    with writing(alerting.engine) as connection:
+        mail = Target("mail", "mail", ChannelName.EMAIL, "mailto:duty@example.org")
+        add_target(connection, mail)
+        add_route(connection, Route("to-mail", "mail"))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(30)
+        smtp = f"smtp://127.0.0.1:{silent.getsockname()[1]}?tls=none"
+        alerting.a_fault_and_its_end()
+        process = alerting.start(COURTYARD_SMTP_URL=smtp)
+        conversation, _ = silent.accept()
+        with conversation:
+            process.terminate()
+            assert process.wait(ENDS_WITHIN_S) == 0
 
 
 def test_two_processes_share_the_work_and_tell_everything_once(alerting: Alerting) -> None:
