@@ -14,8 +14,8 @@ from starlette.responses import RedirectResponse, Response
 
 from api import (
     accounting,
-    answer_pages,
     alert_pages,
+    answer_pages,
     charging_pages,
     compounds,
     console,

@@ -25,8 +25,8 @@ from api.pages import Page, PageOf
 from api.parts import Known, Parts, PartsOf
 from api.sla import of_faults
 from api.sla_views import Deadline, deadline, notes, step_lines
-from api.words import Language, duration, grouped, knows, named, say
 from api.told import Notice, notices
+from api.words import Language, duration, grouped, knows, named, say
 from devices import faults
 from devices.catalogue import RULES
 from devices.faults import Fault, FaultEvent, FaultMoved, State
