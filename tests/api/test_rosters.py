@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import pytest
 from starlette.testclient import TestClient
 
 from tests.api.cast import Cast
@@ -100,26 +99,22 @@ def test_a_firms_people_are_its_own(cast: Cast) -> None:
     assert cast.client("viewer").post("/v1/people", json={"name": "x"}).status_code == 403
 
 
-@pytest.mark.parametrize(
-    ("at", "person", "start"),
-    [
+def test_who_is_on_duty_is_answered_to_the_minute_with_the_reason(cast: Cast) -> None:
+    client = cast.client("yaxin")
+    _, _, roster = staffed(client)
+    for at, person, start in (
         (None, "李伟", "2026-11-23T00:30:00.000Z"),
         ("2026-11-24T08:29:59", "李伟", "2026-11-23T00:30:00.000Z"),
         ("2026-11-24T08:30:00", "王芳", "2026-11-24T00:30:00.000Z"),
         ("2026-11-24T00:30:00Z", "王芳", "2026-11-24T00:30:00.000Z"),
         ("2026-11-25T00:29:59.999Z", "王芳", "2026-11-24T00:30:00.000Z"),
         ("2026-11-20T12:00:00", "王芳", "2026-11-20T00:30:00.000Z"),
-    ],
-)
-def test_who_is_on_duty_is_answered_to_the_minute_with_the_reason(
-    cast: Cast, at: str | None, person: str, start: str
-) -> None:
-    client = cast.client("yaxin")
-    _, _, roster = staffed(client)
-    asked = {} if at is None else {"at": at}
-    on_duty = client.get(f"/v1/rosters/{roster}/duty", params=asked).json()["on_duty"]
-    assert (on_duty["person_name"], on_duty["from"], on_duty["why"]) == (person, start, "rotation")
-    assert on_duty["why_text"]["zh"].startswith(f"轮到{person}值班（")
+    ):
+        asked = {} if at is None else {"at": at}
+        on_duty = client.get(f"/v1/rosters/{roster}/duty", params=asked).json()["on_duty"]
+        found = (on_duty["person_name"], on_duty["from"], on_duty["why"])
+        assert found == (person, start, "rotation"), at
+        assert on_duty["why_text"]["zh"].startswith(f"轮到{person}值班（")
 
 
 def test_the_answer_says_who_is_next_and_whom_to_call_at_each_level(cast: Cast) -> None:
@@ -165,29 +160,25 @@ def test_whoever_stands_in_is_on_duty_from_and_until_then(cast: Cast) -> None:
     assert client.get("/v1/stand-ins").json()["items"] == []
 
 
-@pytest.mark.parametrize(
-    ("change", "parameter"),
-    [
+def test_a_stand_in_is_to_come_and_for_a_time(cast: Cast) -> None:
+    client = cast.client("yaxin")
+    li, wang, _ = staffed(client)
+    good = {"from": "2026-11-23T20:00", "to": "2026-11-23T22:00", "person": li, "by": wang}
+    for change, parameter in (
         ({"to": "2026-11-23T20:00"}, "to"),
         ({"from": "2026-11-22", "to": "2026-11-23"}, "to"),
         ({"to": "2028-01-01"}, "to"),
         ({"from": "2036-11-24", "to": "2036-11-25"}, "from"),
         ({"from": "yesterday"}, "from"),
-    ],
-)
-def test_a_stand_in_is_to_come_and_for_a_time(
-    cast: Cast, change: dict[str, str], parameter: str
-) -> None:
+        ({"by": li}, "by"),
+    ):
+        assert refused(client, "stand-ins", **good | change)[0] == parameter, change
+
+
+def test_a_plan_that_cannot_be_kept_is_refused_in_words(cast: Cast) -> None:
     client = cast.client("yaxin")
-    li, wang, _ = staffed(client)
-    leave = {"from": "2026-11-23T20:00", "to": "2026-11-23T22:00"} | change
-    assert refused(client, "stand-ins", person=li, by=wang, **leave)[0] == parameter
-    assert refused(client, "stand-ins", person=li, by=li, **leave)[0] == "by"
-
-
-@pytest.mark.parametrize(
-    ("change", "parameter"),
-    [
+    good = {"name": "r", "starts_on": "2026-11-23", "people": [a_person(client, "李伟")]}
+    changes: tuple[tuple[dict[str, Any], str], ...] = (
         ({"people": []}, "people"),
         ({"people": ["nobody"]}, "people"),
         ({"timezone": "Asia/Atlantis"}, "timezone"),
@@ -197,14 +188,9 @@ def test_a_stand_in_is_to_come_and_for_a_time(
         ({"starts_on": "2026-02-30"}, "starts_on"),
         ({"starts_on": "9999-12-31"}, "starts_on"),
         ({"rotation": "hourly"}, "rotation"),
-    ],
-)
-def test_a_plan_that_cannot_be_kept_is_refused_in_words(
-    cast: Cast, change: dict[str, Any], parameter: str
-) -> None:
-    client = cast.client("yaxin")
-    plan = {"name": "r", "starts_on": "2026-11-23", "people": [a_person(client, "李伟")]} | change
-    assert refused(client, "rosters", **plan)[0] == parameter
+    )
+    for change, parameter in changes:
+        assert refused(client, "rosters", **good | change)[0] == parameter, change
 
 
 def test_a_time_far_away_is_refused_and_not_worked_out(cast: Cast) -> None:

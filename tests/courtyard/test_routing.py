@@ -6,12 +6,10 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import Engine, func, select
 
 from courtyard import cli
 from courtyard.errors import DONE, WRONG_USAGE
-from courtyard.settings import load_settings
-from courtyard.stores import open_operational
 from devices.alerts import ChannelName, Route, Target
 from devices.calendars import Hours
 from devices.rosters import Person, Roster
@@ -26,15 +24,15 @@ SATURDAY = "2026-11-28T23:10:00+08:00"
 
 
 @pytest.fixture(autouse=True)
-def data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, sqlite_database: Engine) -> Engine:
     """yaxin's roster hears of P1 and P2 at all times, the office of everything at work."""
     for name in list(os.environ):
         if name.startswith("COURTYARD_"):
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COURTYARD_DATA_DIR", str(tmp_path / "data"))
-    engine = open_operational(load_settings(os.environ))
-    with writing(engine) as connection:
+    monkeypatch.setenv("COURTYARD_DATABASE_URL", sqlite_database.url.render_as_string())
+    with writing(sqlite_database) as connection:
         a_district(connection)
         a_fault(connection, "f")
         for name in ("office", "mail"):
@@ -46,28 +44,25 @@ def data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         work = Hours(("workday",), 510, 1050)
         add_route(connection, Route("by-day", "office", hours=work, created_at_ms=1))
         add_route(connection, Route("on-duty", roster="r", firm="yaxin", created_at_ms=2))
-    engine.dispose()
+    return sqlite_database
 
 
 def run(*argv: str) -> int:
     return cli._run(lambda: cli.app(["alerts", "dry-run", *argv]))
 
 
-def rows() -> dict[str, int]:
-    engine = open_operational(load_settings(os.environ))
+def rows(engine: Engine) -> dict[str, int]:
     with reading(engine) as connection:
-        found = {
+        return {
             table.name: connection.execute(select(func.count()).select_from(table)).scalar_one()
             for table in metadata.sorted_tables
         }
-    engine.dispose()
-    return found
 
 
 def test_who_would_be_told_and_who_not_is_said_with_the_reasons(
-    capsys: pytest.CaptureFixture[str],
+    engine: Engine, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before = rows()
+    before = rows(engine)
     assert run("--code", "GATE_OFFLINE", "--device", GATE, "--at", SATURDAY) == DONE
     assert capsys.readouterr().out.splitlines() == [
         "2026-11-28 Sat 23:10 (weekend)  Gate offline GATE_OFFLINE · P3 · xiangyunli-gate-1",
@@ -77,7 +72,7 @@ def test_who_would_be_told_and_who_not_is_said_with_the_reasons(
         "Not told:",
         "  office (by-day): only working days 08:30–17:30; it is 2026-11-28 Sat 23:10 (weekend)",
     ]
-    assert rows() == before
+    assert rows(engine) == before
 
 
 def test_a_fault_that_there_is_is_tried_in_chinese_too(capsys: pytest.CaptureFixture[str]) -> None:

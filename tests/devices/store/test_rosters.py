@@ -59,8 +59,18 @@ LEAVE = StandIn("s", "li", "wang", NOW_MS, NOW_MS + HOUR_MS, "r", "年假", "yax
 
 
 @pytest.fixture
-def connection(any_database: Engine) -> Iterator[Connection]:
-    with writing(any_database) as connection:
+def connection(sqlite_database: Engine) -> Iterator[Connection]:
+    yield from staffed(sqlite_database)
+
+
+@pytest.fixture
+def on_either(any_database: Engine) -> Iterator[Connection]:
+    """The same, on each database: for what the statements themselves decide."""
+    yield from staffed(any_database)
+
+
+def staffed(engine: Engine) -> Iterator[Connection]:
+    with writing(engine) as connection:
         a_district(connection)
         for person in (LI, WANG, STRANGER):
             add_person(connection, person)
@@ -114,15 +124,15 @@ def test_a_change_is_on_record_with_who_made_it(connection: Connection) -> None:
 
 
 def test_pages_of_people_and_rosters_go_on_where_the_one_before_ended(
-    connection: Connection,
+    on_either: Connection,
 ) -> None:
-    (first,) = list_people(connection, DISTRICT, limit=1)
-    rest = list_people(connection, DISTRICT, behind=(first.name, first.id))
+    (first,) = list_people(on_either, DISTRICT, limit=1)
+    rest = list_people(on_either, DISTRICT, behind=(first.name, first.id))
     assert {first.id, *(one.id for one in rest)} == {"li", "wang", "zhao"}
     assert len(rest) == 2
-    assert list_rosters(connection, DISTRICT, at_ms=NOW_MS, behind=("值班", "r")) == []
-    add_stand_in(connection, LEAVE, NOW_MS)
-    assert list_stand_ins(connection, DISTRICT, from_ms=0, behind=(LEAVE.from_ms, "s")) == []
+    assert list_rosters(on_either, DISTRICT, at_ms=NOW_MS, behind=("值班", "r")) == []
+    add_stand_in(on_either, LEAVE, NOW_MS)
+    assert list_stand_ins(on_either, DISTRICT, from_ms=0, behind=(LEAVE.from_ms, "s")) == []
     for person, roster, found in (
         ("wang", None, [LEAVE]),
         ("li", None, [LEAVE]),
@@ -130,33 +140,33 @@ def test_pages_of_people_and_rosters_go_on_where_the_one_before_ended(
         ("zhao", None, []),
         (None, "q", []),
     ):
-        listed = list_stand_ins(connection, DISTRICT, from_ms=0, person=person, roster=roster)
+        listed = list_stand_ins(on_either, DISTRICT, from_ms=0, person=person, roster=roster)
         assert listed == found
 
 
 def test_who_is_in_a_roster_is_not_deleted_and_what_led_to_whom_is_ends_with_them(
-    connection: Connection,
+    on_either: Connection,
 ) -> None:
     with pytest.raises(PersonNeeded, match="李伟 is in the roster 值班"):
-        delete_person(connection, YAXIN, "li", NOW_MS)
-    add_stand_in(connection, LEAVE, NOW_MS)
+        delete_person(on_either, YAXIN, "li", NOW_MS)
+    add_stand_in(on_either, LEAVE, NOW_MS)
     row = {"severities": [], "created_by": "wang", "created_at_ms": NOW_MS}
-    connection.execute(
+    on_either.execute(
         routes.insert(),
         [
             row | {"id": "a", "roster": "r", "person": None},
             row | {"id": "b", "roster": None, "person": "li"},
         ],
     )
-    delete_roster(connection, YAXIN, "r", NOW_MS)
+    delete_roster(on_either, YAXIN, "r", NOW_MS)
     ended = select(routes.c.id).where(routes.c.deleted_at_ms == NOW_MS)
-    assert connection.scalars(ended).all() == ["a"]
+    assert on_either.scalars(ended).all() == ["a"]
     with pytest.raises(UnknownRoster):
-        find_roster(connection, YAXIN, "r", NOW_MS)
-    delete_person(connection, YAXIN, "li", NOW_MS)
-    assert sorted(connection.scalars(ended)) == ["a", "b"]
-    assert list_stand_ins(connection, YAXIN, from_ms=0) == []
-    assert names_of(connection, {"li", "none"}) == {"li": "李伟"}  # of what they were told
+        find_roster(on_either, YAXIN, "r", NOW_MS)
+    delete_person(on_either, YAXIN, "li", NOW_MS)
+    assert sorted(on_either.scalars(ended)) == ["a", "b"]
+    assert list_stand_ins(on_either, YAXIN, from_ms=0) == []
+    assert names_of(on_either, {"li", "none"}) == {"li": "李伟"}  # of what they were told
 
 
 def test_a_stand_in_that_has_begun_ends_now_and_what_was_so_stays_so(
