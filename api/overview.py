@@ -15,10 +15,12 @@ from datetime import datetime
 from api.compounds import BLIND_AFTER_MS, counted
 from api.instants import DISTRICT_ZONE
 from api.parts import LOOK_AGAIN_S, Dependencies, JournalAway, Known, RegistryCopy
+from api.sla import of_faults
 from api.words import Language, countdown, duration, grouped, named, say
 from devices.catalogue import RULES
 from devices.faults import Fault, State
 from devices.journal import Head
+from devices.sla import Ledger, StepName
 from devices.store.alerts_health import AlertsHealth, read_health
 from devices.store.compounds import Entry, States
 from devices.store.database import reading
@@ -41,7 +43,7 @@ PROBE_LATE_MS = 15_000
 WAITING_MANY = 2_000  # messages; more than a minute of the district's
 ALERTS_LATE_MS = 15_000
 SEVERITIES = ("P1", "P2", "P3", "P4")
-ACKNOWLEDGE_WITHIN_S = {"P1": 5 * 60, "P2": 15 * 60}  # domain.md §6.4; the others in work hours
+COUNTED_DOWN = ("P1", "P2")  # the others have hours, and working days
 UP_KINDS = ("gate", "shed", "camera", "lift", "gateway")  # lamps may be without power by day
 _MOCK = re.compile(r"mock-(\d+)")
 _NO_USE = Use()
@@ -54,7 +56,7 @@ class Look:
     """A scope at one moment. blind: nobody can be called online. rate: messages a second, if it
     could be told; read_ms: what the database took for it; history: how far a history that is being
     filled in has come, None when there is none or it is complete; alerts: how those who tell people
-    of faults do.
+    of faults do; ledgers: of the worst faults.
     """
 
     at_ms: int
@@ -67,6 +69,7 @@ class Look:
     read_ms: float
     history: Progress | None
     alerts: AlertsHealth
+    ledgers: Mapping[str, Ledger]
 
 
 class OverviewCopy:
@@ -112,11 +115,17 @@ class OverviewCopy:
             )
             history = under_way(connection, HISTORY)
             alerts = read_health(connection, scope, at_ms)
+            open_ids = [
+                one.fault.id for one in overview.worst if one.fault.severity in COUNTED_DOWN
+            ]
+            ledgers = of_faults(connection, known, scope, open_ids, at_ms) if open_ids else {}
         read_ms = (time.perf_counter() - begun_s) * 1000
         blind = is_blind(overview.judge, at_ms, BLIND_AFTER_MS)
         head = self._head()
         rate = self._rate(head, now_s)
-        return Look(at_ms, scope, known, overview, blind, head, rate, read_ms, history, alerts)
+        return Look(
+            *(at_ms, scope, known, overview, blind, head, rate, read_ms, history, alerts, ledgers)
+        )
 
     def _head(self) -> Head | None:
         if self._deps.journal is None:
@@ -443,10 +452,13 @@ class View:
 
     def _deadline(self, fault: Fault, left: str, late: str) -> tuple[str, bool]:
         """Until when somebody must have answered, in words; and whether it has passed."""
-        within_s = ACKNOWLEDGE_WITHIN_S.get(fault.severity)
-        if within_s is None or fault.state is not State.OPEN:
+        kept = self._look.ledgers.get(fault.id)
+        step = None if kept is None else kept.step(StepName.ACKNOWLEDGED)
+        if step is None or step.due_ms is None or fault.state is not State.OPEN:
             return "", False
-        rest_s = within_s - (self._look.at_ms - fault.opened_at_ms) / 1000
+        rest_s = (step.due_ms - self._look.at_ms) / 1000
+        if rest_s >= 3600:
+            return self._say(left, left=duration(self._language, rest_s)), False
         if rest_s >= 0:
             return self._say(left, left=countdown(rest_s)), False
         return self._say(late, late=duration(self._language, -rest_s)), True
