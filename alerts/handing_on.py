@@ -17,6 +17,7 @@ from devices.store.database import answering, reading, writing
 from devices.store.handing_on import Standing, Stuck, hand_on, sent_to, standing, stuck
 
 AFTER_MS = 60_000
+EVERY_MS = 5_000
 
 log = structlog.get_logger()
 
@@ -27,6 +28,16 @@ class HandingOn:
     def __init__(self, engine: Engine, clock: Clock) -> None:
         self._engine = engine
         self._clock = clock
+        self._looked_ms = 0
+
+    def step(self) -> int:
+        """Look, if it is time again."""
+        now_ms = self._clock()
+        if 0 <= now_ms - self._looked_ms < EVERY_MS:
+            return 0
+        count = self.look()
+        self._looked_ms = now_ms
+        return count
 
     def look(self) -> int:
         """Hand on what does not arrive; how many alerts."""

@@ -1,20 +1,19 @@
 """The work of `courtyard alerts`: decides on fault events, and sends to each target."""
 
+from collections.abc import Sequence
 from concurrent.futures import Future, wait
 from functools import partial
 from threading import Event
+from typing import Protocol
 
 import structlog
-from sqlalchemy import Engine
 
-from alerts.handing_on import HandingOn
 from alerts.ports import Clock
 from alerts.router import Router
 from alerts.sender import Sender
 from alerts.slots import Slots
 from alerts.unheard import Unheard
-from devices.store import progress
-from devices.store.database import DatabaseAway, answering, writing
+from devices.store.database import DatabaseAway
 
 EVERY_S = 0.2
 SWEEP_EVERY_MS = 5_000
@@ -22,6 +21,14 @@ SLOTS = 32  # targets that are sent to at the same time: a slow one holds up no 
 ENDS_WITHIN_S = 6.5  # longer than a request takes; what is still being sent then comes again
 
 log = structlog.get_logger()
+
+
+class Timely(Protocol):
+    """What is due by the clock."""
+
+    def step(self) -> int:
+        """Do some of it; how much there was. Raises DatabaseAway."""
+        ...
 
 
 class Worker:
@@ -32,15 +39,13 @@ class Worker:
         router: Router,
         sender: Sender,
         unheard: Unheard,
-        handing_on: HandingOn,
-        engine: Engine,
         clock: Clock,
+        timely: Sequence[Timely] = (),
     ) -> None:
         self._router = router
+        self._timely = timely
         self._sender = sender
         self._unheard = unheard
-        self._handing_on = handing_on
-        self._engine = engine
         self._clock = clock
         self._swept_ms = 0
         self._resting: dict[str, tuple[int, int]] = {}  # until when, and its newest delivery then
@@ -72,6 +77,8 @@ class Worker:
     def _round(self, stop: Event, slots: Slots, busy: dict[str, Future[None]]) -> None:
         while not stop.is_set() and self._router.step():
             pass
+        for one in self._timely:
+            one.step()  # some of it: what happens now is routed before all that was missed
         for name in [name for name, sending in busy.items() if sending.done()]:
             busy.pop(name).result()
         now_ms = self._clock()
@@ -80,16 +87,9 @@ class Worker:
             if target not in busy and (newest != known or now_ms >= until_ms):
                 busy[target] = slots.submit(partial(self._serve, target, newest, stop))
         if not 0 <= now_ms - self._swept_ms < SWEEP_EVERY_MS:
-            self._sweep(now_ms, len(busy))
+            self._sender.sweep()
+            self._unheard.look(now_ms)
             self._swept_ms = now_ms
-
-    def _sweep(self, now_ms: int, sending: int) -> None:
-        self._sender.sweep()
-        self._handing_on.look()
-        self._unheard.look(now_ms)
-        with answering(), writing(self._engine) as connection:
-            body = {"sending": sending}
-            progress.report(connection, progress.ALERTS, self.rounds, 0, body, now_ms)
 
     def _serve(self, target: str, newest: int, stop: Event) -> None:
         try:

@@ -20,10 +20,11 @@ from alerts.channels import channels
 from alerts.channels.email import Smtp, parse_smtp
 from alerts.handing_on import HandingOn
 from alerts.outgoing import Outgoing, parse_allowed
+from alerts.pulse import Pulse
 from alerts.router import Router
 from alerts.sender import Sender
 from alerts.unheard import Unheard
-from alerts.worker import Worker
+from alerts.worker import Timely, Worker
 from courtyard.clock import now_ms
 from courtyard.errors import DONE, FAILED
 from courtyard.metrics import Gathered, counter, gauge, serve
@@ -80,14 +81,8 @@ def _run(
         console=settings.public_url or None,
         told=figures.told,
     )
-    worker = Worker(
-        Router(engine, now_ms),
-        sender,
-        Unheard(engine),
-        HandingOn(engine, now_ms),
-        engine,
-        now_ms,
-    )
+    timely: list[Timely] = [HandingOn(engine, now_ms), Pulse(engine, now_ms)]
+    worker = Worker(Router(engine, now_ms), sender, Unheard(engine), now_ms, timely)
     registry.register(
         Gathered({"deliveries": lambda: _waiting(engine), "rounds": lambda: _rounds(worker)})
     )

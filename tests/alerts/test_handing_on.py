@@ -10,12 +10,15 @@ from alerts.channel import DeliveryFailed, Receipt
 from alerts.handing_on import AFTER_MS, next_target
 from alerts.message import Message
 from alerts.outgoing import Outgoing
+from alerts.pulse import Pulse
 from alerts.worker import ENDS_WITHIN_S
 from courtyard.alerter import watched
 from devices.alerts import ChannelName, DeliveryState, Target
-from devices.store.database import writing
+from devices.store.alerts_health import read_health
+from devices.store.database import reading, writing
 from devices.store.handing_on import Standing, Stuck
 from devices.store.schema import faults, targets
+from devices.store.scope import DISTRICT
 from devices.store.targets import add_target
 from tests.alerts.test_worker import PAST, Alerting, FakeChannel, staffed
 from tests.api.cast import NOW_MS, a_fault, a_fault_event
@@ -123,6 +126,22 @@ def test_who_was_told_instead_hears_of_the_end_too(alerting: Alerting) -> None:
         a_fault_event(connection, "smoke", was="open", becomes="cleared", reason="over")
     alerting.go()
     assert [target for target, _ in alerting.channel.sent].count("spare") == 2
+
+
+def test_it_looks_every_five_seconds_and_says_that_it_works(alerting: Alerting) -> None:
+    alerting.now_ms = NOW_MS + AFTER_MS - 1_000
+    assert alerting.handing_on.step() == 0
+    alerting.now_ms += 4_999
+    assert alerting.handing_on.step() == 0
+    alerting.now_ms += 1
+    assert alerting.handing_on.step() == 1
+    pulse = Pulse(alerting.engine, alerting.clock)
+    pulse.step()
+    alerting.now_ms += 4_999
+    pulse.step()
+    with reading(alerting.engine) as connection:
+        health = read_health(connection, DISTRICT, alerting.now_ms)
+    assert (health.seen_ms, health.is_missing) == (alerting.now_ms - 4_999, False)
 
 
 def test_a_broken_target_is_not_waited_for(alerting: Alerting) -> None:

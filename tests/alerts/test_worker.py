@@ -13,11 +13,12 @@ from alerts.channel import DeliveryFailed, Limits, Receipt
 from alerts.handing_on import HandingOn
 from alerts.message import Message
 from alerts.outgoing import Allowed, Outgoing
+from alerts.pulse import Pulse
 from alerts.router import Router
 from alerts.sender import LEASE_MS, Sender
 from alerts.texts import tell
 from alerts.unheard import Unheard
-from alerts.worker import Worker
+from alerts.worker import Timely, Worker
 from devices.alerts import ChannelName, DeliveryState, Language, Route, Target
 from devices.faults import Why, assign
 from devices.links import link_of, sign
@@ -88,8 +89,8 @@ class Alerting:
         return self.now_ms
 
     def worker(self) -> Worker:
-        parts = (self.router, self.sender(), self.unheard, self.handing_on)
-        return Worker(*parts, self.engine, self.clock)
+        timely: list[Timely] = [self.handing_on, Pulse(self.engine, self.clock)]
+        return Worker(self.router, self.sender(), self.unheard, self.clock, timely)
 
     def sender(self, me: str = "one") -> Sender:
         return Sender(
