@@ -129,6 +129,7 @@ def make_target(
     return RedirectResponse(f"/alerts/targets/{made.id}?done=made", 303)
 
 
+@router.get("/alerts/targets/{target}/test")  # where one stays who changes the language after it
 @router.get("/alerts/targets/{target}")
 def target_page(
     parts: PartsOf, who: Reader, page: PageOf, target: str, done: DoneOf = ""

@@ -77,6 +77,7 @@ WordOf = Annotated[str, Form(max_length=2000)]
 IdsOf = Annotated[list[str], Form(max_length=200)]
 
 
+@router.get("/alerts/stand-ins")  # where one stays whose stand-in was refused
 @router.get("/alerts/duty")
 def duty_page(
     parts: PartsOf, who: Reader, page: PageOf, rows: paging.PageOf, done: DoneOf = ""

@@ -182,6 +182,8 @@ def test_a_test_shows_its_answer(cast: Cast) -> None:
     assert (accepted.status_code, "测试已收下：ok" in accepted.text) == (200, True)
     assert "待修" not in accepted.text
     assert [sent.id for sent in cast.messenger.sent] == [target, target]
+    assert cast.client("yaxin").get(f"{path}?lang=en").status_code == 200  # nothing is sent again
+    assert len(cast.messenger.sent) == 2
 
 
 def test_routes_are_read_made_and_deleted_after_a_question(cast: Cast) -> None:
