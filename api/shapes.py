@@ -763,7 +763,8 @@ class LinkKey(BaseModel):
 class Delivery(BaseModel):
     """One event of a fault on its way to one target; or, with no target, why nobody was told.
 
-    event: its number; what: what happened then. reason: why it was not told, or no longer.
+    event: its number; what: what happened then. reason: why it was not told, or no longer; or
+    `handed_on`: to this target because it did not arrive where it was to go.
     at: when it ended. person: who was reached by the target, where a route led to them or to a
     roster.
     """
