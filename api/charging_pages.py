@@ -65,6 +65,8 @@ router = APIRouter(include_in_schema=False)
 class SessionLine:
     """A charging session, in words; a dash for what is not known."""
 
+    id: str
+    port_id: str
     port: str
     order: str
     started: str
@@ -107,6 +109,8 @@ def _session(
     if is_open and lasted_s is None and one.started_at_ms is not None:
         lasted_s = (now_ms - one.started_at_ms) // 1000
     return SessionLine(
+        id=one.id,
+        port_id=one.port,
         port=names[one.port][0] if one.port in names else one.port,
         order=one.order,
         started=UNKNOWN if one.started_at_ms is None else when(one.started_at_ms, now_ms),

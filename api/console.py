@@ -132,6 +132,7 @@ class Line:
     name: str
     place: str
     compound: str | None
+    device_id: str | None
     device: str
     state: str
     began: str
@@ -148,6 +149,7 @@ class Line:
 class DeviceLine:
     """A device in a list, in words."""
 
+    id: str
     kind: str
     name: str
     place: str
@@ -200,6 +202,7 @@ def _line(
         name=fault_name(language, fault.code),
         place=compound_name(language, known.directory.compounds, fault.compound),
         compound=fault.compound,
+        device_id=fault.device if fault.device in names else None,
         device=device,
         state=state,
         began=when(fault.since_ms, now_ms),
@@ -249,6 +252,7 @@ def _device(language: Language, standing: Standing, now_ms: int) -> DeviceLine:
         age = duration(language, (now_ms - standing.last_seen_ms) / 1000)
         seen = say(language, "ago", age=age)
     return DeviceLine(
+        id=standing.id,
         kind=named(language, Name(kind.zh, kind.en)),
         name=standing.name,
         place=" ".join(part for part in (standing.building, standing.unit) if part),

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Protocol, cast
 
@@ -16,7 +16,7 @@ from api.pace import Pace
 from api.turns import Turns
 from devices.alerts import Target
 from devices.corrections import Recounted
-from devices.journal import Counted, Head, Record
+from devices.journal import Counted, Head, Record, Sent
 from devices.store.compounds import Directory, read_directory
 from devices.store.overview import Fixture, read_fixtures
 from devices.store.registry import newest_revision
@@ -52,6 +52,22 @@ class JournalView(Protocol):
 
     def read(self, after: int, limit: int) -> Sequence[Record]:
         """Up to `limit` records behind the one with id `after`."""
+        ...
+
+    def sent_by(
+        self,
+        level: bytes,
+        before: tuple[int, int] | None,
+        until_ms: int,
+        since_ms: int,
+        most: int,
+        within_s: float,
+    ) -> Sent:
+        """Messages with this level in their topic, the newest first, looked for within_s.
+
+        Without what tells people apart. before: the place that the last look ended at; None: begin
+        with what was received at until_ms. since_ms: nothing that was received before.
+        """
         ...
 
 
@@ -113,6 +129,14 @@ class Exports(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class FieldTable:
+    """What fields of a device's format become. head: over the columns; names are in backticks."""
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
 class DayRecount(Protocol):
     """Who works a final day out again from its readings."""
 
@@ -130,7 +154,8 @@ class Dependencies:
     stream looks for news. ask_again_s: how often a listener must prove anew that it may listen.
     dry_runs: None where there is no journal to judge. fonts: where a Chinese font for PDF is, else
     the system's. messenger: None: targets can be read, and neither made nor tested. exports: None
-    where nobody makes them. recount: None where nothing is worked out again.
+    where nobody makes them. recount: None where nothing is worked out again. field_tables: how a
+    format's fields are mapped onto ours, by the registry's name of the format.
     """
 
     engine: Engine
@@ -147,6 +172,7 @@ class Dependencies:
     messenger: Messenger | None = None
     exports: Exports | None = None
     recount: DayRecount | None = None
+    field_tables: Mapping[str, Sequence[FieldTable]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if len(self.secret_key) < 16:

@@ -8,6 +8,7 @@ consequence; full-width punctuation, a blank between figure and unit. en: senten
 from collections.abc import Mapping
 from typing import Literal
 
+from api.device_words import TEXTS as DEVICE_TEXTS
 from devices.words import TEXTS
 from devices.words import duration as duration
 from devices.words import grouped as grouped
@@ -1099,7 +1100,7 @@ _OWN: Mapping[str, tuple[str, str]] = {
     "x_reconciliation_text": ("核对结果", "Whether the energy is right"),
 }
 
-_TEXTS = {**TEXTS, **_OWN}
+_TEXTS = {**TEXTS, **_OWN, **DEVICE_TEXTS}
 
 
 def say(language: Language, word: str, **values: object) -> str:

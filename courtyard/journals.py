@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from devices.journal import Counted, Head, Raw, Record
+from devices.journal import Counted, Head, Raw, Record, Sent
 from devices.store.journal import JournalReader, JournalReplaced
 
 T = TypeVar("T")
@@ -33,6 +33,19 @@ class FollowedJournal:
 
     def count(self, position: int, hours: tuple[int, int] | None, most: int) -> Counted:
         return self._ask(lambda reader: reader.count(position, hours, most))
+
+    def sent_by(
+        self,
+        level: bytes,
+        before: tuple[int, int] | None,
+        until_ms: int,
+        since_ms: int,
+        most: int,
+        within_s: float,
+    ) -> Sent:
+        return self._ask(
+            lambda reader: reader.sent_by(level, before, until_ms, since_ms, most, within_s)
+        )
 
     def size_bytes(self) -> int:
         return self._ask(JournalReader.size_bytes)

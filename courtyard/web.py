@@ -3,6 +3,7 @@
 import socket
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from typing import TypeVar
 
@@ -17,13 +18,16 @@ from courtyard.errors import DONE, FAILED
 from courtyard.exports import FOLDER, ChildExports
 from courtyard.journals import FollowedJournal
 from courtyard.listening import listen
+from courtyard.mappings import field_tables
 from courtyard.messenger import Messenger
 from courtyard.settings import Settings, secret_key
 from courtyard.signals import stop_on_signals, stop_with_parent
 from courtyard.stores import Stopped, await_operational, open_telemetry
 from courtyard.usage import day_recount
-from devices.journal import Counted, Head, Record
+from devices.credentials import Seal
+from devices.journal import Counted, Head, Raw, Record, Sent
 from devices.store.journal import JournalError
+from ingest.redaction import without_people
 
 GRACE_S = 3  # for requests that run; open event streams are cut off then
 STOP_S = 8.0
@@ -52,7 +56,7 @@ def run_api(settings: Settings, *, demo: bool, with_parent: bool) -> int:
         Dependencies(
             engine=engine,
             telemetry=telemetry,
-            journal=JournalForApi(journal),
+            journal=JournalForApi(journal, Seal(secret_key(settings))),
             clock=now_ms,
             secret_key=secret_key(settings),
             demo=demo,
@@ -62,6 +66,7 @@ def run_api(settings: Settings, *, demo: bool, with_parent: bool) -> int:
             messenger=Messenger(settings),
             exports=exports,
             recount=day_recount(engine, telemetry),
+            field_tables=field_tables(),
         )
     )
     server = uvicorn.Server(
@@ -107,10 +112,14 @@ def _serve(server: uvicorn.Server, listener: socket.socket, stop: threading.Even
 
 
 class JournalForApi:
-    """What the API may know of the journal, with the API's own error."""
+    """What the API may know of the journal, with the API's own error.
 
-    def __init__(self, journal: FollowedJournal) -> None:
+    Whole messages leave it only without what tells people apart, as those in quarantine are kept.
+    """
+
+    def __init__(self, journal: FollowedJournal, seal: Seal) -> None:
         self._journal = journal
+        self._seal = seal
 
     def head(self) -> Head:
         return _for_api(self._journal.head)
@@ -120,6 +129,26 @@ class JournalForApi:
 
     def read(self, after: int, limit: int) -> Sequence[Record]:
         return _for_api(lambda: self._journal.read(after, limit))
+
+    def sent_by(
+        self,
+        level: bytes,
+        before: tuple[int, int] | None,
+        until_ms: int,
+        since_ms: int,
+        most: int,
+        within_s: float,
+    ) -> Sent:
+        sent = _for_api(
+            lambda: self._journal.sent_by(level, before, until_ms, since_ms, most, within_s)
+        )
+        return replace(
+            sent,
+            messages=tuple((place, self._redacted(raw)) for place, raw in sent.messages),
+        )
+
+    def _redacted(self, raw: Raw) -> Raw:
+        return raw._replace(payload=without_people(raw.payload, raw.origin, self._seal))
 
 
 def _for_api(question: Callable[[], T]) -> T:

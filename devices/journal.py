@@ -74,6 +74,20 @@ class Counted:
     waiting: Mapping[tuple[str, int], int] | None
 
 
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """Messages of one sender out of a journal, the newest first, each with its place.
+
+    place: (record id, number within the record). looked_to: up to which place the journal was
+    looked through, that one not included; None where nothing older is asked for or kept.
+    looked_to_ms: when what lies there was received; None for an empty journal.
+    """
+
+    messages: tuple[tuple[tuple[int, int], Raw], ...]
+    looked_to: tuple[int, int] | None
+    looked_to_ms: int | None
+
+
 def true_payload(raw: Raw) -> tuple[int, str] | None:
     """Size in bytes and SHA-256 of what was sent, where only a stub of it was kept; else None."""
     if not raw.flags & OVERSIZE:

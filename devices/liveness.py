@@ -19,7 +19,12 @@ def silence_limit_s(device: Device) -> float:
 
     It is the raise delay of an offline fault itself; none comes on top.
     """
-    return max(MISSED_REPORTS * device.interval_s, KINDS[device.kind].silence_floor_s)
+    return limit_s(device.kind, device.interval_s)
+
+
+def limit_s(kind: str, interval_s: int) -> float:
+    """The same for any device of a kind that reports so often."""
+    return max(MISSED_REPORTS * interval_s, KINDS[kind].silence_floor_s)
 
 
 def silence_together_s(device: Device) -> float:

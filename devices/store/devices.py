@@ -60,6 +60,7 @@ class Filter:
     kind: str | None = None
     state: str | None = None
     firm: str | None = None
+    parent: str | None = None
 
 
 def compounds_of(
@@ -100,6 +101,8 @@ def list_devices(
         query = query.where(
             devices.c.compound.in_(select(compounds.c.id).where(compounds.c.firm == wanted.firm))
         )
+    if wanted.parent is not None:
+        query = query.where(devices.c.parent == wanted.parent)
     if wanted.state is not None:
         query = query.where(_in_state(wanted.state, blind))
     if after is not None:

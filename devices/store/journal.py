@@ -30,7 +30,7 @@ from urllib.parse import quote
 import apsw
 import msgspec
 
-from devices.journal import MESSAGES, Counted, Head, Raw, Record
+from devices.journal import MESSAGES, Counted, Head, Raw, Record, Sent
 from devices.store.failpoints import failpoint
 
 Clock = Callable[[], int]  # UTC epoch ms
@@ -50,6 +50,10 @@ TRIM_RECORDS = 10_000  # deleted by one trim at most, so that acknowledgements d
 READ_BYTES = 8 << 20  # a read stops after the record that passes this
 RECEIVED_KEPT_MS = 400 * 24 * HOUR_MS  # hours older than this are kept in the totals only
 BUSY_MS = 5_000
+# Records that a search looks through in one statement, between two looks at the clock: 0.5 µs each
+# where one holds one message, more where it holds hundreds.
+SEARCH_RECORDS = 500, 20_000
+SEARCH_PIECE_S = 0.004
 LOOK_S = 1.0  # for bad pages, when a writer opens the file; readers meet the rest
 
 _Control = Mapping[str, int | bool | str]
@@ -507,6 +511,72 @@ class JournalReader:
             return None
         return record.messages[jseq - record.first_jseq]
 
+    def sent_by(
+        self,
+        level: bytes,
+        before: tuple[int, int] | None,
+        until_ms: int,
+        since_ms: int,
+        most: int,
+        within_s: float,
+    ) -> Sent:
+        """Messages with this level in their topic, the newest first: at most `most` of them.
+
+        before: the place that the last look ended at; None: begin with what was received at
+        until_ms. since_ms: nothing that was received before. within_s: so long is looked, and what
+        was found by then is given; there is no index of topics to pay for at every commit.
+        """
+        deadline_s = time.monotonic() + within_s
+        oldest = self.trimmed_id() + 1
+        end = (self._id_at(until_ms) + 1, 0) if before is None else before
+        pattern = b"/" + level + b"/"
+        found: list[tuple[tuple[int, int], Raw]] = []
+        size, most_records = SEARCH_RECORDS
+        while end > (oldest, 0):
+            last = end[0] if end[1] else end[0] - 1
+            first = max(oldest, last - size + 1)
+            begun_s = time.monotonic()
+            rows = self._rows(
+                f"{_SELECT} WHERE id BETWEEN ? AND ? AND count > 0 AND instr(body, ?) > 0"
+                " ORDER BY id DESC",
+                (first, last, pattern),
+            )
+            for row in rows:
+                record = _record(row)
+                for n in range(len(record.messages) - 1, -1, -1):
+                    raw, place = record.messages[n], (record.id, n)
+                    if place >= end or pattern not in raw.topic or raw.received_ms < since_ms:
+                        continue
+                    found.append((place, raw))
+                    if len(found) == most:
+                        return Sent(tuple(found), place, raw.received_ms)
+            end = (first, 0)
+            at_ms = self._at_ms(first)
+            if at_ms is None or at_ms < since_ms:  # None: trimmed meanwhile
+                return Sent(tuple(found), None, since_ms)
+            now_s = time.monotonic()
+            if now_s >= deadline_s and end > (oldest, 0):
+                return Sent(tuple(found), end, at_ms)
+            if now_s - begun_s < SEARCH_PIECE_S:
+                size = min(2 * size, most_records)
+        return Sent(tuple(found), None, self._at_ms(oldest))
+
+    def _id_at(self, at_ms: int) -> int:
+        """Id of about the last record stamped by then: stamps may stand a little out of order."""
+        low, high = self.trimmed_id(), self.head().id
+        while low < high:
+            middle = (low + high + 1) // 2
+            stamp = self._at_ms(middle)
+            if stamp is None or stamp <= at_ms:
+                low = middle
+            else:
+                high = middle - 1
+        return low
+
+    def _at_ms(self, record_id: int) -> int | None:
+        rows = self._rows("SELECT at_ms FROM records WHERE id = ?", (record_id,))
+        return int(rows[0][0]) if rows else None
+
     def received(self, from_ms: int, to_ms: int) -> dict[tuple[str, int], int]:
         """Messages received by (origin, hour_ms), for hours that begin in [from_ms, to_ms)."""
         return {
@@ -560,7 +630,7 @@ class JournalReader:
         with self._lock:
             self._db.close()
 
-    def _rows(self, query: str, values: tuple[int, ...] = ()) -> list[tuple[Any, ...]]:
+    def _rows(self, query: str, values: tuple[int | bytes, ...] = ()) -> list[tuple[Any, ...]]:
         with self._lock:
             self._check_place()
             try:

@@ -67,6 +67,13 @@ def list_sessions(
     return [session_of(row) for row in connection.execute(query)]
 
 
+def find_session(connection: Connection, scope: Scope, session: str) -> Session | None:
+    """One session; None outside the scope."""
+    query = select(sessions).where(sessions.c.id == session, scope.holds(sessions.c.compound))
+    row = connection.execute(query).one_or_none()
+    return None if row is None else session_of(row)
+
+
 def silent_ports(connection: Connection, ports: Iterable[str], now_ms: int) -> set[str]:
     """Those of which nothing was heard for three of their intervals."""
     column = device_state.c

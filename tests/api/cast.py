@@ -21,7 +21,7 @@ from api.exports.model import Body, State, Wanted, packed
 from api.parts import Dependencies, DryRun, Exports, JournalAway, NotAccepted
 from devices.alerts import Target
 from devices.corrections import Recounted
-from devices.journal import Counted, Head, Record
+from devices.journal import Counted, Head, Raw, Record, Sent
 from devices.messages import Value
 from devices.registry import Compound, Device, Firm, Name, Registry
 from devices.store import exports, registry, tokens
@@ -202,6 +202,7 @@ class FakeJournal:
     records: list[Record] = field(default_factory=list)
     counts: dict[tuple[str, int], int] = field(default_factory=dict)
     away: bool = False
+    looks: int = 1_000
 
     def head(self) -> Head:
         self._check()
@@ -229,6 +230,32 @@ class FakeJournal:
     def read(self, after: int, limit: int) -> Sequence[Record]:
         self._check()
         return [record for record in self.records if record.id > after][:limit]
+
+    def sent_by(
+        self,
+        level: bytes,
+        before: tuple[int, int] | None,
+        until_ms: int,
+        since_ms: int,
+        most: int,
+        within_s: float,
+    ) -> Sent:
+        """within_s: here it looks through `looks` records at a time, however long that takes."""
+        self._check()
+        places = [
+            ((record.id, n), raw)
+            for record in self.records
+            for n, raw in enumerate(record.messages)
+            if since_ms <= raw.received_ms <= until_ms
+            and (before is None or (record.id, n) < before)
+        ]
+        found: list[tuple[tuple[int, int], Raw]] = []
+        for looked, (place, raw) in enumerate(reversed(places), 1):
+            if b"/" + level + b"/" in raw.topic:
+                found.append((place, raw))
+            if len(found) == most or (self.looks == looked and looked < len(places)):
+                return Sent(tuple(found), place, raw.received_ms)
+        return Sent(tuple(found), None, since_ms)
 
     def _check(self) -> None:
         if self.away:

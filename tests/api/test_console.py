@@ -36,6 +36,7 @@ from tests.api.cast import (
     a_fault,
     a_fault_event,
     a_judge,
+    a_session,
     a_state,
     a_window,
     an_export,
@@ -311,11 +312,19 @@ def test_the_page_of_an_offline_fault_says_when_the_device_was_last_heard_of(cas
         "/charging",
         f"/charging?compound={XIANGYUNLI}",
         "/exports",
+        f"/devices/{PORT}",
+        f"/devices/{SHED}",
+        f"/devices/{SHED}/children",
+        f"/devices/{GATE}/faults",
+        f"/devices/{GATE}/messages",
+        "/sessions/one",
     ],
 )
 def test_no_link_is_dead_and_nothing_is_inline(cast: Cast, path: str) -> None:
     with_trouble(cast)
     an_export(cast, "own-export", "operator")
+    with cast.write() as connection:
+        a_session(connection, "one")
     client = cast.client("operator")
     page = Links()
     page.feed(client.get(path, headers=ZH).text)

@@ -25,6 +25,7 @@ from tests.api.cast import (
     a_roster,
     a_route,
     a_stand_in,
+    a_session,
     a_target,
     a_window,
     an_export,
@@ -55,6 +56,7 @@ IDS = {
     "person": ("own-person", "strange-person", "no-person"),
     "roster": ("own-roster", "strange-roster", "no-roster"),
     "stand_in": ("own-leave", "strange-leave", "no-leave"),
+    "session": ("own-session", "strange-session", "no-session"),
     "export": ("own-export", "strange-export", "no-export"),
 }
 BODIES = {
@@ -152,6 +154,8 @@ def with_rows(cast: Cast) -> None:
         a_fault(connection, "strange-fault", device=STRANGE_GATE, compound=LIANXIN)
         a_refusal(connection, 1)
         a_refusal(connection, 2, compound=LIANXIN, device=STRANGE_GATE)
+        a_session(connection, "own-session")
+        a_session(connection, "strange-session", compound=LIANXIN)
         a_window(connection, "own-window")
         a_window(connection, "strange-window", compound=LIANXIN, reason="连心胡同换锁")
         for whose, firm in (("own", "yaxin"), ("strange", "kangqiao")):

@@ -14,6 +14,7 @@ from api.parts import Dependencies
 from courtyard.journals import FollowedJournal
 from courtyard.web import JournalForApi
 from devices.catalogue import rules_for
+from devices.credentials import Seal
 from devices.journal import MESSAGES, Raw
 from devices.kinds import KINDS
 from devices.store import tokens
@@ -63,7 +64,7 @@ def account_of(engine: Engine, path: Path, compound: str | None) -> dict[str, in
             Dependencies(
                 engine=engine,
                 telemetry=FakeTelemetry(),
-                journal=JournalForApi(journal),
+                journal=JournalForApi(journal, Seal(SECRET)),
                 clock=lambda: NOW_MS,
                 secret_key=SECRET,
                 demo=False,

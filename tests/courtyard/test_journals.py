@@ -7,10 +7,12 @@ import pytest
 from api.parts import JournalAway
 from courtyard.journals import FollowedJournal
 from courtyard.web import JournalForApi
+from devices.credentials import Seal
 from devices.journal import MESSAGES, Raw
 from devices.store.journal import Draft, JournalMissing, JournalReplaced, JournalWriter
 
 NOW_MS = 1_795_399_200_000
+SECRET = b"sixteen bytes of secret"
 
 
 def a_journal(path: Path, messages: int) -> None:
@@ -54,7 +56,7 @@ def test_another_file_in_its_place_is_said_once_and_then_followed(tmp_path: Path
 
 def test_the_api_is_told_in_its_own_words(tmp_path: Path) -> None:
     followed = FollowedJournal(tmp_path / "journal.db")
-    journal = JournalForApi(followed)
+    journal = JournalForApi(followed, Seal(SECRET))
     with pytest.raises(JournalAway, match="courtyard ingest"):
         journal.head()
     a_journal(tmp_path / "journal.db", 2)
@@ -64,4 +66,18 @@ def test_the_api_is_told_in_its_own_words(tmp_path: Path) -> None:
     assert (counted.received, counted.head) == ({("a", hour_ms): 2}, journal.head())
     assert journal.count(0, None, 10).received == {("a", 0): 2}
     assert len(journal.read(0, 1)) == 1
+    followed.close()
+
+
+def test_whole_messages_come_to_the_api_without_what_tells_people_apart(tmp_path: Path) -> None:
+    topic = b"courtyard/v1/a/gate/b/event"
+    sent = b'{"event":"access","credential":"6228480402564890018","method":"card"}'
+    with JournalWriter(tmp_path / "journal.db", lambda: NOW_MS) as writer:
+        writer.commit([Draft(MESSAGES, 1, [Raw(topic, sent, 0, NOW_MS, "a")])])
+    followed = FollowedJournal(tmp_path / "journal.db")
+    found = JournalForApi(followed, Seal(SECRET)).sent_by(b"b", None, NOW_MS, 0, 10, 1.0)
+    ((_, raw),) = found.messages
+    assert b"6228480402564890018" not in raw.payload
+    assert b'"method":"card"' in raw.payload
+    assert (raw.topic, raw.received_ms, raw.origin) == (topic, NOW_MS, "a")
     followed.close()

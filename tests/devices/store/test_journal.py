@@ -303,6 +303,86 @@ class TestReading:
             assert reader.read(0, 1)[0].messages == (a_message(1),)
 
 
+class TestSearching:
+    """Messages of one sender, the newest first."""
+
+    @staticmethod
+    def sent(sender: str, at_ms: int) -> Raw:
+        return Raw(f"courtyard/v1/yaxin/gate/{sender}/telemetry".encode(), b"{}", 0, at_ms, "yaxin")
+
+    def filled(self, writer: JournalWriter) -> None:
+        """g1 at 0, 2, 4 … seconds, in batches of two with another's; ticks between."""
+        for second in range(0, 20, 2):
+            at_ms = NOON + second * 1000
+            both = [self.sent("g1", at_ms), self.sent("g12", at_ms)]
+            writer.commit([Draft(MESSAGES, 1, both), a_tick(at_ms)])
+
+    def test_all_of_a_sender_and_nobody_elses(
+        self, writer: JournalWriter, reader: JournalReader
+    ) -> None:
+        self.filled(writer)
+        found = reader.sent_by(b"g1", None, NOON + 60_000, 0, 100, 5.0)
+        seconds = [(raw.received_ms - NOON) // 1000 for _, raw in found.messages]
+        assert seconds == [18, 16, 14, 12, 10, 8, 6, 4, 2, 0]
+        assert {raw.topic.split(b"/")[4] for _, raw in found.messages} == {b"g1"}
+        assert found.looked_to is None
+
+    def test_a_name_in_a_payload_is_no_sender(
+        self, writer: JournalWriter, reader: JournalReader
+    ) -> None:
+        raw = self.sent("g2", NOON)._replace(payload=b'{"from":"/g1/"}')
+        writer.commit([Draft(MESSAGES, 1, [raw])])
+        assert reader.sent_by(b"g1", None, NOON, 0, 100, 5.0).messages == ()
+
+    def test_what_is_older_or_newer_than_asked_for_is_left_out(
+        self, writer: JournalWriter, reader: JournalReader
+    ) -> None:
+        self.filled(writer)
+        found = reader.sent_by(b"g1", None, NOON + 9000, NOON + 4000, 100, 5.0)
+        assert [(raw.received_ms - NOON) // 1000 for _, raw in found.messages] == [8, 6, 4]
+        assert found.looked_to is None
+
+    @pytest.mark.parametrize(("most", "within_s"), [(1, 5.0), (3, 5.0), (100, 0.0)])
+    def test_looks_that_end_early_go_on_without_gap_or_repeat(
+        self,
+        writer: JournalWriter,
+        reader: JournalReader,
+        monkeypatch: pytest.MonkeyPatch,
+        most: int,
+        within_s: float,
+    ) -> None:
+        monkeypatch.setattr(journal_module, "SEARCH_RECORDS", (3, 3))
+        self.filled(writer)
+        seconds: list[int] = []
+        before = None
+        looks = 0
+        while True:
+            found = reader.sent_by(b"g1", before, NOON + 60_000, 0, most, within_s)
+            looks += 1
+            seconds += [(raw.received_ms - NOON) // 1000 for _, raw in found.messages]
+            before = found.looked_to
+            if before is None:
+                break
+        assert seconds == [18, 16, 14, 12, 10, 8, 6, 4, 2, 0]
+        assert looks > 3
+
+    def test_an_empty_and_a_trimmed_journal_have_nothing_older(
+        self, writer: JournalWriter, reader: JournalReader
+    ) -> None:
+        assert reader.sent_by(b"g1", None, NOON, 0, 10, 5.0).looked_to is None
+        self.filled(writer)
+        writer.trim(NOON + 10_000, 100)
+        found = reader.sent_by(b"g1", None, NOON + 60_000, 0, 100, 5.0)
+        assert [(raw.received_ms - NOON) // 1000 for _, raw in found.messages] == [
+            18,
+            16,
+            14,
+            12,
+            10,
+        ]
+        assert found.looked_to is None
+
+
 class TestCounting:
     def test_messages_are_counted_by_hour_and_origin(
         self, writer: JournalWriter, reader: JournalReader
