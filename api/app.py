@@ -44,6 +44,7 @@ from api import (
     rules,
     session_pages,
     sessions,
+    shed_pages,
     sla,
     stream,
     targets,
@@ -113,6 +114,7 @@ ROUTERS = (
     usage_correction_pages.router,
     device_pages.router,
     session_pages.router,
+    shed_pages.router,
     export_pages.router,
     ingestion.router,
 )

@@ -62,7 +62,8 @@ class Size:
         return self.height - self.foot
 
 
-SMALL, NARROW, WIDE = Size(330, 132), Size(330, 190), Size(960, 250)
+SMALL, ROW = Size(330, 140), Size(390, 150)  # one of several, on a phone and beside each other
+NARROW, WIDE, FULL = Size(330, 190), Size(900, 250), Size(1340, 300)  # one alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,10 +143,14 @@ def draw(buckets: Sequence[Bucket], of: Stretch, zone: tzinfo, size: Size) -> Cu
         line.append("M" + "L".join(mean))
     lines = round((top - bottom) / step)
     digits = 0 if step >= 1 else 1 if step >= 0.1 else 2 if step >= 0.01 else 3
-    grid = [
-        (f"{y(bottom + n * step):.1f}", f"{bottom + n * step:,.{digits}f}")
-        for n in range(lines + 1)
-    ]
+    grid = (
+        []
+        if not known
+        else [
+            (f"{y(bottom + n * step):.1f}", f"{bottom + n * step:,.{digits}f}")
+            for n in range(lines + 1)
+        ]
+    )
     return Curve(
         size,
         of.from_ms,
@@ -290,7 +295,7 @@ def _ticks(of: Stretch, zone: tzinfo, size: Size) -> list[tuple[str, str]]:
     room = int((size.end - size.left) // 62)
     length_s = (of.to_ms - of.from_ms) / 1000
     step_s, written = next(
-        ((step_s, written) for step_s, written in _TICKS_S if length_s / step_s <= room),
+        ((step_s, written) for step_s, written in _TICKS_S if length_s / step_s < room + 0.5),
         _TICKS_S[-1],
     )
     at_ms = midnight_of(of.from_ms, zone)

@@ -32,6 +32,9 @@ Show = Literal["hour", "day", "week", "month"]
 
 SPANS_MS = {"hour": 3_600_000, "day": DAY_MS, "week": 7 * DAY_MS, "month": 31 * DAY_MS}
 LEAST_MS = 60_000  # that a range is widened to
+# The classes say at which width each is shown.
+ALONE = (("full", curves.FULL), ("wide", curves.WIDE), ("narrow", curves.NARROW))
+BESIDE = (("wide", curves.ROW), ("narrow", curves.SMALL))
 AT_ONCE = 3  # curves on the page of a device, before one is picked
 # Those that tell most of how a device of the kind does, the first ones that it has.
 MAIN = {
@@ -123,7 +126,7 @@ def readings_view(
             is_away = True
             break
         link = address(page, quantity=name)
-        sizes = (("wide", curves.WIDE), ("narrow", curves.NARROW)) if quantity else None
+        sizes = ALONE if quantity else BESIDE
         shown.append(curve_view(language, standing.kind, name, buckets, stretch, zone, sizes, link))
         if quantity:
             is_number = any(bucket.mean is not None for bucket in buckets)
@@ -178,15 +181,15 @@ def curve_view(
     buckets: Sequence[Bucket],
     of: Stretch,
     zone: tzinfo,
-    sizes: Sequence[tuple[str, Size]] | None,
+    sizes: Sequence[tuple[str, Size]],
     link: str,
 ) -> CurveView:
-    """A quantity, drawn. sizes: class and size of each drawing; None: one small one."""
+    """A quantity, drawn. sizes: class and size of each drawing."""
     measured = KINDS[kind].quantity(name)
     unit = unit_of(kind, name)
     drawn = []
     is_number = measured is not None and measured.type in (Type.FLOAT, Type.INT)
-    for look, size in sizes or (("", curves.SMALL),):
+    for look, size in sizes:
         if is_number:
             drawn.append((look, curves.draw(buckets, of, zone, size)))
         else:

@@ -312,6 +312,7 @@ def test_the_page_of_an_offline_fault_says_when_the_device_was_last_heard_of(cas
         "/charging",
         f"/charging?compound={XIANGYUNLI}",
         "/exports",
+        "/sheds",
         f"/devices/{PORT}",
         f"/devices/{SHED}",
         f"/devices/{SHED}/children",
@@ -724,7 +725,18 @@ def test_the_whole_district_is_on_one_page(whole: Cast) -> None:
     assert "门禁在线" in words(html)
 
 
-@pytest.mark.parametrize("path", ["/", "/parts/overview", "/v1/compounds?limit=500", "/faults"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/parts/overview",
+        "/v1/compounds?limit=500",
+        "/faults",
+        "/sheds",
+        "/devices/xiangyunli-gateway",
+        "/devices/xiangyunli-shed-1",
+    ],
+)
 def test_the_first_page_of_a_whole_district_takes_less_than_50_ms(whole: Cast, path: str) -> None:
     client = whole.client("operator")
     client.get(path)
