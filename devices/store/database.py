@@ -8,8 +8,9 @@ know about it (migrations) is checked here. Requests end: every wait has a limit
 import re
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +32,8 @@ _POOL = {"pool_size": 5, "max_overflow": 10, "pool_timeout": 10}
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK = 0x636F7572  # "cour"; PostgreSQL's advisory locks are numbers
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+# What else goes into each transaction that writes, in this task: who did it, for the audit log.
+_RECORD: ContextVar[Callable[[Connection], None] | None] = ContextVar("record", default=None)
 _SQLITE = "courtyard_sqlite"  # execution option: the _Begin of the next transaction
 
 
@@ -117,6 +120,22 @@ def writing(engine: Engine) -> Iterator[Connection]:
     """
     with engine.begin() as connection:
         yield connection
+        record = _RECORD.get()
+        if record is not None:
+            record(connection)
+
+
+@contextmanager
+def recorded(record: Callable[[Connection], None]) -> Iterator[None]:
+    """Whatever is written within takes this along, just before it is committed: both or neither.
+
+    Within: in this task, and in threads that have its context, as those of a request have.
+    """
+    before = _RECORD.set(record)
+    try:
+        yield
+    finally:
+        _RECORD.reset(before)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ judge state and never touches the live one.
 """
 
 from sqlalchemy import (
+    DDL,
     JSON,
     BigInteger,
     Boolean,
@@ -20,6 +21,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    event,
     text,
 )
 
@@ -717,6 +719,78 @@ tokens = Table(
     Column("name", Text, nullable=False),
     Column("created_at_ms", BigInteger, nullable=False),
     Column("revoked_at_ms", BigInteger),
+    Column("created_by", Text, nullable=False, server_default=""),
+    Column("used_at_ms", BigInteger),  # last, to some minutes
+)
+
+# Somebody who logs in with a name and a password. Role, firm, when made and whether disabled are
+# in their row of `tokens`, which no secret opens: whatever is a token's (sessions) is theirs too.
+users = Table(
+    "users",
+    metadata,
+    Column("token", ForeignKey("tokens.id"), primary_key=True),
+    Column("name", String(63), nullable=False, unique=True),
+    Column("display", Text, nullable=False),
+    Column("language", String(2)),  # null: as their browser wants it
+    Column("password", Text, nullable=False),  # argon2id, with its salt and cost
+    Column("password_at_ms", BigInteger, nullable=False),
+)
+
+# Who has one of these makes the first user; empty once there is one.
+setup_codes = Table(
+    "setup_codes",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
+    Column("made_at_ms", BigInteger, nullable=False),
+)
+
+# What people changed, and who: each row's hash covers it and the one before (devices.audit). Rows
+# are only ever added: triggers refuse the rest.
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("number", _Number, primary_key=True, autoincrement=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("token", BigInteger),  # null: a command
+    Column("origin", String(16), nullable=False),  # api, console, command
+    Column("address", Text, nullable=False),
+    Column("method", String(16), nullable=False),
+    Column("resource", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("outcome", String(32), nullable=False),
+    Column("detail", Text, nullable=False),  # JSON, as it was hashed
+    Column("before", String(64), nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Index("ix_audit_log_actor", "actor", "number"),
+)
+
+_KEPT = "rows of audit_log are only added: neither changed nor deleted"
+_KEEP_ROWS = {
+    "sqlite": [
+        f"CREATE TRIGGER audit_log_is_kept_{what.lower()} BEFORE {what} ON audit_log"
+        f" BEGIN SELECT RAISE(ABORT, '{_KEPT}'); END"
+        for what in ("UPDATE", "DELETE")
+    ],
+    "postgresql": [
+        "CREATE OR REPLACE FUNCTION audit_log_is_kept() RETURNS trigger LANGUAGE plpgsql AS "
+        f"$$ BEGIN RAISE EXCEPTION '{_KEPT}'; END $$",
+        "CREATE TRIGGER audit_log_is_kept BEFORE UPDATE OR DELETE ON audit_log"
+        " FOR EACH ROW EXECUTE FUNCTION audit_log_is_kept()",
+    ],
+}
+for _dialect, _statements in _KEEP_ROWS.items():
+    for _statement in _statements:
+        event.listen(audit_log, "after_create", DDL(_statement).execute_if(dialect=_dialect))
+
+# Where the chain ends: one row, which whoever adds to the log holds until that is committed.
+audit_head = Table(
+    "audit_head",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, nullable=False),
+    Column("sha256", String(64), nullable=False),
 )
 
 # Answers to requests that carry an Idempotency-Key; kept for a day.

@@ -2,12 +2,24 @@
 
 import hashlib
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import Connection, Select, delete, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    Select,
+    delete,
+    insert,
+    select,
+    true,
+    update,
+)
 
-from devices.store.schema import firms, tokens, web_sessions
+from devices.store.schema import firms, tokens, users, web_sessions
+from devices.store.scope import Scope
 
 SESSION_MS = 7 * 86_400_000
 
@@ -39,8 +51,54 @@ class BadToken(ValueError):
     """A token with these properties cannot be made."""
 
 
-def create(connection: Connection, role: str, firm: str | None, name: str, now_ms: int) -> str:
+class LastOperator(Exception):
+    """Without this one nobody could run the installation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token as it may be shown: what it opens is not here. used_at_ms: last, to some minutes."""
+
+    id: int
+    role: Role
+    firm: str | None
+    name: str
+    created_at_ms: int
+    created_by: str
+    used_at_ms: int | None
+    revoked_at_ms: int | None
+
+
+_LISTED = (
+    select(
+        *(tokens.c.id, tokens.c.role, tokens.c.firm, tokens.c.name, tokens.c.created_at_ms),
+        *(tokens.c.created_by, tokens.c.used_at_ms, tokens.c.revoked_at_ms),
+    )
+    .outerjoin(users, users.c.token == tokens.c.id)
+    .where(users.c.token.is_(None))
+)
+
+
+def create(
+    connection: Connection, role: str, firm: str | None, name: str, now_ms: int, by: str = ""
+) -> str:
     """A new token, which is shown once and never again; raises BadToken."""
+    check_role(connection, role, firm)
+    token = f"cy_{secrets.token_urlsafe(_BYTES)}"
+    row = {
+        "sha256": _sha256(token),
+        "role": role,
+        "firm": firm or None,
+        "name": name,
+        "created_at_ms": now_ms,
+        "created_by": by,
+    }
+    connection.execute(insert(tokens), row)
+    return token
+
+
+def check_role(connection: Connection, role: str, firm: str | None) -> None:
+    """Raise BadToken unless role and firm go together, and exist."""
     if role not in set(Role):
         raise BadToken(f"{role!r} is not a role: {', '.join(Role)}")
     if role == Role.FIRM and not firm:
@@ -50,16 +108,6 @@ def create(connection: Connection, role: str, firm: str | None, name: str, now_m
     if firm and connection.execute(select(firms.c.id).where(firms.c.id == firm)).first() is None:
         known = connection.execute(select(firms.c.id).order_by(firms.c.id).limit(20)).scalars()
         raise BadToken(f"there is no firm {firm!r}; known are: {', '.join(known) or 'none yet'}")
-    token = f"cy_{secrets.token_urlsafe(_BYTES)}"
-    row = {
-        "sha256": _sha256(token),
-        "role": role,
-        "firm": firm or None,
-        "name": name,
-        "created_at_ms": now_ms,
-    }
-    connection.execute(insert(tokens), row)
-    return token
 
 
 def identify(
@@ -80,6 +128,44 @@ def revoke(connection: Connection, token_id: int, now_ms: int) -> bool:
         .values(revoked_at_ms=now_ms)
     )
     return ended.rowcount == 1
+
+
+def keep_an_operator(connection: Connection, *, without: int) -> None:
+    """Raise LastOperator if this is one, and no other is left.
+
+    Of two who take each other's place away at the same moment one waits here, and is refused.
+    """
+    query = (
+        select(tokens.c.id)
+        .where(tokens.c.role == Role.OPERATOR, tokens.c.revoked_at_ms.is_(None))
+        .order_by(tokens.c.id)
+        .with_for_update()
+    )
+    if connection.scalars(query).all() == [without]:
+        raise LastOperator("this is the last operator: make another one first")
+
+
+def list_tokens(
+    connection: Connection, scope: Scope, *, below: int | None = None, limit: int = 100
+) -> list[Token]:
+    """Those of the API, the newest first, also the revoked ones; those of users are not here."""
+    query = _LISTED.where(_in(scope)).order_by(tokens.c.id.desc()).limit(limit)
+    if below is not None:
+        query = query.where(tokens.c.id < below)
+    return [_token(row) for row in connection.execute(query).mappings()]
+
+
+def find_token(connection: Connection, scope: Scope, token_id: int) -> Token | None:
+    """One of these; None also outside the scope."""
+    rows = connection.execute(_LISTED.where(tokens.c.id == token_id, _in(scope)))
+    found = rows.mappings().one_or_none()
+    return None if found is None else _token(found)
+
+
+def mark_used(connection: Connection, used: Mapping[int, int]) -> None:
+    """Write down when tokens were used last: {id: UTC epoch ms}."""
+    for token_id, at_ms in sorted(used.items()):
+        connection.execute(update(tokens).where(tokens.c.id == token_id).values(used_at_ms=at_ms))
 
 
 def open_session(connection: Connection, token_id: int, now_ms: int) -> str:
@@ -112,6 +198,14 @@ def close_session(connection: Connection, session: str) -> None:
 def _identity(connection: Connection, query: Select[str, str | None, str, int]) -> Identity | None:
     row = connection.execute(query).first()
     return None if row is None else Identity(Role(row.role), row.firm, row.name, row.id)
+
+
+def _in(scope: Scope) -> ColumnElement[bool]:
+    return true() if scope.firm is None else tokens.c.firm == scope.firm
+
+
+def _token(row: RowMapping) -> Token:
+    return Token(**{**row, "role": Role(row["role"])})
 
 
 def _sha256(secret: str) -> str:
