@@ -13,9 +13,11 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from api import (
+    account_pages,
     accounting,
     alert_pages,
     answer_pages,
+    audit,
     charging_pages,
     compounds,
     console,
@@ -45,15 +47,21 @@ from api import (
     session_pages,
     sessions,
     shed_pages,
+    setup,
     sla,
     stream,
     targets,
     telemetry,
+    token_pages,
     usage,
     usage_correction_pages,
     usage_corrections,
+    user_pages,
 )
+from api.attempts import Attempts
+from api.audited import Audited
 from api.exports import routes as export_routes
+from api.last_use import LastUse
 from api.metrics import Measured, Metrics
 from api.overview import OverviewCopy
 from api.pace import Pace
@@ -103,7 +111,12 @@ ROUTERS = (
     stream.router,
     health.router,
     documentation.router,
+    audit.router,
     login.router,
+    setup.router,
+    account_pages.router,
+    user_pages.router,
+    token_pages.router,
     console.router,
     fault_pages.router,
     answer_pages.router,
@@ -123,21 +136,25 @@ ROUTERS = (
 def create_app(deps: Dependencies) -> FastAPI:
     """The API and the console over these parts. Nothing is opened before the first request.
 
-    While it runs (its lifespan), one task looks for news for `/v1/stream`. Open streams do not end
+    While it runs (its lifespan), one task looks for news for `/v1/stream`, and one writes down when
+    tokens were used. Open streams do not end
     by themselves: run it with `timeout_graceful_shutdown`.
     """
     registry = RegistryCopy(deps.clock)
     metrics = Metrics()
     news = stream.Stream(deps, registry)
     metrics.listeners.set_function(lambda: news.listeners)
+    last_use = LastUse(deps.engine)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        poller = asyncio.create_task(news.run())
+        running = [asyncio.create_task(news.run()), asyncio.create_task(last_use.run())]
         yield
-        poller.cancel()
-        with suppress(asyncio.CancelledError):
-            await poller
+        for task in running:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        await asyncio.to_thread(last_use.write)
 
     app = FastAPI(
         title="Courtyard",
@@ -155,6 +172,8 @@ def create_app(deps: Dependencies) -> FastAPI:
         Turns("the telemetry store", SERIES_AT_ONCE, SERIES_WAITING, SERIES_WAIT_S),
         Turns("for reports", REPORTS_AT_ONCE, REPORTS_WAITING, REPORT_WAIT_S),
         Pace(),
+        Attempts(deps.monotonic),
+        last_use,
     )
     app.state.overview = OverviewCopy(deps, registry)
     app.state.charging = charging_pages.ChargingCopy()
@@ -164,6 +183,7 @@ def create_app(deps: Dependencies) -> FastAPI:
         # asks each of them for its policy.
         app.router.routes.extend(router.routes)
     _handle_errors(app)
+    app.add_middleware(Audited, engine=deps.engine, clock=deps.clock)
     app.add_middleware(Protected)
     app.add_middleware(Measured, metrics=metrics)
     return app

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Form, Query
 from pydantic import ValidationError
 from starlette.responses import RedirectResponse, Response
 
-from api import compounds, shapes
+from api import audited, compounds, shapes
 from api.errors import Away, BadParameter, NotFound
 from api.exports import model, routes
 from api.exports.files import Folder
@@ -109,7 +109,7 @@ def make(
         place = Folder(makers.folder).place()
         with writing(parts.deps.engine) as connection:
             known = parts.registry.get(connection)
-            routes.begin(connection, known, who, place, body, now_ms)
+            audited.about(routes.begin(connection, known, who, place, body, now_ms).id)
     except ValidationError as error:
         first = error.errors()[0]
         notice = f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Form, Query
 from sqlalchemy import Connection
 from starlette.responses import RedirectResponse, Response
 
-from api import paging
+from api import audited, paging
 from api.compounds import check_firm
 from api.console import Line, evidence_lines, fault_lines
 from api.devices import check_kind
@@ -285,6 +285,7 @@ def _act_on_some(
 ) -> Response:
     now_ms = parts.now_ms()
     asked = Asked(who.name, now_ms, Said(), now_ms + hours * HOUR_MS)
+    audited.about("", faults=list(dict.fromkeys(picked)))
     done = 0
     for fault in dict.fromkeys(picked):
         try:

@@ -1,8 +1,8 @@
 """Who asks, what they may see, and what they may do: the only place where that is decided.
 
-Every route declares one of the policies below (`Reader`, `Actor`, `everyone`); a test refuses a
-route without one. What a reader may see is their `scope`, which every read of `devices.store`
-takes.
+Every route declares one of the policies below (`Reader`, `Actor`, `Person`, `everyone`); a test
+refuses a route without one. What a reader may see is their `scope`, which every read of
+`devices.store` takes.
 """
 
 import ipaddress
@@ -17,6 +17,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.security import HTTPBearer
 from starlette.requests import Request
 
+from api import audited
 from api.errors import BadParameter, DeadLink, Forbidden, TooOften, Unauthenticated
 from api.once import EACH_TIME, HEADER, Once, asked_once
 from api.parts import Parts, PartsOf
@@ -27,7 +28,6 @@ from devices.store.links import Sent, find_key, find_sent
 from devices.store.scope import DISTRICT, Scope
 
 COOKIE = "courtyard_session"
-_SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -88,7 +88,7 @@ def identify(
     if cookie:
         who = _known(parts, lambda c: tokens.session_identity(c, cookie, parts.now_ms()))
         if who is not None:
-            if request.method not in _SAFE_METHODS:
+            if request.method not in audited.SAFE_METHODS:
                 refuse_other_sites(request)
             return who
     if parts.deps.demo and is_loopback(request):
@@ -137,8 +137,7 @@ async def actor(
 ) -> Identity:
     """Policy: operators, and firms for what is theirs."""
     known_parameters(request)
-    if who.role is Role.VISITOR:
-        raise Unauthenticated("Visitors may look at everything and change nothing: log in.")
+    _refuse_visitors(who)
     if who.role is Role.VIEWER:
         raise Forbidden("A viewer changes nothing: this takes an operator's or a firm's token.")
     return replace(who, once=await asked_once(request, key, who.token))
@@ -185,17 +184,38 @@ def answerer(request: Request, parts: PartsOf, token: str) -> Answerer:
             "Another property firm manages this compound now: the fault is theirs.",
             status=410,
         )
-    wait_s = parts.pace.take(sent.delivery, request.method in _SAFE_METHODS, now_ms)
+    wait_s = parts.pace.take(sent.delivery, request.method in audited.SAFE_METHODS, now_ms)
     if wait_s:
         raise TooOften("This link is used too often: wait a while.", wait_s)
     return Answerer(token, key, sent)
 
 
+async def person(request: Request, who: Annotated[Identity, Depends(identify)]) -> Identity:
+    """Policy: whoever is known may change what is their own alone, like their password."""
+    known_parameters(request)
+    _refuse_visitors(who)
+    return who
+
+
+def operators_only(who: Identity, what: str) -> None:
+    """Raise Forbidden for everybody else. what: what only operators do."""
+    if who.role is not Role.OPERATOR:
+        raise Forbidden(f"Only operators {what}.")
+
+
 Reader = Annotated[Identity, Depends(reader)]
 Actor = Annotated[Identity, Depends(actor)]
 Answering = Annotated[Answerer, Depends(answerer)]
+Person = Annotated[Identity, Depends(person)]
 EVERYONE = Depends(everyone)
-POLICIES: frozenset[Callable[..., Any]] = frozenset({everyone, reader, actor, answerer})
+POLICIES: frozenset[Callable[..., Any]] = frozenset({everyone, reader, actor, answerer, person})
+
+
+def _refuse_visitors(who: Identity) -> None:
+    """Who is left changes something, or is refused: both are on record."""
+    if who.role is Role.VISITOR:
+        raise Unauthenticated("Visitors may look at everything and change nothing: log in.")
+    audited.sent_by(who.name, who.role, who.token)
 
 
 def is_loopback(request: Request) -> bool:
@@ -254,6 +274,7 @@ def _known(parts: Parts, look_up: Callable[..., tokens.Identity | None]) -> Iden
         found = look_up(connection)
     if found is None:
         return None
+    parts.last_use.note(found.token_id, parts.now_ms())
     scope = Scope(found.firm) if found.role is tokens.Role.FIRM else DISTRICT
     return Identity(found.name, Role(found.role), scope, found.token_id)
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Form
 from pydantic import ValidationError
 from starlette.responses import RedirectResponse, Response
 
-from api import maintenance, paging, shapes
+from api import audited, maintenance, paging, shapes
 from api.errors import BadParameter, Moved
 from api.identity import Actor, Identity, Reader, Role
 from api.instants import when
@@ -67,7 +67,7 @@ def make(
             owner=owner,
         )
         with writing(parts.deps.engine) as connection:
-            maintenance.make(connection, parts, who, body, parts.now_ms())
+            audited.about(maintenance.make(connection, parts, who, body, parts.now_ms()).id)
     except ValidationError as error:
         first = error.errors()[0]
         notice = f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from sqlalchemy import Connection
 from starlette.requests import Request
 
+from api import audited
 from api.errors import BadParameter, Problem
 from devices.store import idempotency
 
@@ -49,7 +50,7 @@ class Once:
     ) -> Answer:
         """Act, in this transaction, or give what was answered to the same request before."""
         if not self.key:
-            return action()
+            return _recorded(action())
         try:
             kept = idempotency.claim(connection, self.token, self.key, self.request, now_ms)
         except idempotency.OtherRequest as error:
@@ -59,14 +60,21 @@ class Once:
             detail = f"This token has used {error}; nothing was done."
             raise TooMany(detail, headers={"Retry-After": str(AGAIN_S)}) from error
         if kept is not None:
+            audited.came_out("repeated")
             return shape.model_validate_json(kept)
-        answer = action()
+        answer = _recorded(action())
         kept = answer.model_dump_json(by_alias=True).encode()
         idempotency.keep(connection, self.token, self.key, kept)
         return answer
 
 
 EACH_TIME = Once()
+
+
+def _recorded(answer: Answer) -> Answer:
+    """Into the audit log goes the id of what was made: the address does not have it."""
+    audited.about(str(getattr(answer, "id", "")))
+    return answer
 
 
 async def asked_once(request: Request, key: str | None, token: int) -> Once:

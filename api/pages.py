@@ -63,7 +63,7 @@ class Page:
         )
         answer = HTMLResponse(text, status, headers={"Vary": "Accept-Language, Cookie"})
         if self.chosen:
-            answer.set_cookie(LANGUAGE_COOKIE, self.language, max_age=_YEAR_S, samesite="lax")
+            remember_language(answer, self.language)
         return answer
 
 
@@ -74,6 +74,11 @@ async def page(
 
 
 PageOf = Annotated[Page, Depends(page)]
+
+
+def remember_language(answer: Response, language: str) -> None:
+    """This browser shows pages in it from now on."""
+    answer.set_cookie(LANGUAGE_COOKIE, language, max_age=_YEAR_S, samesite="lax")
 
 
 def preferred_language(request: Request) -> Language:

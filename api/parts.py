@@ -11,8 +11,11 @@ from fastapi import Depends
 from sqlalchemy import Connection, Engine
 from starlette.requests import HTTPConnection
 
+from api.attempts import Attempts
+from api.last_use import LastUse
 from api.metrics import Metrics
 from api.pace import Pace
+from api.passwords import Passwords
 from api.turns import Turns
 from devices.alerts import Target
 from devices.corrections import Recounted
@@ -155,7 +158,8 @@ class Dependencies:
     dry_runs: None where there is no journal to judge. fonts: where a Chinese font for PDF is, else
     the system's. messenger: None: targets can be read, and neither made nor tested. exports: None
     where nobody makes them. recount: None where nothing is worked out again. field_tables: how a
-    format's fields are mapped onto ours, by the registry's name of the format.
+    format's fields are mapped onto ours, by the registry's name of the format. passwords: None
+    where nobody logs in with one. monotonic: seconds, by which failed logins wait.
     """
 
     engine: Engine
@@ -173,6 +177,8 @@ class Dependencies:
     exports: Exports | None = None
     recount: DayRecount | None = None
     field_tables: Mapping[str, Sequence[FieldTable]] = field(default_factory=dict)
+    passwords: Passwords | None = None
+    monotonic: Callable[[], float] = time.monotonic
 
     def __post_init__(self) -> None:
         if len(self.secret_key) < 16:
@@ -225,6 +231,8 @@ class Parts:
     series_turns: Turns
     report_turns: Turns
     pace: Pace
+    attempts: Attempts
+    last_use: LastUse
 
     def now_ms(self) -> int:
         return self.deps.clock()

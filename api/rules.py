@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from sqlalchemy import Connection
 
-from api import compounds, shapes
+from api import audited, compounds, shapes
 from api.devices import check_kind
 from api.errors import Away, Forbidden, Moved, NotFound, Problem
 from api.identity import Actor, Identity, Reader, Role
@@ -90,6 +90,7 @@ def put_overrides(parts: PartsOf, who: Actor, body: shapes.NewRules) -> shapes.R
         after = _read(body.body, load(connection))
         before, _ = _in_force(connection)
         saved = rule_sets.save(connection, body.body, who.name, parts.now_ms())
+        audited.about(f"rule set {saved.number}")
     return _told(saved, list(differences(before, after)))
 
 

@@ -1565,6 +1565,34 @@ class Exports(BaseModel):
     next_cursor: str | None
 
 
+class AuditRow(BaseModel):
+    """Something that somebody changed, or was refused.
+
+    token: the number of who did it; null for a command. address: from where. outcome: `done`,
+    `repeated` (nothing was done: the same was asked before), `refused 403`, `failed 500`, …
+    """
+
+    number: int
+    at: Instant
+    actor: str
+    role: str
+    token: int | None
+    origin: Literal["api", "console", "command"]
+    address: str
+    method: str
+    resource: str
+    subject: str
+    outcome: str
+    detail: dict[str, Any]
+    before: str
+    sha256: str
+
+
+class AuditLog(BaseModel):
+    items: list[AuditRow]
+    next_cursor: str | None
+
+
 class DryRunCount(BaseModel):
     """Faults raised, by the rules of today and by the changed ones."""
 
@@ -1677,6 +1705,9 @@ LINKS_REFUSED: dict[int | str, dict[str, Any]] = {
     }
 }
 OPERATORS_ONLY: dict[int | str, dict[str, Any]] = {403: REPLAY_REFUSED[403]}
+OPERATORS_SEE: dict[int | str, dict[str, Any]] = {
+    403: {"content": _PROBLEM, "description": "Only operators see this."},
+}
 DRY_RUN_REFUSED: dict[int | str, dict[str, Any]] = {
     403: {"content": _PROBLEM, "description": "Only operators see and change figures of rules."},
     409: {"content": _PROBLEM, "description": "One is under way; `dry_run` is how far it is."},

@@ -8,12 +8,12 @@ from devices.store import tokens
 from devices.store.database import writing
 
 
-def create_token(settings: Settings, role: str, firm: str | None, name: str) -> str:
+def create_token(settings: Settings, role: str, firm: str | None, name: str, by: str = "") -> str:
     """A new token; shown once, kept only as a hash. Raises UsageError for an unknown firm."""
     engine = open_operational(settings)
     try:
         with writing(engine) as connection:
-            return tokens.create(connection, role, firm, name, now_ms())
+            return tokens.create(connection, role, firm, name, now_ms(), by)
     except tokens.BadToken as error:
         raise UsageError(str(error)) from None
     finally:

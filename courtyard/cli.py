@@ -9,6 +9,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -32,6 +33,10 @@ registry_app = typer.Typer(
     help="Firms, compounds and devices.", no_args_is_help=True, rich_markup_mode=None
 )
 token_app = typer.Typer(help="Who may use the API.", no_args_is_help=True, rich_markup_mode=None)
+user_app = typer.Typer(
+    help="Who logs in with a password.", no_args_is_help=True, rich_markup_mode=None
+)
+audit_app = typer.Typer(help="Who changed what.", no_args_is_help=True, rich_markup_mode=None)
 db_app = typer.Typer(help="The operational database.", no_args_is_help=True, rich_markup_mode=None)
 rules_app = typer.Typer(
     help="What raises faults: figures, changed by files.",
@@ -53,6 +58,8 @@ app.add_typer(alerts_app, name="alerts")
 app.add_typer(usage_app, name="usage")
 app.add_typer(rules_app, name="rules")
 app.add_typer(token_app, name="token")
+app.add_typer(user_app, name="user")
+app.add_typer(audit_app, name="audit")
 app.add_typer(db_app, name="db")
 
 
@@ -471,9 +478,11 @@ def registry_import(
     What the source does not name stays as it is. Importing twice changes nothing.
     """
     settings = _start("registry")
+    from courtyard.audit import by_command
     from courtyard.registry import import_registry
 
-    typer.echo(import_registry(settings, source, vendors, compounds))
+    with by_command(_user(), "registry import", Path(source).name):
+        typer.echo(import_registry(settings, source, vendors, compounds))
 
 
 @registry_app.command("export", epilog="Example: courtyard registry export registry.json")
@@ -506,10 +515,12 @@ def rules_import(file: RuleFile) -> None:
     Prints what that changes. A running judge takes it up within 5 s.
     """
     settings = _start("rules")
+    from courtyard.audit import by_command
     from courtyard.rules import import_rules
 
-    for line in import_rules(settings, file):
-        typer.echo(line)
+    with by_command(_user(), "rules import", file.name):
+        for line in import_rules(settings, file):
+            typer.echo(line)
 
 
 @rules_app.command("export", epilog="Example: courtyard rules export > rules.toml")
@@ -619,12 +630,14 @@ def usage_correct(
     An amount for a day is shared out over its hours as the figure was. To take a correction back,
     make another one.
     """
+    from courtyard.audit import by_command
     from courtyard.usage import Wanted, correct, parse_changes
 
     wanted = Wanted(compound, _day(day), _instant(hour), device, kind, parse_changes(change))
     settings = _start("usage")
-    for line in correct(settings, wanted, reason, by or _user(), corrects):
-        typer.echo(line)
+    with by_command(by or _user(), "usage correct", compound, reason=reason):
+        for line in correct(settings, wanted, reason, by or _user(), corrects):
+            typer.echo(line)
 
 
 @usage_app.command(
@@ -644,10 +657,17 @@ def usage_recount(
     asked = _day(day)
     assert asked is not None
     settings = _start("usage")
+    from courtyard.audit import by_command
     from courtyard.usage import recount
 
-    for line in recount(settings, compound, asked, reason, by or _user()):
-        typer.echo(line)
+    known_by = by or _user()
+    with (
+        nullcontext()  # without a reason it only looks
+        if reason is None
+        else by_command(known_by, "usage recount", compound, day=day, reason=reason)
+    ):
+        for line in recount(settings, compound, asked, reason, known_by):
+            typer.echo(line)
 
 
 @usage_app.command("corrections", epilog="Example: courtyard usage corrections lvyun-xiaoqu")
@@ -676,8 +696,109 @@ def token_create(
         raise UsageError("--firm: goes with --role firm, and with no other")
     settings = _start("token")
     from courtyard.access import create_token
+    from courtyard.audit import by_command
 
-    typer.echo(create_token(settings, role.value, firm, name))
+    by = _user()
+    with by_command(by, "token create", name, role=role.value, firm=firm):
+        typer.echo(create_token(settings, role.value, firm, name, by))
+
+
+Password = Annotated[
+    bool,
+    typer.Option("--password-stdin", help="Read it from standard input, not from the terminal."),
+]
+
+
+@user_app.command(
+    "add",
+    epilog="Examples: courtyard user add li-min --role operator --display 李敏;  … wang --role firm"
+    " --firm yaxin --password-stdin < password.txt",
+)
+def user_add(
+    name: Annotated[str, typer.Argument(help="2 to 63 of a-z, 0-9, dot, dash, underscore.")],
+    role: Annotated[Role, typer.Option(help="operator sees and does everything.")],
+    firm: Annotated[str | None, typer.Option(help="Whose; for the role firm.")] = None,
+    display: Annotated[str, typer.Option(help="What they are called.")] = "",
+    language: Annotated[
+        ReportLanguage | None, typer.Option(help="Of their console; else their browser's.")
+    ] = None,
+    from_stdin: Password = False,
+) -> None:
+    """Make somebody who logs in with a password of at least 12 characters, which is asked for."""
+    if (role is Role.FIRM) != (firm is not None):
+        raise UsageError("--firm: goes with --role firm, and with no other")
+    settings = _start("user")
+    from api.passwords import Passwords
+    from courtyard.users import Wanted, add_user
+
+    spoken = None if language is None else language.value
+    wanted = Wanted(name, display, role.value, firm, spoken)
+    typer.echo(add_user(settings, wanted, _password(from_stdin), _user(), Passwords()))
+
+
+@user_app.command("list", epilog="Example: courtyard user list")
+def user_list() -> None:
+    """Print all users, one a line: name, role, firm, state, what they are called."""
+    settings = _start("user")
+    from courtyard.users import list_users
+
+    for line in list_users(settings):
+        typer.echo(line)
+
+
+UserName = Annotated[str, typer.Argument(help="Of a user.")]
+
+
+@user_app.command("password", epilog="Example: courtyard user password li-min")
+def user_password(name: UserName, from_stdin: Password = False) -> None:
+    """Give somebody another password, and log them out everywhere."""
+    settings = _start("user")
+    from api.passwords import Passwords
+    from courtyard.users import set_password
+
+    typer.echo(set_password(settings, name, _password(from_stdin), _user(), Passwords()))
+
+
+@user_app.command("disable", epilog="Example: courtyard user disable li-min")
+def user_disable(name: UserName) -> None:
+    """Log somebody out everywhere, and let them in no more; `user enable` undoes it."""
+    settings = _start("user")
+    from courtyard.users import disable_user
+
+    typer.echo(disable_user(settings, name, _user()))
+
+
+@user_app.command("enable", epilog="Example: courtyard user enable li-min")
+def user_enable(name: UserName) -> None:
+    """Let somebody in again, with the password they had."""
+    settings = _start("user")
+    from courtyard.users import enable_user
+
+    typer.echo(enable_user(settings, name, _user()))
+
+
+@audit_app.command(
+    "verify", epilog="Example: courtyard audit verify || echo 'somebody changed the audit log'"
+)
+def audit_verify(
+    expect: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NUMBER:HASH", help="A row as an earlier run printed it: it must still be so."
+        ),
+    ] = None,
+) -> None:
+    """Hold every row of the audit log against its hash; exit code 1, and where, if it is broken.
+
+    Prints number and hash of the last row: kept elsewhere, they show later that nobody has written
+    the whole log anew.
+    """
+    settings = _start("audit")
+    from courtyard.audit import verify_log
+
+    code, text = verify_log(settings, expect)
+    typer.echo(text)
+    _end(code)
 
 
 @db_app.command("upgrade", epilog="Example: courtyard db upgrade")
@@ -750,11 +871,13 @@ def replay(
     """
     begins, ends, waits = _instant(start), _instant(end), _duration(patience)
     settings = _start("replay")
+    from courtyard.audit import by_command
     from courtyard.replay import Range, run_replay
 
     assert begins is not None and ends is not None and waits is not None  # noqa: PT018
     what = Range(_epoch_ms(begins), _epoch_ms(ends), compound, reason)
-    typer.echo(run_replay(settings, what, waits.total_seconds(), _tell))
+    with by_command(_user(), "replay", compound or "", start=start, end=end, reason=reason):
+        typer.echo(run_replay(settings, what, waits.total_seconds(), _tell))
 
 
 class Only(StrEnum):
@@ -788,6 +911,18 @@ def restore(
         settings, source, replace=replace, only_telemetry=only is not None, tell=_tell
     ):
         typer.echo(line)
+
+
+def _password(from_stdin: bool) -> str:
+    """A password, of one line; never an argument, which other users of the machine could read."""
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    if not sys.stdin.isatty():
+        raise UsageError("--password-stdin: is needed where there is no terminal to ask at")
+    first = getpass.getpass("Password: ")
+    if getpass.getpass("The same again: ") != first:
+        raise UsageError("the two passwords differ; nothing was done")
+    return first
 
 
 def _tell(text: str) -> None:

@@ -17,12 +17,14 @@ import apsw
 from sqlalchemy.exc import DBAPIError
 
 from api.reports.fonts import ReportsUnusable, find_font
+from courtyard.audit import told
 from courtyard.broker_address import broker_address
 from courtyard.errors import DONE, FAILED
 from courtyard.settings import LEAST_TELEMETRY_RETENTION, Settings, format_duration
 from courtyard.stores import open_telemetry, short
 from devices.rule_files import SHOWN, read_what_fits
 from devices.store import rule_sets
+from devices.store.audit_log import verify
 from devices.store.database import DatabaseUnusable, check, open_database, reading, wal_is_safe
 from devices.store.journal import JournalError, JournalMissing, JournalReader
 from devices.store.registry import load
@@ -115,6 +117,22 @@ def operational_database(settings: Settings) -> Iterable[Finding]:
         yield Finding("database", False, f"does not answer: {short(error)}")
     else:
         yield Finding("database", True, f"{shown} answers and is up to date")
+
+
+def audit_log(settings: Settings) -> Iterable[Finding]:
+    """Whether anybody changed the audit log. A database that is away has its own check."""
+    if settings.is_database_embedded and not (settings.data_dir / "courtyard.db").exists():
+        return
+    try:
+        engine = open_database(settings.database)
+        try:
+            check(engine)
+            verdict = verify(engine)
+        finally:
+            engine.dispose()
+    except (DatabaseUnusable, DBAPIError):
+        return
+    yield Finding("audit log", verdict.broken is None, told(verdict))
 
 
 def rules(settings: Settings) -> Iterable[Finding]:
@@ -269,6 +287,7 @@ CHECKS: tuple[Callable[[Settings], Iterable[Finding]], ...] = (
     data_directory,
     sqlite_libraries,
     operational_database,
+    audit_log,
     rules,
     journal,
     telemetry,

@@ -9,9 +9,12 @@ from typing import TypeVar
 
 import structlog
 import uvicorn
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
 
 from api.app import create_app
 from api.parts import Dependencies, JournalAway
+from api.passwords import Passwords
 from courtyard.clock import now_ms
 from courtyard.dry_runs import ChildDryRuns
 from courtyard.errors import DONE, FAILED
@@ -22,8 +25,9 @@ from courtyard.mappings import field_tables
 from courtyard.messenger import Messenger
 from courtyard.settings import Settings, secret_key
 from courtyard.signals import stop_on_signals, stop_with_parent
-from courtyard.stores import Stopped, await_operational, open_telemetry
+from courtyard.stores import Stopped, await_operational, open_telemetry, short
 from courtyard.usage import day_recount
+from courtyard.users import setup_code
 from devices.credentials import Seal
 from devices.journal import Counted, Head, Raw, Record, Sent
 from devices.store.journal import JournalError
@@ -67,6 +71,7 @@ def run_api(settings: Settings, *, demo: bool, with_parent: bool) -> int:
             exports=exports,
             recount=day_recount(engine, telemetry),
             field_tables=field_tables(),
+            passwords=Passwords(),
         )
     )
     server = uvicorn.Server(
@@ -78,6 +83,8 @@ def run_api(settings: Settings, *, demo: bool, with_parent: bool) -> int:
             timeout_graceful_shutdown=GRACE_S,
         )
     )
+    if not demo:
+        _offer_setup(settings, engine)
     exports.start()
     try:
         return _serve(server, listener, stop)
@@ -87,6 +94,18 @@ def run_api(settings: Settings, *, demo: bool, with_parent: bool) -> int:
         telemetry.close()
         journal.close()
         engine.dispose()
+
+
+def _offer_setup(settings: Settings, engine: Engine) -> None:
+    """Say with which code the first user is made, while there is none."""
+    try:
+        code = setup_code(engine)
+    except DBAPIError as error:
+        log.warning("setup_code_not_made", reason=short(error), then="the next start tries again")
+        return
+    if code is not None:
+        url = settings.public_url or f"http://{settings.api_host}:{settings.api_port}"
+        log.warning("setup_code", code=code, at=f"{url}/setup", then="make the first user there")
 
 
 def _serve(server: uvicorn.Server, listener: socket.socket, stop: threading.Event) -> int:

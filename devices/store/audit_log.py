@@ -1,5 +1,6 @@
 """The rows of the audit log: added, read, and held against their hashes."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 from sqlalchemy import Connection, Engine, insert, select, update
@@ -50,6 +51,27 @@ def append(connection: Connection, entry: Entry) -> Row:
         .values(number=row.number, sha256=row.sha256)
     )
     return row
+
+
+class FirstWrite:
+    """Takes one row along with the first transaction that is committed (`database.recorded`).
+
+    entry: what the row says, asked when that is known; None: nothing, for nobody is known.
+    """
+
+    def __init__(self, entry: Callable[[], Entry | None]) -> None:
+        self._entry = entry
+        self._is_added = False
+        self.is_recorded = False
+
+    def add(self, connection: Connection) -> None:
+        self._is_added = False
+        if not self.is_recorded and (entry := self._entry()) is not None:
+            append(connection, entry)
+            self._is_added = True
+
+    def committed(self) -> None:
+        self.is_recorded |= self._is_added
 
 
 def list_rows(

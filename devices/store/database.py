@@ -8,11 +8,12 @@ know about it (migrations) is checked here. Requests end: every wait has a limit
 import re
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url, text
@@ -32,8 +33,6 @@ _POOL = {"pool_size": 5, "max_overflow": 10, "pool_timeout": 10}
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK = 0x636F7572  # "cour"; PostgreSQL's advisory locks are numbers
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-# What else goes into each transaction that writes, in this task: who did it, for the audit log.
-_RECORD: ContextVar[Callable[[Connection], None] | None] = ContextVar("record", default=None)
 _SQLITE = "courtyard_sqlite"  # execution option: the _Begin of the next transaction
 
 
@@ -112,30 +111,47 @@ def accepting() -> Iterator[None]:
         raise DatabaseRefused(f"{type(said).__name__}: {text}") from error
 
 
+class Recorder(Protocol):
+    """What takes something along into the transactions of a task: who did it, for the audit log."""
+
+    def add(self, connection: Connection) -> None:
+        """The last thing in a transaction that writes."""
+        ...
+
+    def committed(self) -> None:
+        """That transaction is committed."""
+        ...
+
+
+_RECORDER: ContextVar[Recorder | None] = ContextVar("recorder", default=None)
+
+
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
     """A transaction that may write: committed at the end, rolled back if anything is raised.
 
     On SQLite it holds the only write lock from its first moment: keep it short.
     """
+    recorder = _RECORDER.get()
     with engine.begin() as connection:
         yield connection
-        record = _RECORD.get()
-        if record is not None:
-            record(connection)
+        if recorder is not None:
+            recorder.add(connection)
+    if recorder is not None:
+        recorder.committed()
 
 
 @contextmanager
-def recorded(record: Callable[[Connection], None]) -> Iterator[None]:
-    """Whatever is written within takes this along, just before it is committed: both or neither.
+def recorded(recorder: Recorder) -> Iterator[None]:
+    """Every transaction that is written within takes this along: both are there, or neither.
 
     Within: in this task, and in threads that have its context, as those of a request have.
     """
-    before = _RECORD.set(record)
+    before = _RECORDER.set(recorder)
     try:
         yield
     finally:
-        _RECORD.reset(before)
+        _RECORDER.reset(before)
 
 
 @contextmanager

@@ -782,7 +782,8 @@ _KEEP_ROWS = {
 }
 for _dialect, _statements in _KEEP_ROWS.items():
     for _statement in _statements:
-        event.listen(audit_log, "after_create", DDL(_statement).execute_if(dialect=_dialect))
+        _ddl = DDL(_statement)  # type: ignore[no-untyped-call]  # SQLAlchemy's own
+        event.listen(audit_log, "after_create", _ddl.execute_if(dialect=_dialect))
 
 # Where the chain ends: one row, which whoever adds to the log holds until that is committed.
 audit_head = Table(

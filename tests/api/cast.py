@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 from fastapi import FastAPI
+from pwdlib.hashers.argon2 import Argon2Hasher
 from sqlalchemy import Connection, Engine, func, insert, select, update
 from starlette.testclient import TestClient
 
@@ -19,12 +20,13 @@ from api.app import create_app
 from api.exports.files import Folder
 from api.exports.model import Body, State, Wanted, packed
 from api.parts import Dependencies, DryRun, Exports, JournalAway, NotAccepted
+from api.passwords import Passwords
 from devices.alerts import Target
 from devices.corrections import Recounted
 from devices.journal import Counted, Head, Raw, Record, Sent
 from devices.messages import Value
 from devices.registry import Compound, Device, Firm, Name, Registry
-from devices.store import exports, registry, tokens
+from devices.store import exports, registry, tokens, users
 from devices.store.database import writing
 from devices.store.schema import (
     LIVE,
@@ -44,6 +46,7 @@ from devices.store.schema import (
     targets,
     usage_hours,
 )
+from devices.store.users import NewUser, User
 from devices.telemetry import (
     LOOK_BACK_MS,
     Bucket,
@@ -60,6 +63,10 @@ DAY_MS = 24 * HOUR_MS
 ELEVEN_AM_MS = NOW_MS - 8 * HOUR_MS - 42 * MINUTE_MS - 10_000  # local time, a whole hour
 JOURNAL = "j1"
 SECRET = b"a secret of sixteen bytes or more"
+# As cheap as argon2 goes: what a test asks of it is not how long it takes.
+CHEAP = Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1)
+PASSWORDS = Passwords(CHEAP)
+PASSWORD = "correct horse battery"
 
 XIANGYUNLI = "xiangyunli"  # yaxin's
 LIANXIN = "lianxin-hutong"  # kangqiao's
@@ -335,6 +342,7 @@ class Cast:
     journal: FakeJournal
     tokens: Mapping[str, str]
     now_ms: int = NOW_MS
+    monotonic_s: float = 0.0
     dry_runs: FakeDryRuns = field(default_factory=FakeDryRuns)
     messenger: FakeMessenger = field(default_factory=FakeMessenger)
     recount: FakeRecount = field(default_factory=FakeRecount)
@@ -346,6 +354,17 @@ class Cast:
             self.app,
             base_url="http://courtyard.example",
             headers=headers,
+            follow_redirects=False,
+            raise_server_exceptions=False,
+        )
+
+    def browser(self, address: str = "192.0.2.7") -> TestClient:
+        """Somebody's, who has not logged in yet; it says where what it sends comes from."""
+        return TestClient(
+            self.app,
+            base_url="http://courtyard.example",
+            headers={"Origin": "http://courtyard.example", "Accept": "text/html"},
+            client=(address, 50000),
             follow_redirects=False,
             raise_server_exceptions=False,
         )
@@ -367,17 +386,26 @@ class Cast:
 
 
 def a_cast(
-    engine: Engine, *, demo: bool = False, journal: bool = True, exports: Path | None = None
+    engine: Engine,
+    *,
+    demo: bool = False,
+    journal: bool = True,
+    exports: Path | None = None,
+    people: bool = True,
 ) -> Cast:
-    """The district saved, the judge up to date, everybody with a token."""
+    """The district saved, the judge up to date, everybody with a token, or nobody with anything."""
     with writing(engine) as connection:
         a_district(connection)
-        secrets = {
-            "operator": tokens.create(connection, "operator", None, "li-min", NOW_MS),
-            "yaxin": tokens.create(connection, "firm", "yaxin", "wang-jianguo", NOW_MS),
-            "kangqiao": tokens.create(connection, "firm", "kangqiao", "zhao-min", NOW_MS),
-            "viewer": tokens.create(connection, "viewer", None, "inspector", NOW_MS),
-        }
+        secrets = (
+            {}
+            if not people
+            else {
+                "operator": tokens.create(connection, "operator", None, "li-min", NOW_MS),
+                "yaxin": tokens.create(connection, "firm", "yaxin", "wang-jianguo", NOW_MS),
+                "kangqiao": tokens.create(connection, "firm", "kangqiao", "zhao-min", NOW_MS),
+                "viewer": tokens.create(connection, "viewer", None, "inspector", NOW_MS),
+            }
+        )
         a_judge(connection)
     telemetry, own_journal = FakeTelemetry(), FakeJournal()
     cast = Cast(engine, FastAPI(), telemetry, own_journal, secrets)
@@ -395,9 +423,18 @@ def a_cast(
         messenger=cast.messenger,
         exports=None if exports is None else FakeExports(exports),
         recount=cast.recount if journal else None,
+        passwords=PASSWORDS,
+        monotonic=lambda: cast.monotonic_s,
     )
     cast.app = create_app(deps)
     return cast
+
+
+def a_user(connection: Connection, name: str, role: str, firm: str | None = None) -> User:
+    """Somebody whose password is PASSWORD."""
+    hashed = PASSWORDS.hashed(PASSWORD)
+    new = NewUser(name, name.title(), role, firm, None, hashed)
+    return users.add_user(connection, new, "li-min", NOW_MS)
 
 
 def a_district(connection: Connection) -> None:

@@ -27,6 +27,7 @@ from tests.api.cast import (
     a_session,
     a_stand_in,
     a_target,
+    a_user,
     a_window,
     an_export,
 )
@@ -58,6 +59,8 @@ IDS = {
     "stand_in": ("own-leave", "strange-leave", "no-leave"),
     "session": ("own-session", "strange-session", "no-session"),
     "export": ("own-export", "strange-export", "no-export"),
+    "user": ("own-user", "strange-user", "no-user"),
+    "api_token": ("2", "3", "3000"),
 }
 BODIES = {
     **{f"/v1/faults/{{fault}}/{action}": body for action, body in ACTIONS.items()},
@@ -74,7 +77,11 @@ OPERATORS_ONLY = (
     "/v1/sla/limits/{firm}",
     "/v1/quarantine/{refused}/replay",
     "/v1/compounds/{compound}/usage/corrections/preview",
+    *(f"/users/{{user}}/{what}" for what in ("password", "role", "disable", "enable")),
+    "/tokens/{api_token}/revoke",
 )
+# Open to everyone, for nobody is known there yet; or of what is somebody's own.
+NO_ACTORS = ("/login", "/logout", "/setup", "/account/password")
 # The same address is read by everybody, and written to by operators.
 READ_BY_ALL = (
     "/v1/compounds/{compound}/usage/corrections",
@@ -104,7 +111,7 @@ def test_every_route_declares_exactly_one_policy(cast: Cast) -> None:
 
 def test_whatever_changes_something_takes_an_actor(cast: Cast) -> None:
     for route in routes(cast):
-        if route.methods != {"GET"} and route.path not in ("/login", "/logout", BY_LINK):
+        if route.methods != {"GET"} and route.path not in (*NO_ACTORS, BY_LINK):
             assert set(policies(route.dependant)) == {identity.actor}, route.path
 
 
@@ -132,6 +139,7 @@ def test_only_these_routes_are_open_to_everyone(cast: Cast) -> None:
         "/assets/{name:path}",
         "/login",
         "/logout",
+        "/setup",
     }
 
 
@@ -166,6 +174,8 @@ def with_rows(cast: Cast) -> None:
             a_person(connection, f"{whose}-person", firm=firm, name=f"{whose}-name")
             a_roster(connection, f"{whose}-roster", f"{whose}-person", firm=firm)
             a_stand_in(connection, f"{whose}-leave", f"{whose}-person", firm=firm)
+        a_user(connection, "own-user", "firm", "yaxin")
+        a_user(connection, "strange-user", "firm", "kangqiao")
     an_export(cast, "own-export")
     an_export(cast, "strange-export", "kangqiao")
 
@@ -265,6 +275,27 @@ def test_a_viewer_reads_everything_and_changes_nothing(
     with cast.write() as connection:
         reasons = connection.scalars(select(fault_events.c.reason)).all()
     assert set(reasons) == {"raised"}
+
+
+@pytest.mark.parametrize("path", ["/users", "/tokens", "/audit", "/v1/audit"])
+def test_only_operators_administer(cast: Cast, path: str) -> None:
+    with_rows(cast)
+    assert cast.client("operator").get(path).status_code == 200
+    for name in ("yaxin", "viewer"):
+        client = cast.client(name)
+        answer = client.get(path)
+        assert answer.status_code == 403
+        assert "own-user" not in answer.text
+        if path in ("/users", "/tokens"):
+            form = {"name": "mallory", "role": "operator"}
+            assert client.post(path, data=form).status_code == 403
+
+
+@pytest.mark.parametrize("path", ["/users", "/tokens", "/audit"])
+def test_who_visits_a_demo_administers_nothing(demo: Cast, path: str) -> None:
+    assert demo.neighbour().get(path).status_code == 403
+    if path != "/audit":
+        assert demo.neighbour().post(path, data={"name": "mallory"}).status_code == 401
 
 
 def test_a_visitor_of_a_demo_looks_at_everything_and_changes_nothing(demo: Cast) -> None:

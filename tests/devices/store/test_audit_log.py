@@ -8,7 +8,7 @@ from sqlalchemy import Engine, delete, insert, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from devices.audit import START, Break, Row
-from devices.store.audit_log import Filter, append, hash_of, list_rows, verify
+from devices.store.audit_log import Filter, FirstWrite, append, hash_of, list_rows, verify
 from devices.store.database import reading, recorded, writing
 from devices.store.schema import audit_head, audit_log, progress
 from tests.devices.test_audit import ENTRY
@@ -103,14 +103,21 @@ def test_a_chain_goes_on_though_somebody_took_its_head(any_database: Engine) -> 
 
 def test_what_is_written_and_who_did_it_are_committed_together(any_database: Engine) -> None:
     row = {"name": "n", "done": 0, "total": 1, "updated_at_ms": 0, "body": {}}
-    with recorded(lambda connection: append(connection, ENTRY)):
+    recorder = FirstWrite(lambda: ENTRY)
+    with recorded(recorder):
         with pytest.raises(IntegrityError), writing(any_database) as connection:
             connection.execute(insert(progress), [row, row])
         assert verify(any_database).rows == 0
-        with writing(any_database) as connection:
-            connection.execute(insert(progress), row)
+        assert not recorder.is_recorded
+        for name in ("n", "another"):  # of several transactions the first has it
+            with writing(any_database) as connection:
+                connection.execute(insert(progress), row | {"name": name})
+    assert recorder.is_recorded
     with writing(any_database) as connection:
-        assert connection.scalar(select(progress.c.name)) == "n"
+        assert connection.scalars(select(progress.c.name).order_by(progress.c.name)).all() == [
+            "another",
+            "n",
+        ]
     assert verify(any_database).rows == 1
 
 

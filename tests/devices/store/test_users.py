@@ -1,7 +1,7 @@
 """Users in their table: who may be one, who is let in, and who makes the first."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
@@ -41,7 +41,7 @@ YAXIN, KANGQIAO = Scope("yaxin"), Scope("kangqiao")
 def with_firms(engine: Engine) -> None:
     with writing(engine) as connection:
         for firm in ("yaxin", "kangqiao"):
-            row = {"id": firm, "name_zh": firm, "name_en": firm, "contacts": []}
+            row: dict[str, object] = {"id": firm, "name_zh": firm, "name_en": firm, "contacts": []}
             connection.execute(insert(schema.firms), row)
 
 
@@ -64,12 +64,13 @@ def test_a_user_is_found_by_name_and_by_number(connection: Connection) -> None:
 
 def test_a_user_of_another_firm_is_not_there(connection: Connection) -> None:
     add_user(connection, WANG, "li-min", NOW_MS)
-    for act in (
+    acts: list[Callable[[], object]] = [
         lambda: find_user(connection, KANGQIAO, "wang"),
         lambda: disable_user(connection, KANGQIAO, "wang", NOW_MS),
         lambda: enable_user(connection, KANGQIAO, "wang"),
         lambda: change_role(connection, KANGQIAO, "wang", "firm", "kangqiao"),
-    ):
+    ]
+    for act in acts:
         with pytest.raises(UnknownUser):
             act()
     assert list_users(connection, KANGQIAO) == []
