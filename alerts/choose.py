@@ -4,6 +4,7 @@
 2. the safety tier goes first, each event in a message of its own
 3. then what was begun under a key, again under that key
 4. then the others, one by one while there is room for all of them; else all in a digest
+5. at last what was put off to the morning, all in one digest
 """
 
 from collections.abc import Sequence
@@ -20,11 +21,14 @@ DIGEST_AT_MOST = 500
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """These go together, under this key. over: of them, raises whose end is told with them."""
+    """These go together, under this key. over: of them, raises whose end is told with them.
+
+    is_overnight: they were put off to the morning."""
 
     key: str
     deliveries: tuple[Pending, ...]
     over: frozenset[int] = frozenset()
+    is_overnight: bool = False
 
     def told(self, mentioned: int) -> list[Pending]:
         """What has been told once the first so many are mentioned: also the ends that were told
@@ -63,15 +67,16 @@ def choose(
     begun = _again(next((one.message for one in due if one.message is not None), None), due)
     if begun is not None:
         return begun
+    now = [one for one in due if not one.was_quiet]
+    if not now:
+        return _digest(target, due)
+    due, first = now, now[0]
     stories = list(dict.fromkeys(one.fault for one in due))
     free = budget.free(now_ms, safety=False)
     few = len(stories) <= (SINGLES if free is None else min(SINGLES, free))
     if few and first.at_ms > now_ms - OLD_MS:
         return _one_story(_key(first, target), first, due)
-    listed = due[:DIGEST_AT_MOST]
-    if len(listed) == 1:
-        return Choice(_key(first, target), (first,))
-    return _combined(f"{listed[0].event}-{listed[-1].event}:digest:{target}", listed)
+    return _digest(target, due)
 
 
 def _due(in_order: Sequence[Pending], now_ms: int) -> tuple[list[Pending], int]:
@@ -97,6 +102,14 @@ def _again(begun: str | None, due: Sequence[Pending]) -> Choice | None:
     return _combined(begun, [one for one in due if one.message == begun])
 
 
+def _digest(target: str, due: Sequence[Pending]) -> Choice:
+    """All of them, up to what one digest takes."""
+    listed = due[:DIGEST_AT_MOST]
+    if len(listed) == 1:
+        return _combined(_key(listed[0], target), listed)
+    return _combined(f"{listed[0].event}-{listed[-1].event}:digest:{target}", listed)
+
+
 def _one_story(key: str, first: Pending, due: Sequence[Pending]) -> Choice:
     """A raise and all that followed it up to its end, if that has come; else the first alone."""
     same = [one for one in due if one.fault == first.fault]
@@ -108,7 +121,8 @@ def _one_story(key: str, first: Pending, due: Sequence[Pending]) -> Choice:
 def _combined(key: str, listed: Sequence[Pending]) -> Choice:
     ended = {one.fault for one in listed if one.reason in ENDS}
     over = frozenset(one.id for one in listed if one.fault in ended and one.reason in NOTICED)
-    return Choice(key, tuple(listed), over)
+    is_overnight = all(one.was_quiet for one in listed)
+    return Choice(key, tuple(listed), over, is_overnight)
 
 
 def _key(one: Pending, target: str) -> str:

@@ -7,6 +7,7 @@ from devices.alerts import Language
 from devices.faults import Why
 from devices.registry import Contact, Name
 from devices.rules import Severity
+from devices.summaries import Summary
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,23 +48,30 @@ class Notice:
     actor: str = ""
     note: str | None = None
     link: str | None = None
+    level: int = 0
+    unanswered_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """To one target. key: the same for each try. notices: one; more are a digest; none: a test.
+    """To one target. key: the same for each try. notices: one; more are a digest; none: a test, or
+    a summary of the day.
 
-    at_ms: now, of this try: signatures are made for it, and durations end with it.
+    at_ms: now, of this try: signatures are made for it, and durations end with it. is_overnight:
+    all of it was put off to the morning. console: its address, for the links of a summary.
     """
 
     key: str
     language: Language
     at_ms: int
     notices: tuple[Notice, ...] = ()
+    is_overnight: bool = False
+    summary: Summary | None = None
+    console: str | None = None
 
     @property
     def is_test(self) -> bool:
-        return not self.notices
+        return not self.notices and self.summary is None
 
     @property
     def is_digest(self) -> bool:

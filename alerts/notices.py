@@ -7,7 +7,7 @@ from sqlalchemy import Connection, select
 from alerts.links import Links
 from alerts.message import Notice
 from devices.catalogue import RULES
-from devices.faults import Fault, FaultEvent
+from devices.faults import RETOLD, Fault, FaultEvent, State
 from devices.registry import Contact, Name
 from devices.store.deliveries import Pending
 from devices.store.faults import event_of, fault_of
@@ -81,6 +81,8 @@ class _Places:
             *(place.contacts if place is not None else ()),
             *(firm.contacts if firm is not None else ()),
         ]
+        told = event.evidence if event.reason in RETOLD and event.evidence else {}
+        level, unanswered_s = told.get("level"), told.get("unanswered_s")
         where = " ".join(part for part in (device.building, device.unit) if part) if device else ""
         return Notice(
             number=f"{fault.id[:NUMBER_CHARACTERS]}-{number}",
@@ -94,7 +96,7 @@ class _Places:
             safety=fault.safety,
             suspected=fault.suspected,
             late=fault.late,
-            is_over=is_over,
+            is_over=is_over or (event.reason in RETOLD and event.becomes is State.CLEARED),
             firm=place.firm if place is not None else None,
             compound=fault.compound,
             compound_name=Name(place.name_zh, place.name_en) if place is not None else None,
@@ -111,4 +113,6 @@ class _Places:
             actor=event.actor,
             note=event.note,
             link=link,
+            level=level if isinstance(level, int) else 0,
+            unanswered_s=unanswered_s if isinstance(unanswered_s, int) else None,
         )

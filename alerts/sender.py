@@ -25,7 +25,8 @@ from alerts.notices import notices
 from alerts.outgoing import Outgoing
 from alerts.ports import Clock
 from devices.alerts import ChannelName, Language, Target
-from devices.store import deliveries
+from devices.faults import RETOLD
+from devices.store import deliveries, summaries
 from devices.store.database import answering, reading, writing
 from devices.store.deliveries import Pending, Tried
 from devices.store.failpoints import failpoint
@@ -75,15 +76,19 @@ class Sender:
         self._jitter = jitter
 
     def ready(self) -> dict[str, int]:
-        """Targets for which something waits, and the newest delivery of each."""
+        """Targets for which something waits, and the newest delivery of each; 0: only a summary."""
+        now_ms = self._clock()
         with answering(), reading(self._engine) as connection:
-            return deliveries.ready_targets(connection, self._me, self._clock())
+            waiting = dict.fromkeys(summaries.waiting(connection, now_ms), 0)
+            free = deliveries.free_targets(connection, waiting, self._me, now_ms)
+            return dict.fromkeys(free, 0) | deliveries.ready_targets(connection, self._me, now_ms)
 
     def sweep(self) -> None:
         """End what has waited for too long, and what waits for a target that is gone."""
         now_ms = self._clock()
         with answering(), writing(self._engine) as connection:
             deliveries.cancel_deleted(connection, now_ms)
+            summaries.give_up(connection, now_ms)
             given_up = deliveries.give_up(connection, now_ms - GIVEN_UP_AFTER_MS, now_ms)
         if given_up:
             log.error("deliveries_given_up", count=given_up, after_h=24)
@@ -96,9 +101,11 @@ class Sender:
             with answering(), reading(self._engine) as connection:
                 limits = self._channels[find_target(connection, DISTRICT, target).channel].limits
                 lately = deliveries.sent_lately(connection, target, now_ms - MINUTE_MS)
+                lately += summaries.sent_lately(connection, target, now_ms - MINUTE_MS)
+                of_the_day = summaries.next_for(connection, target, now_ms)
             queue = _Queue(target, Budget(limits, lately))
             found = self._next(queue)
-            if not isinstance(found, Choice):
+            if not isinstance(found, Choice) and of_the_day is None:
                 return found or now_ms  # so a target that has used up its minute costs no lease
             if not self._hold(queue, now_ms):
                 return now_ms
@@ -107,6 +114,8 @@ class Sender:
                     if not self._try(queue, found):
                         return now_ms
                     found = self._next(queue)
+                if of_the_day is not None and not isinstance(found, Choice):
+                    found = self._tell_of_the_day(queue) or found
             finally:
                 with answering(), writing(self._engine) as connection:
                     deliveries.release(connection, target, self._me)
@@ -114,6 +123,46 @@ class Sender:
             log.info("target_was_deleted", target=target)
             return now_ms
         return found if isinstance(found, int) else now_ms
+
+    def _tell_of_the_day(self, queue: "_Queue") -> int | None:
+        """Send its summary, if one waits; when to ask again, where it has to wait."""
+        now_ms = self._clock()
+        free_ms = queue.budget.from_ms(now_ms, safety=False)
+        if free_ms > now_ms:
+            return free_ms
+        if not self._hold(queue, now_ms):
+            return now_ms
+        with answering(), reading(self._engine) as connection:
+            told = summaries.next_for(connection, queue.target, now_ms)
+            target = find_target(connection, DISTRICT, queue.target)
+        if told is None:
+            return None
+        queue.budget.spend(now_ms)
+        message = Message(
+            told.key, target.language, now_ms, summary=told.summary, console=self._console
+        )
+        failed = receipt = None
+        try:
+            receipt = self._channels[target.channel].send(target, message, self._outgoing)
+        except DeliveryFailed as error:
+            failed = error
+        except Exception as error:
+            log.exception("channel_broke", channel=target.channel, message=message.key)
+            failed = DeliveryFailed(f"{type(error).__name__} in the channel")
+        failpoint("A8")
+        done_ms = self._clock()
+        if receipt is not None:
+            with answering(), writing(self._engine) as connection:
+                summaries.tried(connection, told, now_ms, receipt.answer, done_at_ms=done_ms)
+                deliveries.hears_again(connection, queue.target)
+            self._told(target.channel, "delivered", (done_ms - told.created_at_ms) / 1000)
+        elif failed is not None:
+            with answering(), writing(self._engine) as connection:
+                again_ms = self._again_ms(told.attempts + 1, done_ms)
+                summaries.tried(connection, told, now_ms, failed.answer, next_at_ms=again_ms)
+                self._rest(connection, target, failed, done_ms)
+            self._tell_of_failure(target, failed, told.key, told.attempts + 1)
+        return None
 
     def _next(self, queue: "_Queue") -> Choice | int | None:
         now_ms = self._clock()
@@ -164,7 +213,8 @@ class Sender:
         with answering(), reading(self._engine) as connection:
             target = find_target(connection, DISTRICT, queue.target)
             strangers = _strangers(connection, target, choice)
-            if not strangers:
+            moot = _moot(connection, choice)
+            if not strangers and not moot:
                 if not deliveries.still_pending(connection, ids):
                     return None
                 links = None
@@ -172,15 +222,17 @@ class Sender:
                     reached = people_reached(connection, ids)
                     links = Links(self._console, target.id, newest_key(connection), reached)
                 told = notices(connection, choice.deliveries, choice.over, links)
-        if strangers:
+        if strangers or moot:
             with answering(), writing(self._engine) as connection:
                 deliveries.cancel(connection, strangers, "other_firm", now_ms)
+                deliveries.drop(connection, moot, "answered", now_ms)
             return None
         if any(one.message != choice.key for one in choice.deliveries):
             with answering(), writing(self._engine) as connection:
                 if not deliveries.put_together(connection, ids, choice.key):
                     return None
-        return target, Message(choice.key, self._language(target, ids), now_ms, tuple(told))
+        language = self._language(target, ids)
+        return target, Message(choice.key, language, now_ms, tuple(told), choice.is_overnight)
 
     def _language(self, target: Target, ids: list[int]) -> Language:
         """That of the people who are reached by it, if all have the same; else the target's."""
@@ -224,24 +276,38 @@ class Sender:
         ids = [one.id for one in choice.deliveries]
         attempts = max(one.attempts for one in choice.deliveries) + 1
         tried = Tried(choice.key, tried_ms, failed.answer)
+        again_ms = now_ms if failed.permanent else self._again_ms(attempts, now_ms)
         with answering(), writing(self._engine) as connection:
-            if failed.permanent:
-                deliveries.later(connection, ids, tried, now_ms)
-                deliveries.break_target(connection, target.id, failed.answer, now_ms)
-            else:
-                wait_ms = self._wait_ms(FIRST_WAIT_S * 2.0 ** min(attempts - 1, 10), LONGEST_WAIT_S)
-                deliveries.later(connection, ids, tried, now_ms + wait_ms)
-                failures = deliveries.count_failure(connection, target.id)
-                rest_ms = self._wait_ms(2.0 ** min(failures - 1, 10), LONGEST_REST_S)
-                if failed.wait_s is not None:
-                    rest_ms = int(failed.wait_s * 1000)
-                deliveries.rest(connection, target.id, now_ms + rest_ms)
+            deliveries.later(connection, ids, tried, again_ms)
+            self._rest(connection, target, failed, now_ms)
+        self._tell_of_failure(target, failed, choice.key, attempts)
+
+    def _again_ms(self, attempts: int, now_ms: int) -> int:
+        wait_s = FIRST_WAIT_S * 2.0 ** min(attempts - 1, 10)
+        return now_ms + self._wait_ms(wait_s, LONGEST_WAIT_S)
+
+    def _rest(
+        self, connection: Connection, target: Target, failed: DeliveryFailed, now_ms: int
+    ) -> None:
+        """Leave the target alone: for a while, or until a person has mended it."""
+        if failed.permanent:
+            deliveries.break_target(connection, target.id, failed.answer, now_ms)
+            return
+        failures = deliveries.count_failure(connection, target.id)
+        rest_ms = self._wait_ms(2.0 ** min(failures - 1, 10), LONGEST_REST_S)
+        if failed.wait_s is not None:
+            rest_ms = int(failed.wait_s * 1000)
+        deliveries.rest(connection, target.id, now_ms + rest_ms)
+
+    def _tell_of_failure(
+        self, target: Target, failed: DeliveryFailed, key: str, attempts: int
+    ) -> None:
         self._told(target.channel, "refused" if failed.permanent else "failed", 0.0)
         log.warning(
             "delivery_failed",
             target=target.id,
             channel=target.channel,
-            message=choice.key,
+            message=key,
             answer=failed.answer,
             permanent=failed.permanent,
             attempts=attempts,
@@ -281,3 +347,15 @@ def _strangers(connection: Connection, target: Target, choice: Choice) -> list[i
         ).all()
     )
     return [one.id for one in choice.deliveries if managed[one.fault] != target.firm]
+
+
+def _moot(connection: Connection, choice: Choice) -> list[int]:
+    """Deliveries that press for an answer which has come meanwhile; not of a message that was tried
+    already, for it comes again as it was."""
+    pressing = [
+        one for one in choice.deliveries if one.reason in RETOLD and one.message != choice.key
+    ]
+    if not pressing:
+        return []
+    answered = deliveries.answered(connection, {one.fault for one in pressing})
+    return [one.id for one in pressing if one.fault in answered]

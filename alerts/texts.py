@@ -16,10 +16,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from alerts.message import Message, Notice
 from devices.alerts import ENDS, Language
-from devices.faults import SYSTEM, Why
+from devices.faults import RETOLD, SYSTEM, Why
 from devices.kinds import KINDS
 from devices.registry import Contact, Name
 from devices.rules import Severity
+from devices.summaries import Counts, Lamps, Worst
 from devices.telling import basis_line, evidence_lines, impact_line
 from devices.words import duration, knows, named, say
 
@@ -31,10 +32,30 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "mark_sep": ("·", ", "),
     "what": ("{name}，{where}", "{name}, {where}"),
     "digest": ("汇总", "Digest"),
+    "overnight": ("夜间汇总", "Overnight digest"),
     "n_new": ("{n} 条告警：{parts}", "{n} alerts: {parts}"),
     "n_over": ("{n} 条恢复", "{n} over"),
     "n_mark": ("{mark} {n}", "{n} {mark}"),
     "group": ("{compound}（{n}）", "{compound} ({n})"),
+    # a day
+    "summary": ("日报", "Daily summary"),
+    "of_firm": ("{name} {day}", "{name}, {day}"),
+    "district": ("全区", "the district"),
+    "all_counts": ("{where}：{parts}", "{where}: {parts}"),
+    "c_open": ("未恢复 {n}", "{n} open"),
+    "c_overdue": ("超时 {n}", "{n} overdue"),
+    "c_new": ("新增 {n}", "{n} new"),
+    "c_cleared": ("恢复 {n}", "{n} cleared"),
+    "c_suspected": ("疑似 {n}", "{n} suspected"),
+    "worst": ("最严重的（{n}）", "The worst ({n})"),
+    "by_compound": ("各小区（{n}）", "By compound ({n})"),
+    "lamps": ("路灯与楼道灯（{n}）", "Lamps ({n})"),
+    "lamps_of": ("{where}：{parts}", "{where}: {parts}"),
+    "named_n": ("{name} {n}", "{name} {n}"),
+    "all_well": ("没有故障", "Nothing is wrong"),
+    "all_well_line": ("没有未恢复的故障，也没有新增", "No fault stands, and none was new"),
+    "more": ("另有 {n} 项", "and {n} more"),
+    "is_acknowledged": ("已确认", "acknowledged"),
     "test": ("测试", "Test"),
     "test_what": ("告警能送到这里", "alerts arrive here"),
     "test_note": (
@@ -72,6 +93,10 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "补传数据，事情发生在上述时间，数据刚刚送达",
         "late data: it happened at the time above, and was heard of only now",
     ),
+    "unanswered": (
+        "通知后 {lasted} 无人确认，请立即确认",
+        "nobody has acknowledged it for {lasted} since it was told",
+    ),
     # what happened to the fault
     "w_reopened": ("再次发生", "came back"),
     "w_worsened": ("加重", "got worse"),
@@ -80,6 +105,8 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "w_shelf_ended": ("搁置到期，仍未恢复", "shelf ended, still standing"),
     "w_maintenance_ended": ("维护结束，仍未恢复", "maintenance ended, still standing"),
     "w_released": ("上级已恢复，此处仍未恢复", "its root cause is over, this still stands"),
+    "w_escalated": ("无人确认，升级第 {level} 级", "unanswered, escalated to level {level}"),
+    "w_reminded": ("仍无人确认", "still unanswered"),
     "w_over": ("已恢复", "over"),
     "w_closed": ("已关闭", "closed"),
     "w_retired": ("设备变更，已关闭", "device changed, closed"),
@@ -180,8 +207,9 @@ def tell(message: Message, notice: Notice) -> Telling:
     if notice.device is not None:
         rows.append((_say(language, "device"), _device(language, notice)))
     rows.append((_say(language, "since"), _time(language, notice.since_ms, message.at_ms, zone)))
-    lasted = max(0, ended_ms - notice.since_ms) / 1000
-    rows.append((_say(language, "lasted" if good else "lasts"), duration(language, lasted)))
+    if not (good and notice.reason in RETOLD):  # then it is long over, and at_ms is of today
+        lasted = max(0, ended_ms - notice.since_ms) / 1000
+        rows.append((_say(language, "lasted" if good else "lasts"), duration(language, lasted)))
     rows += [(_say(language, "attention"), text) for text in _attention(language, notice)]
     impact = impact_line(language, notice.impact)
     if impact and not good:
@@ -242,10 +270,67 @@ def tell_digest(message: Message, notices: Sequence[Notice]) -> Digest:
         for of in groups.values()
     )
     tones = [tone for tone in Tone if any(_tone(notice) is tone for notice in notices)]
-    headline = _say(
-        language, "headline", marks=_say(language, "digest"), what=_counts(language, notices)
-    )
+    marks = _say(language, "overnight" if message.is_overnight else "digest")
+    headline = _say(language, "headline", marks=marks, what=_counts(language, notices))
     return Digest(headline, tones[0] if tones else Tone.NEUTRAL, told, _say(language, "product"))
+
+
+def tell_summary(message: Message) -> Digest:
+    """The message's summary, as a digest."""
+    language, summary = message.language.value, message.summary
+    if summary is None:
+        raise ValueError(f"message {message.key} has no summary")
+    name = named(language, summary.firm_name) if summary.firm_name else _say(language, "district")
+    where = _say(language, "of_firm", name=line(name, 40), day=summary.day[5:])
+    parts = _count_words(language, summary.counts, all_of_them=True)
+    what = _say(language, "all_counts", where=where, parts=parts)
+    headline = _say(language, "headline", marks=_say(language, "summary"), what=what)
+    zone = _zone(summary.timezone)
+    groups = [
+        _summary_group(
+            language, "worst", [_worst_line(message, one, zone) for one in summary.worst]
+        ),
+        _summary_group(
+            language,
+            "by_compound",
+            [
+                _plain_line(
+                    _say(
+                        language,
+                        "all_counts",
+                        where=line(named(language, one.name), 40),
+                        parts=_count_words(language, one.counts),
+                    ),
+                    Tone.MAJOR if one.counts.overdue else Tone.NEUTRAL,
+                )
+                for one in summary.compounds
+            ],
+        ),
+        _summary_group(language, "lamps", [_lamps_line(language, one) for one in summary.lamps]),
+    ]
+    told = tuple(group for group in groups if group.lines)
+    if not told:
+        well = _plain_line(_say(language, "all_well_line"), Tone.GOOD)
+        told = (DigestGroup(_say(language, "all_well"), (well,)),)
+    tone = Tone.MAJOR if summary.counts.overdue else Tone.NEUTRAL
+    tone = tone if summary.counts.open or summary.counts.new else Tone.GOOD
+    return Digest(headline, tone, told, _say(language, "product"))
+
+
+def cut_digest(digest: Digest, fits: Callable[[Digest], bool], language: Language | str) -> Digest:
+    """The longest form that fits: of each group as many lines as there is room for, the first ones,
+    and how many the others are. Raises ValueError if not even the titles fit."""
+    longest = max((len(group.lines) for group in digest.groups), default=0)
+    fit, not_fit = -1, longest + 1
+    while not_fit - fit > 1:
+        middle = (fit + not_fit) // 2
+        if fits(_first_lines(digest, middle, language)):
+            fit = middle
+        else:
+            not_fit = middle
+    if fit < 0:
+        raise ValueError("the limit of the channel is too small for any summary")
+    return _first_lines(digest, fit, language)
 
 
 def number_row(telling: Telling) -> Row:
@@ -260,8 +345,8 @@ def footer(language: Language | str) -> str:
 def plain(message: Message) -> str:
     """All of it as plain text, for channels without markup."""
     told = merged(message.notices)
-    if len(told) > 1:
-        digest = tell_digest(message, told)
+    if message.summary is not None or len(told) > 1:
+        digest = tell_summary(message) if message.summary else tell_digest(message, told)
         lines = [digest.headline]
         for group in digest.groups:
             lines += ["", group.title]
@@ -387,7 +472,7 @@ def _marks(language: str, notice: Notice) -> str:
     word = say(language, "suspected" if notice.suspected else notice.severity.lower())
     marks = [word]
     if f"w_{notice.reason}" in _TEXTS:
-        marks.append(_say(language, f"w_{notice.reason}"))
+        marks.append(_say(language, f"w_{notice.reason}", level=notice.level))
     elif notice.reason is not Why.RAISED:
         marks.append(_lower(language, say(language, f"h_{notice.reason}")))
     if notice.is_over and notice.reason not in ENDS:
@@ -427,6 +512,9 @@ def _device(language: str, notice: Notice) -> str:
 
 def _attention(language: str, notice: Notice) -> list[str]:
     words: list[str] = []
+    if notice.unanswered_s is not None:
+        lasted = duration(language, notice.unanswered_s)
+        words.append(_say(language, "unanswered", lasted=lasted))
     if notice.safety and notice.reason not in (Why.CLOSED, Why.RETIRED, Why.RECLASSIFIED):
         words.append(_say(language, "safety_over" if _is_good(notice) else "is_safety"))
     if notice.suspected:
@@ -488,6 +576,68 @@ def _counts(language: str, notices: Sequence[Notice]) -> str:
     if len(standing) < len(notices):
         words.append(_say(language, "n_over", n=len(notices) - len(standing)))
     return say(language, "semicolon").join(words)
+
+
+def _count_words(language: str, counts: Counts, *, all_of_them: bool = False) -> str:
+    """未恢复 3 · 新增 1; without what there is none of, unless all are asked for."""
+    told = [
+        _say(language, f"c_{name}", n=n)
+        for name, n in (
+            ("open", counts.open),
+            ("overdue", counts.overdue),
+            ("new", counts.new),
+            ("cleared", counts.cleared),
+            ("suspected", counts.suspected),
+        )
+        if n or all_of_them
+    ]
+    return say(language, "sep").join(told)
+
+
+def _summary_group(language: str, title: str, lines: Sequence[DigestLine]) -> DigestGroup:
+    return DigestGroup(_say(language, title, n=len(lines)), tuple(lines))
+
+
+def _plain_line(text: str, tone: Tone = Tone.NEUTRAL) -> DigestLine:
+    return DigestLine(text, "", None, tone)
+
+
+def _worst_line(message: Message, one: Worst, zone: tzinfo) -> DigestLine:
+    language = message.language.value
+    what = line(named(language, one.name), 60)
+    mark = say(language, one.severity.lower())
+    parts = [_say(language, "headline", marks=mark, what=what)]
+    place = say(language, "our_system") if one.compound is None else named(language, one.compound)
+    parts += [line(text, 60) for text in (place, one.device, one.where) if text]
+    parts.append(_time(language, one.since_ms, message.at_ms, zone, is_short=True))
+    if one.acknowledged:
+        parts.append(_say(language, "is_acknowledged"))
+    link = safe_link(f"{message.console}/faults/{one.fault}") if message.console else None
+    tone = {Severity.P1: Tone.CRITICAL, Severity.P2: Tone.MAJOR}.get(one.severity, Tone.MINOR)
+    return DigestLine(say(language, "sep").join(parts), line(one.fault[:4], 20), link, tone)
+
+
+def _lamps_line(language: str, one: Lamps) -> DigestLine:
+    where = " ".join(
+        line(text, 40) for text in (named(language, one.compound), one.building, one.unit) if text
+    )
+    told = [
+        _say(language, "named_n", name=line(named(language, name), 60), n=n)
+        for name, n in one.names
+    ]
+    parts = say(language, "sep").join(told)
+    return _plain_line(_say(language, "lamps_of", where=where, parts=parts))
+
+
+def _first_lines(digest: Digest, most: int, language: Language | str) -> Digest:
+    groups = []
+    for group in digest.groups:
+        lines = group.lines[:most]
+        left = len(group.lines) - len(lines)
+        if left:
+            lines = (*lines, _plain_line(_say(language, "more", n=left)))
+        groups.append(DigestGroup(group.title, lines))
+    return replace(digest, groups=tuple(groups))
 
 
 def _lower(language: str, word: str) -> str:

@@ -20,6 +20,7 @@ FaultState = Literal["open", "acknowledged", "cleared", "closed"]
 DeviceState = Literal["online", "offline", "unknown", "never_seen"]
 Channel = Literal["dingtalk", "wecom", "feishu", "email", "webhook", "alertmanager", "apprise"]
 Language = Literal["zh", "en"]
+TimeOfDay = Annotated[str, StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
 DeliveryState = Literal["pending", "delivered", "suppressed", "cancelled", "failed"]
 
 
@@ -559,6 +560,99 @@ class NewRoute(BaseModel):
     kind: str | None = None
     code: str | None = None
     severity: Annotated[list[Severity], Field(max_length=4)] = []
+
+
+class Hours(BaseModel):
+    """Local times of a target's zone, `HH:MM`; null: none.
+
+    quiet_from, quiet_to: between them P3 and P4 wait, and come together when they end; P1, P2 and
+    the safety tier never wait. daily_summary_at: when it is told how the day was.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+    timezone: Annotated[str, StringConstraints(min_length=1, max_length=60)] = "Asia/Shanghai"
+    quiet_from: TimeOfDay | None = None
+    quiet_to: TimeOfDay | None = None
+    daily_summary_at: TimeOfDay | None = None
+
+
+class EscalationStep(BaseModel):
+    """after_s: since the first was told; only working time, where `working`.
+
+    to: `firm` and `district` are all to whom routes lead, as one class worse with each level; else
+    `id` says which target, person or roster: of a roster the first level that was not told yet.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+    after_s: int
+    to: Literal["firm", "district", "target", "person", "roster"]
+    id: Annotated[str, StringConstraints(min_length=1, max_length=40)] | None = None
+    working: bool = False
+
+
+class EscalationSettings(BaseModel):
+    """steps: the levels, each later than the one before. remind_every_s: standing safety faults are
+    told again that often, at most `reminders` times; null: never."""
+
+    model_config = ConfigDict(extra="forbid")
+    steps: list[EscalationStep]
+    remind_every_s: int | None = 900
+    reminders: int = 24
+
+
+class NewEscalation(EscalationSettings):
+    """firm: whose; a firm's token changes its own. Null: the district's, which is that of every
+    firm without one of its own."""
+
+    firm: str | None = None
+
+
+class Escalation(EscalationSettings):
+    """What happens to faults of a class that nobody answers. firm: whose it is; null: the
+    district's. changed_by: null of one that nobody has changed."""
+
+    severity: Severity
+    firm: str | None
+    changed_by: str | None
+    changed_at: Instant | None
+
+
+class Escalations(BaseModel):
+    items: list[Escalation]
+    next_cursor: str | None
+
+
+class DayCounts(BaseModel):
+    """open: stand, or were over before anybody acknowledged them. new, cleared: since the summary
+    before. overdue: open, and past a limit of their class. suspected: in none of the others."""
+
+    open: int
+    new: int
+    cleared: int
+    overdue: int
+    suspected: int
+
+
+class DaySummary(BaseModel):
+    """What a target was told of a local day; state, attempts, answer, at: as of a delivery."""
+
+    target: str
+    target_name: str
+    channel: Channel
+    firm: str | None
+    day: str
+    counts: DayCounts
+    state: DeliveryState
+    attempts: int
+    answer: str | None
+    created_at: Instant
+    attempted_at: Instant | None
+    at: Instant | None
+
+
+class DaySummaries(BaseModel):
+    items: list[DaySummary]
+    next_cursor: str | None
 
 
 class WouldBeTold(BaseModel):

@@ -27,6 +27,7 @@ from chaos.rig import ROOT, a_directory, await_
 from chaos.run import Context, Result
 from courtyard.clock import now_ms
 from devices.alerts import ChannelName, DeliveryState, Route, Target
+from devices.faults import RETOLD
 from devices.store.database import open_database, reading, upgrade, writing
 from devices.store.schema import deliveries, fault_events, faults
 from devices.store.targets import add_route, add_target
@@ -219,7 +220,9 @@ def _judge(
     wanted = {(fault, reason) for fault, reason in told.events}
     for n in range(TARGETS):
         mine = [one for one in accepted if one.robot == f"receiver {n}"]
-        heard = [(one.key, event) for one in mine for event in _events(one)]
+        heard = [
+            (one.key, event) for one in mine for event in _events(one) if event[1] not in RETOLD
+        ]  # nobody answers here, so what lasts is told again
         missing = wanted - {event for _, event in heard}
         keys: dict[tuple[str, str], set[str]] = {}
         for key, event in heard:

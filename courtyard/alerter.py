@@ -18,11 +18,13 @@ from sqlalchemy import Engine
 
 from alerts.channels import channels
 from alerts.channels.email import Smtp, parse_smtp
+from alerts.escalation import Escalator
 from alerts.handing_on import HandingOn
 from alerts.outgoing import Outgoing, parse_allowed
 from alerts.pulse import Pulse
 from alerts.router import Router
 from alerts.sender import Sender
+from alerts.summaries import Summaries
 from alerts.unheard import Unheard
 from alerts.worker import Timely, Worker
 from courtyard.clock import now_ms
@@ -81,7 +83,12 @@ def _run(
         console=settings.public_url or None,
         told=figures.told,
     )
-    timely: list[Timely] = [HandingOn(engine, now_ms), Pulse(engine, now_ms)]
+    timely: list[Timely] = [
+        HandingOn(engine, now_ms),
+        Escalator(engine, now_ms),
+        Summaries(engine, now_ms),
+        Pulse(engine, now_ms),
+    ]
     worker = Worker(Router(engine, now_ms), sender, Unheard(engine), now_ms, timely)
     registry.register(
         Gathered({"deliveries": lambda: _waiting(engine), "rounds": lambda: _rounds(worker)})

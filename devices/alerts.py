@@ -187,6 +187,8 @@ OLDER = Obstacle.OLDER.value
 BACKFILLED = "history"
 # Why somebody is told whom no route named.
 HANDED_ON = "handed_on"  # of the safety tier, and undelivered for a minute where it was to go
+# Why somebody is not told at once.
+QUIET_HOURS = "quiet_hours"  # of the target: in the morning, with what else came in the night
 
 
 def decide(

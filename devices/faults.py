@@ -57,6 +57,8 @@ class Why(StrEnum):
     RECLASSIFIED = "reclassified"  # another cause stood behind it than it was taken for
     RETIRED = "retired"  # its device is no longer what it was, or where it was
     HISTORY_ENDS = "history_ends"  # the back-filled history ends while it is open
+    ESCALATED = "escalated"  # nobody has answered it, so others are told
+    REMINDED = "reminded"  # of the safety tier, and still unanswered: it is told again
 
 
 class Held(StrEnum):
@@ -82,6 +84,9 @@ NOTICED = frozenset(
         Why.RELEASED,
     }
 )
+
+# These change nothing: people are told once more, because nobody has answered.
+RETOLD = frozenset({Why.ESCALATED, Why.REMINDED})
 
 
 class FaultMoved(Exception):

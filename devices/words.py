@@ -69,6 +69,8 @@ TEXTS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "h_released": ("不再归并", "No longer suppressed"),
         "h_reclassified": ("改判原因", "Another cause"),
         "h_retired": ("设备变更，关闭", "Device changed, closed"),
+        "h_escalated": ("无人确认，升级", "Unanswered, escalated"),
+        "h_reminded": ("仍无人确认，再次提醒", "Still unanswered, told again"),
         "h_history_ends": ("回填历史结束", "End of back-filled history"),
         "system": ("系统", "System"),
         "colon": ("：", ": "),

@@ -17,7 +17,7 @@ ALL = (
     [f"R{n}" for n in range(1, 16)]
     + [f"J{n}" for n in range(1, 9)]
     + [f"F{n}" for n in range(1, 8)]
-    + [f"A{n}" for n in range(1, 7)]
+    + [f"A{n}" for n in range(1, 9)]
     + [f"O{n}" for n in range(1, 7)]
     + [f"K{n}" for n in range(1, 3)]
 )

@@ -16,7 +16,7 @@ from alerts.channel import Limits, Receipt
 from alerts.channels.answers import check_status, json_bytes, post, redacted
 from alerts.message import Message, Notice
 from alerts.outgoing import Outgoing
-from alerts.texts import plain, tell, tell_test
+from alerts.texts import plain, tell, tell_summary, tell_test
 from devices.alerts import Target
 from devices.faults import Why
 from devices.rules import Severity
@@ -63,18 +63,20 @@ def address(url: str) -> str:
 def payload(message: Message) -> bytes:
     """All notices of a message; each as often as there are severities."""
     if message.is_test:
-        test = tell_test(message)
-        return json_bytes(
-            [
-                {
-                    "labels": {"alertname": "CourtyardTest", "severity": "none"},
-                    "annotations": {"summary": test.headline, "description": plain(message)},
-                    "startsAt": _instant(message.at_ms),
-                    "endsAt": _instant(message.at_ms + TEST_MS),
-                }
-            ]
-        )
+        return json_bytes([_passing("CourtyardTest", tell_test(message).headline, message)])
+    if message.summary is not None:
+        return json_bytes([_passing("CourtyardSummary", tell_summary(message).headline, message)])
     return json_bytes([one for notice in message.notices for one in _alerts(message, notice)])
+
+
+def _passing(name: str, headline: str, message: Message) -> Mapping[str, object]:
+    """What is no fault: it ends by itself."""
+    return {
+        "labels": {"alertname": name, "severity": "none"},
+        "annotations": {"summary": headline, "description": plain(message)},
+        "startsAt": _instant(message.at_ms),
+        "endsAt": _instant(message.at_ms + TEST_MS),
+    }
 
 
 def _alerts(message: Message, notice: Notice) -> list[Mapping[str, object]]:

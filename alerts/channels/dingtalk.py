@@ -26,12 +26,14 @@ from alerts.texts import (
     Digest,
     Telling,
     cut,
+    cut_digest,
     footer,
     mentioned,
     merged,
     number_row,
     tell,
     tell_digest,
+    tell_summary,
     tell_test,
 )
 from devices.alerts import Target
@@ -147,6 +149,13 @@ class DingTalk:
 def payload(message: Message) -> tuple[bytes, int]:
     """The request's body, and how many of the notices are in it."""
     limit = LIMITS.max_bytes or 0
+    if message.summary is not None:
+        digest = cut_digest(
+            tell_summary(message),
+            lambda shorter: len(_markdown(*_digest(shorter))) <= limit,
+            message.language,
+        )
+        return _markdown(*_digest(digest)), 0
     told = merged(message.notices)
     if len(told) > 1:
 

@@ -37,6 +37,7 @@ from alerts.texts import (
     plain,
     tell,
     tell_digest,
+    tell_summary,
     tell_test,
 )
 from devices.alerts import Target
@@ -301,8 +302,8 @@ _FONT = "font:15px/1.6 -apple-system,'PingFang SC','Microsoft YaHei',Segoe UI,sa
 def _html(message: Message) -> tuple[str, str]:
     """The HTML, and the subject."""
     told = merged(message.notices)
-    if len(told) > 1:
-        digest = tell_digest(message, told)
+    if message.summary is not None or len(told) > 1:
+        digest = tell_summary(message) if message.summary else tell_digest(message, told)
         return _page(message, digest.tone, digest.headline, _digest_html(digest)), digest.headline
     telling = tell_test(message) if message.is_test else tell(message, told[0])
     page = _page(message, telling.tone, telling.headline, _single_html(telling))

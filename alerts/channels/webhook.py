@@ -11,19 +11,21 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
 from alerts.channel import DeliveryFailed, Limits, Receipt
 from alerts.channels.answers import check_status, in_language, json_bytes, post, redacted
 from alerts.message import Message, Notice
 from alerts.outgoing import Outgoing
-from alerts.texts import mentioned, plain, tell, tell_test
+from alerts.texts import mentioned, plain, tell, tell_summary, tell_test
 from devices.alerts import Target
+from devices.summaries import Summary
 
 LIMITS = Limits(max_bytes=256 * 1024)  # ours: CloudEvents asks for 64 KiB at least
 PREFIX = "whsec_"
 TYPES = "courtyard.fault."
+SUMMARY_TYPE = "courtyard.summary"
 
 _GONE = (
     "HTTP 410：接收方不再需要；确认后重新启用或删除",
@@ -95,6 +97,8 @@ def message_id(key: str) -> str:
 
 def payload(message: Message) -> tuple[bytes, int]:
     """The event, and how many of the notices are in it."""
+    if message.summary is not None:
+        return _summary(message, message.summary), 0
     if not message.is_digest:
         return json_bytes(_event(message, message.notices)), len(message.notices)
     limit = LIMITS.max_bytes or 0
@@ -102,18 +106,25 @@ def payload(message: Message) -> tuple[bytes, int]:
     return json_bytes(_event(message, message.notices[:count])), count
 
 
-def _event(message: Message, notices: Sequence[Notice]) -> Mapping[str, object]:
-    event: dict[str, object] = {
+def _head(message: Message) -> Mapping[str, object]:
+    return {
         "specversion": "1.0",
         "id": message_id(message.key),
         "source": "/courtyard",
-        "type": f"{TYPES}test",
         "time": _instant(message.at_ms),
         "datacontenttype": "application/json",
     }
+
+
+def _event(message: Message, notices: Sequence[Notice]) -> Mapping[str, object]:
+    event = _head(message)
     if message.is_test:
         test = tell_test(message)
-        return {**event, "data": {"headline": test.headline, "text": plain(message)}}
+        return {
+            **event,
+            "type": f"{TYPES}test",
+            "data": {"headline": test.headline, "text": plain(message)},
+        }
     if message.is_digest:
         of_these = replace(message, notices=tuple(notices))
         return {
@@ -128,6 +139,69 @@ def _event(message: Message, notices: Sequence[Notice]) -> Mapping[str, object]:
     notice = notices[0]
     data = {**_fault(message, notice), "text": plain(message)}
     return {**event, "type": f"{TYPES}{notice.reason}", "subject": notice.fault, "data": data}
+
+
+def _summary(message: Message, summary: Summary) -> bytes:
+    """The event of a day, with as many of its compounds and lamps as there is room for."""
+    most = max(len(summary.compounds), len(summary.lamps))
+    while True:
+        compounds, lamps = summary.compounds[:most], summary.lamps[:most]
+        shorter = replace(summary, compounds=compounds, lamps=lamps)
+        left_out = len(summary.compounds) - len(compounds) + len(summary.lamps) - len(lamps)
+        body = json_bytes(_day(replace(message, summary=shorter), shorter, left_out))
+        if len(body) <= (LIMITS.max_bytes or 0) or most == 0:
+            return body
+        most //= 2
+
+
+def _day(message: Message, summary: Summary, left_out: int) -> Mapping[str, object]:
+    event = _head(message)
+    data = {
+        "headline": tell_summary(message).headline,
+        "text": plain(message),
+        "left_out": left_out,
+        **_figures(summary),
+    }
+    return {**event, "type": SUMMARY_TYPE, "data": data}
+
+
+def _figures(summary: Summary) -> Mapping[str, object]:
+    """A summary as data; names as in the HTTP API."""
+    return {
+        "day": summary.day,
+        "from": _instant(summary.from_ms),
+        "to": _instant(summary.to_ms),
+        "firm": summary.firm,
+        **asdict(summary.counts),
+        "compounds": [
+            {"id": one.compound, "name": asdict(one.name), **asdict(one.counts)}
+            for one in summary.compounds
+        ],
+        "worst": [
+            {
+                "id": one.fault,
+                "name": asdict(one.name),
+                "severity": one.severity,
+                "safety": one.safety,
+                "since": _instant(one.since_ms),
+                "compound": None if one.compound is None else asdict(one.compound),
+                "device": one.device,
+                "place": one.where,
+                "acknowledged": one.acknowledged,
+            }
+            for one in summary.worst
+        ],
+        "lamps": [
+            {
+                "compound": asdict(one.compound),
+                "building": one.building,
+                "unit": one.unit,
+                "count": one.count,
+                "faults": [{"name": asdict(name), "count": n} for name, n in one.names],
+            }
+            for one in summary.lamps
+        ],
+    }
 
 
 def _fault(message: Message, notice: Notice) -> Mapping[str, object]:
@@ -173,6 +247,8 @@ def _fault(message: Message, notice: Notice) -> Mapping[str, object]:
         "impact": None if notice.impact is None else dict(notice.impact),
         "actor": notice.actor or None,
         "note": notice.note,
+        "level": notice.level or None,
+        "unanswered_s": notice.unanswered_s,
         "link": notice.link,
     }
 

@@ -18,12 +18,14 @@ from alerts.texts import (
     Telling,
     Tone,
     cut,
+    cut_digest,
     footer,
     mentioned,
     merged,
     number_row,
     tell,
     tell_digest,
+    tell_summary,
     tell_test,
 )
 from devices.alerts import Target
@@ -84,6 +86,11 @@ def payload(message: Message) -> tuple[str, int]:
     def fits(content: str) -> bool:
         return len(content.encode()) <= limit
 
+    if message.summary is not None:
+        digest = cut_digest(
+            tell_summary(message), lambda shorter: fits(_digest(shorter)), message.language
+        )
+        return _digest(digest), 0
     told = merged(message.notices)
     if len(told) > 1:
 

@@ -11,12 +11,22 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, func, or_, select, true, update
 
-from devices.alerts import NO_ROUTE, UNREACHABLE, Decision, DeliveryState, Site
+from devices.alerts import (
+    NO_ROUTE,
+    QUIET_HOURS,
+    UNREACHABLE,
+    Decision,
+    DeliveryState,
+    Site,
+)
 from devices.days import DISTRICT_TIMEZONE, zone_of
-from devices.faults import PLATFORM, Fault, FaultEvent, State, Why
+from devices.escalation import is_answered, is_held, may_begin
+from devices.faults import NOTICED, PLATFORM, Fault, FaultEvent, State, Why
 from devices.rules import Severity
 from devices.store.database import conflict_insert
+from devices.store.escalations import Begun, begin
 from devices.store.faults import event_of, fault_of
+from devices.store.hours import queued
 from devices.store.schema import (
     LIVE,
     compounds,
@@ -49,7 +59,8 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A delivery that has not ended. message: the key under which it was tried."""
+    """A delivery that has not ended. message: the key under which it was tried. was_quiet: it was
+    put off to the morning."""
 
     id: int
     fault: str
@@ -61,6 +72,7 @@ class Pending:
     next_at_ms: int
     created_at_ms: int
     message: str | None = None
+    was_quiet: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,12 +178,21 @@ def decided(
 ) -> int:
     """Write what was decided, and mark the events; how many deliveries are to be made.
 
-    Each with whether it is to be kept on record that nobody is told. Does not commit.
+    Each with whether it is to be kept on record that nobody is told. From now on somebody is to
+    answer. Does not commit.
     """
     rows: list[dict[str, Any]] = []
     ids: list[int] = []
+    subjects: dict[str, Fault] = {}
+    begun: list[Begun] = []
     for due, decision, is_kept in decisions:
         ids.append(due.id)
+        subjects[due.fault.id] = due.fault
+        if due.event.reason in NOTICED and (
+            decision.targets
+            or (decision.reason in (NO_ROUTE, UNREACHABLE) and may_begin(due.fault))
+        ):
+            begun.append(Begun(due.id, due.event, due.fault, due.firm))
         row = {
             "fault": due.fault.id,
             "event": due.id,
@@ -195,7 +216,8 @@ def decided(
             rows.append(row)
     if rows:
         made = conflict_insert(connection, deliveries).on_conflict_do_nothing()
-        connection.execute(made, rows)
+        connection.execute(made, queued(connection, rows, subjects.values(), now_ms))
+    begin(connection, begun, now_ms)
     if ids:
         connection.execute(
             update(fault_events).where(fault_events.c.id.in_(ids)).values(routed_at_ms=now_ms)
@@ -219,14 +241,19 @@ def ready_targets(connection: Connection, me: str, now_ms: int) -> dict[str, int
     query = (
         select(column.id, waiting.c.newest)
         .join(waiting, waiting.c.target == column.id)
-        .where(
-            column.deleted_at_ms.is_(None),
-            column.broken.is_(None),
-            column.not_before_ms <= now_ms,
-            _free(me, now_ms),
-        )
+        .where(*_sendable(me, now_ms))
     )
     return {target: int(newest) for target, newest in connection.execute(query)}
+
+
+def free_targets(
+    connection: Connection, wanted: Collection[str], me: str, now_ms: int
+) -> list[str]:
+    """Of these those to which something may be sent now, and that nobody else has leased."""
+    if not wanted:
+        return []
+    query = select(targets.c.id).where(targets.c.id.in_(wanted), *_sendable(me, now_ms))
+    return list(connection.scalars(query))
 
 
 def lease(connection: Connection, target: str, me: str, until_ms: int, now_ms: int) -> bool:
@@ -248,19 +275,30 @@ def release(connection: Connection, target: str, me: str) -> None:
     )
 
 
+def _sendable(me: str, now_ms: int) -> tuple[ColumnElement[bool], ...]:
+    column = targets.c
+    return (
+        column.deleted_at_ms.is_(None),
+        column.broken.is_(None),
+        column.not_before_ms <= now_ms,
+        _free(me, now_ms),
+    )
+
+
 def _free(me: str, now_ms: int) -> ColumnElement[bool]:
     column = targets.c
     return or_(column.leased_by.is_(None), column.leased_by == me, column.leased_until_ms <= now_ms)
 
 
 def pending(connection: Connection, target: str, limit: int) -> list[Pending]:
-    """What is still to be sent there: the safety tier first, then as it happened."""
+    """What is still to be sent there: the safety tier first, then as it happened, and last what is
+    put off to the morning, which is never of a fault of which something else waits."""
     column = deliveries.c
     query = (
         select(deliveries, fault_events.c.reason.label("why"), fault_events.c.at_ms.label("at_ms"))
         .join(fault_events, fault_events.c.id == column.event)
         .where(column.target == target, column.state == DeliveryState.PENDING.value)
-        .order_by(column.safety.desc(), column.event)
+        .order_by(column.safety.desc(), _was_quiet(), column.event)
         .limit(limit)
     )
     return [
@@ -275,9 +313,14 @@ def pending(connection: Connection, target: str, limit: int) -> list[Pending]:
             row.next_at_ms,
             row.created_at_ms,
             row.message,
+            row.reason == QUIET_HOURS,
         )
         for row in connection.execute(query)
     ]
+
+
+def _was_quiet() -> ColumnElement[bool]:
+    return func.coalesce(deliveries.c.reason, "") == QUIET_HOURS
 
 
 def sent_lately(connection: Connection, target: str, since_ms: int) -> list[int]:
@@ -323,12 +366,21 @@ class Tried:
 def delivered(connection: Connection, ids: Sequence[int], tried: Tried, now_ms: int) -> None:
     """They were accepted. Whoever was deaf before hears again."""
     _tried(connection, ids, tried, {"state": DeliveryState.DELIVERED.value, "done_at_ms": now_ms})
-    reached = select(deliveries.c.target).where(deliveries.c.id.in_(ids))
+    reached = connection.scalars(
+        select(deliveries.c.target).where(deliveries.c.id.in_(ids)).distinct()
+    ).all()
+    for target in reached:
+        hears_again(connection, target)
+
+
+def hears_again(connection: Connection, target: str) -> None:
+    """It took a message: nothing holds up the next one."""
+    column = targets.c
     connection.execute(
         update(targets)
         .where(
-            targets.c.id.in_(reached),
-            or_(targets.c.failures > 0, targets.c.not_before_ms > 0, targets.c.broken.is_not(None)),
+            column.id == target,
+            or_(column.failures > 0, column.not_before_ms > 0, column.broken.is_not(None)),
         )
         .values(failures=0, not_before_ms=0, broken=None, broken_at_ms=None)
     )
@@ -402,13 +454,25 @@ def give_up(connection: Connection, before_ms: int, now_ms: int) -> int:
     return ended.rowcount
 
 
-def cancel(connection: Connection, ids: Sequence[int], reason: str, now_ms: int) -> None:
-    """They are no longer to be told there, and their events are decided on again."""
+def answered(connection: Connection, wanted: Collection[str]) -> set[str]:
+    """Of these faults those that nobody need be pressed to answer any more, or for now."""
+    query = select(faults).where(faults.c.id.in_(wanted))
+    subjects = [fault_of(row) for row in connection.execute(query)]
+    return {fault.id for fault in subjects if is_answered(fault) or is_held(fault)}
+
+
+def drop(connection: Connection, ids: Sequence[int], reason: str, now_ms: int) -> None:
+    """They are no longer to be told."""
     connection.execute(
         update(deliveries)
         .where(deliveries.c.id.in_(ids), deliveries.c.state == DeliveryState.PENDING.value)
         .values(state=DeliveryState.CANCELLED.value, reason=reason, done_at_ms=now_ms)
     )
+
+
+def cancel(connection: Connection, ids: Sequence[int], reason: str, now_ms: int) -> None:
+    """They are no longer to be told there, and their events are decided on again."""
+    drop(connection, ids, reason, now_ms)
     again = select(deliveries.c.event).where(deliveries.c.id.in_(ids))
     connection.execute(
         update(fault_events).where(fault_events.c.id.in_(again)).values(routed_at_ms=None)

@@ -413,6 +413,74 @@ sla_limits = Table(
     Column("created_at_ms", BigInteger, nullable=False),
 )
 
+# Faults that wait for somebody's answer, see devices.escalation.Call; each until somebody has
+# answered. event: the notice that began it.
+calls = Table(
+    "calls",
+    metadata,
+    Column("fault", ForeignKey("faults.id"), primary_key=True),
+    Column("event", ForeignKey("fault_events.id"), nullable=False),
+    Column("called_ms", BigInteger, nullable=False),
+    Column("from_ms", BigInteger),
+    Column("level", Integer, nullable=False),
+    Column("reminders", Integer, nullable=False),
+    Column("reminded_ms", BigInteger),
+    Column("next_at_ms", BigInteger, nullable=False),
+    Index("ix_calls_next", "next_at_ms"),
+)
+
+# How faults are escalated, as people changed it. firm: empty for the district's.
+escalation_policies = Table(
+    "escalation_policies",
+    metadata,
+    Column("firm", String(63), primary_key=True),
+    Column("severity", String(2), primary_key=True),
+    Column("steps", JSON, nullable=False),
+    Column("remind_every_s", Integer),
+    Column("reminders", Integer, nullable=False),
+    Column("changed_by", Text, nullable=False),
+    Column("changed_at_ms", BigInteger, nullable=False),
+)
+
+# When a target is left alone, and when it is told how its day was: local times, `22:00`, of its
+# time zone. summary_due_ms: when its next summary is due; null: it wants none.
+target_hours = Table(
+    "target_hours",
+    metadata,
+    Column("target", ForeignKey("targets.id"), primary_key=True),
+    Column("timezone", Text, nullable=False),
+    Column("quiet_from", String(5)),
+    Column("quiet_to", String(5)),
+    Column("summary_at", String(5)),
+    Column("summary_due_ms", BigInteger),
+    Index("ix_target_hours_summary_due", "summary_due_ms"),
+)
+
+# What a target is told of a day, as it was counted; one for each local day. until_ms: it is not
+# sent any more then. state, attempts, answer: as of a delivery.
+summaries = Table(
+    "summaries",
+    metadata,
+    Column("target", ForeignKey("targets.id"), primary_key=True),
+    Column("day", String(10), primary_key=True),
+    Column("body", JSON, nullable=False),
+    Column("state", String(12), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("until_ms", BigInteger, nullable=False),
+    Column("next_at_ms", BigInteger, nullable=False),
+    Column("attempted_at_ms", BigInteger),
+    Column("done_at_ms", BigInteger),
+    Column("answer", Text),
+    Index(
+        "ix_summaries_pending",
+        "target",
+        sqlite_where=text("state = 'pending'"),
+        postgresql_where=text("state = 'pending'"),
+    ),
+    Index("ix_summaries_created", "created_at_ms"),
+)
+
 # What was changed of the rules' thresholds: whole files, the newest is the one that counts.
 rule_sets = Table(
     "rule_sets",

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, insert, select
 
 from devices.alerts import DeliveryState
-from devices.faults import PLATFORM, Held, State, Why
+from devices.faults import PLATFORM, RETOLD, Held, State, Why
 from devices.rules import Severity
 from devices.sla import Limits, parse_limits, print_limits
 from devices.store.faults import OPEN_STATES
@@ -27,7 +27,7 @@ _HELD = {one.value: one for one in Held}
 _WEIGH = tuple(
     one.value
     for one in Why
-    if one not in (Why.EASED, Why.ASSIGNED, Why.COMMENTED, Why.SHELVED, Why.UNSHELVED)
+    if one not in (Why.EASED, Why.ASSIGNED, Why.COMMENTED, Why.SHELVED, Why.UNSHELVED, *RETOLD)
 )
 
 

@@ -95,10 +95,11 @@ def test_a_p1_calls_and_a_p2_writes_and_a_recovery_wakes_nobody(phone_relay: Mod
             ]
             (speech,) = asked(provider)[0][1]["Twiml"]
             assert "【危急】烟雾报警，绿云小区 3 号楼 北侧" in speech
-            Webhook().send(target, a_message(a_notice(severity=Severity.P2)), to_here())
+            unheard = a_notice(reason=Why.ESCALATED, level=1, severity=Severity.P2)
+            Webhook().send(target, a_message(unheard), to_here())
             what, form = asked(provider)[-1]
             assert (what, form["From"]) == ("Messages.json", ["+8637160000000"])
-            assert form["Body"] == ["【重要】烟雾报警，绿云小区 3 号楼 北侧"]
+            assert form["Body"] == ["【重要·无人确认，升级第 1 级】烟雾报警，绿云小区 3 号楼 北侧"]
             digest = Message("digest", Language.ZH, NOW_MS, many(2))
             Webhook().send(target, digest, to_here())
             calls = asked(provider)[4:]

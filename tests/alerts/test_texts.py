@@ -70,6 +70,12 @@ def test_the_same_in_english_names_the_offset_of_its_times() -> None:
         ({"suspected": True, "safety": False}, "【疑似】", "Suspected:"),
         ({"severity": Severity.P3}, "【一般】", "Minor:"),
         ({"reason": Why.ACKNOWLEDGED}, "【危急·确认】", "Critical, acknowledged:"),
+        (
+            {"reason": Why.ESCALATED, "level": 2},
+            "【危急·无人确认，升级第 2 级】",
+            "Critical, unanswered, escalated to level 2:",
+        ),
+        ({"reason": Why.REMINDED}, "【危急·仍无人确认】", "Critical, still unanswered:"),
         ({"compound": None, "device": None}, "【危急】烟雾报警，本系统", "Critical: Smoke, Our"),
     ],
 )
@@ -100,6 +106,15 @@ def test_who_closed_it_and_why_is_told() -> None:
     text = plain(a_message(a_notice(reason=Why.CLOSED, actor="li-wei", note="误报\n已查")))
     assert "处理人：li-wei" in text
     assert "说明：误报 已查" in text
+
+
+def test_what_is_escalated_says_for_how_long_nobody_has_answered() -> None:
+    notice = a_notice(reason=Why.ESCALATED, level=1, unanswered_s=306)
+    assert "注意：通知后 5 分 6 秒 无人确认，请立即确认" in plain(a_message(notice))
+    assert "nobody has acknowledged it for 5 min" in plain(a_message(notice, language="en"))
+    over = plain(a_message(replace(notice, is_over=True)))
+    assert "仍须人工确认" in over
+    assert "共持续" not in over
 
 
 def test_suspected_and_late_say_so() -> None:
@@ -137,6 +152,8 @@ def test_a_digest_groups_by_compound_with_safety_first() -> None:
     digest = tell_digest(a_message(*notices), notices)
     assert digest.headline == "【汇总】3 条告警：危急 1 · 一般 1 · 疑似 1；1 条恢复"
     assert digest.tone is Tone.CRITICAL
+    night = a_message(*notices, language="en", is_overnight=True)
+    assert tell_digest(night, notices).headline.startswith("Overnight digest: 3 alerts: ")
     assert [group.title for group in digest.groups] == ["二七院（2）", "绿云小区（2）"]
     assert [[one.number for one in group.lines] for group in digest.groups] == [
         ["D", "B"],

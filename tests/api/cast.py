@@ -43,10 +43,12 @@ from devices.store.schema import (
     routes,
     sessions,
     stand_ins,
+    summaries,
     targets,
     usage_hours,
 )
 from devices.store.users import NewUser, User
+from devices.summaries import Counts, Summary
 from devices.telemetry import (
     LOOK_BACK_MS,
     Bucket,
@@ -635,6 +637,25 @@ def a_delivery(connection: Connection, fault: str, target: str | None, **more: o
         "answer": "ok",
     } | more
     connection.execute(insert(deliveries).values(**row))
+
+
+def a_summary(connection: Connection, target: str, **more: object) -> None:
+    """Of today, accepted at once."""
+    day = Summary("2026-11-23", NOW_MS - DAY_MS, NOW_MS, "Asia/Shanghai", counts=Counts(open=3))
+    row = {
+        "target": target,
+        "day": day.day,
+        "body": msgspec.to_builtins(day),
+        "state": "delivered",
+        "attempts": 1,
+        "created_at_ms": NOW_MS,
+        "until_ms": NOW_MS + DAY_MS,
+        "next_at_ms": NOW_MS,
+        "attempted_at_ms": NOW_MS,
+        "done_at_ms": NOW_MS,
+        "answer": "ok",
+    } | more
+    connection.execute(insert(summaries).values(**row))
 
 
 def a_session(connection: Connection, session: str, **more: object) -> None:

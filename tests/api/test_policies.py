@@ -26,6 +26,7 @@ from tests.api.cast import (
     a_route,
     a_session,
     a_stand_in,
+    a_summary,
     a_target,
     a_user,
     a_window,
@@ -66,13 +67,14 @@ BODIES = {
     **{f"/v1/faults/{{fault}}/{action}": body for action, body in ACTIONS.items()},
     "/v1/sla/limits/{firm}": {"P4": {"acknowledge": {"amount": 2, "unit": "working_days"}}},
     "/v1/targets/{target}": {"name": "n", "url": "https://x.example"},
+    "/v1/targets/{target}/hours": {"quiet_from": "22:00", "quiet_to": "07:00"},
     "/v1/people/{person}": {"name": "n"},
     "/v1/rosters/{roster}": {"name": "n", "starts_on": "2026-11-23", "people": ["own-person"]},
     "/v1/compounds/{compound}/usage/corrections": {"day": "2026-11-10", "reason": "late"},
     "/v1/compounds/{compound}/usage/corrections/preview": {"day": "2026-11-10"},
 }
 # Parameters in a path that are nobody's.
-COMMON = {"month": "2026-11", "file_type": "xlsx", "year": "2026"}
+COMMON = {"month": "2026-11", "file_type": "xlsx", "year": "2026", "severity": "P1"}
 OPERATORS_ONLY = (
     "/v1/sla/limits/{firm}",
     "/v1/quarantine/{refused}/replay",
@@ -171,6 +173,7 @@ def with_rows(cast: Cast) -> None:
             a_target(connection, f"{whose}-other", firm=firm, name=f"{whose}-robot-2")
             a_route(connection, f"{whose}-route", f"{whose}-other")
             a_delivery(connection, f"{whose}-fault", f"{whose}-target")
+            a_summary(connection, f"{whose}-target")
             a_person(connection, f"{whose}-person", firm=firm, name=f"{whose}-name")
             a_roster(connection, f"{whose}-roster", f"{whose}-person", firm=firm)
             a_stand_in(connection, f"{whose}-leave", f"{whose}-person", firm=firm)
@@ -240,7 +243,8 @@ def test_a_filter_for_a_strangers_compound_is_404_like_one_for_none(cast: Cast, 
 
 
 @pytest.mark.parametrize(
-    "path", ["/v1/compounds", "/v1/devices", "/v1/faults", "/v1/maintenance", "/"]
+    "path",
+    ["/v1/compounds", "/v1/devices", "/v1/faults", "/v1/maintenance", "/v1/escalations", "/"],
 )
 def test_a_filter_for_another_firm_is_404_like_one_for_none(cast: Cast, path: str) -> None:
     client = cast.client("yaxin")
@@ -254,7 +258,8 @@ def test_a_firm_sees_nothing_of_a_stranger_in_any_list(cast: Cast) -> None:
     with_rows(cast)
     client = cast.client("yaxin")
     lists = ("compounds", "devices", "faults", "quarantine", "maintenance")
-    alerts = ("targets", "routes", "deliveries", "people", "rosters", "stand-ins")
+    ours = ("people", "rosters", "stand-ins", "escalations", "summaries")
+    alerts = ("targets", "routes", "deliveries", *ours)
     for path in (*(f"/v1/{name}" for name in (*lists, *alerts)), "/", "/faults"):
         text = client.get(path).text
         strange = (LIANXIN, "连心胡同", "Lianxin", STRANGE_GATE, "strange-fault", "strange-")

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import time
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,15 @@ from sqlalchemy import Engine, select, update
 from alerts.channels.webhook import new_secret
 from courtyard.clock import now_ms
 from devices.alerts import ChannelName, Route, Target
+from devices.escalation import Policy, Step, To
+from devices.hours import TargetHours
+from devices.rules import Severity
 from devices.store.database import reading, writing
-from devices.store.schema import deliveries, fault_events, targets
+from devices.store.escalations import change_policy
+from devices.store.hours import change_hours
+from devices.store.schema import deliveries, fault_events, target_hours, targets
+from devices.store.scope import DISTRICT
+from devices.store.summaries import list_summaries
 from devices.store.targets import add_route, add_target
 from simulators.robots import Plan, Robots
 from tests.api.cast import a_district, a_fault, a_fault_event
@@ -115,6 +123,42 @@ def test_a_kill_loses_nothing_and_repeats_one_message_at_most(
     once = list(dict.fromkeys(told))
     assert [reason for _, reason in once] == ["raised", "over"]
     assert len(told) == 2 + repeats
+
+
+@pytest.mark.parametrize("failpoint", ["A6:kill", "A6:kill@2"])
+def test_a_kill_while_a_fault_is_escalated_tells_each_level_once(
+    alerting: Alerting, failpoint: str
+) -> None:
+    steps = (Step(1, To.DISTRICT), Step(2, To.DISTRICT))
+    with writing(alerting.engine) as connection:
+        change_policy(connection, Policy(Severity.P1, steps, changed_by="wang"), now_ms())
+        a_fault(connection, "f", opened_at_ms=now_ms(), severity="P1")
+    dies = alerting.start(failpoint)
+    assert dies.wait(30) == -signal.SIGKILL
+    alerting.start()
+    eventually(lambda: alerting.states() == ["delivered"] * 3, 30, "both levels are told")
+    assert [reason for _, reason in alerting.told()] == ["raised", "escalated", "escalated"]
+
+
+@pytest.mark.parametrize(("failpoint", "repeats"), [("A7:kill", 0), ("A8:kill", 1)])
+def test_a_kill_while_a_day_is_summed_up_tells_it_once_under_one_key(
+    alerting: Alerting, failpoint: str, repeats: int
+) -> None:
+    with writing(alerting.engine) as connection:
+        change_hours(connection, "t", TargetHours(summary_at=time(0)), now_ms())
+        connection.execute(update(target_hours).values(summary_due_ms=now_ms()))
+    dies = alerting.start(failpoint)
+    assert dies.wait(30) == -signal.SIGKILL
+    alerting.start()
+
+    def states() -> list[tuple[str, int]]:
+        with reading(alerting.engine) as connection:
+            return [(one.state, one.attempts) for one in list_summaries(connection, DISTRICT)]
+
+    eventually(lambda: states() == [("delivered", 1)], 30, "the day is told")
+    keys = [one.key for one in alerting.robots.messages]
+    assert len(keys) == 1 + repeats
+    assert len(set(keys)) == 1
 
 
 def test_an_answer_that_is_lost_costs_one_repetition(alerting: Alerting) -> None:
