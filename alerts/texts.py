@@ -344,14 +344,11 @@ def footer(language: Language | str) -> str:
 
 def plain(message: Message) -> str:
     """All of it as plain text, for channels without markup."""
+    if message.summary is not None:
+        return plain_digest(tell_summary(message))
     told = merged(message.notices)
-    if message.summary is not None or len(told) > 1:
-        digest = tell_summary(message) if message.summary else tell_digest(message, told)
-        lines = [digest.headline]
-        for group in digest.groups:
-            lines += ["", group.title]
-            lines += [f"- {one.text} {one.number} {one.link or ''}".rstrip() for one in group.lines]
-        return "\n".join([*lines, "", digest.footer])
+    if len(told) > 1:
+        return plain_digest(tell_digest(message, told))
     telling = tell_test(message) if message.is_test else tell(message, told[0])
     colon = say(telling.language, "colon")
     rows = [*telling.all_rows(), number_row(telling)]
@@ -359,6 +356,14 @@ def plain(message: Message) -> str:
     if telling.link is not None:
         lines.append(telling.link)
     return "\n".join([*lines, footer(telling.language)])
+
+
+def plain_digest(digest: Digest) -> str:
+    lines = [digest.headline]
+    for group in digest.groups:
+        lines += ["", group.title]
+        lines += [f"- {one.text} {one.number} {one.link or ''}".rstrip() for one in group.lines]
+    return "\n".join([*lines, "", digest.footer])
 
 
 def cut(telling: Telling, fits: Callable[[Telling], bool]) -> Telling:

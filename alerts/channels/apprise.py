@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -26,13 +27,16 @@ from alerts.outgoing import Allowed, Outgoing
 from alerts.texts import (
     Telling,
     cut,
+    cut_digest,
     footer,
     line,
     mentioned,
     merged,
     number_row,
     plain,
+    plain_digest,
     tell,
+    tell_summary,
     tell_test,
 )
 from devices.alerts import Target
@@ -168,18 +172,19 @@ class Apprise:
 
 def written(message: Message, room: int) -> tuple[str, str, int]:
     """Title, body, and how many notices are in it. room: characters, of both together."""
+    if message.summary is not None:
+        return _day(message, room)
     told = merged(message.notices)
     if len(told) > 1:
 
         def text(notices: Sequence[Notice]) -> str:
-            some = Message(message.key, message.language, message.at_ms, tuple(notices))
-            return plain(some)
+            return plain(replace(message, notices=tuple(notices)))
 
         count = mentioned(message.notices, lambda some: len(text(some)) <= room)
         title, _, body = text(message.notices[:count]).partition("\n")
         if len(title) + len(body) < room:
             return title, body.strip("\n"), count
-        first = Message(message.key, message.language, message.at_ms, message.notices[:1])
+        first = replace(message, notices=message.notices[:1])
         return written(first, room)  # no room for a digest: one after the other
     telling = tell_test(message) if message.is_test else tell(message, told[0])
     try:
@@ -189,6 +194,16 @@ def written(message: Message, room: int) -> tuple[str, str, int]:
         return "", line(words, room), len(message.notices)
     title, body = _single(telling)
     return title, body, len(message.notices)
+
+
+def _day(message: Message, room: int) -> tuple[str, str, int]:
+    digest = tell_summary(message)
+    try:
+        shorter = cut_digest(digest, lambda it: len(plain_digest(it)) <= room, message.language)
+    except ValueError:  # an SMS: the figures alone
+        return "", line(digest.headline, room), 0
+    title, _, body = plain_digest(shorter).partition("\n")
+    return title, body.strip("\n"), 0
 
 
 def _single(telling: Telling) -> tuple[str, str]:

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from alerts.channels import alertmanager, dingtalk, feishu, webhook, wecom
+from alerts.channels import alertmanager, apprise, dingtalk, feishu, webhook, wecom
 from alerts.channels.answers import json_bytes
 from alerts.channels.email import write
 from alerts.message import Message
@@ -162,6 +162,15 @@ def test_a_webhook_gets_it_as_data() -> None:
         "count": 3,
     }
     assert data["text"] == plain(of(DAY))
+
+
+def test_other_services_get_what_they_have_room_for() -> None:
+    title, body, _ = apprise.written(of(DAY), 10_000)
+    assert f"{title}\n\n{body}" == plain(of(DAY))
+    for room in (4_000, 600, 140):
+        title, body, _ = apprise.written(of(LARGE), room)
+        assert len(title) + len(body) < room
+        assert "未恢复 12" in title + body
 
 
 def test_an_alertmanager_that_is_sent_one_sees_it_pass() -> None:
