@@ -585,6 +585,20 @@ def test_whoever_is_on_duty_is_told_and_it_is_on_record_who_that_was(on_either: 
         if target.endswith("-mail")
     }
     assert spoken == {("li-mail", Language.EN), ("wang-mail", Language.ZH)}
+    with reading(on_either.engine) as connection:
+        key = newest_key(connection)
+    assert key is not None
+    links = {
+        sign(link_of(row.id, row.fault, row.target or "", row.created_at_ms, row.person), key)
+        for row in on_either.rows()
+        if row.person is not None
+    }
+    theirs = {
+        (message.notices[0].link or "").removeprefix("https://courtyard.example/a/")
+        for target, message in on_either.channel.sent
+        if target.endswith("-mail")
+    }
+    assert theirs == links
 
 
 def test_nobody_was_told_where_whoever_is_on_duty_cannot_be_reached(alerting: Alerting) -> None:
