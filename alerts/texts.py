@@ -79,7 +79,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "by": ("处理人", "By"),
     "note": ("说明", "Note"),
     "number": ("编号", "Number"),
-    "open": ("查看故障", "Open the fault"),
+    "open": ("查看并处理", "Open and answer"),
     "contact": ("{name}（{role}）{phone}", "{name} ({role}) {phone}"),
     "contact_plain": ("{name} {phone}", "{name} {phone}"),
     # what to mind

@@ -29,7 +29,7 @@ def test_a_request_to_dingtalk_is_an_action_card_with_a_button() -> None:
     assert request["msgtype"] == "actionCard"
     assert card == {
         "title": "【危急】烟雾报警，绿云小区",
-        "singleTitle": "查看故障",
+        "singleTitle": "查看并处理",
         "singleURL": "https://courtyard.example.org/faults/3f9a1c",
     }
     assert text.split("\n\n")[:3] == [
@@ -55,7 +55,7 @@ def test_a_request_to_wecom_is_markdown_of_the_subset_it_knows() -> None:
     lines = content.split("\n")
     assert lines[0] == '**<font color="warning">【危急】烟雾报警，绿云小区</font>**'
     assert lines[1] == ">地点：绿云小区 3 号楼 北侧"
-    assert lines[-2:] == ["[查看故障](https://courtyard.example.org/faults/3f9a1c)", "楼院"]
+    assert lines[-2:] == ["[查看并处理](https://courtyard.example.org/faults/3f9a1c)", "楼院"]
 
 
 def test_a_request_to_feishu_is_a_card_signed_in_its_body(robots: Robots) -> None:
@@ -76,7 +76,7 @@ def test_a_request_to_feishu_is_a_card_signed_in_its_body(robots: Robots) -> Non
     assert card["elements"][1]["actions"] == [
         {
             "tag": "button",
-            "text": {"tag": "plain_text", "content": "查看故障"},
+            "text": {"tag": "plain_text", "content": "查看并处理"},
             "type": "primary",
             "url": "https://courtyard.example.org/faults/3f9a1c",
         }
