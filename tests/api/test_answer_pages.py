@@ -416,7 +416,7 @@ def test_no_log_has_a_link_that_somebody_could_use(cast: Cast) -> None:
     with cast.write() as connection:
         connection.execute(text("ALTER TABLE targets RENAME TO elsewhere"))
     with capture_logs() as logs:
-        assert cast.client(None).get(link).status_code == 503
+        assert cast.client(None).get(link).status_code >= 500
     assert [line["path"] for line in logs] == ["/a/…"]
     assert link not in str(logs)
 
