@@ -63,7 +63,7 @@ class Size:
 
 
 SMALL, ROW = Size(330, 140), Size(390, 150)  # one of several, on a phone and beside each other
-NARROW, WIDE, FULL = Size(330, 190), Size(900, 250), Size(1340, 300)  # one alone
+NARROW, WIDE, FULL = Size(330, 190), Size(800, 250), Size(1340, 300)  # one alone
 
 
 @dataclass(frozen=True, slots=True)

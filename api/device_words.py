@@ -83,9 +83,9 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         " be.",
     ),
     "ev_never_seen": (
-        "登记以后没有收到过它的消息。核对主题、编号和接线；对不上的消息在“数据”页的隔离里。",
+        "登记以后没有收到过它的消息。核对主题、编号和接线；对不上的消息在隔离里，区值班在“数据”页可查。",
         "Nothing was ever received of it. Check its topic, its id and its wiring; messages that fit"
-        " no device are in the quarantine of the Data page.",
+        " no device are in quarantine, which operations see on the Data page.",
     ),
     "ev_unknown": (
         "没有足够的依据断定在线或离线。",
@@ -205,9 +205,9 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     ),
     "ms_none": ("这段时间没有它的消息。", "No messages of it in this time."),
     "ms_none_means": (
-        "若它应当在线，先看判定依据；发错主题的消息在“数据”页的隔离里。",
-        "If it should be online, see the evidence; messages on a wrong topic are in the quarantine"
-        " of the Data page.",
+        "若它应当在线，先看判定依据；发错主题的消息在隔离里，区值班在“数据”页可查。",
+        "If it should be online, see the evidence; messages on a wrong topic are in quarantine,"
+        " which operations see on the Data page.",
     ),
     "ms_away": (
         "此处读不到日志：它在另一台机器上，或还没有建立。",

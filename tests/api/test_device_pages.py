@@ -192,6 +192,11 @@ class TestReadings:
         assert html.count('class="band"') == 2  # for a desk, and for a phone
         assert "功率，11-22 19:40 – 11-23 19:42" in html
 
+    def test_of_a_long_time_fewer_are_drawn_at_once(self, cast: Cast) -> None:
+        self.filled(cast)
+        assert page(cast, PORT, "?show=week").count('<figure class="chart">') == 1
+        assert page(cast, PORT, "?show=hour").count('<figure class="chart">') == 2
+
     def test_a_gap_is_hatched_and_no_line_crosses_it(self, cast: Cast) -> None:
         self.filled(cast)
         html = page(cast, PORT, "?quantity=power_w&show=hour")
