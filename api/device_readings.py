@@ -231,6 +231,8 @@ def word_of(language: Language, quantity: str, value: Value, unit: str = "") -> 
             return status.zh if language == "zh" else status.en
         word = f"w_{value}"
         return say(language, word) if knows(word) else value
+    if unit == "s" and not isinstance(value, bool) and value >= 60:
+        return duration(language, value)
     return value_text(language, value, unit)
 
 

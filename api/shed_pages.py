@@ -19,7 +19,7 @@ from api.overview import compound_name, fault_name
 from api.pages import Page, PageOf
 from api.parts import Known, PartsOf
 from api.usage_views import address
-from api.words import Language, duration, knows, named, say
+from api.words import Language, duration, grouped, knows, named, say
 from devices.stop_reasons import PortStatus
 from devices.store.database import reading
 from devices.store.sheds import Latest, Shed, Socket, read_sheds
@@ -149,12 +149,16 @@ def sheds_page(
         has_any=bool(sheds),
         count=len(counted),
         figures=[
-            (say(language, "bd_charging"), str(looks.count("in_use")), f"/{len(looks)}"),
-            (say(language, "bd_idle"), str(looks.count("idle")), ""),
-            (say(language, "bd_full_n"), str(looks.count("full")), ""),
-            (say(language, "bd_fault"), str(looks.count("fault") + looks.count("p1")), ""),
-            (say(language, "bd_disabled"), str(looks.count("disabled")), ""),
-            (say(language, "bd_unknown"), str(looks.count("unknown")), ""),
+            (
+                say(language, "bd_charging"),
+                grouped(looks.count("in_use")),
+                f"/{grouped(len(looks))}",
+            ),
+            (say(language, "bd_idle"), grouped(looks.count("idle")), ""),
+            (say(language, "bd_full_n"), grouped(looks.count("full")), ""),
+            (say(language, "bd_fault"), grouped(looks.count("fault") + looks.count("p1")), ""),
+            (say(language, "bd_disabled"), grouped(looks.count("disabled")), ""),
+            (say(language, "bd_unknown"), grouped(looks.count("unknown")), ""),
             (
                 say(language, "bd_power"),
                 f"{sum(powers) / 1000:.1f}" if powers else "—",

@@ -132,6 +132,12 @@ class TestValues:
         assert "Power power_w 182.4 W 19:41:40 30 s ago" in english
         assert "In use" in english
 
+    def test_a_length_of_time_is_told_in_words(self, cast: Cast) -> None:
+        latest = {"uptime_s": (90_000, NOW_MS), "csq": (21, NOW_MS)}
+        with cast.write() as connection:
+            a_state(connection, GATE, "online", latest=latest)
+        assert "uptime_s 1 天 1 小时" in words(page(cast, GATE))
+
     def test_an_old_gauge_is_marked_and_an_old_state_holds(self, cast: Cast) -> None:
         old = NOW_MS - HOUR_MS
         with cast.write() as connection:
