@@ -12,7 +12,7 @@ from api.identity import Actor, Identity, Reader, operators_only
 from api.instants import when
 from api.pages import Page, PageOf
 from api.parts import Known, Parts, PartsOf
-from api.user_pages import firm_name, firms_of
+from api.user_pages import confirmed, firm_name, firms_of
 from api.words import Language, say
 from devices.store import tokens
 from devices.store.database import reading, writing
@@ -78,7 +78,12 @@ def make(
 
 @router.post("/tokens/{api_token}/revoke")
 def revoke(
-    parts: PartsOf, who: Actor, page: PageOf, rows: paging.PageOf, api_token: str
+    parts: PartsOf,
+    who: Actor,
+    page: PageOf,
+    rows: paging.PageOf,
+    api_token: str,
+    sure: WordOf = "",
 ) -> Response:
     """It opens nothing any more, and neither does any session that it opened."""
     number = int(api_token) if api_token.isascii() and api_token.isdigit() else 0
@@ -90,10 +95,13 @@ def revoke(
         raise NotFound
     operators_only(who, ONLY)
     try:
+        confirmed(page, sure)
         with writing(parts.deps.engine) as connection:
             tokens.keep_an_operator(connection, without=number)
             tokens.revoke(connection, number, parts.now_ms())
             audited.about(api_token, name=found.name)
+    except new_people.Refused as refused:
+        return _page(parts, who, page, rows, status=422, notice=str(refused))
     except LastOperator:
         return _page(parts, who, page, rows, status=409, notice=page.say("us_last"))
     return RedirectResponse("/tokens", 303)

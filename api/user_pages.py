@@ -65,12 +65,18 @@ def add(
 
 @router.post("/users/{user}/password")
 def reset_password(
-    parts: PartsOf, who: Actor, page: PageOf, rows: paging.PageOf, user: str
+    parts: PartsOf,
+    who: Actor,
+    page: PageOf,
+    rows: paging.PageOf,
+    user: str,
+    sure: WordOf = "",
 ) -> Response:
     """Another password, shown on this page and nowhere else; they are logged out everywhere."""
     found = _find(parts, who, user)
     made = new_people.made_password()
     try:
+        confirmed(page, sure)
         hashed = new_people.passwords_of(page, parts.deps.passwords).hashed(made)
     except new_people.Refused as refused:
         return _page(parts, who, page, rows, status=422, notice=str(refused))
@@ -88,10 +94,12 @@ def change_role(
     user: str,
     role: WordOf = "",
     firm: WordOf = "",
+    sure: WordOf = "",
 ) -> Response:
     """What they may do, from their next request on."""
     _find(parts, who, user)
     try:
+        confirmed(page, sure)
         new_role, new_firm = new_people.read_role(page, role, firm)
     except new_people.Refused as refused:
         return _page(parts, who, page, rows, status=422, notice=str(refused))
@@ -104,9 +112,20 @@ def change_role(
 
 
 @router.post("/users/{user}/disable")
-def disable(parts: PartsOf, who: Actor, page: PageOf, rows: paging.PageOf, user: str) -> Response:
+def disable(
+    parts: PartsOf,
+    who: Actor,
+    page: PageOf,
+    rows: paging.PageOf,
+    user: str,
+    sure: WordOf = "",
+) -> Response:
     """They are logged out, and cannot log in. Nothing of what they did is lost."""
     _find(parts, who, user)
+    try:
+        confirmed(page, sure)
+    except new_people.Refused as refused:
+        return _page(parts, who, page, rows, status=422, notice=str(refused))
     now_ms = parts.now_ms()
     return _done(parts, who, page, rows, lambda c: users.disable_user(c, who.scope, user, now_ms))
 
@@ -116,6 +135,12 @@ def enable(parts: PartsOf, who: Actor, page: PageOf, rows: paging.PageOf, user: 
     """They may log in again, with the password they had."""
     _find(parts, who, user)
     return _done(parts, who, page, rows, lambda c: users.enable_user(c, who.scope, user))
+
+
+def confirmed(page: Page, sure: str) -> None:
+    """Raise Refused unless the box was ticked that says so."""
+    if sure != "yes":
+        raise new_people.Refused(page.say("us_not_sure"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +224,8 @@ def _page(
     written: dict[str, str] | None = None,
 ) -> Response:
     now_ms = parts.now_ms()
-    blank = {"name": "", "display": "", "role": "", "firm": "", "language": ""}
+    # the least that somebody may be is what a form offers first
+    blank = {"name": "", "display": "", "role": Role.VIEWER, "firm": "", "language": ""}
     with reading(parts.deps.engine) as connection:
         known = parts.registry.get(connection)
         behind = rows.position[0] if rows.position else None

@@ -260,7 +260,12 @@ _OWN: Mapping[str, tuple[str, str]] = {
     "us_active": ("有效", "Active"),
     "us_disabled": ("已停用", "Disabled"),
     "us_you": ("本人", "you"),
-    "us_manage": ("管理 {name}", "Manage {name}"),
+    "us_manage": ("管理", "Manage"),
+    "us_sure": ("确认", "I am sure"),
+    "us_not_sure": (
+        "没有勾选确认，没有改动。",
+        "It was not confirmed: tick the box. Nothing was done.",
+    ),
     "us_change_role": ("改身份", "Change role"),
     "us_disable": ("停用 {name}", "Disable {name}"),
     "us_disable_means": (

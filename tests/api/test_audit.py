@@ -54,7 +54,7 @@ def test_every_kind_of_change_is_recorded_and_the_chain_is_whole(cast: Cast) -> 
     client.put("/v1/rules/overrides", json={"body": ""})
     client.post("/maintenance", data=WINDOW)
     client.post("/users", data={"name": "wang", "role": "firm", "firm": "yaxin"})
-    client.post("/users/wang/disable")
+    client.post("/users/wang/disable", data={"sure": "yes"})
     client.post("/tokens", data={"name": "robot", "role": "viewer"})
     client.post("/faults/acknowledge", data={"fault": ["f", "g"]})
     told = [(row["method"], row["resource"], row["subject"]) for row in recorded(cast)][::-1]

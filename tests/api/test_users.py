@@ -10,6 +10,7 @@ from devices.store import schema, tokens, users
 from devices.store.scope import DISTRICT
 from tests.api.cast import NOW_MS, PASSWORD, Cast, a_user
 
+SURE = {"sure": "yes"}
 NEW = {"name": "wang", "display": "王建国", "role": "firm", "firm": "yaxin", "language": "zh"}
 SECRET = re.compile(r'value="([^"]+)" readonly')
 
@@ -57,7 +58,7 @@ def test_a_new_user_gets_a_password_that_is_shown_once(cast: Cast, li: TestClien
         ({"name": "li"}, "用户名 li 已有人用"),
         ({"display": "x" * 81}, "用户名为"),
         ({"role": "king"}, "身份与物业要相配"),
-        ({"role": "firm", "firm": ""}, "身份与物业要相配"),
+        ({"role": "firm", "firm": ""} | SURE, "身份与物业要相配"),
         ({"role": "operator"}, "身份与物业要相配"),
         ({"firm": "nobody"}, "身份与物业要相配"),
     ],
@@ -74,7 +75,7 @@ def test_who_cannot_be_is_told_and_what_was_written_stays(
 
 def test_a_user_is_disabled_and_comes_back(cast: Cast, li: TestClient) -> None:
     password = shown_once(li.post("/users", data=NEW))
-    assert li.post("/users/wang/disable").headers["Location"] == "/users"
+    assert li.post("/users/wang/disable", data=SURE).headers["Location"] == "/users"
     assert not enters(cast, "wang", password)
     assert "已停用" in li.get("/users").text
     li.post("/users/wang/enable")
@@ -83,7 +84,7 @@ def test_a_user_is_disabled_and_comes_back(cast: Cast, li: TestClient) -> None:
 
 def test_another_password_ends_the_one_before(cast: Cast, li: TestClient) -> None:
     before = shown_once(li.post("/users", data=NEW))
-    after = shown_once(li.post("/users/wang/password"))
+    after = shown_once(li.post("/users/wang/password", data=SURE))
     assert not enters(cast, "wang", before)
     assert enters(cast, "wang", after)
 
@@ -93,19 +94,19 @@ def test_a_role_counts_from_the_next_request_on(cast: Cast, li: TestClient) -> N
     browser = cast.browser()
     browser.post("/login", data={"name": "wang", "password": password})
     assert browser.get("/users").status_code == 403
-    li.post("/users/wang/role", data={"role": "operator", "firm": ""})
+    li.post("/users/wang/role", data={"role": "operator", "firm": ""} | SURE)
     assert browser.get("/users").status_code == 200
-    answer = li.post("/users/wang/role", data={"role": "firm", "firm": ""})
+    answer = li.post("/users/wang/role", data={"role": "firm", "firm": ""} | SURE)
     assert answer.status_code == 422
 
 
 def test_the_last_operator_cannot_be_taken_away(cast: Cast, li: TestClient) -> None:
     with cast.write() as connection:
         (old,) = [t for t in tokens.list_tokens(connection, DISTRICT) if t.role == "operator"]
-    assert li.post(f"/tokens/{old.id}/revoke").status_code == 303
+    assert li.post(f"/tokens/{old.id}/revoke", data=SURE).status_code == 303
     for path, form in (
-        ("/users/li/disable", {}),
-        ("/users/li/role", {"role": "viewer", "firm": ""}),
+        ("/users/li/disable", SURE),
+        ("/users/li/role", {"role": "viewer", "firm": ""} | SURE),
     ):
         answer = li.post(path, data=form)
         assert answer.status_code == 409
@@ -125,7 +126,7 @@ def test_a_token_is_shown_once_and_revoked_for_good(cast: Cast, li: TestClient) 
     with cast.write() as connection:
         made = tokens.list_tokens(connection, DISTRICT)[0]
     assert (made.name, made.created_by) == ("Grafana", "li")
-    assert li.post(f"/tokens/{made.id}/revoke").headers["Location"] == "/tokens"
+    assert li.post(f"/tokens/{made.id}/revoke", data=SURE).headers["Location"] == "/tokens"
     assert robot.get("/v1/compounds").status_code == 401
 
 
@@ -146,7 +147,7 @@ def test_what_no_token_can_be_is_refused(cast: Cast, li: TestClient, form: dict[
 
 @pytest.mark.parametrize("token", ["0", "-1", "x", "99999999999999999999", "²", "%00"])
 def test_a_number_that_is_none_is_404(li: TestClient, token: str) -> None:
-    assert li.post(f"/tokens/{token}/revoke").status_code == 404
+    assert li.post(f"/tokens/{token}/revoke", data=SURE).status_code == 404
 
 
 def test_when_a_token_was_used_is_written_now_and_then_and_not_while_they_wait(
@@ -201,3 +202,19 @@ def test_pages_show_what_people_are_called_as_text(
 @pytest.mark.parametrize("path", ["/users/li/disable", "/users/li/password", "/tokens/1/revoke"])
 def test_nothing_is_done_by_a_link(li: TestClient, path: str) -> None:
     assert li.get(path).status_code == 405
+
+
+@pytest.mark.parametrize("what", ["disable", "password", "role"])
+def test_what_was_not_confirmed_is_not_done(cast: Cast, li: TestClient, what: str) -> None:
+    password = shown_once(li.post("/users", data=NEW))
+    answer = li.post(f"/users/wang/{what}", data={"role": "viewer", "firm": ""})
+    assert answer.status_code == 422
+    assert "没有勾选确认" in answer.text
+    assert enters(cast, "wang", password)
+    assert li.post("/tokens/1/revoke").status_code == 422
+    assert cast.client("operator").get("/v1/compounds").status_code == 200
+
+
+def test_a_form_offers_the_least_first(li: TestClient) -> None:
+    assert '<option value="viewer" selected>' in li.get("/users").text
+    assert '<option value="viewer" selected>' in li.get("/tokens").text

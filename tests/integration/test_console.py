@@ -28,6 +28,7 @@ from tests.api.cast import (
     a_session,
     a_stand_in,
     a_target,
+    a_user,
     an_hour,
 )
 from tests.api.served import served
@@ -47,7 +48,11 @@ ALERTS = (
     f"/alerts/dry-run?code=SHED_SMOKE&compound={XIANGYUNLI}",
     "/faults/told",
 )
-PAGES = (COMPOUND, f"/charging?compound={XIANGYUNLI}", "/charging", "/exports", *ALERTS)
+ADMINISTRATION = ("/users", "/tokens", "/audit", "/account", "/login")
+PAGES = (
+    *(COMPOUND, f"/charging?compound={XIANGYUNLI}", "/charging", "/exports"),
+    *(*ALERTS, *ADMINISTRATION),
+)
 SHOWN = "document.querySelector('#usage .choice [aria-current]').textContent"
 ENTER = 13
 
@@ -76,6 +81,7 @@ def site(sqlite_database: Engine, tmp_path: Path) -> Iterator[tuple[Cast, str]]:
         a_person(connection, "person", targets=["robot"])
         a_roster(connection, "roster", "person")
         a_stand_in(connection, "stand-in", "person", note="年假" * 20)
+        a_user(connection, "night-duty-of-the-maintenance-group-2", "firm", "yaxin")
         a_fault(connection, "told")
         a_delivery(connection, "told", "robot", state="failed", reason="given_up", answer="x" * 500)
     with served(cast.app) as url:
@@ -95,8 +101,8 @@ def enter(browser: Browser, cast: Cast, url: str, language: str = "zh") -> None:
     browser.set_cookies(url, {"courtyard_language": language})
     browser.open(f"{url}/login")
     browser.run(
-        f"document.querySelector('input[name=token]').value = '{cast.tokens['operator']}';"
-        "document.querySelector('main form').submit()"
+        "const token = document.querySelector('input[name=token]');"
+        f"token.value = '{cast.tokens['operator']}'; token.form.submit()"
     )
     browser.await_true("location.pathname === '/' && document.readyState === 'complete'")
 
