@@ -40,7 +40,7 @@ def test_a_password_opens_what_the_role_may_see(wang: Cast) -> None:
     browser = logged_in(wang)
     assert [c["id"] for c in browser.get("/v1/compounds").json()["items"]] == ["xiangyunli"]
     page = browser.get("/")
-    assert 'href="/account">wang' in page.text
+    assert 'href="/account" aria-label="我的账号 wang"' in page.text
     assert (
         "HttpOnly"
         in browser.post("/login", data={"name": " WANG ", "password": PASSWORD}).headers[
