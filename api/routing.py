@@ -10,7 +10,7 @@ from api import compounds, shapes
 from api.devices import check_kind
 from api.errors import BadParameter, NotFound
 from api.identity import Identity, Reader
-from api.instants import DISTRICT_ZONE, parse_instant, print_instant, zone_of
+from api.instants import DISTRICT_ZONE, parse_instant, print_instant, print_known, zone_of
 from api.parts import Parts, PartsOf
 from devices.catalogue import COMPOUND, PLATFORM
 from devices.faults import Why
@@ -154,6 +154,7 @@ def _told(one: Told) -> shapes.WouldBeTold:
         person_name=None if one.person is None else one.person.name,
         routes=[route.id for route in one.routes],
         why=_words(one.why),
+        waits_until=print_known(one.waits_until_ms),
     )
 
 

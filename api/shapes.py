@@ -658,7 +658,7 @@ class DaySummaries(BaseModel):
 class WouldBeTold(BaseModel):
     """A target that would get a message. routes: that lead there, first the one that `why` is
     about; none where it was told of the fault before. broken: what must be mended first; until
-    then the message waits."""
+    then the message waits. waits_until: the end of its quiet hours; null: it is sent at once."""
 
     target: str
     target_name: str
@@ -669,6 +669,7 @@ class WouldBeTold(BaseModel):
     person_name: str | None
     routes: list[str]
     why: Words
+    waits_until: Instant | None
 
 
 class WouldNotBeTold(BaseModel):

@@ -1,6 +1,7 @@
 """`courtyard alerts dry-run`: who would be told of a fault, and why, in words."""
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from courtyard.errors import UsageError
 from courtyard.settings import Settings
@@ -18,6 +19,7 @@ _TOLD = Name("会收到通知：", "Told:")
 _NOT_TOLD = Name("不会收到通知：", "Not told:")
 _NOBODY = Name("没有人会收到通知：{why}", "Nobody is told: {why}")
 _BROKEN = Name("（已停用，修复后才会发送：{why}）", " (stopped, and sent once it is mended: {why})")
+_QUIET = Name("（静默时段，{at} 一并发送）", " (quiet hours: together with the others at {at})")
 _SAFETY = Name("安全", "safety")
 
 
@@ -56,8 +58,12 @@ def as_text(found: Rehearsal, language: str) -> Iterator[str]:
         broken = ""
         if target.broken is not None:
             broken = named(language, _BROKEN).format(why=target.broken)
+        quiet = ""
+        if one.waits_until_ms is not None:
+            at = datetime.fromtimestamp(one.waits_until_ms / 1000, found.site.zone)
+            quiet = named(language, _QUIET).format(at=f"{at:%m-%d %H:%M}")
         channel = f"{target.channel.value}, {one.language.value}"
-        yield f"  {target.name}{through} ({channel}){broken}: {named(language, one.why)}"
+        yield f"  {target.name}{through} ({channel}){broken}{quiet}: {named(language, one.why)}"
     if found.not_told:
         yield named(language, _NOT_TOLD)
     for other in found.not_told:

@@ -29,11 +29,14 @@ from devices.calendars import hours_text, moment_text
 from devices.catalogue import ANY, PLATFORM, RULES
 from devices.days import zone_of
 from devices.faults import Fault, FaultEvent, Held, Why, why_held
+from devices.hours import TargetHours, may_wait
 from devices.judgement import LIVE
 from devices.registry import Name
 from devices.rosters import Person, Roster, duty_text
 from devices.rules import Severity
 from devices.words import Language
+
+NO_HOURS: Mapping[str, TargetHours] = MappingProxyType({})
 
 
 class BadDescription(ValueError):
@@ -47,12 +50,14 @@ class BadDescription(ValueError):
 @dataclass(frozen=True, slots=True)
 class Told:
     """A target that would get a message, and why. routes: that lead there, the one that says why
-    first; none where it gets the message because it was told of the fault."""
+    first; none where it gets the message because it was told of the fault. waits_until_ms: the end
+    of its quiet hours, if the message waits for that; None: it is sent at once."""
 
     target: Target
     person: Person | None
     routes: tuple[Route, ...]
     why: Name
+    waits_until_ms: int | None = None
 
     @property
     def language(self) -> Language:
@@ -149,8 +154,10 @@ def rehearse(
     directory: Directory,
     known: Mapping[str, str | None],
     at_ms: int,
+    hours: Mapping[str, TargetHours] = NO_HOURS,
 ) -> Rehearsal:
-    """Who would be told of this move. known: targets that were told of the fault."""
+    """Who would be told of this move. known: targets that were told of the fault. hours: of the
+    targets that have any."""
     fault, event = move
     decision = decide(fault, event, site, directory, known, at_ms)
     weighed = [
@@ -163,11 +170,18 @@ def rehearse(
         site,
         at_ms,
         speaker.moment(),
-        tuple(_told(decision, event, weighed, directory, speaker)),
+        tuple(
+            replace(one, waits_until_ms=_waits_until_ms(fault, hours.get(one.target.id), at_ms))
+            for one in _told(decision, event, weighed, directory, speaker)
+        ),
         tuple(_not_told(decision, weighed, directory, speaker)),
         decision.reason,
         None if decision.reason is None else nobody_text(decision.reason),
     )
+
+
+def _waits_until_ms(fault: Fault, hours: TargetHours | None, at_ms: int) -> int | None:
+    return hours.quiet_until_ms(at_ms) if hours is not None and may_wait(fault) else None
 
 
 def _told(

@@ -14,6 +14,7 @@ from devices.rules import Severity
 from devices.store.deliveries import told
 from devices.store.devices import compounds_of
 from devices.store.faults import find_fault
+from devices.store.hours import hours_of
 from devices.store.maintenance import standing_windows
 from devices.store.schema import compounds
 from devices.store.scope import Scope
@@ -97,7 +98,8 @@ def _rehearse(
 ) -> Rehearsal:
     standing = _seen_by(scope, directory(connection, at_ms))
     seen = {one: person for one, person in known.items() if one in standing.targets}
-    return routing.rehearse(move, _site(connection, move[0]), standing, seen, at_ms)
+    hours = hours_of(connection, standing.targets)
+    return routing.rehearse(move, _site(connection, move[0]), standing, seen, at_ms, hours)
 
 
 def _window(connection: Connection, fault: Fault, at_ms: int) -> str | None:

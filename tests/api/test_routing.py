@@ -93,6 +93,7 @@ def test_it_says_by_which_channel_to_whom_and_why(routed: Cast) -> None:
             "zh": "符合路由条件：级别 P1/P2；值班：轮到李伟值班（11-23 08:00 至 11-24 08:00）",
             "en": "the route fits: severity P1/P2; 值班: 李伟's turn (11-23 08:00 to 11-24 08:00)",
         },
+        "waits_until": None,
     }
     assert {name: value for name, value in found.items() if "told" not in name} == {
         "at": "2026-11-23T11:42:10.000Z",
@@ -146,6 +147,19 @@ def test_what_holds_notices_holds_them_here_too_and_says_so(routed: Cast) -> Non
     assert tried(routed, **asked, at="2026-11-24T10:00")["reason"] is None  # it is over by then
     suspected = tried(routed, code="GATE_NO_PASSAGE", device=GATE)
     assert suspected["reason"] == "suspected"
+
+
+def test_what_waits_for_the_morning_says_so(routed: Cast) -> None:
+    quiet = {"quiet_from": "19:00", "quiet_to": "07:00"}
+    client = routed.client("operator")
+    assert client.put("/v1/targets/theirs/hours", json=quiet).status_code == 200
+    asked = {"code": "GATE_OFFLINE", "compound": LIANXIN}
+    (told,) = tried(routed, **asked, severity="P3")["told"]
+    assert (told["target"], told["waits_until"]) == ("theirs", "2026-11-23T23:00:00.000Z")
+    (told,) = tried(routed, **asked, severity="P2")["told"]
+    assert told["waits_until"] is None
+    (told,) = tried(routed, **asked, severity="P3", at="2026-11-24T07:00")["told"]
+    assert told["waits_until"] is None
 
 
 def test_of_a_fault_that_there_is_its_end_goes_to_those_who_were_told(routed: Cast) -> None:

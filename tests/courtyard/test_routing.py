@@ -2,20 +2,22 @@
 
 import json
 import os
-from datetime import date
+from datetime import date, time
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, func, select, update
 
 from courtyard import cli
 from courtyard.errors import DONE, WRONG_USAGE
 from devices.alerts import ChannelName, Route, Target
 from devices.calendars import Hours
+from devices.hours import TargetHours
 from devices.rosters import Person, Roster
 from devices.store.database import reading, writing
+from devices.store.hours import change_hours
 from devices.store.rosters import add_person, add_roster
-from devices.store.schema import metadata
+from devices.store.schema import metadata, targets
 from devices.store.targets import add_route, add_target
 from devices.words import Language
 from tests.api.cast import GATE, XIANGYUNLI, a_district, a_fault
@@ -81,6 +83,22 @@ def test_a_fault_that_there_is_is_tried_in_chinese_too(capsys: pytest.CaptureFix
     assert lines[0].startswith("2026-11-28 周六 23:10（周末）  门禁离线")
     assert lines[1] == "会收到通知："
     assert "值班：轮到李伟值班（11-28 08:00 至 11-29 08:00）" in lines[2]
+
+
+def test_what_must_be_mended_and_what_waits_for_the_morning_is_said(
+    engine: Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with writing(engine) as connection:
+        change_hours(connection, "mail", TargetHours("Asia/Shanghai", time(22), time(7)), 0)
+        connection.execute(update(targets).values(broken="550 no such user"))
+    asked = ("--code", "GATE_OFFLINE", "--device", GATE, "--at", SATURDAY)
+    assert run(*asked) == DONE
+    assert (
+        "(email, en) (stopped, and sent once it is mended: 550 no such user)"
+        " (quiet hours: together with the others at 11-29 07:00): the route fits"
+    ) in capsys.readouterr().out
+    assert run(*asked, "--language", "zh") == DONE
+    assert "（静默时段，11-29 07:00 一并发送）" in capsys.readouterr().out
 
 
 def test_the_json_is_that_of_the_api(capsys: pytest.CaptureFixture[str]) -> None:
