@@ -765,6 +765,7 @@ _OWN: Mapping[str, tuple[str, str]] = {
     "dr_older_than_target": ("发生在目标建立之前", "it happened before the target was made"),
     "dr_unreachable": ("规则通向的人没有目标", "whom the routes lead to has no target"),
     "dr_quiet_hours": ("安静时段，早上一起送", "quiet hours: with the digest of the morning"),
+    "dr_answered": ("发送前已有人确认", "somebody had acknowledged it before it was sent"),
     "dr_given_up": ("24 小时未送达，已放弃", "given up after 24 hours"),
     "dr_other_firm": ("小区已换物业", "its compound has another firm now"),
     "dr_target_deleted": ("目标已删除", "the target was deleted"),
