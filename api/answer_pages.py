@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from api import audited
 from api.console import evidence_lines, fault_lines
 from api.errors import Forbidden, NotFound
 from api.fault_actions import ACTIONS, Asked, Said
@@ -158,6 +159,8 @@ def _act(parts: Parts, who: Answerer, do: str, filled: Filled) -> bool:
     """
     now_ms = parts.now_ms()
     actor = f"{filled.name} · {who.sent.to.name[:TARGET_CHARACTERS]}"
+    audited.sent_by(actor, "link", token=0)
+    audited.about(who.sent.fault, did=do, delivery=who.sent.delivery)
     note = filled.note or None
     with writing(parts.deps.engine) as connection:
         to = _handed_to(connection, who, filled) if do == "assign" else None

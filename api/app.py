@@ -62,7 +62,7 @@ from api import (
     user_pages,
 )
 from api.attempts import Attempts
-from api.audited import Audited
+from api.audited import Audited, without_secrets
 from api.exports import routes as export_routes
 from api.last_use import LastUse
 from api.metrics import Measured, Metrics
@@ -210,24 +210,20 @@ def _handle_errors(app: FastAPI) -> None:
 
     @app.exception_handler(SQLAlchemyError)
     async def database(request: Request, error: SQLAlchemyError) -> Response:
-        log.error("database_failed", path=_path(request), error=str(error)[:300])
+        log.error("database_failed", path=without_secrets(request.url.path), error=str(error)[:300])
         return _answer(request, errors.of_database(error))
 
     @app.exception_handler(TelemetryError)
     async def store(request: Request, error: TelemetryError) -> Response:
-        log.error("telemetry_failed", path=_path(request), error=str(error)[:300])
+        log.error(
+            "telemetry_failed", path=without_secrets(request.url.path), error=str(error)[:300]
+        )
         return _answer(request, errors.of_telemetry(error))
 
     @app.exception_handler(Exception)
     async def unforeseen(request: Request, error: Exception) -> Response:
-        log.error("request_failed", path=_path(request), exc_info=error)
+        log.error("request_failed", path=without_secrets(request.url.path), exc_info=error)
         return _answer(request, errors.Problem("An error of ours: the log of the API has it."))
-
-
-def _path(request: Request) -> str:
-    """For the log, where no link may stand that somebody could use."""
-    path = request.url.path
-    return "/a/…" if path.startswith("/a/") else path
 
 
 def _answer(request: Request, problem: errors.Problem) -> Response:

@@ -167,10 +167,15 @@ def _trace(scope: Scope) -> Trace:
     return Trace(
         address=client[0] if client else "",
         method=scope["method"],
-        resource=scope["path"],
+        resource=without_secrets(scope["path"]),
         # a program has its token; a browser a cookie, or neither while it logs in
         origin=Origin.API if "authorization" in headers else Origin.CONSOLE,
     )
+
+
+def without_secrets(path: str) -> str:
+    """A path as it may be written down: whoever has the address of a link's page may use it."""
+    return "/a/…" if path.startswith("/a/") else path
 
 
 def _placed(trace: Trace, scope: Scope) -> Trace:

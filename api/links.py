@@ -3,8 +3,7 @@
 from fastapi import APIRouter
 
 from api import shapes
-from api.errors import Forbidden
-from api.identity import Actor, Role
+from api.identity import Actor, operators_only
 from api.instants import print_instant
 from api.parts import PartsOf
 from devices.store.database import writing
@@ -18,8 +17,7 @@ def rotate_links(
     parts: PartsOf, who: Actor, body: shapes.RotateLinks | None = None
 ) -> shapes.LinkKey:
     """Sign the links in messages with a new key from now on; for operators."""
-    if who.role is not Role.OPERATOR:
-        raise Forbidden("Only operators replace what links are signed with: ask one of them.")
+    operators_only(who, "replace what links are signed with")
     now_ms, end_old = parts.now_ms(), body is not None and body.end_old
     with writing(parts.deps.engine) as connection:
 

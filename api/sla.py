@@ -15,8 +15,8 @@ from starlette.responses import Response
 
 from api import compounds, shapes, tables
 from api.compounds import check_firm
-from api.errors import BadParameter, Forbidden, NotFound
-from api.identity import Actor, Reader, Role
+from api.errors import BadParameter, NotFound
+from api.identity import Actor, Reader, operators_only
 from api.instants import (
     DAY_MS,
     DISTRICT_ZONE,
@@ -331,8 +331,7 @@ def put_limits(
     """Set the limits of a firm; they hold for faults that are raised from now on. For operators."""
     with reading(parts.deps.engine) as connection:
         check_firm(parts.registry.get(connection).directory, who, firm)
-    if who.role is not Role.OPERATOR:
-        raise Forbidden("Only operators set the limits of a firm: ask one of them.")
+    operators_only(who, "set the limits of a firm")
     try:
         limits = parse_limits(body)
     except BadLimits as error:

@@ -411,6 +411,20 @@ def test_no_list_and_no_other_fault_is_reached_by_a_link(cast: Cast) -> None:
     }
 
 
+def test_what_is_done_by_a_link_is_in_the_audit_log_and_the_link_is_not(cast: Cast) -> None:
+    link, client = told(cast), cast.client(None)
+    send(client, link, "acknowledge")
+    send(client, link, "confirm")  # which is refused: it is certain
+    rows = cast.client("operator").get("/v1/audit").json()["items"][::-1]
+    assert [(row["actor"], row["role"], row["outcome"]) for row in rows] == [
+        (ACTOR, "link", "done"),
+        (ACTOR, "link", "refused 409"),
+    ]
+    assert {(row["resource"], row["subject"]) for row in rows} == {("/a/…", "f")}
+    assert rows[0]["detail"] == {"did": "acknowledge", "delivery": 1}
+    assert link.removeprefix("/a/") not in str(rows)
+
+
 def test_no_log_has_a_link_that_somebody_could_use(cast: Cast) -> None:
     link = told(cast)
     with cast.write() as connection:
