@@ -738,6 +738,27 @@ _OWN: Mapping[str, tuple[str, str]] = {
     "du_roster_gone": ("值班表已删除。", "The roster is deleted."),
     "du_stand_in_made": ("代班已安排。", "The stand-in is arranged."),
     "du_ended": ("代班已结束。", "It has ended."),
+    "ho_holidays": ("节假日", "Public holidays"),
+    "ho_lead": (
+        "规则里的“工作日”“周末”“节假日”按这里算；没有录入的年份只看星期",
+        "What routes take for working days, weekends and holidays; a year without a list goes by "
+        "the day of the week",
+    ),
+    "ho_none": ("还没有任何一年的安排。", "There is no list of any year."),
+    "ho_came_with": ("随系统提供", "Came with the system"),
+    "ho_enter": ("录入一年", "Enter a year"),
+    "ho_enter_means": (
+        "照国务院办公厅的通知录入整年，替换原来的；通知一般在前一年 11 月发布。",
+        "All of a year as it was announced, in place of the list before; in China that is in "
+        "November of the year before.",
+    ),
+    "ho_year": ("年份", "Year"),
+    "ho_off": (
+        "放假，每行一个：名称 第一天 最后一天",
+        "Days off, a line each: name, first day, last day",
+    ),
+    "ho_work": ("上班的周末", "Weekends that are worked"),
+    "ho_operators": ("只有区值班可以录入。", "Only operators enter them."),
     "dy_lead": (
         "假如此刻或某个时间发生这种故障，会通知谁，为什么；不发送，不记录",
         "Who would be told of such a fault, now or at some time, and why; nothing is sent or kept",

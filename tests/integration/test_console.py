@@ -45,6 +45,7 @@ ALERTS = (
     "/alerts/duty",
     "/alerts/rosters/roster",
     "/alerts/people/person",
+    "/alerts/holidays",
     f"/alerts/dry-run?code=SHED_SMOKE&compound={XIANGYUNLI}",
     "/faults/told",
 )
