@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from sqlalchemy import Connection
 from starlette.responses import RedirectResponse, Response
 
-from api import compounds, deliveries, paging, shapes, targets
+from api import compounds, deliveries, hours, paging, shapes, targets
 from api.console import Line, fault_lines
 from api.errors import Away, BadParameter, Moved, NotFound
 from api.identity import Actor, Identity, Reader, Role
@@ -28,11 +28,13 @@ from api.words import Language, named, say
 from devices.alerts import TARGETS_AT_MOST, ChannelName, DeliveryState, Route, Target
 from devices.calendars import Day, hours_text
 from devices.catalogue import COMPOUND, PLATFORM, RULES
+from devices.hours import TargetHours
 from devices.kinds import KINDS
 from devices.registry import Name
 from devices.rosters import PEOPLE_AT_MOST, ROSTERS_AT_MOST
 from devices.store.database import reading
 from devices.store.deliveries import Delivery, list_deliveries
+from devices.store.hours import hours_of
 from devices.store.rosters import list_people, list_rosters
 from devices.store.target_states import TargetState, faults_of, target_states
 from devices.store.targets import (
@@ -51,7 +53,9 @@ ROUTES_SHOWN = 50  # of one target
 SECRET_BYTES = 32
 SIGNED = frozenset({ChannelName.DINGTALK, ChannelName.FEISHU, ChannelName.WEBHOOK})
 
-DoneOf = Annotated[str, Query(pattern="^(made|saved|route_made|route_gone|target_gone|retried)?$")]
+DoneOf = Annotated[
+    str, Query(pattern="^(made|saved|hours|route_made|route_gone|target_gone|retried)?$")
+]
 ChannelOf = Annotated[str, Query(pattern=f"^({'|'.join(ChannelName)})$")]
 StateOf = Annotated[str, Query(pattern=f"^({'|'.join(DeliveryState)})?$")]
 WordOf = Annotated[str, Form(max_length=2000)]
@@ -183,6 +187,38 @@ def test_target(parts: PartsOf, who: Actor, page: PageOf, target: str) -> Respon
         return _target_page(parts, who, page, target, status=503, notice=error.detail)
     word = "al_test_ok" if tested.accepted else "al_test_bad"
     return _target_page(parts, who, page, target, notice=page.say(word, answer=tested.answer))
+
+
+@router.get("/alerts/targets/{target}/hours")  # where one stays whose hours were refused
+def hours_page(parts: PartsOf, who: Reader, page: PageOf, target: str) -> Response:
+    """The same page."""
+    return _target_page(parts, who, page, target)
+
+
+@router.post("/alerts/targets/{target}/hours")
+def change_hours(
+    parts: PartsOf,
+    who: Actor,
+    page: PageOf,
+    target: str,
+    quiet_from: WordOf = "",
+    quiet_to: WordOf = "",
+    summary_at: WordOf = "",
+) -> Response:
+    """When it is left alone, and when it is told of the day; empty is never."""
+    was = hours.get_hours(parts, who, target)
+    try:
+        body = shapes.Hours(
+            timezone=was.timezone,
+            quiet_from=quiet_from.strip() or None,
+            quiet_to=quiet_to.strip() or None,
+            daily_summary_at=summary_at.strip() or None,
+        )
+        hours.replace_hours(parts, who, target, body)
+    except (ValidationError, BadParameter) as error:
+        status, notice = refused(page, error)
+        return _target_page(parts, who, page, target, status=status, notice=notice)
+    return RedirectResponse(f"/alerts/targets/{target}?done=hours", 303)
 
 
 @router.get("/alerts/targets/{target}/delete")
@@ -408,6 +444,7 @@ def _target_page(
         names = {("target", target): found.name}
         rows = list_deliveries(connection, who.scope, target=target, limit=10)
         newest = _deliveries(connection, page.language, who, known, rows, now_ms)
+        own_hours = hours_of(connection, [target]).get(target, TargetHours())
     return page.render(
         "alert_target.html",
         status,
@@ -417,6 +454,8 @@ def _target_page(
         has_secret=found.channel in SIGNED,
         routes=[_route(page.language, known, one, names, now_ms) for one in leading],
         deliveries=newest,
+        hours=hours.shape(own_hours),
+        takes_summaries=found.channel is not ChannelName.ALERTMANAGER,
         made=page.say("al_made_by", who=found.created_by, at=when(found.created_at_ms, now_ms)),
         may_act=may_act(who),
         notice=notice,
@@ -683,7 +722,8 @@ def refused(page: Page, error: Exception) -> tuple[int, str]:
 
 
 def _done(page: Page, done: str) -> str:
-    return page.say(f"al_{done}") if done else ""
+    word = "al_hours_saved" if done == "hours" else f"al_{done}"
+    return page.say(word) if done else ""
 
 
 def may_act(who: Identity) -> bool:

@@ -556,6 +556,19 @@ _OWN: Mapping[str, tuple[str, str]] = {
     "al_test_ok": ("测试已收下：{answer}", "Test accepted: {answer}"),
     "al_test_bad": ("测试未收下：{answer}", "Test not accepted: {answer}"),
     "al_saved": ("已保存，等待的通知立即重试。", "Saved; what waits is tried again at once."),
+    "al_hours_saved": ("时段已保存。", "The hours are saved."),
+    "al_quiet": ("安静时段与每日汇总", "Quiet hours and daily summary"),
+    "al_quiet_means": (
+        "安静时段里一般与提示级故障等到结束时一起送；危急、重要和安全类从不等。不填即没有。{zone} 时间。",
+        "In quiet hours minor faults and notices wait, and come together when they end; critical and "
+        "major ones and the safety tier never wait. Empty is none. Times of {zone}.",
+    ),
+    "al_quiet_from": ("安静从", "Quiet from"),
+    "al_quiet_to": ("到", "To"),
+    "al_summary_at": ("每日汇总在", "Daily summary at"),
+    "al_quiet_now": ("安静时段 {start}–{end}", "Quiet from {start} to {end}"),
+    "al_summary_now": ("每日汇总 {at}", "Daily summary at {at}"),
+    "al_no_hours": ("没有安静时段和每日汇总", "Neither quiet hours nor a daily summary"),
     "al_made": (
         "已建立。发一条测试，确认对方收得到。",
         "Made. Send a test to see that it arrives.",

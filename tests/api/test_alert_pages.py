@@ -186,6 +186,22 @@ def test_a_test_shows_its_answer(cast: Cast) -> None:
     assert len(cast.messenger.sent) == 2
 
 
+def test_quiet_hours_and_the_time_of_the_summary_are_set_and_taken_away(cast: Cast) -> None:
+    target = made(cast)
+    client = cast.client("yaxin")
+    path = f"/alerts/targets/{target}/hours"
+    form = {"quiet_from": "22:00", "quiet_to": "07:30", "summary_at": "08:00"}
+    assert client.post(path, data=form).headers["location"].endswith("?done=hours")
+    text = page(cast, f"/alerts/targets/{target}?done=hours", "yaxin")
+    assert "时段已保存" in text
+    assert 'name="quiet_to" value="07:30"' in text
+    assert "安静时段 22:00–07:30" in page(cast, f"/alerts/targets/{target}", "viewer")
+    half = client.post(path, data={"quiet_from": "22:00"}, headers=HTML)
+    assert (half.status_code, 'role="status"' in half.text) == (422, True)
+    assert client.post(path, data={}).status_code == 303
+    assert "没有安静时段和每日汇总" in page(cast, f"/alerts/targets/{target}", "viewer")
+
+
 def test_routes_are_read_made_and_deleted_after_a_question(cast: Cast) -> None:
     target = made(cast, routed="")
     client = cast.client("yaxin")
