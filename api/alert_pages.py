@@ -53,9 +53,8 @@ ROUTES_SHOWN = 50  # of one target
 SECRET_BYTES = 32
 SIGNED = frozenset({ChannelName.DINGTALK, ChannelName.FEISHU, ChannelName.WEBHOOK})
 
-DoneOf = Annotated[
-    str, Query(pattern="^(made|saved|hours|route_made|route_gone|target_gone|retried)?$")
-]
+DONE = "made|saved|hours|route_made|route_gone|target_gone|retried"
+DoneOf = Annotated[str, Query(pattern=f"^({DONE})?$")]
 ChannelOf = Annotated[str, Query(pattern=f"^({'|'.join(ChannelName)})$")]
 StateOf = Annotated[str, Query(pattern=f"^({'|'.join(DeliveryState)})?$")]
 WordOf = Annotated[str, Form(max_length=2000)]

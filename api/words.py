@@ -559,9 +559,10 @@ _OWN: Mapping[str, tuple[str, str]] = {
     "al_hours_saved": ("时段已保存。", "The hours are saved."),
     "al_quiet": ("安静时段与每日汇总", "Quiet hours and daily summary"),
     "al_quiet_means": (
-        "安静时段里一般与提示级故障等到结束时一起送；危急、重要和安全类从不等。不填即没有。{zone} 时间。",
-        "In quiet hours minor faults and notices wait, and come together when they end; critical and "
-        "major ones and the safety tier never wait. Empty is none. Times of {zone}.",
+        "安静时段里一般与提示级故障等到结束时一起送；危急、重要和安全类从不等。"
+        "不填即没有。{zone} 时间。",
+        "In quiet hours minor faults and notices wait, and come together when they end; critical "
+        "and major ones and the safety tier never wait. Empty is none. Times of {zone}.",
     ),
     "al_quiet_from": ("安静从", "Quiet from"),
     "al_quiet_to": ("到", "To"),
