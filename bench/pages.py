@@ -9,6 +9,7 @@ answer, in one process and without a socket between; another device each time.
 """
 
 import argparse
+import gc
 import statistics
 import tempfile
 import time
@@ -125,7 +126,10 @@ def _journal(path: Path, everything: Sequence[Device], hours: int, rng: Random) 
 
 
 def measure(client: TestClient, name: str, paths: Sequence[str]) -> bool:
-    """Ask each once, print how long it took; whether the goal is met."""
+    """Ask each once, print how long it took; whether the goal is met.
+
+    By the CPU of this process: the wall clock measures the neighbours on a busy machine as well.
+    """
     client.get(paths[0])
     times_ms, cpu_ms, size = [], [], 0
     for path in paths:
@@ -135,13 +139,16 @@ def measure(client: TestClient, name: str, paths: Sequence[str]) -> bool:
         cpu_ms.append((time.process_time() - used) * 1000)
         assert answer.status_code == 200, (path, answer.status_code)
         size = max(size, len(answer.content))
-    p95 = statistics.quantiles(times_ms, n=20, method="inclusive")[18]
+    p95_ms, p95_cpu_ms = (
+        statistics.quantiles(taken, n=20, method="inclusive")[18] for taken in (times_ms, cpu_ms)
+    )
     print(
-        f"{name:34} p50 {statistics.median(times_ms):6.1f} ms  p95 {p95:6.1f} ms"
-        f"  CPU {statistics.median(cpu_ms):6.1f} ms  ({len(paths)} requests, {size / 1000:.0f} kB)",
+        f"{name:34} CPU p50 {statistics.median(cpu_ms):5.1f} ms  p95 {p95_cpu_ms:5.1f} ms"
+        f"   wall p50 {statistics.median(times_ms):6.1f} ms  p95 {p95_ms:6.1f} ms"
+        f"   ({len(paths)} requests, {size / 1000:.0f} kB)",
         flush=True,
     )
-    return p95 <= GOAL_MS
+    return p95_cpu_ms <= GOAL_MS
 
 
 def run(folder: Path, hours: int, requests: int) -> int:
@@ -187,6 +194,8 @@ def run(folder: Path, hours: int, requests: int) -> int:
         "board of sheds": ["/sheds"] * requests,
         "a compound": [f"/compounds/{rng.choice(asked).compound}" for _ in range(requests)],
     }
+    gc.collect()
+    gc.freeze()  # what filling left behind is not there in the API, and is not looked through
     met = [measure(client, name, paths) for name, paths in cases.items()]
     telemetry.close()
     journal.close()
