@@ -82,6 +82,7 @@ OF_ROUTES = {
     "/v1/holidays/{year}": _OF_ROSTERS,
     "/v1/exports": _OF_EXPORTS,
     "/v1/exports/{export}": _OF_EXPORTS,
+    "/v1/audit": {"items"},  # each has its own people, and commands
     "/v1/usage": {"pending_days"},  # each sums up in its own time
     # The judge saves what adds up between events once a minute: until then one may be ahead.
     "/v1/compounds/{compound}/usage": {
