@@ -104,7 +104,8 @@ def _offer_setup(settings: Settings, engine: Engine) -> None:
         log.warning("setup_code_not_made", reason=short(error), then="the next start tries again")
         return
     if code is not None:
-        host = "localhost" if settings.api_host in ("0.0.0.0", "::") else settings.api_host
+        everywhere = ("0.0.0.0", "::")  # noqa: S104 - where it listens is not what a browser is told
+        host = "localhost" if settings.api_host in everywhere else settings.api_host
         url = settings.public_url or f"http://{host}:{settings.api_port}"
         log.warning("setup_code", code=code, at=f"{url}/setup", then="make the first user there")
 
