@@ -834,6 +834,7 @@ audit_log = Table(
     Index("ix_audit_log_actor", "actor", "number"),
 )
 
+# A migration that copies the table, as changes of columns do on SQLite, must make them again.
 _KEPT = "rows of audit_log are only added: neither changed nor deleted"
 _KEEP_ROWS = {
     "sqlite": [

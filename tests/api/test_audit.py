@@ -151,6 +151,15 @@ def test_where_the_record_cannot_be_made_the_change_is_not_made_either(cast: Cas
         assert connection.execute(select(schema.maintenance)).first() is None
 
 
+def test_what_failed_by_an_error_of_ours_says_so(cast: Cast) -> None:
+    with cast.write() as connection:
+        a_target(connection, "own-target")
+    cast.messenger.sent = ()  # type: ignore[assignment]  # nothing can be added to it
+    assert cast.client("yaxin").post("/v1/targets/own-target/test").status_code == 500
+    (row,) = recorded(cast)
+    assert (row["subject"], row["outcome"]) == ("own-target", "failed 500")
+
+
 def test_rows_are_found_by_who_what_and_when_and_come_in_pages(cast: Cast) -> None:
     with cast.write() as connection:
         a_fault(connection, "f")
