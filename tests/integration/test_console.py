@@ -46,6 +46,7 @@ ALERTS = (
     "/alerts/rosters/roster",
     "/alerts/people/person",
     "/alerts/holidays",
+    "/alerts/escalations",
     f"/alerts/dry-run?code=SHED_SMOKE&compound={XIANGYUNLI}",
     "/faults/told",
 )
