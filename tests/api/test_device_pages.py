@@ -29,6 +29,7 @@ from tests.api.cast import (
     Cast,
     a_fault,
     a_judge,
+    a_refusal,
     a_session,
     a_state,
     number_of,
@@ -470,6 +471,8 @@ def test_wherever_a_device_is_named_its_page_is_one_click_away(cast: Cast) -> No
     with cast.write() as connection:
         a_fault(connection, "f")
         a_session(connection, "s")
+        a_refusal(connection, 1)
+    assert f'href="/devices/{GATE}"' in cast.client("operator").get("/ingestion").text
     client = cast.client("yaxin")
     for path, device in (
         (f"/compounds/{XIANGYUNLI}", GATE),
