@@ -135,7 +135,8 @@ def _serve(server: uvicorn.Server, listener: socket.socket, stop: threading.Even
 class JournalForApi:
     """What the API may know of the journal, with the API's own error.
 
-    Whole messages leave it only without what tells people apart, as those in quarantine are kept.
+    What is searched for people to look at comes without what tells them apart, like what is kept in
+    quarantine.
     """
 
     def __init__(self, journal: FollowedJournal, seal: Seal) -> None:
