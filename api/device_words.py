@@ -285,7 +285,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     # live board of sheds
     "bd_title": ("实时", "Live"),
     "bd_usage": ("用量", "Usage"),
-    "bd_sheds": ("{n} 个充电棚", "{n} sheds"),
+    "bd_sheds": ("{n} 个充电棚", "Sheds: {n}"),
     "bd_all": ("全部", "All"),
     "bd_trouble": ("有故障 {n}", "With faults {n}"),
     "bd_full": ("已满 {n}", "Full {n}"),
