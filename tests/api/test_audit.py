@@ -114,6 +114,7 @@ def test_a_change_that_does_not_come_about_leaves_no_row_that_says_so(cast: Cast
         assert connection.execute(select(schema.maintenance)).first() is None
 
 
+@pytest.mark.long
 def test_what_somebody_was_refused_is_recorded_up_to_a_limit(cast: Cast) -> None:
     viewer = cast.client("viewer")
     for _ in range(102):

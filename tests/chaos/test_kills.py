@@ -8,7 +8,7 @@ import pytest
 from chaos.run import Context
 from chaos.scenarios import SCENARIOS
 
-pytestmark = [pytest.mark.broker]
+pytestmark = [pytest.mark.broker, pytest.mark.long]
 
 
 def test_five_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:

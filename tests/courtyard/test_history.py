@@ -109,6 +109,7 @@ def test_a_history_is_judged_stored_and_finished(any_database: Engine, tmp_path:
     telemetry.close()
 
 
+@pytest.mark.long
 def test_only_the_last_day_has_raw_readings(sqlite_database: Engine, tmp_path: Path) -> None:
     plan = planned(sqlite_database, hours=26)
     fill(sqlite_database, tmp_path, plan, threading.Event())

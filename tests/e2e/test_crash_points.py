@@ -10,8 +10,13 @@ from tests.crash import Rig
 
 pytestmark = [pytest.mark.broker]
 
-KILLED = ("R4", "R6", "R7", "J2", "J4", "F4")
-FAILED = ("R11", "J3")
+LONG = pytest.mark.long
+KILLED = (
+    "R4",
+    "J2",
+    *(pytest.param(point, marks=LONG) for point in ("R6", "R7", "J4", "F4")),
+)
+FAILED = ("R11", pytest.param("J3", marks=LONG))
 
 
 @pytest.fixture(scope="module")

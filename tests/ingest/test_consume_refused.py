@@ -318,6 +318,7 @@ def on_database(any_database: Engine) -> Bench:
     return bench
 
 
+@pytest.mark.long
 def test_what_a_real_database_refuses_is_quarantined_and_the_rest_is_stored(
     any_database: Engine, on_database: Bench
 ) -> None:
