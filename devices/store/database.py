@@ -30,6 +30,9 @@ MIGRATION_WAIT_S = 600  # a starter waits so long for another one that migrates
 
 # A few processes share what PostgreSQL allows by default, 100 connections.
 _POOL = {"pool_size": 5, "max_overflow": 10, "pool_timeout": 10}
+# An error names its statement, and not what was to be stored: errors go into logs, and among the
+# values are telephones, addresses of chat robots and hashes of passwords.
+_TELL_NOTHING = {"hide_parameters": True}
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK = 0x636F7572  # "cour"; PostgreSQL's advisory locks are numbers
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -269,7 +272,7 @@ def _open_sqlite(url: URL) -> Engine:
         raise BadDatabaseUrl(
             "SQLite needs a file that every process can open: sqlite:///path/to/file"
         )
-    engine = create_engine(url, **_POOL, **_JSON, connect_args={"timeout": WAIT_S})
+    engine = create_engine(url, **_POOL, **_JSON, **_TELL_NOTHING, connect_args={"timeout": WAIT_S})
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     event.listen(engine, "handle_error", _name_damage)
@@ -363,6 +366,7 @@ def _open_postgresql(url: URL) -> Engine:
             url.set(drivername="postgresql+psycopg"),
             **_POOL,
             **_JSON,
+            **_TELL_NOTHING,
             pool_pre_ping=True,
             connect_args={name: value for name, value in defaults.items() if name not in url.query},
         )

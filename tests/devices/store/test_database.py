@@ -67,6 +67,16 @@ def test_a_foreign_key_is_enforced(any_database: Engine) -> None:
         connection.execute(insert(schema.tokens), token)
 
 
+def test_an_error_does_not_say_what_was_to_be_stored(any_database: Engine) -> None:
+    firm = a_firm("yaxin") | {"contacts": [{"name": "李", "phone": "13800001111"}]}
+    with writing(any_database) as connection:
+        connection.execute(insert(schema.firms), firm)
+        with pytest.raises(IntegrityError) as error:
+            connection.execute(insert(schema.firms), firm)
+    assert "13800001111" not in str(error.value)
+    assert "INSERT INTO firms" in str(error.value)
+
+
 def test_a_reader_sees_one_state_while_others_write(any_database: Engine) -> None:
     """On SQLite in rollback mode the writer's commit waits for the reader instead."""
     count = select(func.count()).select_from(schema.firms)
