@@ -17,13 +17,13 @@ from devices.judgement import Refused
 from devices.kinds import KINDS
 from ingest.adapters import juy
 
-# As vendors call them, besides our own: domain.md §2.1, §8 (personal data).
+# As vendors call them, besides our own: domain.md §2.1, §5.1, §8 (personal data).
 NAMES = frozenset(
     {
         "card", "cardno", "card_no", "cardnum", "card_num", "card_number", "rfidcard", "credential",
-        "idcard", "id_card", "idcardno", "personname", "persionname", "person_name", "username",
-        "customname", "phone", "telnum", "mobile", "plate", "plateno", "plate_no", "plate_number",
-        "photo", "pic", "picture", "snappic", "face_image",
+        "idcard", "id_card", "idcardno", "customid", "personid", "personname", "persionname",
+        "person_name", "username", "customname", "phone", "telnum", "mobile", "plate", "plateno", "plate_no", "plate_number",
+        "photo", "pic", "picture", "snappic", "face_image", "scene",
     }
     | {
         field.name

@@ -36,6 +36,19 @@ def test_a_value_is_replaced_by_the_hash_that_decoding_gives(name: str) -> None:
     assert kept == sent | {name: SEAL(COMPOUND, CARD)}
 
 
+def test_a_face_gate_says_nothing_of_whom_it_saw() -> None:
+    # RecPush of the facesluice protocol V1.25 (domain.md §5.1), with the image of the scene
+    sent = (
+        b'{"operator":"RecPush","info":{"customId":"410105199001","personId":"73","RecordID":"2",'
+        b'"personName":"Li Min","idCard":"12345","telnum":"13800001111",'
+        b'"pic":"data:image/jpeg;base64,/9j/4A","scene":"data:image/jpeg;base64,/9j/4B"}}'
+    )
+    info = json.loads(hidden(sent))["info"]
+    assert info.pop("RecordID") == "2"
+    assert all(told.startswith("kh1-") for told in info.values()), info
+    assert info["personId"] == SEAL(COMPOUND, "73")
+
+
 def test_escapes_and_numbers_are_the_same_person() -> None:
     assert hidden(b'{"card": "\\u0036217"}') == hidden(b'{"card": "6217"}')
     assert hidden(b'{"card":6217}') == hidden(b'{"card":"6217"}')
