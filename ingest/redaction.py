@@ -22,8 +22,8 @@ NAMES = frozenset(
     {
         "card", "cardno", "card_no", "cardnum", "card_num", "card_number", "rfidcard", "credential",
         "idcard", "id_card", "idcardno", "customid", "personid", "personname", "persionname",
-        "person_name", "username", "customname", "phone", "telnum", "mobile", "plate", "plateno", "plate_no", "plate_number",
-        "photo", "pic", "picture", "snappic", "face_image", "scene",
+        "person_name", "username", "customname", "phone", "telnum", "mobile", "plate", "plateno",
+        "plate_no", "plate_number", "photo", "pic", "picture", "snappic", "face_image", "scene",
     }
     | {
         field.name
