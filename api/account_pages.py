@@ -71,13 +71,13 @@ def _changed(parts: Parts, page: Page, user: User, before: str, password: str, a
     chosen = new_people.read_password(page, password, again, user.name, user.display)
     # a session that was left open must not be the way to find the password out
     place = f"own {user.token}"
-    parts.attempts.check(user.name, place)
-    with reading(parts.deps.engine) as connection:
-        known = users.password_of(connection, user.name)
-    if not passwords.is_right(before, None if known is None else known[1]):
-        parts.attempts.failed(user.name, place)
-        raise new_people.Refused(page.say("pw_wrong"))
-    parts.attempts.succeeded(user.name, place)
+    with parts.attempts.trying(user.name, place):
+        with reading(parts.deps.engine) as connection:
+            known = users.password_of(connection, user.name)
+        if not passwords.is_right(before, None if known is None else known[1]):
+            parts.attempts.failed(user.name, place)
+            raise new_people.Refused(page.say("pw_wrong"))
+        parts.attempts.succeeded(user.name, place)
     hashed = passwords.hashed(chosen)
     audited.about(user.name)
     with writing(parts.deps.engine) as connection:

@@ -4,6 +4,8 @@ Counted by name and address together, so that nobody can lock somebody else out 
 name; and by address alone, with short waits, so that one who tries many names is slowed down too. A
 browser that was logged in under a name before has a count of its own for it: who sits behind the
 same proxy as a stranger does not wait for the stranger's failures.
+
+A try that is not over counts as a failure: whoever sends many at once gets no more of them.
 """
 
 import hashlib
@@ -11,8 +13,9 @@ import hmac
 import ipaddress
 import math
 import threading
-from collections import OrderedDict
-from collections.abc import Callable
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from api.once import TooMany
@@ -20,6 +23,7 @@ from api.once import TooMany
 FREE, FREE_OF_ADDRESS = 5, 50  # failures without a wait
 FIRST_WAIT_S, LONGEST_WAIT_S = 5.0, 900.0
 LONGEST_OF_ADDRESS_S = 10.0
+WHILE_ANOTHER_S = 1.0  # while tries that may fail are not over
 FORGOTTEN_AFTER_S = 3600.0  # without another failure
 KEPT_AT_MOST = 20_000  # full: the one that failed longest ago is forgotten
 
@@ -39,17 +43,36 @@ class Attempts:
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._failures: OrderedDict[tuple[str, str], _Failures] = OrderedDict()
+        self._running: Counter[tuple[str, str]] = Counter()
+
+    @contextmanager
+    def trying(self, name: str, place: str, address: str = "") -> Iterator[None]:
+        """One try, of which `failed` or `succeeded` says within how it ended.
+
+        Raises TooMany while they have to wait. place: an address, or a browser that is known.
+        address: "" for such a browser.
+        """
+        keys = [(name, place), *([("", address)] if address else [])]
+        with self._lock:
+            self._check(name, place, address)
+            self._running.update(keys)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._running.subtract(keys)
+                self._running = +self._running  # what is at zero would stay for good
 
     def check(self, name: str, place: str, address: str = "") -> None:
-        """Raise TooMany while they have to wait.
-
-        place: an address, or a browser that is known. address: "" for such a browser.
-        """
+        """Raise TooMany while they have to wait."""
         with self._lock:
-            wait_s = self._wait_s((name, place), FREE, LONGEST_WAIT_S)
-            if address:
-                key = ("", address)
-                wait_s = max(wait_s, self._wait_s(key, FREE_OF_ADDRESS, LONGEST_OF_ADDRESS_S))
+            self._check(name, place, address)
+
+    def _check(self, name: str, place: str, address: str) -> None:
+        wait_s = self._wait_s((name, place), FREE, LONGEST_WAIT_S)
+        if address:
+            key = ("", address)
+            wait_s = max(wait_s, self._wait_s(key, FREE_OF_ADDRESS, LONGEST_OF_ADDRESS_S))
         if wait_s > 0:
             raise TooMany(
                 f"Too many failures: the next try is possible in {math.ceil(wait_s)} s.",
@@ -74,7 +97,12 @@ class Attempts:
 
     def _wait_s(self, key: tuple[str, str], free: int, longest_s: float) -> float:
         found = self._failures.get(key)
-        if found is None or found.count < free or self._is_forgotten(found):
+        if found is not None and self._is_forgotten(found):
+            found = None
+        running = self._running[key]
+        if running and running + (0 if found is None else found.count) >= free:
+            return WHILE_ANOTHER_S
+        if found is None or found.count < free:
             return 0.0
         # 2 ** 10 of the first is far beyond the longest; no need to go on
         wait_s = min(FIRST_WAIT_S * 2.0 ** min(found.count - free, 10), longest_s)

@@ -128,7 +128,6 @@ def _by_password(
     shown = request.cookies.get(KNOWN_COOKIE, "")
     if mark and hmac.compare_digest(mark.encode(), shown.encode(errors="replace")):
         place, address = f"browser {mark}", ""
-    parts.attempts.check(name, place, address)
 
     def renew(newer: str) -> None:
         nonlocal mark
@@ -136,11 +135,12 @@ def _by_password(
         with writing(engine) as connection:
             users.renew_hash(connection, token, kept or "", newer)
 
-    if not passwords.is_right(password, kept, renew):
-        parts.attempts.failed(name, place, address)
-        log.warning("login_refused", address=place if address else "known browser")
-        return refused
-    parts.attempts.succeeded(name, place)
+    with parts.attempts.trying(name, place, address):
+        if not passwords.is_right(password, kept, renew):
+            parts.attempts.failed(name, place, address)
+            log.warning("login_refused", address=place if address else "known browser")
+            return refused
+        parts.attempts.succeeded(name, place)
     with reading(engine) as connection:
         user = users.user_of(connection, token)
     if user is None or user.disabled_at_ms is not None:  # at this very moment

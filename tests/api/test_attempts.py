@@ -1,8 +1,10 @@
 """Failed attempts: counted, forgotten after an hour, and never more of them than there is room."""
 
+from contextlib import ExitStack
+
 import pytest
 
-from api.attempts import KEPT_AT_MOST, Attempts, known_mark, network_of
+from api.attempts import FREE, KEPT_AT_MOST, Attempts, known_mark, network_of
 from api.once import TooMany
 from tests.api.cast import SECRET
 
@@ -45,6 +47,23 @@ def test_others_do_not_wait() -> None:
     assert not waits(attempts, "zhao", "192.0.2.7", "192.0.2.7")
     attempts.succeeded("wang", "192.0.2.7")
     assert not waits(attempts, "wang", "192.0.2.7", "192.0.2.7")
+
+
+def test_many_tries_at_once_are_no_more_than_one_after_the_other() -> None:
+    clock = Clock()
+    attempts = Attempts(clock)
+    with ExitStack() as running:
+        for _ in range(FREE):
+            running.enter_context(attempts.trying("wang", "192.0.2.7", "192.0.2.7"))
+        assert waits(attempts, "wang", "192.0.2.7", "192.0.2.7")
+        assert not waits(attempts, "zhao", "192.0.2.7", "192.0.2.7")
+    assert not waits(attempts, "wang", "192.0.2.7", "192.0.2.7")
+    for _ in range(FREE):
+        attempts.failed("wang", "192.0.2.7")
+    clock.now_s += 6
+    with attempts.trying("wang", "192.0.2.7"):
+        assert waits(attempts, "wang", "192.0.2.7")
+    assert not waits(attempts, "wang", "192.0.2.7")
 
 
 def test_who_failed_longest_ago_makes_room() -> None:

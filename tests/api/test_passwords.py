@@ -1,5 +1,7 @@
 """Logging in with a name and a password, and changing one's own."""
 
+from contextlib import ExitStack
+
 import pytest
 from pwdlib.hashers.argon2 import Argon2Hasher
 from sqlalchemy import select, update
@@ -34,6 +36,17 @@ def fails(cast: Cast, times: int, *, name: str = "wang", address: str = "192.0.2
     browser = cast.browser(address)
     form = {"name": name, "password": "wrong"}
     return [browser.post("/login", data=form).status_code for _ in range(times)]
+
+
+def test_who_sends_many_guesses_at_once_waits_for_their_end(wang: Cast) -> None:
+    attempts = wang.app.state.parts.attempts
+    form = {"name": "wang", "password": PASSWORD}
+    with ExitStack() as guesses:
+        for _ in range(5):
+            guesses.enter_context(attempts.trying("wang", "192.0.2.7", "192.0.2.7"))
+        assert wang.browser().post("/login", data=form).status_code == 429
+        assert wang.browser("192.0.2.8").post("/login", data=form).status_code == 303
+    assert wang.browser().post("/login", data=form).status_code == 303
 
 
 def test_a_password_opens_what_the_role_may_see(wang: Cast) -> None:
