@@ -44,7 +44,13 @@ def set_up(settings: Settings, part: str) -> None:
     ]
     renderer: list[Processor]
     if as_text:
-        renderer = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=28)]
+        console = structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(),
+            pad_event_to=28,
+            # its own choice shows all variables: passwords, tokens, telephones
+            exception_formatter=structlog.dev.plain_traceback,
+        )
+        renderer = [console]
     else:
         renderer = [
             structlog.processors.format_exc_info,
