@@ -14,6 +14,7 @@ from api.pages import Page, PageOf
 from api.parts import Known, Parts, PartsOf
 from api.user_pages import confirmed, firm_name, firms_of
 from api.words import Language, say
+from devices.faults import SYSTEM
 from devices.store import tokens
 from devices.store.database import reading, writing
 from devices.store.tokens import BadToken, LastOperator, Role, Token
@@ -50,6 +51,8 @@ def make(
     try:
         if not 1 <= len(called) <= NAME_AT_MOST or not called.isprintable():
             raise new_people.Refused(page.say("to_bad_name"))
+        if called.casefold() == SYSTEM:
+            raise new_people.Refused(page.say("us_taken", name=called))
         new_role, new_firm = new_people.read_role(page, role, firm)
         with writing(parts.deps.engine) as connection:
             made = tokens.create(

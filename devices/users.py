@@ -6,6 +6,8 @@ rule about which characters.
 
 import re
 
+from devices.faults import SYSTEM
+
 SHORTEST, LONGEST = 12, 256  # characters of a password
 DISPLAY_AT_MOST = 80
 LANGUAGES = ("zh", "en")
@@ -34,6 +36,8 @@ def user_name(text: str) -> str:
             f"{text[:63]!r} is no user name: 2 to 63 of a-z, 0-9, dot, dash and underscore, the"
             " first a letter or a digit"
         )
+    if name == SYSTEM:  # what they did would stand in the history as nobody's
+        raise BadUser(f"{SYSTEM!r} is what is called system in the history: take another name")
     return name
 
 

@@ -18,6 +18,7 @@ from sqlalchemy import (
     update,
 )
 
+from devices.faults import SYSTEM
 from devices.store.schema import firms, tokens, users, web_sessions
 from devices.store.scope import Scope
 
@@ -84,6 +85,8 @@ def create(
 ) -> str:
     """A new token, which is shown once and never again; raises BadToken."""
     check_role(connection, role, firm)
+    if name.casefold() == SYSTEM:  # what it does would stand in the history as nobody's
+        raise BadToken(f"no token is called {SYSTEM!r}: that is the system in the history")
     token = f"cy_{secrets.token_urlsafe(_BYTES)}"
     row = {
         "sha256": _sha256(token),

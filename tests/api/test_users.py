@@ -135,6 +135,7 @@ def test_a_token_is_shown_once_and_revoked_for_good(cast: Cast, li: TestClient) 
     [
         {"name": "", "role": "viewer"},
         {"name": "x" * 121, "role": "viewer"},
+        {"name": "System", "role": "operator"},
         {"name": "x", "role": "king"},
         {"name": "x", "role": "firm", "firm": "nobody"},
     ],

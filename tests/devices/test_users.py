@@ -13,7 +13,7 @@ def test_a_name_is_kept_in_small_letters(written: str, kept: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "written", ["", "x", "-li", "li min", "李敏", "li@min", "a" * 64, "li\n\nx"]
+    "written", ["", "x", "-li", "li min", "李敏", "li@min", "a" * 64, "li\n\nx", "System"]
 )
 def test_what_is_no_name_is_refused(written: str) -> None:
     with pytest.raises(BadUser):
