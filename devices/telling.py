@@ -81,6 +81,8 @@ def _evidence(language: str, kind: str, name: str, value: object, zone: tzinfo) 
         return label, say(language, "semicolon").join(_place(one, zone) for one in value)
     if name in ("reason", "evidence") and knows(f"r_{value}"):
         return label, say(language, f"r_{value}")
+    if isinstance(value, str) and knows(f"w_{value}"):
+        return label, say(language, f"w_{value}")
     return label, value_text(language, value, "" if has_own else unit_of(kind, name))
 
 

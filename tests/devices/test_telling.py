@@ -110,3 +110,14 @@ def test_evidence_is_told_with_units_and_local_times() -> None:
         ("主板温度", "71.5 °C"), ("最近收到", "11-23 10:00:00"), ("原因", "遗嘱")
     ]  # fmt: skip
     assert evidence_lines("en", "shed", evidence, zone)[0][1] == "71.5 °C"
+
+
+def test_what_a_device_says_is_told_in_the_readers_words() -> None:
+    evidence = {"disk_state": "failed", "alarm": "forced_open", "order": "A17"}
+    zone = ZoneInfo("Asia/Shanghai")
+    assert [text for _, text in evidence_lines("zh", "gate", evidence, zone)] == [
+        "失效", "强行开门", "A17"
+    ]  # fmt: skip
+    assert [text for _, text in evidence_lines("en", "gate", evidence, zone)] == [
+        "failed", "forced open", "A17"
+    ]  # fmt: skip
