@@ -59,6 +59,7 @@ class Page:
             asset=asset_address,
             switch=self.address(lang="en" if self.language == "zh" else "zh"),
             path=self.request.url.path,
+            is_simulated=self.request.app.state.parts.is_simulated,
             **values,
         )
         answer = HTMLResponse(text, status, headers={"Vary": "Accept-Language, Cookie"})

@@ -207,6 +207,14 @@ class RegistryCopy:
         with self._lock:
             self._looked_s = float("-inf")
 
+    @property
+    def has_made_up(self) -> bool:
+        """Whether some compound is made up, by the newest copy; before the first one, none is."""
+        known = self._known
+        return known is not None and any(
+            one.synthetic for one in known.directory.compounds.values()
+        )
+
     def get(self, connection: Connection) -> Known:
         """Firms, compounds and fixtures, at most LOOK_AGAIN_S old."""
         with self._lock:
@@ -233,6 +241,11 @@ class Parts:
     pace: Pace
     attempts: Attempts
     last_use: LastUse
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether pages are to say that what they show did not come from real devices."""
+        return self.deps.demo or self.registry.has_made_up
 
     def now_ms(self) -> int:
         return self.deps.clock()

@@ -409,6 +409,11 @@ def test_a_comment_without_words_is_not_made(cast: Cast) -> None:
     assert "备注不能为空" in words(answer.text)
 
 
+def test_only_a_demo_or_made_up_compounds_are_called_simulated(cast: Cast, demo: Cast) -> None:
+    assert "均为模拟数据" in words(demo.neighbour().get("/faults", headers=ZH).text)
+    assert "均为模拟数据" not in words(cast.client("operator").get("/faults", headers=ZH).text)
+
+
 def test_a_disabled_action_is_explained(demo: Cast) -> None:
     with_trouble(demo)
     assert "登录后可以" in words(demo.neighbour().get("/faults/hot", headers=ZH).text)

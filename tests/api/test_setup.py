@@ -35,6 +35,7 @@ def test_the_first_page_of_a_new_installation_leads_to_the_set_up(empty: Cast) -
     page = browser.get("/setup").text
     assert "设置码" in page
     assert 'name="password"' in page
+    assert "模拟" not in page  # which is said in a demo, and where compounds are made up
 
 
 def test_who_has_the_code_makes_the_first_operator_and_is_in(empty: Cast) -> None:
