@@ -296,7 +296,10 @@ def _check(parts: Parts, target: Target) -> None:
     try:
         _messenger(parts).check(target)
     except ValueError as error:
-        raise BadParameter("url", str(error)) from error
+        parameter, _, text = str(error).partition(": ")
+        if parameter not in ("url", "secret"):
+            parameter, text = "url", str(error)
+        raise BadParameter(parameter, text) from error
 
 
 def _messenger(parts: Parts) -> Messenger:

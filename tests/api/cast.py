@@ -299,7 +299,9 @@ class FakeMessenger:
 
     def check(self, target: Target) -> None:
         if not target.url.startswith(("https://", "mailto:")):
-            raise ValueError("is not like https://host/path")
+            raise ValueError("url: is not like https://host/path")
+        if "wrong" in target.secrets:
+            raise ValueError("secret: is not like SEC…")
 
     def test(self, target: Target) -> str:
         self.sent.append(target)

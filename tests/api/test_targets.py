@@ -73,6 +73,12 @@ def test_an_address_that_cannot_be_right_is_refused_in_words(cast: Cast) -> None
     assert cast.client("yaxin").get("/v1/targets").json()["items"] == []
 
 
+def test_a_secret_that_cannot_be_right_is_not_called_an_address(cast: Cast) -> None:
+    answer = cast.client("yaxin").post("/v1/targets", json=ROBOT | {"secret": "wrong"})
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == [{"parameter": "secret", "detail": "is not like SEC…"}]
+
+
 def test_nobody_sees_tests_changes_or_deletes_anothers_target(cast: Cast) -> None:
     target = made(cast)["id"]
     stranger = cast.client("kangqiao")
