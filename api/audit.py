@@ -16,7 +16,7 @@ from api.pages import PageOf
 from api.paging import Page as Rows
 from api.paging import PageOf as RowsOf
 from api.parts import PartsOf
-from devices.audit import DONE, Row
+from devices.audit import Row
 from devices.store.audit_log import Filter, list_rows
 from devices.store.database import reading
 
@@ -86,7 +86,6 @@ def audit_page(
             (row, when(row.at_ms, now_ms), page.say(f"au_{row.origin}"), _told(row))
             for row in shown
         ],
-        done=DONE,
         older="" if cursor is None else page.address(cursor=cursor),
         written=written,
         notice=notice,

@@ -110,6 +110,7 @@ def test_a_change_that_does_not_come_about_leaves_no_row_that_says_so(cast: Cast
     assert client.post("/v1/maintenance", json=WINDOW | {"kind": "horse"}).status_code == 422
     (row,) = recorded(cast)
     assert row["outcome"] == "refused 422"
+    assert "已拒绝 422" in client.get("/audit?lang=zh").text
     with cast.write() as connection:
         assert connection.execute(select(schema.maintenance)).first() is None
 
