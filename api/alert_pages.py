@@ -350,7 +350,13 @@ def deliveries_page(
 
 
 @router.post("/alerts/deliveries/{delivery}/retry")
-def retry(parts: PartsOf, who: Actor, page: PageOf, rows: paging.PageOf, delivery: int) -> Response:
+def retry(
+    parts: PartsOf,
+    who: Actor,
+    page: PageOf,
+    rows: paging.PageOf,
+    delivery: deliveries.DeliveryOf,
+) -> Response:
     """Try one again that was given up."""
     try:
         deliveries.retry(parts, who, delivery)

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 
 from api import compounds, shapes
 from api.errors import Moved, NotFound
@@ -20,6 +20,8 @@ from devices.store.deliveries import (
 )
 
 router = APIRouter(prefix="/v1", tags=["alerts"], responses=shapes.PROBLEMS)
+
+DeliveryOf = Annotated[int, Path(ge=1, le=2**63 - 1)]
 
 
 @router.get("/deliveries")
@@ -54,7 +56,7 @@ def list_all(
 
 
 @router.post("/deliveries/{delivery}/retry", responses=shapes.TOO_MANY)
-def retry(parts: PartsOf, who: Actor, delivery: int) -> shapes.Delivery:
+def retry(parts: PartsOf, who: Actor, delivery: DeliveryOf) -> shapes.Delivery:
     """Try a failed one again."""
     now_ms = parts.now_ms()
     with writing(parts.deps.engine) as connection:

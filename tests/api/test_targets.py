@@ -286,3 +286,9 @@ def test_only_what_has_failed_is_tried_again_and_only_by_whom_it_concerns(cast: 
     assert cast.client("kangqiao").post(path).status_code == 404
     assert cast.client("yaxin").post(path).json()["state"] == "pending"
     assert cast.client("yaxin").post(path).status_code == 409
+
+
+@pytest.mark.parametrize("path", ["/v1/deliveries", "/alerts/deliveries"])
+@pytest.mark.parametrize("number", ["0", "99999999999999999999", "nine"])
+def test_a_number_that_no_delivery_can_have_is_422(cast: Cast, path: str, number: str) -> None:
+    assert cast.client("operator").post(f"{path}/{number}/retry").status_code == 422
