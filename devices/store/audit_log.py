@@ -155,5 +155,6 @@ def _newest(connection: Connection) -> tuple[int, str]:
 
 
 def _read_head(connection: Connection) -> tuple[int, str]:
-    row = connection.execute(select(audit_head.c.number, audit_head.c.sha256)).one_or_none()
+    query = select(audit_head.c.number, audit_head.c.sha256).where(audit_head.c.id == _HEAD)
+    row = connection.execute(query).one_or_none()
     return (0, START) if row is None else (row.number, row.sha256)

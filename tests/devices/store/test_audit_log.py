@@ -101,6 +101,17 @@ def test_a_chain_goes_on_though_somebody_took_its_head(any_database: Engine) -> 
     assert (verdict.rows, verdict.broken) == (3, None)
 
 
+def test_a_second_head_hides_nothing_of_what_was_done(any_database: Engine) -> None:
+    add(any_database, 3)
+    tamper(any_database, "INSERT INTO audit_head (id, number, sha256) VALUES (2, 0, '')")
+    assert verify(any_database).broken is None
+    with writing(any_database) as connection:
+        connection.execute(delete(audit_log).where(audit_log.c.number == 2))
+    broken = verify(any_database).broken
+    assert broken is not None
+    assert broken.number == 2
+
+
 def test_what_is_written_and_who_did_it_are_committed_together(any_database: Engine) -> None:
     row = {"name": "n", "done": 0, "total": 1, "updated_at_ms": 0, "body": {}}
     recorder = FirstWrite(lambda: ENTRY)
