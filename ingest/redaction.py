@@ -36,10 +36,10 @@ NAMES = frozenset(
 _FOUND = re.compile(
     rb'"(?:'
     + b"|".join(sorted((name.encode() for name in NAMES), reverse=True))
-    + rb')"\s*:\s*(?P<value>"(?:[^"\\]|\\.)*(?:"|\Z)|\[[^\]]*(?:\]|\Z)|\{[^}]*(?:\}|\Z)'
-    rb"|-?[0-9][0-9.eE+-]*)",
+    + rb')"\s*:\s*(?P<value>"(?:[^"\\]|\\.|\\\Z)*(?:"|\Z)|[\[{]|-?[0-9][0-9.eE+-]*)',
     re.IGNORECASE | re.DOTALL,
 )
+_BRACKET = re.compile(rb'"(?:[^"\\]|\\.|\\\Z)*(?:"|\Z)|[\[\]{}]', re.DOTALL)
 
 
 def redacted(refused: Refused, seal: Seal | None) -> Refused:
@@ -61,7 +61,23 @@ def without_people(payload: bytes, compound: str, seal: Seal | None) -> bytes:
     """A payload of any format, as whole and as broken as it was."""
     if payload.startswith(juy.MAGIC):
         return juy.without_cards(payload)
-    return _FOUND.sub(lambda found: _hidden(found, compound, seal), payload)
+    kept, at = [], 0
+    while (found := _FOUND.search(payload, at)) is not None:
+        kept += [payload[at : found.start()], _hidden(found, compound, seal)]
+        at = found.end()
+        if found["value"] in (b"[", b"{"):
+            at = _end_of(payload, found.start("value"))
+    return b"".join([*kept, payload[at:]])
+
+
+def _end_of(payload: bytes, start: int) -> int:
+    """Where the list or object ends that begins there, with all that is in it."""
+    depth = 0
+    for found in _BRACKET.finditer(payload, start):
+        depth += (found[0] in b"[{") - (found[0] in b"]}")
+        if depth == 0:
+            return found.end()
+    return len(payload)
 
 
 def _hidden(found: re.Match[bytes], compound: str, seal: Callable[[str, str], str] | None) -> bytes:

@@ -62,6 +62,9 @@ def test_escapes_and_numbers_are_the_same_person() -> None:
         b'[{"seq": 1}, {"credential_hash" :"6217001234567890"}, \xff]',
         b'{"info": {"cardNo": ["6217001234567890", {"a": 1}], "y": 2}}',
         b'{"card": {"no": "6217001234567890"}}',
+        b'{"card": {"kind": {"a": "}"}, "no": "6217001234567890"}}',
+        b'{"cardNo": [["1"], ["6217001234567890"]], "y": 2}',
+        b'{"pic":"data:image\\/jpeg;base64,6217001234567890\\',
         b'{"a": "\\"", "card_no":\n"\\"6217001234567890"}',
     ],
 )
