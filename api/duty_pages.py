@@ -350,6 +350,7 @@ def dry_run_page(
     page: PageOf,
     code: str = "",
     compound: str = "",
+    device: str = "",
     severity: Annotated[str, Query(pattern="^(P[1-4])?$")] = "",
     at: str = "",
 ) -> Response:
@@ -363,6 +364,7 @@ def dry_run_page(
                 who,
                 code=code,
                 compound=compound or None,
+                device=device.strip() or None,
                 severity=severity or None,  # type: ignore[arg-type]  # the pattern says which
                 at=at.strip() or None,
             )
@@ -377,7 +379,13 @@ def dry_run_page(
         who=who,
         found=found,
         whom=whom,
-        asked={"code": code, "compound": compound, "severity": severity, "at": at},
+        asked={
+            "code": code,
+            "compound": compound,
+            "device": device,
+            "severity": severity,
+            "at": at,
+        },
         codes=[(one, fault_name(page.language, one)) for one in RULES],
         compounds=compounds_of(page.language, who, known),
         severities=[(one, say(page.language, one.lower())) for one in SEVERITIES],

@@ -804,6 +804,7 @@ _OWN: Mapping[str, tuple[str, str]] = {
         "假如此刻或某个时间发生这种故障，会通知谁，为什么；不发送，不记录",
         "Who would be told of such a fault, now or at some time, and why; nothing is sent or kept",
     ),
+    "dy_device": ("设备编号（可代替小区）", "Device id (in place of the compound)"),
     "dy_at": ("时间（不填即现在）", "At (now if empty)"),
     "dy_try": ("试算", "Try"),
     "dy_told": ("会通知", "Would be told"),

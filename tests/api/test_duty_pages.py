@@ -155,6 +155,8 @@ def test_a_dry_run_says_who_would_be_told_and_why_others_would_not(staffed: Cast
         a_route(connection, "r2", None, person="wang", code="GATE_OFFLINE")
         a_fault(connection, "f", device=GATE)
     assert 'id="told"' not in page(staffed, "/alerts/dry-run")
+    of_any = f"/alerts/dry-run?code=DEV_CLOCK_DRIFT&device={GATE}"
+    assert 'id="told"' in page(staffed, of_any)
     query = f"code=SHED_SMOKE&compound={XIANGYUNLI}"
     text = text_of(page(staffed, f"/alerts/dry-run?{query}"))
     assert re.search(r"区值班群 钉钉机器人 .*目标待修，通知会等着：wrong secret", text)
