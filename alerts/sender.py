@@ -237,7 +237,7 @@ class Sender:
     def _language(self, target: Target, ids: list[int]) -> Language:
         """That of the people who are reached by it, if all have the same; else the target's."""
         with answering(), reading(self._engine) as connection:
-            return language_of(connection, ids) or target.language
+            return language_of(connection, target.id, ids) or target.language
 
     def _send(self, target: Target, choice: Choice, message: Message) -> list[Pending]:
         """Which of its events have arrived; none: it failed."""

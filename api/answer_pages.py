@@ -129,7 +129,7 @@ def answer(
         return _show(parts, who, page, filled, status=422, wrong=page.say("a_nobody_there"))
     more = "" if lang is None else f"&lang={lang}"
     shown = RedirectResponse(f"/a/{who.text}?done={do}{more}", 303)
-    if who.sent.person is not None:
+    if who.sent.person_name is not None:
         return shown  # who they are is known, and nobody else's phone is asked to remember it
     shown.set_cookie(
         NAME_COOKIE,

@@ -12,6 +12,7 @@ from devices.faults import SYSTEM, Fault, Why
 from devices.links import SECRET_BYTES, VALID_MS, Key
 from devices.registry import Contact
 from devices.store.database import conflict_insert
+from devices.store.rosters import is_shared
 from devices.store.schema import (
     compounds,
     deliveries,
@@ -39,9 +40,10 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A delivery that a link was sent with. person, person_name: who was reached by it; None:
-    whoever reads there. is_gone: target or person were deleted. manager: the firm that manages the
-    fault's compound now; None: a fault of no compound."""
+    """A delivery that a link was sent with. person: who was to be reached by it; None: whoever
+    reads there. person_name: theirs; None also where others read there too, for then nobody knows
+    who it is. is_gone: target or person were deleted. manager: the firm that manages the fault's
+    compound now; None: a fault of no compound."""
 
     delivery: int
     fault: str
@@ -144,13 +146,14 @@ def find_sent(connection: Connection, delivery: int) -> Sent | None:
         return None
     to = Recipient(row.target, row.name, Language(row.language), row.firm)
     is_gone = row.deleted_at_ms is not None or row.person_deleted_ms is not None
+    is_theirs = row.person is not None and not is_shared(connection, row.target, row.person)
     return Sent(
         row.delivery,
         row.fault,
         to,
         row.person,
-        row.person_name,
-        Language(row.person_language or row.language),
+        row.person_name if is_theirs else None,
+        Language(row.person_language if is_theirs else row.language),
         is_gone,
         row.manager,
     )

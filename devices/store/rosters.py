@@ -13,6 +13,8 @@ from sqlalchemy import (
     Connection,
     Row,
     Table,
+    Text,
+    cast,
     func,
     insert,
     or_,
@@ -159,17 +161,35 @@ def names_of(connection: Connection, wanted: Collection[str]) -> dict[str, str]:
     return {row.id: row.name for row in connection.execute(query)}
 
 
-def language_of(connection: Connection, ids: Sequence[int]) -> Language | None:
-    """What all speak who are reached by these deliveries; None: nobody in person, or not all."""
+def is_shared(connection: Connection, target: str, person: str) -> bool:
+    """Whether others than this person read there too: a route names it, or it reaches them."""
+    if connection.execute(select(routes.c.id).where(routes.c.target == target).limit(1)).first():
+        return True
+    others = select(people.c.id).where(
+        people.c.id != person,
+        people.c.deleted_at_ms.is_(None),
+        cast(people.c.targets, Text).contains(f'"{target}"'),
+    )
+    return connection.execute(others.limit(1)).first() is not None
+
+
+def language_of(connection: Connection, target: str, ids: Sequence[int]) -> Language | None:
+    """What the person speaks who is reached by these deliveries to a target.
+
+    None: nobody in person, or others read there too.
+    """
     query = (
-        select(people.c.language)
+        select(people.c.id, people.c.language)
         .select_from(deliveries)
         .join(people, people.c.id == deliveries.c.person, isouter=True)
         .where(deliveries.c.id.in_(ids))
         .distinct()
     )
-    spoken = connection.scalars(query).all()
-    return Language(spoken[0]) if len(spoken) == 1 and spoken[0] is not None else None
+    reached = connection.execute(query).all()
+    if len(reached) != 1 or reached[0].id is None:
+        return None
+    person, language = reached[0]
+    return None if is_shared(connection, target, person) else Language(language)
 
 
 def forget_target(connection: Connection, target: str) -> None:

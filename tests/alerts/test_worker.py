@@ -601,6 +601,16 @@ def test_whoever_is_on_duty_is_told_and_it_is_on_record_who_that_was(on_either: 
     assert theirs == links
 
 
+def test_a_group_is_told_in_its_own_language_whoever_is_on_duty(alerting: Alerting) -> None:
+    on_duty(alerting)
+    with writing(alerting.engine) as connection:
+        add_route(connection, Route("r-group", "li-mail", firm="yaxin"))
+        a_fault(connection, "f")
+    alerting.go()
+    (_, message), *_ = alerting.channel.sent
+    assert message.language is Language.ZH  # li, who is on duty and reads there too, speaks English
+
+
 def test_nobody_was_told_where_whoever_is_on_duty_cannot_be_reached(alerting: Alerting) -> None:
     on_duty(alerting)
     with writing(alerting.engine) as connection:

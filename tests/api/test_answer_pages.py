@@ -2,12 +2,14 @@
 
 import re
 
+import pytest
 from httpx2 import Response
 from sqlalchemy import func, select, text, update
 from starlette.testclient import TestClient
 from structlog.testing import capture_logs
 
 from api.protection import POLICY
+from devices.alerts import Route
 from devices.faults import Why
 from devices.links import Key, link_of, sign
 from devices.store.database import reading
@@ -22,6 +24,7 @@ from devices.store.schema import (
     firms,
     targets,
 )
+from devices.store.targets import add_route
 from tests.api.cast import (
     DAY_MS,
     GATE,
@@ -244,6 +247,22 @@ def test_the_link_of_somebody_on_duty_is_theirs_and_asks_for_no_name(cast: Cast)
     assert answer.status_code == 303
     assert "Set-Cookie" not in answer.headers
     assert steps(cast) == [(Why.ACKNOWLEDGED, "王芳 · 绿云值班群", None)]
+
+
+@pytest.mark.parametrize("shared_by", ["a route", "another person"])
+def test_who_opens_it_is_asked_for_where_others_read_there_too(cast: Cast, shared_by: str) -> None:
+    """王芳 is on duty, and reached through the group: whoever in it opens the link is not her."""
+    link, client = told_to_wang(cast), cast.client(None)
+    with cast.write() as connection:
+        if shared_by == "a route":
+            add_route(connection, Route("r", "robot"))
+        else:
+            a_person(connection, "li", name="李伟", targets=["robot"])
+    page = client.get(link).text
+    assert "王芳" not in page
+    assert 'name="name"' in page
+    assert send(client, link, "acknowledge").status_code == 303
+    assert steps(cast) == [(Why.ACKNOWLEDGED, ACTOR, None)]
 
 
 def test_the_link_of_somebody_who_is_gone_is_dead(cast: Cast) -> None:
