@@ -255,10 +255,11 @@ def _sessions(
         port = ports[int(rng.random() * len(ports))]
         at_ms = start_ms + int(rng.random() * (NOW_MS - start_ms - 4 * HOUR_MS))
         long_s = 1800 + int(rng.random() * 10_000)
+        kwh = round(rng.random(), 2)
         yield (
             f"bench-{number}", "live", port.compound, port.parent, port.id, str(number), "closed",
-            at_ms, at_ms + long_s * 1000, long_s, round(rng.random(), 2), int(rng.random() * 200),
-            REASONS[number % 5], str(number % 5), "device", False,
+            at_ms, at_ms + long_s * 1000, long_s, kwh, int(rng.random() * 200),
+            REASONS[number % 5], str(number % 5), "device", False, kwh, 1.0, kwh, 1.0,
         )  # fmt: skip
 
 
