@@ -257,11 +257,19 @@ def _judge(
 
 
 def _events(one: Arrived) -> list[tuple[str, str]]:
-    """(fault, reason) of what a CloudEvent tells; a raise whose end is told with it is both."""
+    """(fault, reason) of what a CloudEvent tells; a raise whose end is told with it is both.
+
+    Without our own troubles: with kills for minutes, that nobody was told for so long is one.
+    """
     assert isinstance(one.payload, dict)
     data = one.payload["data"]
     return [
         (said["id"], reason)
         for said in data.get("faults", [data])
-        for reason in ((said["event"], "over") if said["is_over"] else (said["event"],))
+        if not said["code"].startswith("SYS_")
+        for reason in (
+            (said["event"], "over")
+            if said["is_over"] and said["event"] not in RETOLD
+            else (said["event"],)
+        )
     ]

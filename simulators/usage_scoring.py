@@ -2,7 +2,7 @@
 
 What a figure means is written by hand from domain.md §6.1 and read out of nothing that counts: if a
 rule there is wrong, the score says so. A day is whole for a figure when every message that it rests
-on arrived. Then counts are asked to be exact; energy is asked to be within 0.5 % over all whole
+on arrived. Then counts are asked to be exact; energy and time in use within 0.5 % over all whole
 days. Of other days no more may be missing than the coverage says: of each hour's amount the share
 of its reports that did not come, and for counts what chance adds to that.
 """
@@ -62,7 +62,6 @@ FIGURES = (
     Meant("lighting kWh", "lamp", "lamp", ("energy_kwh",), lambda used: used.energy_wh / 1000),
     Meant(
         "sockets in use h", "port", "shed", ("in_use_s",), lambda used: used.in_use_s / 3600,
-        promised=False,
     ),
     Meant(
         "lamps burning h", "lamp", "lamp", ("burn_s",), lambda used: used.burn_s / 3600,

@@ -148,7 +148,7 @@ def test_of_a_day_with_losses_no_more_is_missing_than_its_coverage_says() -> Non
     ("planted", "shows"),
     [
         (dropped_delta, {"charged kWh", "lighting kWh"}),
-        (ignored_lateness, {"charged kWh"}),
+        (ignored_lateness, {"sockets in use h"}),
     ],
 )
 def test_a_bug_that_is_planted_shows(

@@ -21,6 +21,7 @@ def a_registry() -> Registry:
         Device("gate", "gate", "one", "Gate", 30),
         Device("shed", "shed", "one", "Shed", 60),
         Device("port", "port", "one", "Port", 60, "shed", attributes={"port_no": 1}),
+        Device("lamp", "lamp", "one", "Lamp", 900),
     ]
     return Registry([Firm("firm", name)], [compound], devices)
 
@@ -38,7 +39,7 @@ def said(
 def graded(diary: Diary, told: dict[str, dict[str, float]], missing: float = 0.0) -> dict[str, Row]:
     by_day: dict[Key, Said] = {}
     by_hour: dict[Key, Said] = {}
-    for kind in ("gate", "port"):
+    for kind in ("gate", "port", "lamp"):
         day, hours = said(kind, DAY, told.get(kind, {}), missing)
         by_day |= day
         by_hour |= hours
@@ -126,8 +127,8 @@ def test_sessions_count_when_something_flowed_and_on_the_day_they_ended() -> Non
 
 def test_nothing_is_promised_of_what_is_only_shown() -> None:
     diary = Diary(DAY)
-    diary.charged_for("port", NOON, NOON + HOUR_MS, 1000.0)
-    row = graded(diary, {"port": {"in_use_s": 60.0}})["sockets in use h"]
+    diary.burned("lamp", NOON, NOON + HOUR_MS, 36.0, 1)
+    row = graded(diary, {"lamp": {"burn_s": 60.0}})["lamps burning h"]
     assert row.true == 1.0
     assert row.share_off == pytest.approx(1 / 60 - 1)
     assert row.held
