@@ -104,7 +104,8 @@ def test_the_balance_is_0_whenever_it_is_asked_for_under_load_and_kills(system: 
         parts = [ask(system, token, {"compound": c}) for c in (*PLACES, "unassigned")]
         for name in ("received", "stored", "duplicate"):
             assert sum(part[name] for part in parts) == whole[name]
-        assert whole["quarantined"].keys() == {"not_json", "unknown_device"}
+        # on a slow machine so much flows meanwhile that a device sends more than it may
+        assert whole["quarantined"].keys() - {"rate_limited"} == {"not_json", "unknown_device"}
         assert whole["duplicate"] > 0
         assert waited > 0, "something was always waiting, or this proves little"
         print(f"{whole['received']} messages, {waited} seen waiting")
