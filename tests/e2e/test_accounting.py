@@ -72,6 +72,7 @@ def ask(system: System, token: str, query: dict[str, str]) -> Any:
     return answer.json
 
 
+@pytest.mark.long
 def test_the_balance_is_0_whenever_it_is_asked_for_under_load_and_kills(system: System) -> None:
     seed = random.randrange(1_000_000)
     print(f"seed {seed}")

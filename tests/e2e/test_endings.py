@@ -42,6 +42,7 @@ def settled(system: System, token: str, received: int) -> Any:
     return eventually(look, within_s=30)
 
 
+@pytest.mark.long
 def test_sigterm_under_load_loses_nothing_and_doubles_nothing(system: System) -> None:
     system.import_registry(a_registry())
     broker = None
@@ -152,6 +153,7 @@ def test_the_embedded_broker_ends_with_ingest(system: System) -> None:
     eventually(lambda: not psutil.pid_exists(pid), within_s=10)
 
 
+@pytest.mark.long
 def test_the_parts_run_apart_from_each_other(system: System) -> None:
     system.import_registry(a_registry())
     system.ingest("--only", "receive")

@@ -185,6 +185,7 @@ def metric(system: System, name: str) -> float | None:
     return None
 
 
+@pytest.mark.long
 @pytest.mark.skipif("COURTYARD_BROKER_URL" in os.environ, reason="starts a broker of its own")
 def test_a_session_that_the_broker_lost_is_told_to_operators_alone(system: System) -> None:
     broker = Mosquitto(system.directory)

@@ -16,7 +16,9 @@ from tests.fuzz.pipeline import Pipeline
 SHED = topic_of(a_registry().devices["shed-1"]).encode()
 
 
-@pytest.mark.parametrize("seed", [20_261_127, 1, 2, 3])
+@pytest.mark.parametrize(
+    "seed", [20_261_127, 1, *(pytest.param(n, marks=pytest.mark.long) for n in (2, 3))]
+)
 def test_whatever_arrives_each_message_has_one_fate_and_nothing_foreign_is_stored(
     tmp_path: Path, seed: int
 ) -> None:
