@@ -40,6 +40,8 @@ from tests.courtyard.backups import (
     tell,
 )
 
+pytestmark = [pytest.mark.long]
+
 HOLD = "import sys; f = open(sys.argv[1]); print(flush=True); input()"
 FIRST_MIGRATION = "619821ad2463"
 

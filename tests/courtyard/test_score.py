@@ -14,6 +14,8 @@ from courtyard.simulation import Staged, find_scenario
 from simulators.scenario import read
 from simulators.scoring import NOT_INJECTED, SIMULATED
 
+pytestmark = [pytest.mark.long]
+
 AN_HOUR = """
 about = "An hour of an evening in which a little of everything happens."
 compounds = 3

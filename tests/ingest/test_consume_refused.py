@@ -25,6 +25,7 @@ from tests.fakes import FakeBell, FakeJournal, FakeJudgeStore, FakeNote, FakeSto
 from tests.ingest.judge.district import PLANS, START_MS, District, a_gate
 
 LONG = pytest.mark.long
+pytestmark = [LONG]
 
 GATES = [a_gate(f"gate-{n}") for n in range(1, 9)]
 
