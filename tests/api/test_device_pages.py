@@ -6,14 +6,12 @@ from collections.abc import Mapping
 import pytest
 from sqlalchemy import insert
 
-from api.device_words import TEXTS
 from api.parts import FieldTable
-from api.words import _OWN, knows, say
+from api.words import knows, say
 from devices.journal import MESSAGES, OVERSIZE, Raw, Record
 from devices.kinds import KINDS
 from devices.store.schema import devices
 from devices.telemetry import Sample, TelemetryAway
-from devices.words import TEXTS as OF_FAULTS
 from ingest.judge.memory import Why as Known
 from tests.api.cast import (
     DAY_MS,
@@ -166,10 +164,6 @@ class TestValues:
             for word in quantity.values
         }
         assert {word for word in said if not knows(f"w_{word}")} == set()
-
-    def test_no_text_stands_for_two_things(self) -> None:
-        assert TEXTS.keys().isdisjoint(_OWN)
-        assert TEXTS.keys().isdisjoint(OF_FAULTS)
 
 
 class TestReadings:

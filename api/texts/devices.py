@@ -123,7 +123,6 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "dv_all_faults": ("全部故障", "All faults"),
     "dv_children_shed": ("插座", "Sockets"),
     "dv_children": ("经它上报的设备", "Devices behind it"),
-    "dv_all_children": ("全部 {n} 台", "All of them"),
     "dv_no_children": ("没有登记下级设备。", "No devices are registered below it."),
     "dv_all": ("全部", "All"),
     "dv_to_device": ("回设备页", "To the device"),
