@@ -31,7 +31,7 @@ from devices.store.accounts import (
 from devices.store.database import reading
 from devices.usage import HOUR_MS, hour_of
 
-router = APIRouter(prefix="/v1", tags=["accounting"], responses=shapes.PROBLEMS)
+router = APIRouter(prefix="/v1", tags=["accounting"], responses=shapes.refusals.PROBLEMS)
 
 MOST_PENDING = 100_000  # messages; beyond it they are not told apart by compound and hour
 FOREVER_MS = 2**53
@@ -60,7 +60,7 @@ def get_accounting(
     end: Annotated[
         str | None, Query(alias="to", description="Received before the end of this hour.")
     ] = None,
-) -> shapes.Accounting:
+) -> shapes.accounting.Accounting:
     """The accounts of all messages, of one compound, or of a range of hours of receive time."""
     zone: tzinfo = DISTRICT_ZONE
     if compound is not None and not (compound == UNASSIGNED and who.scope.is_district):
@@ -79,7 +79,7 @@ def get_accounting(
 
 def account_for(
     parts: Parts, who: Identity, compound: str | None, hours: tuple[int, int] | None
-) -> shapes.Accounting:
+) -> shapes.accounting.Accounting:
     """The accounts of a compound, or of all that `who` may see, in [from_ms, to_ms) or ever.
 
     The database is read in one look, with the judge's cursor, and then the journal in another: what
@@ -102,10 +102,10 @@ def account_for(
         lost = missing(connection)
     origins = _origins(who, compound, [entry.id for entry in known.directory.visible(who.scope)])
     counted = _count(parts.deps.journal, judge, origins, hours, before)
-    forwarding = shapes.Forwarding(confirmed=None, dead=None, pending=None)
+    forwarding = shapes.accounting.Forwarding(confirmed=None, dead=None, pending=None)
     whole = origins is None and hours is None
     if whole:  # the forwarder counts neither by compound nor by hour
-        forwarding = shapes.Forwarding(
+        forwarding = shapes.accounting.Forwarding(
             confirmed=answered.confirmed if answered is not None else None,
             dead=answered.dead if answered is not None else None,
             pending=_behind(counted.head_jseq, forward),
@@ -118,12 +118,12 @@ def account_for(
 def _shape(
     account: Account,
     counted: Counted,
-    forwarding: shapes.Forwarding,
+    forwarding: shapes.accounting.Forwarding,
     elsewhere: int,
-    lost: shapes.Missing | None,
-) -> shapes.Accounting:
+    lost: shapes.accounting.Missing | None,
+) -> shapes.accounting.Accounting:
     difference = _difference(counted, account)
-    return shapes.Accounting(
+    return shapes.accounting.Accounting(
         received=counted.received,
         stored=account.stored,
         duplicate=account.duplicate,
@@ -155,7 +155,7 @@ def _elsewhere(difference: int, damaged: int, compound: str | None) -> int:
 
 def _missing(
     lost: Missing | None, hours: tuple[int, int] | None, *, is_counted: bool
-) -> shapes.Missing | None:
+) -> shapes.accounting.Missing | None:
     """is_counted: whose the messages were, and of which hour, nobody knows."""
     if lost is None:
         return None
@@ -163,7 +163,7 @@ def _missing(
         lost.from_ms >= hours[1] or (lost.until_ms is not None and lost.until_ms <= hours[0])
     ):
         return None
-    return shapes.Missing(
+    return shapes.accounting.Missing(
         since=print_instant(lost.from_ms),
         until=print_known(lost.until_ms),
         messages=lost.messages if is_counted else None,

@@ -111,7 +111,7 @@ def make_target(
         made = targets.make_target(
             parts,
             who,
-            shapes.NewTarget(
+            shapes.alerts.NewTarget(
                 name=name,
                 channel=channel,
                 url=_address(ChannelName(channel), url),
@@ -163,7 +163,7 @@ def change_target(
     elif drop_secret:
         newest, before = None, None
     try:
-        body = shapes.TargetSettings(
+        body = shapes.alerts.TargetSettings(
             name=name.strip() or found.name,
             url=_address(found.channel, url) if url.strip() else found.url,
             secret=newest,
@@ -207,7 +207,7 @@ def change_hours(
     """When it is left alone, and when it is told of the day; empty is never."""
     was = hours.get_hours(parts, who, target)
     try:
-        body = shapes.Hours(
+        body = shapes.alerts.Hours(
             timezone=was.timezone,
             quiet_from=quiet_from.strip() or None,
             quiet_to=quiet_to.strip() or None,
@@ -274,7 +274,7 @@ def make_route(
     written |= {"hours_from": hours_from, "hours_to": hours_to, "outside": outside}
     try:
         what, _, name = whom.partition(":")
-        body = shapes.NewRoute(
+        body = shapes.duty.NewRoute(
             target=name if what == "target" else None,
             person=name if what == "person" else None,
             roster=name if what == "roster" else None,
@@ -668,12 +668,12 @@ def _leads(language: Language, known: Known, route: Route) -> list[str]:
     return words or [say(language, "al_any_fault")]
 
 
-def _when(days: Sequence[str], start: str, to: str, outside: bool) -> shapes.When | None:
+def _when(days: Sequence[str], start: str, to: str, outside: bool) -> shapes.duty.When | None:
     """The hours as they were written; None: always."""
     if not days and not start.strip() and not to.strip():
         return None
     hours = {"from": start.strip() or "00:00", "to": to.strip() or "24:00"}
-    return shapes.When.model_validate({"days": list(days), "outside": outside, **hours})
+    return shapes.duty.When.model_validate({"days": list(days), "outside": outside, **hours})
 
 
 def choices_of(connection: Connection, who: Identity) -> list[tuple[str, str]]:

@@ -22,12 +22,12 @@ from devices.store.database import reading
 
 ONLY = "see who changed what"
 
-router = APIRouter(responses=shapes.PROBLEMS)
+router = APIRouter(responses=shapes.refusals.PROBLEMS)
 
 TextOf = Annotated[str | None, Query(max_length=200)]
 
 
-@router.get("/v1/audit", tags=["administration"], responses=shapes.OPERATORS_SEE)
+@router.get("/v1/audit", tags=["administration"], responses=shapes.refusals.OPERATORS_SEE)
 def audit_log(
     parts: PartsOf,
     who: Reader,
@@ -41,7 +41,7 @@ def audit_log(
     ] = None,
     start: Annotated[str | None, Query(alias="from")] = None,
     end: Annotated[str | None, Query(alias="to")] = None,
-) -> shapes.AuditLog:
+) -> shapes.access.AuditLog:
     """What people changed, the newest first. Each row's hash covers it and the row before.
 
     `courtyard audit verify` holds all of them against their hashes.
@@ -51,7 +51,7 @@ def audit_log(
     wanted = Filter(actor, subject, resource, within.from_ms, within.to_ms)
     with reading(parts.deps.engine) as connection:
         shown, cursor = _rows(connection, wanted, page)
-    return shapes.AuditLog(items=[shape(row) for row in shown], next_cursor=cursor)
+    return shapes.access.AuditLog(items=[shape(row) for row in shown], next_cursor=cursor)
 
 
 @router.get("/audit", include_in_schema=False)
@@ -92,8 +92,8 @@ def audit_page(
     )
 
 
-def shape(row: Row) -> shapes.AuditRow:
-    return shapes.AuditRow(
+def shape(row: Row) -> shapes.access.AuditRow:
+    return shapes.access.AuditRow(
         number=row.number,
         at=print_instant(row.at_ms),
         actor=row.actor,

@@ -22,13 +22,13 @@ from devices.store.overview import is_blind
 
 BLIND_AFTER_MS = 60_000  # with a watermark older than this we cannot say who is online
 
-router = APIRouter(prefix="/v1", tags=["compounds"], responses=shapes.PROBLEMS)
+router = APIRouter(prefix="/v1", tags=["compounds"], responses=shapes.refusals.PROBLEMS)
 
 _NOT_SEEN = States()
 _NO_FAULTS = {"P1": 0, "P2": 0, "P3": 0, "P4": 0}
 
 
-@router.get("/compounds", response_model=shapes.Compounds)
+@router.get("/compounds", response_model=shapes.devices.Compounds)
 def list_compounds(
     parts: PartsOf,
     who: Reader,
@@ -57,7 +57,7 @@ def list_compounds(
 
 
 @router.get("/compounds/{compound}")
-def get_compound(parts: PartsOf, who: Reader, compound: str) -> shapes.Compound:
+def get_compound(parts: PartsOf, who: Reader, compound: str) -> shapes.devices.Compound:
     """One compound."""
     with reading(parts.deps.engine) as connection:
         known = parts.registry.get(connection)
@@ -66,7 +66,7 @@ def get_compound(parts: PartsOf, who: Reader, compound: str) -> shapes.Compound:
         states = device_states(connection, who.scope, compound)
         faults = open_by_severity(connection, who.scope, compound)
     shaped = shape(entry, known.directory.firms, states, faults.get(compound, {}), blind)
-    return shapes.Compound.model_validate(shaped)
+    return shapes.devices.Compound.model_validate(shaped)
 
 
 def find(known: Known, who: Identity, compound: str) -> Entry:
@@ -109,7 +109,7 @@ def shape(
     faults: Mapping[str, int],
     blind: bool,
 ) -> dict[str, object]:
-    """A compound as `shapes.Compound` has it."""
+    """A compound as `shapes.devices.Compound` has it."""
     devices: dict[str, dict[str, int]] = {}
     for kind in entry.devices:
         counts = counted(entry, kind, states.get((entry.id, kind), _NOT_SEEN), blind)

@@ -19,7 +19,7 @@ from devices.store.deliveries import (
     try_again,
 )
 
-router = APIRouter(prefix="/v1", tags=["alerts"], responses=shapes.PROBLEMS)
+router = APIRouter(prefix="/v1", tags=["alerts"], responses=shapes.refusals.PROBLEMS)
 
 DeliveryOf = Annotated[int, Path(ge=1, le=2**63 - 1)]
 
@@ -32,8 +32,8 @@ def list_all(
     fault: str | None = None,
     target: str | None = None,
     compound: str | None = None,
-    state: Annotated[shapes.DeliveryState | None, Query(description="Only those.")] = None,
-) -> shapes.Deliveries:
+    state: Annotated[shapes.basics.DeliveryState | None, Query(description="Only those.")] = None,
+) -> shapes.alerts.Deliveries:
     """Deliveries, the newest first; also the decisions to tell nobody, with the reason.
 
     A firm sees those to its own targets.
@@ -52,11 +52,13 @@ def list_all(
             limit=page.limit + 1,
         )
     shown, cursor = page.split(rows, lambda delivery: [delivery.id])
-    return shapes.Deliveries(items=[shape(delivery) for delivery in shown], next_cursor=cursor)
+    return shapes.alerts.Deliveries(
+        items=[shape(delivery) for delivery in shown], next_cursor=cursor
+    )
 
 
-@router.post("/deliveries/{delivery}/retry", responses=shapes.TOO_MANY)
-def retry(parts: PartsOf, who: Actor, delivery: DeliveryOf) -> shapes.Delivery:
+@router.post("/deliveries/{delivery}/retry", responses=shapes.refusals.TOO_MANY)
+def retry(parts: PartsOf, who: Actor, delivery: DeliveryOf) -> shapes.alerts.Delivery:
     """Try a failed one again."""
     now_ms = parts.now_ms()
     with writing(parts.deps.engine) as connection:
@@ -64,7 +66,7 @@ def retry(parts: PartsOf, who: Actor, delivery: DeliveryOf) -> shapes.Delivery:
             return who.once.do(
                 connection,
                 now_ms,
-                shapes.Delivery,
+                shapes.alerts.Delivery,
                 lambda: shape(try_again(connection, who.scope, delivery, now_ms)),
             )
         except UnknownDelivery as error:
@@ -73,8 +75,8 @@ def retry(parts: PartsOf, who: Actor, delivery: DeliveryOf) -> shapes.Delivery:
             raise Moved(f"{error}. Nothing was done.") from error
 
 
-def shape(delivery: Delivery) -> shapes.Delivery:
-    return shapes.Delivery(
+def shape(delivery: Delivery) -> shapes.alerts.Delivery:
+    return shapes.alerts.Delivery(
         id=delivery.id,
         fault=delivery.fault,
         event=delivery.event,

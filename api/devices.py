@@ -15,10 +15,10 @@ from devices.kinds import KINDS
 from devices.store.database import reading
 from devices.store.devices import Filter, Standing, find_device, list_devices
 
-router = APIRouter(prefix="/v1", tags=["devices"], responses=shapes.PROBLEMS)
+router = APIRouter(prefix="/v1", tags=["devices"], responses=shapes.refusals.PROBLEMS)
 
 KindOf = Annotated[str | None, Query(description=f"One of {', '.join(KINDS)}.")]
-StateOf = Annotated[shapes.DeviceState | None, Query(description="How it stands.")]
+StateOf = Annotated[shapes.basics.DeviceState | None, Query(description="How it stands.")]
 
 
 @router.get("/devices")
@@ -30,7 +30,7 @@ def list_all(
     kind: KindOf = None,
     state: StateOf = None,
     firm: str | None = None,
-) -> shapes.Devices:
+) -> shapes.devices.Devices:
     """Devices in service, in order of id."""
     return _list(parts, who, page, Filter(compound, kind, state, firm))
 
@@ -43,13 +43,13 @@ def list_of_compound(
     compound: str,
     kind: KindOf = None,
     state: StateOf = None,
-) -> shapes.Devices:
+) -> shapes.devices.Devices:
     """The devices of one compound that are in service, in order of id."""
     return _list(parts, who, page, Filter(compound, kind, state))
 
 
 @router.get("/devices/{device}")
-def get_device(parts: PartsOf, who: Reader, device: str) -> shapes.Device:
+def get_device(parts: PartsOf, who: Reader, device: str) -> shapes.devices.Device:
     """One device, also one that was taken out of service."""
     with reading(parts.deps.engine) as connection:
         blind = judge_is_blind(connection, parts.now_ms())
@@ -65,8 +65,8 @@ def check_kind(kind: str | None) -> None:
         raise BadParameter("kind", f"{kind[:40]!r} is none of {', '.join(KINDS)}")
 
 
-def shape(standing: Standing) -> shapes.Device:
-    return shapes.Device(
+def shape(standing: Standing) -> shapes.devices.Device:
+    return shapes.devices.Device(
         id=standing.id,
         kind=standing.kind,
         compound=standing.compound,
@@ -89,14 +89,14 @@ def shape(standing: Standing) -> shapes.Device:
         last_seen_at=print_known(standing.last_seen_ms),
         device_at=print_known(standing.device_at_ms),
         values={
-            quantity: shapes.Reading(value=value, at=print_instant(at_ms))
+            quantity: shapes.devices.Reading(value=value, at=print_instant(at_ms))
             for quantity, (value, at_ms) in standing.latest.items()
         },
         open_faults=standing.open_faults,
     )
 
 
-def _list(parts: Parts, who: Identity, page: Page, wanted: Filter) -> shapes.Devices:
+def _list(parts: Parts, who: Identity, page: Page, wanted: Filter) -> shapes.devices.Devices:
     check_kind(wanted.kind)
     with reading(parts.deps.engine) as connection:
         known = parts.registry.get(connection)
@@ -113,4 +113,4 @@ def _list(parts: Parts, who: Identity, page: Page, wanted: Filter) -> shapes.Dev
             limit=page.limit + 1,
         )
     shown, cursor = page.split(rows, lambda standing: [standing.id])
-    return shapes.Devices(items=[shape(standing) for standing in shown], next_cursor=cursor)
+    return shapes.devices.Devices(items=[shape(standing) for standing in shown], next_cursor=cursor)

@@ -9,7 +9,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from api.errors import NotFound
 from api.identity import EVERYONE
 from api.pages import PageOf, assets
-from api.shapes import Problem
+from api.shapes.refusals import Problem
 
 router = APIRouter(include_in_schema=False, dependencies=[EVERYONE])
 

@@ -105,7 +105,7 @@ def make_stand_in(
     try:
         asked = {"person": person, "by": by, "roster": roster or None, "to": ends_at.strip()}
         asked |= {"from": starts_at.strip(), "note": note.strip() or None}
-        rosters.make_stand_in(parts, who, shapes.NewStandIn.model_validate(asked))
+        rosters.make_stand_in(parts, who, shapes.duty.NewStandIn.model_validate(asked))
     except (ValidationError, BadParameter, NotFound, Moved) as error:
         status, notice = refused(page, error)
         return _duty_page(parts, who, page, rows, status=status, notice=notice, written=written)
@@ -164,7 +164,7 @@ def make_person(
     """What cannot be is told on the page, with what was written."""
     written = Person("", name, firm or None, phone=phone, targets=tuple(target))
     try:
-        body = shapes.NewPerson(
+        body = shapes.duty.NewPerson(
             name=name,
             firm=firm or None,
             language=language,
@@ -204,7 +204,7 @@ def change_person(
     with reading(parts.deps.engine) as connection:
         found = _find_person(connection, who, person)
     try:
-        body = shapes.PersonSettings(
+        body = shapes.duty.PersonSettings(
             name=name.strip() or found.name,
             language=language or found.language.value,
             phone=phone.strip() or None,
@@ -263,7 +263,7 @@ def make_roster(
 ) -> Response:
     """What it cannot be is told on the page."""
     try:
-        body = shapes.NewRoster(
+        body = shapes.duty.NewRoster(
             name=name,
             firm=firm or None,
             rotation=rotation,
@@ -309,7 +309,7 @@ def change_roster(
     with reading(parts.deps.engine) as connection:
         found = _find_roster(connection, who, roster, parts.now_ms())
     try:
-        body = shapes.RosterSettings(
+        body = shapes.duty.RosterSettings(
             name=name.strip() or found.name,
             rotation=rotation or found.rotation.value,
             starts_on=starts_on or found.starts_on.isoformat(),
@@ -355,7 +355,7 @@ def dry_run_page(
     at: str = "",
 ) -> Response:
     """Who would be told if this happened at that time, and why; it sends and writes nothing."""
-    found: shapes.DryRouting | None = None
+    found: shapes.duty.DryRouting | None = None
     status, notice = 200, ""
     if code:
         try:
@@ -650,7 +650,7 @@ def _whom_of(
     connection: Connection,
     language: Language,
     who: Identity,
-    found: shapes.DryRouting | None,
+    found: shapes.duty.DryRouting | None,
     now_ms: int,
 ) -> dict[str, str]:
     """For each route that leads to nobody this time, to whom it leads at others."""

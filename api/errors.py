@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.shapes import PROBLEM_MEDIA_TYPE
+from api.shapes.refusals import PROBLEM_MEDIA_TYPE
 from devices.telemetry import TelemetryAway, TelemetryError, TelemetryRefused
 
 RETRY_AFTER_S = 5

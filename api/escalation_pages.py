@@ -57,7 +57,7 @@ def change(
         if back:
             escalations.remove_policy(parts, who, severity, firm or None)
         else:
-            body = shapes.NewEscalation(
+            body = shapes.alerts.NewEscalation(
                 firm=firm or None,
                 steps=_steps(after, whom, working == "on"),
                 remind_every_s=_seconds(remind) if remind.strip() else None,
@@ -118,7 +118,7 @@ def _page(
 
 
 def _line(
-    language: Language, policy: shapes.Escalation, names: Names, whose: str | None
+    language: Language, policy: shapes.alerts.Escalation, names: Names, whose: str | None
 ) -> PolicyLine:
     steps = []
     for step in policy.steps:
@@ -147,7 +147,9 @@ def _line(
     )
 
 
-def _steps(after: Sequence[str], whom: Sequence[str], working: bool) -> list[shapes.EscalationStep]:
+def _steps(
+    after: Sequence[str], whom: Sequence[str], working: bool
+) -> list[shapes.alerts.EscalationStep]:
     """A line each: minutes and whom; lines without minutes fall out."""
     found = []
     for minutes, to in zip(after, whom, strict=False):
@@ -155,7 +157,7 @@ def _steps(after: Sequence[str], whom: Sequence[str], working: bool) -> list[sha
             continue
         what, _, id_ = to.partition(":")
         step = {"after_s": _seconds(minutes), "to": what, "id": id_ or None, "working": working}
-        found.append(shapes.EscalationStep.model_validate(step))
+        found.append(shapes.alerts.EscalationStep.model_validate(step))
     return found
 
 

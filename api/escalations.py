@@ -29,7 +29,7 @@ from devices.store.escalations import change_policy, forget_policy, policies
 from devices.store.rosters import UnknownPerson, UnknownRoster, find_person, find_roster
 from devices.store.targets import UnknownTarget, find_target
 
-router = APIRouter(prefix="/v1", tags=["alerts"], responses=shapes.PROBLEMS)
+router = APIRouter(prefix="/v1", tags=["alerts"], responses=shapes.refusals.PROBLEMS)
 
 Whose = Annotated[
     str | None, Query(description="Of this firm; the district's if left out. A firm sees its own.")
@@ -37,19 +37,19 @@ Whose = Annotated[
 
 
 @router.get("/escalations")
-def list_all(parts: PartsOf, who: Reader, firm: Whose = None) -> shapes.Escalations:
+def list_all(parts: PartsOf, who: Reader, firm: Whose = None) -> shapes.alerts.Escalations:
     """What holds for a firm, one policy a class: its own, else the district's, else the default."""
     with reading(parts.deps.engine) as connection:
         whose = _whose(connection, parts, who, firm)
         changed = policies(connection)
     found = [policy_for(severity, whose, changed) for severity in Severity]
-    return shapes.Escalations(items=[shape(policy) for policy in found], next_cursor=None)
+    return shapes.alerts.Escalations(items=[shape(policy) for policy in found], next_cursor=None)
 
 
-@router.put("/escalations/{severity}", responses=shapes.TOO_MANY)
+@router.put("/escalations/{severity}", responses=shapes.refusals.TOO_MANY)
 def replace_policy(
-    parts: PartsOf, who: Actor, severity: Severity, body: shapes.NewEscalation
-) -> shapes.Escalation:
+    parts: PartsOf, who: Actor, severity: Severity, body: shapes.alerts.NewEscalation
+) -> shapes.alerts.Escalation:
     """Escalate faults of this class so from now on; also those that wait for an answer already."""
     now_ms = parts.now_ms()
     with writing(parts.deps.engine) as connection:
@@ -67,7 +67,7 @@ def replace_policy(
     return shape(policy)
 
 
-@router.delete("/escalations/{severity}", status_code=204, responses=shapes.TOO_MANY)
+@router.delete("/escalations/{severity}", status_code=204, responses=shapes.refusals.TOO_MANY)
 def remove_policy(parts: PartsOf, who: Actor, severity: Severity, firm: Whose = None) -> Response:
     """Escalate them again as the district does, or by default. Once more, and it is so still."""
     with writing(parts.deps.engine) as connection:
@@ -76,12 +76,12 @@ def remove_policy(parts: PartsOf, who: Actor, severity: Severity, firm: Whose = 
     return Response(status_code=204)
 
 
-def shape(policy: Policy) -> shapes.Escalation:
-    return shapes.Escalation(
+def shape(policy: Policy) -> shapes.alerts.Escalation:
+    return shapes.alerts.Escalation(
         severity=policy.severity.value,
         firm=policy.firm,
         steps=[
-            shapes.EscalationStep(
+            shapes.alerts.EscalationStep(
                 after_s=step.after_s,
                 to=step.to.value,
                 id=step.id or None,
@@ -106,7 +106,7 @@ def _steps(
     who: Identity,
     firm: str | None,
     severity: Severity,
-    wanted: list[shapes.EscalationStep],
+    wanted: list[shapes.alerts.EscalationStep],
     now_ms: int,
 ) -> tuple[Step, ...]:
     if len(wanted) > STEPS_AT_MOST:
@@ -128,7 +128,7 @@ def _check_whom(
     connection: Connection,
     who: Identity,
     firm: str | None,
-    step: shapes.EscalationStep,
+    step: shapes.alerts.EscalationStep,
     now_ms: int,
 ) -> None:
     """Raise BadParameter where a step leads to nobody whom this policy may name."""

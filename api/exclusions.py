@@ -14,7 +14,7 @@ from devices.registers import JUMP_WORDS, Exclusion
 from devices.store.database import reading
 from devices.store.exclusions import list_exclusions
 
-router = APIRouter(prefix="/v1", tags=["usage"], responses=shapes.PROBLEMS)
+router = APIRouter(prefix="/v1", tags=["usage"], responses=shapes.refusals.PROBLEMS)
 
 
 @router.get("/compounds/{compound}/usage/exclusions")
@@ -28,7 +28,7 @@ def list_of_compound(
         Query(alias="from", description="Shown at or after; without zone the compound's time."),
     ] = None,
     end: Annotated[str | None, Query(alias="to", description="Shown before this time.")] = None,
-) -> shapes.Exclusions:
+) -> shapes.usage.Exclusions:
     """Steps of registers that are in no figure but `excluded_kwh`, the newest first."""
     with reading(parts.deps.engine) as connection:
         entry = compounds.find(parts.registry.get(connection), who, compound)
@@ -43,12 +43,12 @@ def list_of_compound(
             limit=page.limit + 1,
         )
     shown, cursor = page.split(rows, lambda one: [one.at_ms, one.device])
-    return shapes.Exclusions(items=[_shape(one) for one in shown], next_cursor=cursor)
+    return shapes.usage.Exclusions(items=[_shape(one) for one in shown], next_cursor=cursor)
 
 
-def _shape(one: Exclusion) -> shapes.Exclusion:
+def _shape(one: Exclusion) -> shapes.usage.Exclusion:
     why = JUMP_WORDS[one.why]
-    return shapes.Exclusion(
+    return shapes.usage.Exclusion(
         compound=one.compound,
         device=one.device,
         quantity=one.quantity,
@@ -58,5 +58,5 @@ def _shape(one: Exclusion) -> shapes.Exclusion:
         after_kwh=one.after_kwh,
         excluded_kwh=one.excluded_kwh,
         why=one.why.value,
-        why_text=shapes.Words(zh=why.zh, en=why.en),
+        why_text=shapes.basics.Words(zh=why.zh, en=why.en),
     )

@@ -92,7 +92,7 @@ def make(
     kind, _, id_ = whose.partition("/")
     now_ms = parts.now_ms()
     try:
-        body = shapes.NewExport.model_validate(
+        body = shapes.usage.NewExport.model_validate(
             {
                 "what": what,
                 "format": format_ or ("xlsx" if what == "report" else "csv"),

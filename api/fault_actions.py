@@ -55,27 +55,27 @@ class Action:
     by_link: bool = False
 
 
-def _acknowledged(body: shapes.Acknowledge | None = None) -> Said:
+def _acknowledged(body: shapes.faults.Acknowledge | None = None) -> Said:
     return Said() if body is None else Said(body.note)
 
 
-def _noted(body: shapes.Noted | None = None) -> Said:
+def _noted(body: shapes.faults.Noted | None = None) -> Said:
     return Said() if body is None else Said(body.note)
 
 
-def _commented(body: shapes.Comment) -> Said:
+def _commented(body: shapes.faults.Comment) -> Said:
     return Said(body.note)
 
 
-def _assigned(body: shapes.Assign) -> Said:
+def _assigned(body: shapes.faults.Assign) -> Said:
     return Said(body.note, assignee=body.assignee)
 
 
-def _shelved(body: shapes.Shelve) -> Said:
+def _shelved(body: shapes.faults.Shelve) -> Said:
     return Said(body.note, until=body.until)
 
 
-def _closed(body: shapes.Close | None = None) -> Said:
+def _closed(body: shapes.faults.Close | None = None) -> Said:
     return Said() if body is None else Said(body.note, resolution=body.resolution)
 
 

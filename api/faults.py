@@ -43,12 +43,12 @@ from devices.store.faults import (
     move_fault,
 )
 
-router = APIRouter(prefix="/v1", tags=["faults"], responses=shapes.PROBLEMS)
+router = APIRouter(prefix="/v1", tags=["faults"], responses=shapes.refusals.PROBLEMS)
 
 KINDS_BESIDES = ("compound", "platform")  # of faults that no single device has
 
-StateOf = Annotated[shapes.FaultState | None, Query()]
-SeverityOf = Annotated[shapes.Severity | None, Query()]
+StateOf = Annotated[shapes.basics.FaultState | None, Query()]
+SeverityOf = Annotated[shapes.basics.Severity | None, Query()]
 CodeOf = Annotated[str | None, Query(description="A code of the fault catalogue.")]
 FromOf = Annotated[
     str | None,
@@ -107,7 +107,7 @@ def list_all(
     suppressed_by: SuppressedByOf = None,
     overdue: OverdueOf = False,
     sort: SortOf = "newest",
-) -> shapes.Faults:
+) -> shapes.faults.Faults:
     """Faults of all states, the newest first; also those of a back-filled history.
 
     By a state other than closed only what stands now: nothing of a past that is being filled in.
@@ -134,7 +134,7 @@ def list_of_compound(
     suppressed_by: SuppressedByOf = None,
     overdue: OverdueOf = False,
     sort: SortOf = "newest",
-) -> shapes.Faults:
+) -> shapes.faults.Faults:
     """The faults of one compound, the newest first."""
     wanted = Filter(compound, device, state, severity, kind, code, suppressed=suppressed)
     wanted = replace(wanted, suppressed_by=suppressed_by)
@@ -142,7 +142,7 @@ def list_of_compound(
 
 
 @router.get("/faults/{fault}")
-def get_fault(parts: PartsOf, who: Reader, fault: str) -> shapes.FaultWithEvents:
+def get_fault(parts: PartsOf, who: Reader, fault: str) -> shapes.faults.FaultWithEvents:
     """One fault with all that happened to it, oldest first."""
     with reading(parts.deps.engine) as connection:
         return _with_events(connection, who, fault)
@@ -153,7 +153,7 @@ def _add(name: str, action: Action, read: Callable[..., Said]) -> None:
 
     def act(
         parts: PartsOf, who: Actor, fault: str, said: Annotated[Said, Depends(read)]
-    ) -> shapes.FaultWithEvents:
+    ) -> shapes.faults.FaultWithEvents:
         now_ms, until_ms = parts.now_ms(), None
         if said.until is not None:
             until_ms = parse_instant("until", said.until, zone_of_fault(parts, who, fault))
@@ -167,7 +167,7 @@ def _add(name: str, action: Action, read: Callable[..., Said]) -> None:
         methods=["POST"],
         name=name,
         description=action.text,
-        responses=shapes.MOVED,
+        responses=shapes.refusals.MOVED,
     )
 
 
@@ -193,8 +193,8 @@ def check_shelf(until_ms: int, now_ms: int) -> None:
         raise BadParameter("until", "must be a time within the next 31 days")
 
 
-def shape(fault: Fault, children: int) -> shapes.Fault:
-    return shapes.Fault.model_validate(_members(fault, children))
+def shape(fault: Fault, children: int) -> shapes.faults.Fault:
+    return shapes.faults.Fault.model_validate(_members(fault, children))
 
 
 def _members(fault: Fault, children: int) -> dict[str, object]:
@@ -260,28 +260,32 @@ def _evidence(kept: Mapping[str, object]) -> dict[str, object]:
     )
 
 
-def _with_events(connection: Connection, who: Identity, fault: str) -> shapes.FaultWithEvents:
+def _with_events(
+    connection: Connection, who: Identity, fault: str
+) -> shapes.faults.FaultWithEvents:
     try:
         found = find_fault(connection, who.scope, fault)
     except UnknownFault as error:
         raise NotFound from error
     events = [_event(event) for event in history(connection, found.id)]
     children = count_children(connection, who.scope, [found.id]).get(found.id, 0)
-    return shapes.FaultWithEvents.model_validate({**_members(found, children), "events": events})
+    return shapes.faults.FaultWithEvents.model_validate(
+        {**_members(found, children), "events": events}
+    )
 
 
 def _act(
     parts: Parts, who: Identity, fault: str, move: Callable[[Fault], Move]
-) -> shapes.FaultWithEvents:
+) -> shapes.faults.FaultWithEvents:
     engine = parts.deps.engine
     try:
         with writing(engine) as connection:
 
-            def act() -> shapes.FaultWithEvents:
+            def act() -> shapes.faults.FaultWithEvents:
                 move_fault(connection, who.scope, fault, move)
                 return _with_events(connection, who, fault)
 
-            answer = who.once.do(connection, parts.now_ms(), shapes.FaultWithEvents, act)
+            answer = who.once.do(connection, parts.now_ms(), shapes.faults.FaultWithEvents, act)
     except UnknownFault as error:
         raise NotFound from error
     except FaultMoved as error:
@@ -303,7 +307,7 @@ def _list(
     sort: Sort,
     *,
     overdue: bool,
-) -> shapes.Faults:
+) -> shapes.faults.Faults:
     _check(wanted)
     with reading(parts.deps.engine) as connection:
         known = parts.registry.get(connection)
@@ -333,7 +337,7 @@ def _list(
         children = count_children(connection, who.scope, roots) if roots else {}
     shown, cursor = page.split(rows, by_rank if sort == "rank" else by_time)
     items = [shape(fault, children.get(fault.id, 0)) for fault in shown]
-    return shapes.Faults(items=items, next_cursor=cursor)
+    return shapes.faults.Faults(items=items, next_cursor=cursor)
 
 
 def _check(wanted: Filter) -> None:

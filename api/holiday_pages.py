@@ -43,7 +43,7 @@ def enter_year(
     """All of a year, in place of the list before; what it cannot be is told on the page."""
     written = {"year": str(year), "off": off, "work": work}
     try:
-        body = shapes.YearSettings(off=_holidays(off), work=_words(work))
+        body = shapes.duty.YearSettings(off=_holidays(off), work=_words(work))
         holidays.replace_holidays(parts, who, year, body)
     except (ValidationError, BadParameter) as error:
         status, notice = refused(page, error)
@@ -101,7 +101,7 @@ def _line(page: Page, entered: Entered) -> YearLine:
     )
 
 
-def _holidays(text: str) -> list[shapes.Holiday]:
+def _holidays(text: str) -> list[shapes.duty.Holiday]:
     """A line each: its name, the first day, and the last one if it is another."""
     found = []
     for number, line in enumerate(text.splitlines(), 1):
@@ -114,7 +114,7 @@ def _holidays(text: str) -> list[shapes.Holiday]:
             raise BadParameter(
                 "off", f"line {number}: write a name, the first day and the last, like 2027-01-01"
             )
-        found.append(shapes.Holiday(name=name, first=days[0], last=days[-1]))
+        found.append(shapes.duty.Holiday(name=name, first=days[0], last=days[-1]))
     return found
 
 

@@ -21,20 +21,20 @@ from devices.store.holidays import (
     put_year,
 )
 
-router = APIRouter(prefix="/v1", tags=["alerts"], responses=shapes.PROBLEMS)
+router = APIRouter(prefix="/v1", tags=["alerts"], responses=shapes.refusals.PROBLEMS)
 
 YearOf = Annotated[int, Path(ge=FIRST_YEAR, le=LAST_YEAR)]
 
 
 @router.get("/holidays")
-def list_holidays(parts: PartsOf, _who: Reader) -> shapes.Years:
+def list_holidays(parts: PartsOf, _who: Reader) -> shapes.duty.Years:
     """Public holidays and make-up working days, the newest year first."""
     with reading(parts.deps.engine) as connection:
-        return shapes.Years(items=[shape_year(one) for one in list_years(connection)])
+        return shapes.duty.Years(items=[shape_year(one) for one in list_years(connection)])
 
 
 @router.get("/holidays/{year}")
-def get_holidays(parts: PartsOf, _who: Reader, year: YearOf) -> shapes.Year:
+def get_holidays(parts: PartsOf, _who: Reader, year: YearOf) -> shapes.duty.Year:
     """Those of one year."""
     with reading(parts.deps.engine) as connection:
         try:
@@ -43,10 +43,10 @@ def get_holidays(parts: PartsOf, _who: Reader, year: YearOf) -> shapes.Year:
             raise NotFound from error
 
 
-@router.put("/holidays/{year}", responses=shapes.HOLIDAYS_REFUSED)
+@router.put("/holidays/{year}", responses=shapes.refusals.HOLIDAYS_REFUSED)
 def replace_holidays(
-    parts: PartsOf, who: Actor, year: YearOf, body: shapes.YearSettings
-) -> shapes.Year:
+    parts: PartsOf, who: Actor, year: YearOf, body: shapes.duty.YearSettings
+) -> shapes.duty.Year:
     """Enter a year's list, as it was announced, in the place of the one before."""
     _check_operator(who)
     try:
@@ -63,7 +63,7 @@ def replace_holidays(
     return shape_year(entered)
 
 
-@router.delete("/holidays/{year}", status_code=204, responses=shapes.HOLIDAYS_REFUSED)
+@router.delete("/holidays/{year}", status_code=204, responses=shapes.refusals.HOLIDAYS_REFUSED)
 def remove_holidays(parts: PartsOf, who: Actor, year: YearOf) -> Response:
     """What came with courtyard counts again, or of a year that did not the days of the week."""
     _check_operator(who)
@@ -75,11 +75,13 @@ def remove_holidays(parts: PartsOf, who: Actor, year: YearOf) -> Response:
     return Response(status_code=204)
 
 
-def shape_year(entered: Entered) -> shapes.Year:
-    return shapes.Year(
+def shape_year(entered: Entered) -> shapes.duty.Year:
+    return shapes.duty.Year(
         year=entered.year.year,
         off=[
-            shapes.Holiday(name=one.name, first=one.first.isoformat(), last=one.last.isoformat())
+            shapes.duty.Holiday(
+                name=one.name, first=one.first.isoformat(), last=one.last.isoformat()
+            )
             for one in entered.year.off
         ],
         work=[day.isoformat() for day in entered.year.work],

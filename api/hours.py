@@ -16,19 +16,21 @@ from devices.store.database import reading, writing
 from devices.store.hours import change_hours, hours_of
 from devices.store.targets import UnknownTarget, find_target
 
-router = APIRouter(prefix="/v1", tags=["alerts"], responses=shapes.PROBLEMS)
+router = APIRouter(prefix="/v1", tags=["alerts"], responses=shapes.refusals.PROBLEMS)
 
 
 @router.get("/targets/{target}/hours")
-def get_hours(parts: PartsOf, who: Reader, target: str) -> shapes.Hours:
+def get_hours(parts: PartsOf, who: Reader, target: str) -> shapes.alerts.Hours:
     """Its quiet hours, and when it wants its daily summary."""
     with reading(parts.deps.engine) as connection:
         _find(connection, who, target)
         return shape(hours_of(connection, [target]).get(target, TargetHours()))
 
 
-@router.put("/targets/{target}/hours", responses=shapes.TOO_MANY)
-def replace_hours(parts: PartsOf, who: Actor, target: str, body: shapes.Hours) -> shapes.Hours:
+@router.put("/targets/{target}/hours", responses=shapes.refusals.TOO_MANY)
+def replace_hours(
+    parts: PartsOf, who: Actor, target: str, body: shapes.alerts.Hours
+) -> shapes.alerts.Hours:
     """Leave it alone between these times, and tell it of the day at that one.
 
     What waits for the end of its quiet hours waits for that of the new ones.
@@ -42,8 +44,8 @@ def replace_hours(parts: PartsOf, who: Actor, target: str, body: shapes.Hours) -
     return shape(hours)
 
 
-def shape(hours: TargetHours) -> shapes.Hours:
-    return shapes.Hours(
+def shape(hours: TargetHours) -> shapes.alerts.Hours:
+    return shapes.alerts.Hours(
         timezone=hours.timezone,
         quiet_from=_text(hours.quiet_from),
         quiet_to=_text(hours.quiet_to),
@@ -58,7 +60,7 @@ def _find(connection: Connection, who: Identity, target: str) -> Target:
         raise NotFound from error
 
 
-def _read(body: shapes.Hours) -> TargetHours:
+def _read(body: shapes.alerts.Hours) -> TargetHours:
     try:
         ZoneInfo(body.timezone)
     except (LookupError, ValueError, OSError) as error:

@@ -117,7 +117,7 @@ class Term:
     sign: str = ""
 
 
-def equation(page: Page, account: shapes.Accounting) -> list[Term]:
+def equation(page: Page, account: shapes.accounting.Accounting) -> list[Term]:
     """received = stored + duplicate + quarantined + pending; what is not known is a dash."""
 
     def shown(count: int | None) -> str:
@@ -147,7 +147,7 @@ class Picture:
     parts: tuple[tuple[str, float, float], ...]
 
 
-def picture(account: shapes.Accounting) -> Picture | None:
+def picture(account: shapes.accounting.Accounting) -> Picture | None:
     """None while there is nothing to draw, or it is not known."""
     pending = account.pending
     if not account.received or pending is None:

@@ -52,7 +52,7 @@ from devices.store.holidays import calendar
 from devices.store.scope import Scope
 from devices.store.sla import agreed
 
-router = APIRouter(prefix="/v1", tags=["service"], responses=shapes.PROBLEMS)
+router = APIRouter(prefix="/v1", tags=["service"], responses=shapes.refusals.PROBLEMS)
 
 Row = TypeVar("Row", Member, Spell)
 GroupBy = Literal["compound", "firm", "kind"]
@@ -79,7 +79,7 @@ To = Annotated[str | None, Query(alias="to", description="Now unless given.")]
 @router.get("/compounds/{compound}/availability")
 def get_availability(
     parts: PartsOf, who: Reader, compound: str, start: From = None, end: To = None
-) -> shapes.CompoundAvailability:
+) -> shapes.service.CompoundAvailability:
     """Availability by kind over [from, to), with and without outages of power and network."""
     now_ms = parts.now_ms()
     with reading(parts.deps.engine) as connection:
@@ -92,7 +92,7 @@ def get_availability(
     kinds, sockets = ground.availability(from_ms, to_ms)
     unheard = ground.unheard(from_ms, to_ms)
     standing = ground.sockets(now_ms, is_blind=look.is_blind) if sockets.devices else None
-    return shapes.CompoundAvailability.model_validate(
+    return shapes.service.CompoundAvailability.model_validate(
         {
             "compound": compound,
             "from": print_instant(from_ms),
@@ -110,7 +110,7 @@ def get_availability(
     )
 
 
-@router.get("/kpis", response_model=shapes.ServiceFigures)
+@router.get("/kpis", response_model=shapes.service.ServiceFigures)
 def get_kpis(
     parts: PartsOf,
     who: Reader,
@@ -195,7 +195,7 @@ class Figures:
             self.lamps.add(other.lamps)
 
     def shape(self) -> dict[str, object]:
-        """As `shapes.GroupFigures` has it."""
+        """As `shapes.service.GroupFigures` has it."""
         service = self.service
         detected, raised = service.detected, service.raised
         return {
@@ -358,7 +358,7 @@ def _by_kind(
 
 
 def shape(part: Availability) -> dict[str, object]:
-    """As `shapes.Availability` has it."""
+    """As `shapes.service.Availability` has it."""
     return {
         "devices": part.devices,
         "availability": part.share,

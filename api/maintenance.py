@@ -38,7 +38,7 @@ from devices.store.maintenance import (
     list_windows,
 )
 
-router = APIRouter(prefix="/v1", tags=["maintenance"], responses=shapes.PROBLEMS)
+router = APIRouter(prefix="/v1", tags=["maintenance"], responses=shapes.refusals.PROBLEMS)
 
 
 @router.get("/maintenance")
@@ -49,7 +49,7 @@ def list_all(
     compound: str | None = None,
     firm: str | None = None,
     state: Annotated[Phase | None, Query(description="Only those that are so now.")] = None,
-) -> shapes.Windows:
+) -> shapes.faults.Windows:
     """Windows, the one that was to last longest first."""
     now_ms = parts.now_ms()
     with reading(parts.deps.engine) as connection:
@@ -66,11 +66,13 @@ def list_all(
             limit=page.limit + 1,
         )
     shown, cursor = page.split(rows, lambda window: [window.ends_at_ms, window.id])
-    return shapes.Windows(items=[shape(window, now_ms) for window in shown], next_cursor=cursor)
+    return shapes.faults.Windows(
+        items=[shape(window, now_ms) for window in shown], next_cursor=cursor
+    )
 
 
 @router.get("/maintenance/{window}")
-def get_window(parts: PartsOf, who: Reader, window: str) -> shapes.Window:
+def get_window(parts: PartsOf, who: Reader, window: str) -> shapes.faults.Window:
     """One window, also one that is over."""
     with reading(parts.deps.engine) as connection:
         try:
@@ -79,8 +81,8 @@ def get_window(parts: PartsOf, who: Reader, window: str) -> shapes.Window:
             raise NotFound from error
 
 
-@router.post("/maintenance", status_code=201, responses=shapes.WINDOW_OVER)
-def make_window(parts: PartsOf, who: Actor, body: shapes.NewWindow) -> shapes.Window:
+@router.post("/maintenance", status_code=201, responses=shapes.refusals.WINDOW_OVER)
+def make_window(parts: PartsOf, who: Actor, body: shapes.faults.NewWindow) -> shapes.faults.Window:
     """Hold the notices of what this covers. It is recorded who did, and cannot be changed: end it.
 
     Codes of the safety tier take a list of devices too; no other window holds their faults.
@@ -90,18 +92,18 @@ def make_window(parts: PartsOf, who: Actor, body: shapes.NewWindow) -> shapes.Wi
         return who.once.do(
             connection,
             now_ms,
-            shapes.Window,
+            shapes.faults.Window,
             lambda: shape(make(connection, parts, who, body, now_ms), now_ms),
         )
 
 
-@router.post("/maintenance/{window}/end", responses=shapes.WINDOW_OVER)
-def end_now(parts: PartsOf, who: Actor, window: str) -> shapes.Window:
+@router.post("/maintenance/{window}/end", responses=shapes.refusals.WINDOW_OVER)
+def end_now(parts: PartsOf, who: Actor, window: str) -> shapes.faults.Window:
     """End it now, or call it off: faults that still stand are told."""
     return end(parts, who, window)
 
 
-@router.delete("/maintenance/{window}", status_code=204, responses=shapes.WINDOW_OVER)
+@router.delete("/maintenance/{window}", status_code=204, responses=shapes.refusals.WINDOW_OVER)
 def delete_window(parts: PartsOf, who: Actor, window: str) -> Response:
     """The same. It stays on record."""
     end(parts, who, window)
@@ -109,7 +111,7 @@ def delete_window(parts: PartsOf, who: Actor, window: str) -> Response:
 
 
 def make(
-    connection: Connection, parts: Parts, who: Identity, body: shapes.NewWindow, now_ms: int
+    connection: Connection, parts: Parts, who: Identity, body: shapes.faults.NewWindow, now_ms: int
 ) -> Window:
     """A new window, checked. Raises BadParameter, NotFound, Moved."""
     compound, zone = _place(connection, parts, who, body)
@@ -135,7 +137,7 @@ def make(
     return window
 
 
-def end(parts: Parts, who: Identity, window: str) -> shapes.Window:
+def end(parts: Parts, who: Identity, window: str) -> shapes.faults.Window:
     """The window, ended now. Raises NotFound, Moved."""
     now_ms = parts.now_ms()
     try:
@@ -143,7 +145,7 @@ def end(parts: Parts, who: Identity, window: str) -> shapes.Window:
             return who.once.do(
                 connection,
                 now_ms,
-                shapes.Window,
+                shapes.faults.Window,
                 lambda: shape(end_window(connection, who.scope, window, who.name, now_ms), now_ms),
             )
     except UnknownWindow as error:
@@ -155,8 +157,8 @@ def end(parts: Parts, who: Identity, window: str) -> shapes.Window:
         raise Moved(f"{error}; nothing was done. `window` is as it is now.", more) from error
 
 
-def shape(window: Window, now_ms: int) -> shapes.Window:
-    return shapes.Window(
+def shape(window: Window, now_ms: int) -> shapes.faults.Window:
+    return shapes.faults.Window(
         id=window.id,
         compound=window.compound,
         kind=window.kind,
@@ -175,7 +177,7 @@ def shape(window: Window, now_ms: int) -> shapes.Window:
 
 
 def _place(
-    connection: Connection, parts: Parts, who: Identity, body: shapes.NewWindow
+    connection: Connection, parts: Parts, who: Identity, body: shapes.faults.NewWindow
 ) -> tuple[str | None, tzinfo]:
     """The compound that the window is in, if it is in one, and its zone."""
     known = parts.registry.get(connection)
@@ -205,7 +207,7 @@ def _place(
     return compound, zone_of(known.directory.compounds[compound].timezone)
 
 
-def _time(body: shapes.NewWindow, zone: tzinfo, now_ms: int) -> tuple[int, int]:
+def _time(body: shapes.faults.NewWindow, zone: tzinfo, now_ms: int) -> tuple[int, int]:
     starts_at_ms = now_ms
     if body.starts_at is not None:
         starts_at_ms = max(now_ms, parse_instant("starts_at", body.starts_at, zone))

@@ -56,7 +56,7 @@ def make(
         "starts_at": starts_at, "ends_at": ends_at, "reason": reason, "owner": owner,
     }  # fmt: skip
     try:
-        body = shapes.NewWindow(
+        body = shapes.faults.NewWindow(
             compound=compound.strip() or None,
             kind=kind.strip() or None,
             devices=_words(devices),
@@ -117,7 +117,7 @@ def _page(
     written: dict[str, str] | None = None,
 ) -> Response:
     now_ms = parts.now_ms()
-    blank = dict.fromkeys(shapes.NewWindow.model_fields, "")
+    blank = dict.fromkeys(shapes.faults.NewWindow.model_fields, "")
     with reading(parts.deps.engine) as connection:
         known = parts.registry.get(connection)
         before = (rows.position[0], rows.position[1]) if rows.position else None

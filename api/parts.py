@@ -78,7 +78,7 @@ class JournalView(Protocol):
 class DryRun:
     """A run of changed rules over the past. state: running, done, failed; detail: why it failed.
 
-    result: as `shapes.DryRunResult` has it, once it is done.
+    result: as `shapes.rules.DryRunResult` has it, once it is done.
     """
 
     started_at_ms: int

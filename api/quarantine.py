@@ -32,7 +32,7 @@ from devices.store.registry import add_revision
 
 REPLAYED_AT_ONCE = 10_000
 
-router = APIRouter(prefix="/v1", tags=["quarantine"], responses=shapes.PROBLEMS)
+router = APIRouter(prefix="/v1", tags=["quarantine"], responses=shapes.refusals.PROBLEMS)
 
 
 @router.get("/quarantine")
@@ -52,7 +52,7 @@ def list_all(
         str | None, Query(alias="from", description="Received at or after this RFC 3339 time.")
     ] = None,
     end: Annotated[str | None, Query(alias="to", description="Received before this time.")] = None,
-) -> shapes.Quarantine:
+) -> shapes.accounting.Quarantine:
     """Refused messages and parts of messages, the newest first."""
     with reading(parts.deps.engine) as connection:
         zone: tzinfo = DISTRICT_ZONE
@@ -67,14 +67,14 @@ def list_all(
             limit=page.limit + 1,
         )
     shown, cursor = page.split(rows, lambda refused: [refused.id])
-    items = [shapes.Refused.model_validate(_members(refused)) for refused in shown]
-    return shapes.Quarantine(items=items, next_cursor=cursor)
+    items = [shapes.accounting.Refused.model_validate(_members(refused)) for refused in shown]
+    return shapes.accounting.Quarantine(items=items, next_cursor=cursor)
 
 
 @router.get("/quarantine/{refused}")
 def get_refused(
     parts: PartsOf, who: Reader, refused: Annotated[int, Path(ge=1, le=2**63 - 1)]
-) -> shapes.RefusedWhole:
+) -> shapes.accounting.RefusedWhole:
     """One of them with its whole payload."""
     with reading(parts.deps.engine) as connection:
         found = find_refused(connection, who.scope, refused)
@@ -82,11 +82,15 @@ def get_refused(
         raise NotFound
     payload = found.payload
     encoded = None if payload is None else base64.b64encode(payload).decode()
-    return shapes.RefusedWhole.model_validate({**_members(found), "payload_base64": encoded})
+    return shapes.accounting.RefusedWhole.model_validate(
+        {**_members(found), "payload_base64": encoded}
+    )
 
 
 @router.post(
-    "/quarantine/replay", status_code=202, responses={**shapes.PROBLEMS, **shapes.OPERATORS_ONLY}
+    "/quarantine/replay",
+    status_code=202,
+    responses={**shapes.refusals.PROBLEMS, **shapes.refusals.OPERATORS_ONLY},
 )
 def replay_all(
     parts: PartsOf,
@@ -107,7 +111,7 @@ def replay_all(
     after: Annotated[
         int, Query(ge=0, le=2**63 - 1, description="Only messages with a greater id.")
     ] = 0,
-) -> shapes.Requested:
+) -> shapes.accounting.Requested:
     """Have all messages that are still refused, and that the filter finds, judged again.
 
     At most 10,000 at a time, the oldest first. Parts of stored messages are not among them.
@@ -116,7 +120,7 @@ def replay_all(
     now_ms = parts.now_ms()
     with writing(parts.deps.engine) as connection:
 
-        def ask() -> shapes.Requested:
+        def ask() -> shapes.accounting.Requested:
             zone: tzinfo = DISTRICT_ZONE
             if compound is not None:
                 known = parts.registry.get(connection)
@@ -137,23 +141,23 @@ def replay_all(
             _, ids = ask_again(
                 connection, who.scope, wanted, who.name, now_ms, after=after, limit=REPLAYED_AT_ONCE
             )
-            return shapes.Requested(
+            return shapes.accounting.Requested(
                 requested=len(ids),
                 last=ids[-1] if ids else None,
                 more=len(ids) == REPLAYED_AT_ONCE,
             )
 
-        return who.once.do(connection, now_ms, shapes.Requested, ask)
+        return who.once.do(connection, now_ms, shapes.accounting.Requested, ask)
 
 
 @router.post(
     "/quarantine/{refused}/replay",
     status_code=202,
-    responses={**shapes.PROBLEMS, **shapes.REPLAY_REFUSED},
+    responses={**shapes.refusals.PROBLEMS, **shapes.refusals.REPLAY_REFUSED},
 )
 def replay(
     parts: PartsOf, who: Actor, refused: Annotated[int, Path(ge=1, le=2**63 - 1)]
-) -> shapes.Refused:
+) -> shapes.accounting.Refused:
     """Have one message judged again, as late data: by the registry and the formats of now.
 
     Taken, it is stored (or a duplicate) and says so here; else it stays, for the reason it has now.
@@ -163,19 +167,19 @@ def replay(
         return who.once.do(
             connection,
             now_ms,
-            shapes.Refused,
+            shapes.accounting.Refused,
             lambda: _ask_for_one(connection, who, refused, now_ms),
         )
 
 
 def _ask_for_one(
     connection: Connection, who: Identity, refused: int, now_ms: int
-) -> shapes.Refused:
+) -> shapes.accounting.Refused:
     found = find_refused(connection, who.scope, refused)
     if found is None:
         raise NotFound
     _check_operator(who)
-    row = shapes.Refused.model_validate(_members(found))
+    row = shapes.accounting.Refused.model_validate(_members(found))
     if found.replayed_at_ms is not None or found.partial:
         why = (
             "The rest of this message was stored: `courtyard replay` writes its readings again."

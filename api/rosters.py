@@ -55,7 +55,7 @@ from devices.store.rosters import (
 from devices.store.targets import UnknownTarget, find_target
 from devices.words import Language
 
-router = APIRouter(prefix="/v1", tags=["alerts"], responses=shapes.PROBLEMS)
+router = APIRouter(prefix="/v1", tags=["alerts"], responses=shapes.refusals.PROBLEMS)
 
 NEXT_SHIFTS = 7
 DAY_MS = 86_400_000
@@ -71,7 +71,7 @@ FirmOf = Annotated[str | None, Query(description="Only this property firm's.")]
 @router.get("/people")
 def list_all_people(
     parts: PartsOf, who: Reader, page: PageOf, firm: FirmOf = None
-) -> shapes.People:
+) -> shapes.duty.People:
     """People by name: a firm's own; to the district all."""
     with reading(parts.deps.engine) as connection:
         check_firm(parts.registry.get(connection).directory, who, firm)
@@ -83,18 +83,18 @@ def list_all_people(
             limit=page.limit + 1,
         )
     shown, cursor = page.split(rows, lambda person: [person.name, person.id])
-    return shapes.People(items=[shape_person(one, who) for one in shown], next_cursor=cursor)
+    return shapes.duty.People(items=[shape_person(one, who) for one in shown], next_cursor=cursor)
 
 
 @router.get("/people/{person}")
-def get_person(parts: PartsOf, who: Reader, person: str) -> shapes.Person:
+def get_person(parts: PartsOf, who: Reader, person: str) -> shapes.duty.Person:
     """One of them."""
     with reading(parts.deps.engine) as connection:
         return shape_person(_person(connection, who, person), who)
 
 
-@router.post("/people", status_code=201, responses=shapes.TOO_MANY)
-def make_person(parts: PartsOf, who: Actor, body: shapes.NewPerson) -> shapes.Person:
+@router.post("/people", status_code=201, responses=shapes.refusals.TOO_MANY)
+def make_person(parts: PartsOf, who: Actor, body: shapes.duty.NewPerson) -> shapes.duty.Person:
     """Somebody whom routes and rosters may lead to."""
     now_ms = parts.now_ms()
     firm = _firm_of(parts, who, body.firm)
@@ -105,20 +105,20 @@ def make_person(parts: PartsOf, who: Actor, body: shapes.NewPerson) -> shapes.Pe
             created_at_ms=now_ms,
         )
 
-        def make() -> shapes.Person:
+        def make() -> shapes.duty.Person:
             try:
                 add_person(connection, person)
             except TooMany as error:
                 raise Moved(f"{error}. Nothing was done.") from error
             return shape_person(person, who)
 
-        return who.once.do(connection, now_ms, shapes.Person, make)
+        return who.once.do(connection, now_ms, shapes.duty.Person, make)
 
 
-@router.put("/people/{person}", responses=shapes.TOO_MANY)
+@router.put("/people/{person}", responses=shapes.refusals.TOO_MANY)
 def replace_person(
-    parts: PartsOf, who: Actor, person: str, body: shapes.PersonSettings
-) -> shapes.Person:
+    parts: PartsOf, who: Actor, person: str, body: shapes.duty.PersonSettings
+) -> shapes.duty.Person:
     """Give them this name, language, phone and these targets."""
     with writing(parts.deps.engine) as connection:
         found = _person(connection, who, person)
@@ -127,7 +127,7 @@ def replace_person(
         return shape_person(change_person(connection, who.scope, changed), who)
 
 
-@router.delete("/people/{person}", status_code=204, responses=shapes.TOO_MANY)
+@router.delete("/people/{person}", status_code=204, responses=shapes.refusals.TOO_MANY)
 def remove_person(parts: PartsOf, who: Actor, person: str) -> Response:
     """Nobody is told through them any more; what they were told stays on record.
 
@@ -149,7 +149,7 @@ def remove_person(parts: PartsOf, who: Actor, person: str) -> Response:
 @router.get("/rosters")
 def list_all_rosters(
     parts: PartsOf, who: Reader, page: PageOf, firm: FirmOf = None
-) -> shapes.Rosters:
+) -> shapes.duty.Rosters:
     """Rosters by name, with who is on duty now: a firm's own; to the district all."""
     now_ms = parts.now_ms()
     with reading(parts.deps.engine) as connection:
@@ -165,11 +165,11 @@ def list_all_rosters(
         names = names_in(connection, rows)
     shown, cursor = page.split(rows, lambda roster: [roster.name, roster.id])
     items = [shape_roster(roster, names, now_ms) for roster in shown]
-    return shapes.Rosters(items=items, next_cursor=cursor)
+    return shapes.duty.Rosters(items=items, next_cursor=cursor)
 
 
 @router.get("/rosters/{roster}")
-def get_roster(parts: PartsOf, who: Reader, roster: str) -> shapes.Roster:
+def get_roster(parts: PartsOf, who: Reader, roster: str) -> shapes.duty.Roster:
     """One of them."""
     now_ms = parts.now_ms()
     with reading(parts.deps.engine) as connection:
@@ -186,7 +186,7 @@ def get_duty(
         str | None,
         Query(description="RFC 3339; without zone the roster's time; now unless given."),
     ] = None,
-) -> shapes.Duty:
+) -> shapes.duty.Duty:
     """Who is on duty at that time, and why; who is next; and whom to call at each level.
 
     As the roster is now, also of a time that is past: whom a fault was told to is on record in
@@ -203,7 +203,7 @@ def get_duty(
         names = names_in(connection, [found])
     first, *then = shifts(found, at_ms, 1 + NEXT_SHIFTS)
     levels = [called(found, level, at_ms) for level in range(1, _levels_of(found) + 1)]
-    return shapes.Duty(
+    return shapes.duty.Duty(
         roster=found.id,
         at=print_instant(at_ms),
         on_duty=shape_duty(first, names, found),
@@ -212,8 +212,8 @@ def get_duty(
     )
 
 
-@router.post("/rosters", status_code=201, responses=shapes.TOO_MANY)
-def make_roster(parts: PartsOf, who: Actor, body: shapes.NewRoster) -> shapes.Roster:
+@router.post("/rosters", status_code=201, responses=shapes.refusals.TOO_MANY)
+def make_roster(parts: PartsOf, who: Actor, body: shapes.duty.NewRoster) -> shapes.duty.Roster:
     """An order of people who take turns; a route to it leads to whoever is on duty."""
     now_ms = parts.now_ms()
     firm = _firm_of(parts, who, body.firm)
@@ -224,7 +224,7 @@ def make_roster(parts: PartsOf, who: Actor, body: shapes.NewRoster) -> shapes.Ro
             created_at_ms=now_ms,
         )
 
-        def make() -> shapes.Roster:
+        def make() -> shapes.duty.Roster:
             try:
                 add_roster(connection, roster)
             except TooMany as error:
@@ -232,13 +232,13 @@ def make_roster(parts: PartsOf, who: Actor, body: shapes.NewRoster) -> shapes.Ro
             found = find_roster(connection, who.scope, roster.id, now_ms)
             return shape_roster(found, names_in(connection, [found]), now_ms)
 
-        return who.once.do(connection, now_ms, shapes.Roster, make)
+        return who.once.do(connection, now_ms, shapes.duty.Roster, make)
 
 
-@router.put("/rosters/{roster}", responses=shapes.TOO_MANY)
+@router.put("/rosters/{roster}", responses=shapes.refusals.TOO_MANY)
 def replace_roster(
-    parts: PartsOf, who: Actor, roster: str, body: shapes.RosterSettings
-) -> shapes.Roster:
+    parts: PartsOf, who: Actor, roster: str, body: shapes.duty.RosterSettings
+) -> shapes.duty.Roster:
     """Give it this name and plan. Who is on duty follows from the new one at once."""
     now_ms = parts.now_ms()
     with writing(parts.deps.engine) as connection:
@@ -249,7 +249,7 @@ def replace_roster(
         return shape_roster(found, names_in(connection, [found]), now_ms)
 
 
-@router.delete("/rosters/{roster}", status_code=204, responses=shapes.TOO_MANY)
+@router.delete("/rosters/{roster}", status_code=204, responses=shapes.refusals.TOO_MANY)
 def remove_roster(parts: PartsOf, who: Actor, roster: str) -> Response:
     """It is gone with the routes that led to it. What its people were told stays on record."""
     with writing(parts.deps.engine) as connection:
@@ -273,7 +273,7 @@ def list_all_stand_ins(
     start: Annotated[
         str | None, Query(alias="from", description="Not over at this time; now unless given.")
     ] = None,
-) -> shapes.StandIns:
+) -> shapes.duty.StandIns:
     """Who stands in for whom, the first to begin first."""
     from_ms = parts.now_ms()
     if start is not None:
@@ -289,27 +289,27 @@ def list_all_stand_ins(
             limit=page.limit + 1,
         )
     shown, cursor = page.split(rows, lambda one: [one.from_ms, one.id])
-    return shapes.StandIns(items=[shape_stand_in(one) for one in shown], next_cursor=cursor)
+    return shapes.duty.StandIns(items=[shape_stand_in(one) for one in shown], next_cursor=cursor)
 
 
-@router.post("/stand-ins", status_code=201, responses=shapes.TOO_MANY)
-def make_stand_in(parts: PartsOf, who: Actor, body: shapes.NewStandIn) -> shapes.StandIn:
+@router.post("/stand-ins", status_code=201, responses=shapes.refusals.TOO_MANY)
+def make_stand_in(parts: PartsOf, who: Actor, body: shapes.duty.NewStandIn) -> shapes.duty.StandIn:
     """Somebody does what somebody else was to do, for a time; of several the newest counts."""
     now_ms = parts.now_ms()
     with writing(parts.deps.engine) as connection:
         stand_in = _stand_in(connection, who, body, now_ms)
 
-        def make() -> shapes.StandIn:
+        def make() -> shapes.duty.StandIn:
             try:
                 add_stand_in(connection, stand_in, now_ms)
             except TooMany as error:
                 raise Moved(f"{error}. Nothing was done.") from error
             return shape_stand_in(stand_in)
 
-        return who.once.do(connection, now_ms, shapes.StandIn, make)
+        return who.once.do(connection, now_ms, shapes.duty.StandIn, make)
 
 
-@router.delete("/stand-ins/{stand_in}", status_code=204, responses=shapes.TOO_MANY)
+@router.delete("/stand-ins/{stand_in}", status_code=204, responses=shapes.refusals.TOO_MANY)
 def remove_stand_in(parts: PartsOf, who: Actor, stand_in: str) -> Response:
     """It ends now; one that has not begun never was."""
     with writing(parts.deps.engine) as connection:
@@ -323,10 +323,10 @@ def remove_stand_in(parts: PartsOf, who: Actor, stand_in: str) -> Response:
 # Shapes
 
 
-def shape_person(person: Person, who: Identity) -> shapes.Person:
+def shape_person(person: Person, who: Identity) -> shapes.duty.Person:
     """Telephones are for those who act."""
     is_known = bool(person.phone) and who.role in (Role.OPERATOR, Role.FIRM)
-    return shapes.Person(
+    return shapes.duty.Person(
         id=person.id,
         name=person.name,
         firm=person.firm,
@@ -340,8 +340,8 @@ def shape_person(person: Person, who: Identity) -> shapes.Person:
     )
 
 
-def shape_roster(roster: Roster, names: Mapping[str, str], now_ms: int) -> shapes.Roster:
-    return shapes.Roster(
+def shape_roster(roster: Roster, names: Mapping[str, str], now_ms: int) -> shapes.duty.Roster:
+    return shapes.duty.Roster(
         id=roster.id,
         name=roster.name,
         firm=roster.firm,
@@ -359,9 +359,9 @@ def shape_roster(roster: Roster, names: Mapping[str, str], now_ms: int) -> shape
     )
 
 
-def shape_duty(on_duty: OnDuty, names: Mapping[str, str], roster: Roster) -> shapes.OnDuty:
+def shape_duty(on_duty: OnDuty, names: Mapping[str, str], roster: Roster) -> shapes.duty.OnDuty:
     zone = zone_of(roster.timezone)
-    return shapes.OnDuty.model_validate(
+    return shapes.duty.OnDuty.model_validate(
         {
             "person": on_duty.person,
             "person_name": names.get(on_duty.person, on_duty.person),
@@ -378,8 +378,8 @@ def shape_duty(on_duty: OnDuty, names: Mapping[str, str], roster: Roster) -> sha
     )
 
 
-def shape_stand_in(stand_in: StandIn) -> shapes.StandIn:
-    return shapes.StandIn.model_validate(
+def shape_stand_in(stand_in: StandIn) -> shapes.duty.StandIn:
+    return shapes.duty.StandIn.model_validate(
         {
             "id": stand_in.id,
             "person": stand_in.person,
@@ -426,7 +426,7 @@ def _firm_of(parts: Parts, who: Identity, firm: str | None) -> str | None:
 def _settings(
     connection: Connection,
     who: Identity,
-    body: shapes.PersonSettings,
+    body: shapes.duty.PersonSettings,
     name: str,
     firm: str | None,
 ) -> Person:
@@ -451,7 +451,7 @@ def _settings(
 def _plan(
     connection: Connection,
     who: Identity,
-    body: shapes.RosterSettings,
+    body: shapes.duty.RosterSettings,
     name: str,
     firm: str | None,
     now_ms: int,
@@ -500,7 +500,7 @@ def _check_people(
 
 
 def _stand_in(
-    connection: Connection, who: Identity, body: shapes.NewStandIn, now_ms: int
+    connection: Connection, who: Identity, body: shapes.duty.NewStandIn, now_ms: int
 ) -> StandIn:
     person = _person(connection, who, body.person)
     if _person(connection, who, body.by).firm != person.firm:

@@ -27,7 +27,7 @@ from devices.store.routing import (
     rehearse_fault,
 )
 
-router = APIRouter(prefix="/v1", tags=["alerts"], responses=shapes.PROBLEMS)
+router = APIRouter(prefix="/v1", tags=["alerts"], responses=shapes.refusals.PROBLEMS)
 
 AWAY_FROM_NOW_MS = 366 * 86_400_000
 
@@ -56,13 +56,13 @@ def try_routes(
     device: str | None = None,
     kind: Annotated[str | None, Query(description="Of a code that any device may have.")] = None,
     severity: Annotated[
-        shapes.Severity | None, Query(description="The catalogue's unless given.")
+        shapes.basics.Severity | None, Query(description="The catalogue's unless given.")
     ] = None,
     at: Annotated[
         str | None, Query(description="RFC 3339; without zone the compound's time; else now.")
     ] = None,
     what: Annotated[What, Query(description="Of a fault that there is.")] = "raised",
-) -> shapes.DryRouting:
+) -> shapes.duty.DryRouting:
     """Who would be told if this happened at that time, by which channel, and why; and by which
     routes nobody, and why not.
 
@@ -120,10 +120,10 @@ def _at(
     return at_ms
 
 
-def shape(found: Rehearsal, fault: str | None) -> shapes.DryRouting:
+def shape(found: Rehearsal, fault: str | None) -> shapes.duty.DryRouting:
     """fault: the id of one that there is."""
     subject = found.fault
-    return shapes.DryRouting(
+    return shapes.duty.DryRouting(
         at=print_instant(found.at_ms),
         local_time=_words(found.moment),
         what=found.event.reason.value,
@@ -143,8 +143,8 @@ def shape(found: Rehearsal, fault: str | None) -> shapes.DryRouting:
     )
 
 
-def _told(one: Told) -> shapes.WouldBeTold:
-    return shapes.WouldBeTold(
+def _told(one: Told) -> shapes.duty.WouldBeTold:
+    return shapes.duty.WouldBeTold(
         target=one.target.id,
         target_name=one.target.name,
         channel=one.target.channel.value,
@@ -158,8 +158,8 @@ def _told(one: Told) -> shapes.WouldBeTold:
     )
 
 
-def _not_told(one: NotTold) -> shapes.WouldNotBeTold:
-    return shapes.WouldNotBeTold(
+def _not_told(one: NotTold) -> shapes.duty.WouldNotBeTold:
+    return shapes.duty.WouldNotBeTold(
         route=one.route.id,
         target=None if one.target is None else one.target.id,
         target_name=None if one.target is None else one.target.name,
@@ -172,5 +172,5 @@ def _not_told(one: NotTold) -> shapes.WouldNotBeTold:
     )
 
 
-def _words(name: Name) -> shapes.Words:
-    return shapes.Words(zh=name.zh, en=name.en)
+def _words(name: Name) -> shapes.basics.Words:
+    return shapes.basics.Words(zh=name.zh, en=name.en)

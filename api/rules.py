@@ -36,7 +36,7 @@ from devices.store.registry import load
 MOST_RANGE_MS = 48 * 3_600_000
 OPERATORS = "Only operators see and change the figures of rules: ask one of them."
 
-router = APIRouter(prefix="/v1", tags=["rules"], responses=shapes.PROBLEMS)
+router = APIRouter(prefix="/v1", tags=["rules"], responses=shapes.refusals.PROBLEMS)
 
 
 class BadRuleFile(Problem):
@@ -55,7 +55,7 @@ def list_all(
     who: Reader,  # noqa: ARG001 - the catalogue is the same for all who are known
     page: PageOf,
     kind: Annotated[str | None, Query(description="Rules of this kind of device alone.")] = None,
-) -> shapes.Rules:
+) -> shapes.rules.Rules:
     """The rules of all faults, by code, with the figures that hold where nothing else is said."""
     if kind is not None:
         check_kind(kind)
@@ -67,19 +67,19 @@ def list_all(
         if kind in (None, RULES[code].kind) and (page.position is None or code > page.position[0])
     ]
     shown, cursor = page.split(rules[: page.limit + 1], lambda rule: [rule.code])
-    return shapes.Rules(items=[_shape(rule, overrides) for rule in shown], next_cursor=cursor)
+    return shapes.rules.Rules(items=[_shape(rule, overrides) for rule in shown], next_cursor=cursor)
 
 
-@router.get("/rules/overrides", responses=shapes.OPERATORS_ONLY)
-def get_overrides(parts: PartsOf, who: Reader) -> shapes.RuleSet:
+@router.get("/rules/overrides", responses=shapes.refusals.OPERATORS_ONLY)
+def get_overrides(parts: PartsOf, who: Reader) -> shapes.rules.RuleSet:
     """The rule file in force, and what it changes; `number` 0 where there never was one."""
     _check_operator(who)
     with reading(parts.deps.engine) as connection:
         return _told(rule_sets.newest(connection), [])
 
 
-@router.put("/rules/overrides", responses=shapes.OPERATORS_ONLY)
-def put_overrides(parts: PartsOf, who: Actor, body: shapes.NewRules) -> shapes.RuleSet:
+@router.put("/rules/overrides", responses=shapes.refusals.OPERATORS_ONLY)
+def put_overrides(parts: PartsOf, who: Actor, body: shapes.rules.NewRules) -> shapes.rules.RuleSet:
     """Put a rule file in the place of the one before: all of it, or nothing.
 
     `differences` says what that changes. The judge takes it up within 5 s. An empty file takes
@@ -94,8 +94,8 @@ def put_overrides(parts: PartsOf, who: Actor, body: shapes.NewRules) -> shapes.R
     return _told(saved, list(differences(before, after)))
 
 
-@router.post("/rules/dry-run", status_code=202, responses=shapes.DRY_RUN_REFUSED)
-def start_dry_run(parts: PartsOf, who: Actor, body: shapes.NewDryRun) -> shapes.DryRun:
+@router.post("/rules/dry-run", status_code=202, responses=shapes.refusals.DRY_RUN_REFUSED)
+def start_dry_run(parts: PartsOf, who: Actor, body: shapes.rules.NewDryRun) -> shapes.rules.DryRun:
     """Judge a range of the journal by a rule file, beside the rules of today; see the GET.
 
     At most 48 hours, one run at a time; nothing is written anywhere.
@@ -112,7 +112,7 @@ def start_dry_run(parts: PartsOf, who: Actor, body: shapes.NewDryRun) -> shapes.
     from_ms = asked.from_ms if asked.from_ms is not None else to_ms - MOST_RANGE_MS
     run = DryRun(now_ms, max(from_ms, to_ms - MOST_RANGE_MS), to_ms, body.compound)
 
-    def start() -> shapes.DryRun:
+    def start() -> shapes.rules.DryRun:
         if not runs.start(run, body.body):
             more = {}
             if (present := runs.newest()) is not None:
@@ -122,11 +122,11 @@ def start_dry_run(parts: PartsOf, who: Actor, body: shapes.NewDryRun) -> shapes.
         return _run(run)
 
     with writing(parts.deps.engine) as connection:
-        return who.once.do(connection, now_ms, shapes.DryRun, start)
+        return who.once.do(connection, now_ms, shapes.rules.DryRun, start)
 
 
-@router.get("/rules/dry-run", responses=shapes.OPERATORS_ONLY)
-def get_dry_run(parts: PartsOf, who: Reader) -> shapes.DryRun:
+@router.get("/rules/dry-run", responses=shapes.refusals.OPERATORS_ONLY)
+def get_dry_run(parts: PartsOf, who: Reader) -> shapes.rules.DryRun:
     """The newest dry run of this API process: how far it is, and what came of it."""
     _check_operator(who)
     run = _runs(parts).newest()
@@ -159,15 +159,15 @@ def _in_force(connection: Connection) -> tuple[Overrides, list[str]]:
     return overrides, [str(problem) for problem in problems]
 
 
-def _told(rule_set: RuleSet, told: Sequence[str]) -> shapes.RuleSet:
+def _told(rule_set: RuleSet, told: Sequence[str]) -> shapes.rules.RuleSet:
     overrides, problems = read_what_fits(rule_set.body, number=rule_set.number)
-    return shapes.RuleSet(
+    return shapes.rules.RuleSet(
         number=rule_set.number,
         body=rule_set.body,
         created_by=rule_set.created_by or None,
         created_at=print_instant(rule_set.created_at_ms) if rule_set.number else None,
         changes=[
-            shapes.RuleChange(
+            shapes.rules.RuleChange(
                 scope={
                     name: value
                     for name in ("device", "model", "vendor", "compound", "kind")
@@ -186,8 +186,8 @@ def _told(rule_set: RuleSet, told: Sequence[str]) -> shapes.RuleSet:
     )
 
 
-def _run(run: DryRun) -> shapes.DryRun:
-    return shapes.DryRun.model_validate(
+def _run(run: DryRun) -> shapes.rules.DryRun:
+    return shapes.rules.DryRun.model_validate(
         {
             "state": run.state,
             "percent": run.percent,
@@ -201,7 +201,7 @@ def _run(run: DryRun) -> shapes.DryRun:
     )
 
 
-def _shape(rule: Rule, overrides: Overrides) -> shapes.Rule:
+def _shape(rule: Rule, overrides: Overrides) -> shapes.rules.Rule:
     """A rule with the figures that hold everywhere, or for all of its kind."""
 
     def holds(scope: Scope) -> bool:
@@ -209,21 +209,21 @@ def _shape(rule: Rule, overrides: Overrides) -> shapes.Rule:
 
     now = overrides.applied(rule, holds)
     effective = now or rule
-    return shapes.Rule(
+    return shapes.rules.Rule(
         code=rule.code,
         kind=rule.kind,
-        name=shapes.Words(zh=rule.zh, en=rule.en),
+        name=shapes.basics.Words(zh=rule.zh, en=rule.en),
         enabled=now is not None,
         severity=effective.severity.value,
         safety=rule.safety,
         suspected=rule.suspected,
         acknowledge=rule.acknowledge,
         responsible=rule.party.value,
-        advice=shapes.Words(zh=rule.advice_zh, en=rule.advice_en),
+        advice=shapes.basics.Words(zh=rule.advice_zh, en=rule.advice_en),
         clear_delay_s=effective.clear_delay_s,
         repeated=_repeated(effective),
         signs=[
-            shapes.Sign(
+            shapes.rules.Sign(
                 name=name,
                 safety=rule.safety or sign.safety,
                 figures={
@@ -237,10 +237,10 @@ def _shape(rule: Rule, overrides: Overrides) -> shapes.Rule:
     )
 
 
-def _repeated(rule: Rule) -> shapes.Repeated | None:
+def _repeated(rule: Rule) -> shapes.rules.Repeated | None:
     often = rule.repeated
     if often is None:
         return None
-    return shapes.Repeated(
+    return shapes.rules.Repeated(
         times=often.times, within_s=often.within_s, severity=often.severity.value
     )

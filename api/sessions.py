@@ -19,7 +19,7 @@ from devices.sessions import EndedBy, Session, SessionState, reconciled
 from devices.store.database import reading
 from devices.store.sessions import Filter, list_sessions, silent_ports
 
-router = APIRouter(prefix="/v1", tags=["sessions"], responses=shapes.PROBLEMS)
+router = APIRouter(prefix="/v1", tags=["sessions"], responses=shapes.refusals.PROBLEMS)
 
 
 CSV: dict[int | str, dict[str, Any]] = {
@@ -37,7 +37,7 @@ COLUMNS = (
 )
 
 
-@router.get("/compounds/{compound}/sessions", response_model=shapes.Sessions, responses=CSV)
+@router.get("/compounds/{compound}/sessions", response_model=shapes.usage.Sessions, responses=CSV)
 def list_of_compound(
     request: Request,
     parts: PartsOf,
@@ -56,7 +56,7 @@ def list_of_compound(
         ),
     ] = None,
     end: Annotated[str | None, Query(alias="to", description="Started before this time.")] = None,
-) -> shapes.Sessions | Response:
+) -> shapes.usage.Sessions | Response:
     """Charging sessions, the newest start first; those whose start is unknown come last."""
     with reading(parts.deps.engine) as connection:
         entry = compounds.find(parts.registry.get(connection), who, compound)
@@ -81,10 +81,10 @@ def list_of_compound(
             later = request.url.include_query_params(cursor=cursor)
             answer.headers["Link"] = f'<{later.path}?{later.query}>; rel="next"'
         return answer
-    return shapes.Sessions(items=items, next_cursor=cursor)
+    return shapes.usage.Sessions(items=items, next_cursor=cursor)
 
 
-def _cells(one: shapes.Session, zone: tzinfo) -> Sequence[tables.Cell]:
+def _cells(one: shapes.usage.Session, zone: tzinfo) -> Sequence[tables.Cell]:
     """The session as a line of a table, times local with their distance to UTC."""
     held = one.reconciliation
     return [
@@ -102,10 +102,10 @@ def _local(instant: str | None, zone: tzinfo) -> str | None:
     return datetime.fromisoformat(instant).astimezone(zone).isoformat(timespec="seconds")
 
 
-def shape(session: Session, *, is_silent: bool) -> shapes.Session:
+def shape(session: Session, *, is_silent: bool) -> shapes.usage.Session:
     """is_silent: nothing was heard of its port for three intervals, so nobody knows."""
     is_open = session.state is SessionState.OPEN
-    return shapes.Session(
+    return shapes.usage.Session(
         id=session.id,
         compound=session.compound,
         shed=session.shed,
@@ -125,22 +125,22 @@ def shape(session: Session, *, is_silent: bool) -> shapes.Session:
     )
 
 
-def _reconciliation(session: Session) -> shapes.Reconciliation:
+def _reconciliation(session: Session) -> shapes.usage.Reconciliation:
     found, measured = reconciled(session), session.measured
     is_reported = session.ended_by is EndedBy.DEVICE
     status, why = STATUS_WORDS[found.status], WORDS[found.why]
-    return shapes.Reconciliation(
+    return shapes.usage.Reconciliation(
         status=found.status.value,
         why=found.why.value,
-        status_text=shapes.Words(zh=status.zh, en=status.en),
-        why_text=shapes.Words(zh=why.zh, en=why.en),
+        status_text=shapes.basics.Words(zh=status.zh, en=status.en),
+        why_text=shapes.basics.Words(zh=why.zh, en=why.en),
         reported_kwh=session.energy_kwh if is_reported else None,
         register_kwh=None if measured is None else measured.register_kwh,
         register_known=None if measured is None else measured.register_known,
         power_kwh=None if measured is None else measured.power_kwh,
         power_known=None if measured is None else measured.power_known,
         compared=[
-            shapes.Compared.model_validate(
+            shapes.usage.Compared.model_validate(
                 {"one": one, "other": other, "apart_pct": apart, "agree": apart <= APART_PCT}
             )
             for one, other, apart in found.apart_pct

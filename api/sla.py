@@ -54,7 +54,7 @@ from devices.store.database import reading, writing
 from devices.store.faults import UnknownFault, find_fault
 from devices.store.scope import Scope
 
-router = APIRouter(prefix="/v1", tags=["service"], responses=shapes.PROBLEMS)
+router = APIRouter(prefix="/v1", tags=["service"], responses=shapes.refusals.PROBLEMS)
 
 MOST_DAYS = 366
 MOST_FAULTS = 100_000  # a district's year is some 60,000
@@ -210,7 +210,7 @@ class _Months:
 
 @router.get(
     "/sla",
-    response_model=shapes.ServiceLedger,
+    response_model=shapes.service.ServiceLedger,
     responses={
         200: {"content": tables.CONTENT, "description": "JSON, or CSV for `Accept: text/csv`"}
     },
@@ -258,7 +258,7 @@ def get_sla(
 
 
 @router.get("/faults/{fault}/sla")
-def get_fault_sla(parts: PartsOf, who: Reader, fault: str) -> shapes.FaultLedger:
+def get_fault_sla(parts: PartsOf, who: Reader, fault: str) -> shapes.service.FaultLedger:
     """What was done about a fault, by whom and when; until when it was to be done."""
     now_ms = parts.now_ms()
     with reading(parts.deps.engine) as connection:
@@ -269,7 +269,7 @@ def get_fault_sla(parts: PartsOf, who: Reader, fault: str) -> shapes.FaultLedger
         known = parts.registry.get(connection)
         one = of_faults(connection, known, who.scope, [found.id], now_ms)[found.id]
     entry = known.directory.compounds.get(found.compound or "")
-    return shapes.FaultLedger.model_validate(
+    return shapes.service.FaultLedger.model_validate(
         {
             "fault": found.id,
             "firm": None if entry is None else entry.firm,
@@ -303,18 +303,18 @@ def get_fault_sla(parts: PartsOf, who: Reader, fault: str) -> shapes.FaultLedger
 
 
 @router.get("/sla/limits")
-def get_limits(parts: PartsOf, who: Reader) -> shapes.AllLimits:
+def get_limits(parts: PartsOf, who: Reader) -> shapes.service.AllLimits:
     """How soon each firm is to answer and to mend, by class."""
     with reading(parts.deps.engine) as connection:
         known = parts.registry.get(connection)
         made = store.agreed(connection)
     firms = sorted(known.directory.firms) if who.scope.firm is None else [who.scope.firm]
-    return shapes.AllLimits(
+    return shapes.service.AllLimits(
         items=[_agreed(firm, made[firm][-1] if firm in made else None) for firm in firms]
     )
 
 
-@router.put("/sla/limits/{firm}", responses=shapes.LIMITS_REFUSED)
+@router.put("/sla/limits/{firm}", responses=shapes.refusals.LIMITS_REFUSED)
 def put_limits(
     parts: PartsOf,
     who: Actor,
@@ -327,7 +327,7 @@ def put_limits(
             "has its default; `onsite` or `mend` that is left out has no limit."
         ),
     ],
-) -> shapes.FirmLimits:
+) -> shapes.service.FirmLimits:
     """Set the limits of a firm; they hold for faults that are raised from now on. For operators."""
     with reading(parts.deps.engine) as connection:
         check_firm(parts.registry.get(connection).directory, who, firm)
@@ -341,7 +341,7 @@ def put_limits(
         return who.once.do(
             connection,
             now_ms,
-            shapes.FirmLimits,
+            shapes.service.FirmLimits,
             lambda: _agreed(firm, store.agree(connection, firm, limits, who.name, now_ms)),
         )
 
@@ -359,8 +359,8 @@ def _range(start: str | None, end: str | None, now_ms: int) -> tuple[int, int]:
     return from_ms, to_ms
 
 
-def _agreed(firm: str, one: store.Agreed | None) -> shapes.FirmLimits:
-    return shapes.FirmLimits.model_validate(
+def _agreed(firm: str, one: store.Agreed | None) -> shapes.service.FirmLimits:
+    return shapes.service.FirmLimits.model_validate(
         {
             "firm": firm,
             "limits": print_limits(DEFAULTS if one is None else one.limits),

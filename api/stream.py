@@ -44,7 +44,7 @@ RING = 2048  # events kept; a listener that is further behind gets `reset`
 RETRY_MS = 2000
 AWAKE_S = 15.0  # so often at least something is sent, or proxies take the connection for dead
 
-router = APIRouter(prefix="/v1", tags=["stream"], responses=shapes.PROBLEMS)
+router = APIRouter(prefix="/v1", tags=["stream"], responses=shapes.refusals.PROBLEMS)
 
 
 class Found(NamedTuple):

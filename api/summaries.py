@@ -12,13 +12,13 @@ from api.parts import PartsOf
 from devices.store.database import reading
 from devices.store.summaries import Told, list_summaries
 
-router = APIRouter(prefix="/v1", tags=["alerts"], responses=shapes.PROBLEMS)
+router = APIRouter(prefix="/v1", tags=["alerts"], responses=shapes.refusals.PROBLEMS)
 
 
 @router.get("/summaries")
 def list_all(
     parts: PartsOf, who: Reader, page: PageOf, target: str | None = None
-) -> shapes.DaySummaries:
+) -> shapes.alerts.DaySummaries:
     """Daily summaries of the last 35 days, the newest first; a firm sees those to its targets."""
     with reading(parts.deps.engine) as connection:
         rows = list_summaries(
@@ -29,17 +29,17 @@ def list_all(
             limit=page.limit + 1,
         )
     shown, cursor = page.split(rows, lambda told: [told.created_at_ms, told.target])
-    return shapes.DaySummaries(items=[shape(told) for told in shown], next_cursor=cursor)
+    return shapes.alerts.DaySummaries(items=[shape(told) for told in shown], next_cursor=cursor)
 
 
-def shape(told: Told) -> shapes.DaySummary:
-    return shapes.DaySummary(
+def shape(told: Told) -> shapes.alerts.DaySummary:
+    return shapes.alerts.DaySummary(
         target=told.target,
         target_name=told.target_name,
         channel=told.channel.value,
         firm=told.firm,
         day=told.summary.day,
-        counts=shapes.DayCounts(**asdict(told.summary.counts)),
+        counts=shapes.alerts.DayCounts(**asdict(told.summary.counts)),
         state=told.state.value,
         attempts=told.attempts,
         answer=told.answer,

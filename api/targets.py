@@ -35,13 +35,13 @@ from devices.store.targets import (
     mend_target,
 )
 
-router = APIRouter(prefix="/v1", tags=["alerts"], responses=shapes.PROBLEMS)
+router = APIRouter(prefix="/v1", tags=["alerts"], responses=shapes.refusals.PROBLEMS)
 
 DEFAULT_SEVERITIES = (Severity.P1, Severity.P2, Severity.P3)
 
 
 @router.get("/targets")
-def list_all_targets(parts: PartsOf, who: Reader, page: PageOf) -> shapes.Targets:
+def list_all_targets(parts: PartsOf, who: Reader, page: PageOf) -> shapes.alerts.Targets:
     """Targets by name: a firm's own; to the district all."""
     with reading(parts.deps.engine) as connection:
         rows = list_targets(
@@ -51,18 +51,20 @@ def list_all_targets(parts: PartsOf, who: Reader, page: PageOf) -> shapes.Target
             limit=page.limit + 1,
         )
     shown, cursor = page.split(rows, lambda target: [target.name, target.id])
-    return shapes.Targets(items=[shape_target(target) for target in shown], next_cursor=cursor)
+    return shapes.alerts.Targets(
+        items=[shape_target(target) for target in shown], next_cursor=cursor
+    )
 
 
 @router.get("/targets/{target}")
-def get_target(parts: PartsOf, who: Reader, target: str) -> shapes.Target:
+def get_target(parts: PartsOf, who: Reader, target: str) -> shapes.alerts.Target:
     """One target."""
     with reading(parts.deps.engine) as connection:
         return shape_target(_find(connection, who, target))
 
 
-@router.post("/targets", status_code=201, responses=shapes.TOO_MANY)
-def make_target(parts: PartsOf, who: Actor, body: shapes.NewTarget) -> shapes.Target:
+@router.post("/targets", status_code=201, responses=shapes.refusals.TOO_MANY)
+def make_target(parts: PartsOf, who: Actor, body: shapes.alerts.NewTarget) -> shapes.alerts.Target:
     """Send notices there from now on. Its address is checked, and not shown again.
 
     Unless `routed` is false, P1 to P3 of its firm's compounds lead there at once.
@@ -72,7 +74,7 @@ def make_target(parts: PartsOf, who: Actor, body: shapes.NewTarget) -> shapes.Ta
     target = _target(body, secrets.token_hex(10), ChannelName(body.channel), firm, who, now_ms)
     _check(parts, target)
 
-    def make() -> shapes.Target:
+    def make() -> shapes.alerts.Target:
         try:
             add_target(connection, target)
             if body.routed:
@@ -90,13 +92,13 @@ def make_target(parts: PartsOf, who: Actor, body: shapes.NewTarget) -> shapes.Ta
         return shape_target(target)
 
     with writing(parts.deps.engine) as connection:
-        return who.once.do(connection, now_ms, shapes.Target, make)
+        return who.once.do(connection, now_ms, shapes.alerts.Target, make)
 
 
-@router.put("/targets/{target}", responses=shapes.TOO_MANY)
+@router.put("/targets/{target}", responses=shapes.refusals.TOO_MANY)
 def replace_target(
-    parts: PartsOf, who: Actor, target: str, body: shapes.TargetSettings
-) -> shapes.Target:
+    parts: PartsOf, who: Actor, target: str, body: shapes.alerts.TargetSettings
+) -> shapes.alerts.Target:
     """Give it this name, address, secret and language; what waits for it is tried again at once."""
     with reading(parts.deps.engine) as connection:
         found = _find(connection, who, target)
@@ -110,21 +112,21 @@ def replace_target(
             raise NotFound from error
 
 
-@router.post("/targets/{target}/test", responses=shapes.TOO_MANY)
-def send_test(parts: PartsOf, who: Actor, target: str) -> shapes.Tested:
+@router.post("/targets/{target}/test", responses=shapes.refusals.TOO_MANY)
+def send_test(parts: PartsOf, who: Actor, target: str) -> shapes.alerts.Tested:
     """Send it a test message now; what was answered. It mends one that was broken."""
     with reading(parts.deps.engine) as connection:
         found = _find(connection, who, target)
     try:
         answer = _messenger(parts).test(found)
     except NotAccepted as refused:
-        return shapes.Tested(accepted=False, answer=str(refused))
+        return shapes.alerts.Tested(accepted=False, answer=str(refused))
     with writing(parts.deps.engine) as connection:
         mend_target(connection, target)
-    return shapes.Tested(accepted=True, answer=answer)
+    return shapes.alerts.Tested(accepted=True, answer=answer)
 
 
-@router.delete("/targets/{target}", status_code=204, responses=shapes.TOO_MANY)
+@router.delete("/targets/{target}", status_code=204, responses=shapes.refusals.TOO_MANY)
 def remove_target(parts: PartsOf, who: Actor, target: str) -> Response:
     """Send nothing there any more, and forget its address. Its deliveries stay on record."""
     with writing(parts.deps.engine) as connection:
@@ -143,7 +145,7 @@ def list_all_routes(
     target: str | None = None,
     person: str | None = None,
     roster: str | None = None,
-) -> shapes.Routes:
+) -> shapes.duty.Routes:
     """Routes to targets, people and rosters that you see, in the order in which they were made."""
     with reading(parts.deps.engine) as connection:
         rows = list_routes(
@@ -156,11 +158,11 @@ def list_all_routes(
             limit=page.limit + 1,
         )
     shown, cursor = page.split(rows, lambda route: [route.created_at_ms, route.id])
-    return shapes.Routes(items=[shape_route(route) for route in shown], next_cursor=cursor)
+    return shapes.duty.Routes(items=[shape_route(route) for route in shown], next_cursor=cursor)
 
 
-@router.post("/routes", status_code=201, responses=shapes.TOO_MANY)
-def make_route(parts: PartsOf, who: Actor, body: shapes.NewRoute) -> shapes.Route:
+@router.post("/routes", status_code=201, responses=shapes.refusals.TOO_MANY)
+def make_route(parts: PartsOf, who: Actor, body: shapes.duty.NewRoute) -> shapes.duty.Route:
     """Tell a target, a person or whoever is on duty of these faults too.
 
     A firm's people hear of its own compounds only.
@@ -169,17 +171,17 @@ def make_route(parts: PartsOf, who: Actor, body: shapes.NewRoute) -> shapes.Rout
     with writing(parts.deps.engine) as connection:
         route = _route(connection, parts, who, body, now_ms)
 
-        def make() -> shapes.Route:
+        def make() -> shapes.duty.Route:
             try:
                 add_route(connection, route)
             except TooMany as error:
                 raise Moved(f"{error}. Nothing was done.") from error
             return shape_route(route)
 
-        return who.once.do(connection, now_ms, shapes.Route, make)
+        return who.once.do(connection, now_ms, shapes.duty.Route, make)
 
 
-@router.delete("/routes/{route}", status_code=204, responses=shapes.TOO_MANY)
+@router.delete("/routes/{route}", status_code=204, responses=shapes.refusals.TOO_MANY)
 def remove_route(parts: PartsOf, who: Actor, route: str) -> Response:
     """It leads nowhere any more."""
     with writing(parts.deps.engine) as connection:
@@ -190,8 +192,8 @@ def remove_route(parts: PartsOf, who: Actor, route: str) -> Response:
     return Response(status_code=204)
 
 
-def shape_target(target: Target) -> shapes.Target:
-    return shapes.Target(
+def shape_target(target: Target) -> shapes.alerts.Target:
+    return shapes.alerts.Target(
         id=target.id,
         name=target.name,
         channel=target.channel.value,
@@ -206,8 +208,8 @@ def shape_target(target: Target) -> shapes.Target:
     )
 
 
-def shape_route(route: Route) -> shapes.Route:
-    return shapes.Route(
+def shape_route(route: Route) -> shapes.duty.Route:
+    return shapes.duty.Route(
         id=route.id,
         target=route.target,
         person=route.person,
@@ -224,8 +226,8 @@ def shape_route(route: Route) -> shapes.Route:
     )
 
 
-def _shape_hours(hours: Hours) -> shapes.When:
-    return shapes.When.model_validate(
+def _shape_hours(hours: Hours) -> shapes.duty.When:
+    return shapes.duty.When.model_validate(
         {
             "days": list(hours.days),
             "from": print_minute(hours.from_min),
@@ -235,8 +237,8 @@ def _shape_hours(hours: Hours) -> shapes.When:
     )
 
 
-def _words(hours: Hours) -> shapes.Words:
-    return shapes.Words(zh=hours_text("zh", hours), en=hours_text("en", hours))
+def _words(hours: Hours) -> shapes.basics.Words:
+    return shapes.basics.Words(zh=hours_text("zh", hours), en=hours_text("en", hours))
 
 
 def _host(url: str) -> str:
@@ -270,7 +272,7 @@ def _firm_of(parts: Parts, who: Identity, firm: str | None) -> str | None:
 
 
 def _target(
-    body: shapes.TargetSettings,
+    body: shapes.alerts.TargetSettings,
     name: str,
     channel: ChannelName,
     firm: str | None,
@@ -309,7 +311,7 @@ def _messenger(parts: Parts) -> Messenger:
 
 
 def _route(
-    connection: Connection, parts: Parts, who: Identity, body: shapes.NewRoute, now_ms: int
+    connection: Connection, parts: Parts, who: Identity, body: shapes.duty.NewRoute, now_ms: int
 ) -> Route:
     known = parts.registry.get(connection)
     check_firm(known.directory, who, body.firm)
@@ -338,7 +340,9 @@ def _route(
     )
 
 
-def _whose(connection: Connection, who: Identity, body: shapes.NewRoute, now_ms: int) -> str | None:
+def _whose(
+    connection: Connection, who: Identity, body: shapes.duty.NewRoute, now_ms: int
+) -> str | None:
     """The firm of whomever the route leads to. Raises BadParameter, NotFound."""
     if sum(one is not None for one in (body.target, body.person, body.roster)) != 1:
         raise BadParameter("target", "a route leads to one of target, person and roster")
@@ -353,7 +357,7 @@ def _whose(connection: Connection, who: Identity, body: shapes.NewRoute, now_ms:
     return _find(connection, who, body.target).firm
 
 
-def _hours(when: shapes.When | None) -> Hours | None:
+def _hours(when: shapes.duty.When | None) -> Hours | None:
     if when is None:
         return None
     try:

@@ -16,7 +16,7 @@ from devices.store.database import reading
 from devices.store.devices import find_device
 from devices.telemetry import Bucket, Sample, SeriesQuery, TelemetryReader
 
-router = APIRouter(prefix="/v1", tags=["telemetry"], responses=shapes.PROBLEMS)
+router = APIRouter(prefix="/v1", tags=["telemetry"], responses=shapes.refusals.PROBLEMS)
 
 MOST_DAYS = 366
 _EVERY = re.compile(r"([1-9]\d{0,4})(s|m|h)", re.ASCII)
@@ -48,7 +48,7 @@ def get_series(
     start: From = None,
     end: To = None,
     every: Every = None,
-) -> shapes.Telemetry:
+) -> shapes.devices.Telemetry:
     """One quantity of one device over [from, to), oldest first."""
     with reading(parts.deps.engine) as connection:
         known = parts.registry.get(connection)
@@ -73,7 +73,7 @@ def get_series(
     every_s = None if every is None else _seconds(every)
     with parts.series_turns.turn():
         points, cursor = _read(parts.deps.telemetry, page, query, every_s)
-    return shapes.Telemetry(
+    return shapes.devices.Telemetry(
         device=found.id,
         quantity=quantity,
         unit=measured.unit,
@@ -85,7 +85,7 @@ def get_series(
 
 def _read(
     store: TelemetryReader, page: Page, query: SeriesQuery, every_s: int | None
-) -> tuple[list[shapes.Sample] | list[shapes.Aggregate], str | None]:
+) -> tuple[list[shapes.devices.Sample] | list[shapes.devices.Aggregate], str | None]:
     """The points of this page, and the cursor of the next."""
     if every_s is None:
         samples, cursor = page.split(store.samples(query), lambda sample: [sample.at_ms + 1])
@@ -106,12 +106,12 @@ def _seconds(every: str) -> int:
     return seconds
 
 
-def _sample(sample: Sample) -> shapes.Sample:
-    return shapes.Sample(at=print_instant(sample.at_ms), value=sample.value)
+def _sample(sample: Sample) -> shapes.devices.Sample:
+    return shapes.devices.Sample(at=print_instant(sample.at_ms), value=sample.value)
 
 
-def _aggregate(bucket: Bucket) -> shapes.Aggregate:
-    return shapes.Aggregate(
+def _aggregate(bucket: Bucket) -> shapes.devices.Aggregate:
+    return shapes.devices.Aggregate(
         at=print_instant(bucket.at_ms),
         min=bucket.min,
         mean=bucket.mean,

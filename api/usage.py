@@ -49,7 +49,7 @@ from devices.store.usage_days import (
 )
 from devices.usage import HOUR_MS, hour_of, is_final
 
-router = APIRouter(prefix="/v1", tags=["usage"], responses=shapes.PROBLEMS)
+router = APIRouter(prefix="/v1", tags=["usage"], responses=shapes.refusals.PROBLEMS)
 
 Bucket = Literal["hour", "day", "week", "month"]
 DayBucket = Literal["day", "week", "month"]
@@ -97,7 +97,7 @@ CSV: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.get("/compounds/{compound}/usage", response_model=shapes.Usage, responses=CSV)
+@router.get("/compounds/{compound}/usage", response_model=shapes.usage.Usage, responses=CSV)
 def get_usage(
     request: Request,
     parts: PartsOf,
@@ -109,7 +109,7 @@ def get_usage(
     compare: Annotated[
         Literal["previous"] | None, Query(description="With the same length before.")
     ] = None,
-) -> shapes.Usage | Response:
+) -> shapes.usage.Usage | Response:
     """Usage over the whole hours of [from, to), in all and by bucket."""
     now_ms = parts.now_ms()
     engine = parts.deps.engine
@@ -151,7 +151,7 @@ def get_usage(
             **marked(engine, who.scope, [entry.id], before_ms, from_ms).shape(before_ms, from_ms),
             **before.shape(kinds, apart_before),
         }
-    return shapes.Usage.model_validate(
+    return shapes.usage.Usage.model_validate(
         {
             "compound": compound,
             "from": print_instant(from_ms),
@@ -167,7 +167,7 @@ def get_usage(
     )
 
 
-@router.get("/usage", response_model=shapes.UsageTogether, responses=CSV)
+@router.get("/usage", response_model=shapes.usage.UsageTogether, responses=CSV)
 def get_usage_together(
     request: Request,
     parts: PartsOf,
@@ -526,9 +526,9 @@ def _buckets(
 # CSV
 
 _MEMBERS: Mapping[str, type[BaseModel]] = {
-    "gates": shapes.Gates,
-    "charging": shapes.Charging,
-    "lighting": shapes.Lighting,
+    "gates": shapes.usage.Gates,
+    "charging": shapes.usage.Charging,
+    "lighting": shapes.usage.Lighting,
 }
 
 

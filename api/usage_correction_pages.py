@@ -126,11 +126,11 @@ def correct(
         proposed = written.proposed()
         if digest:
             more = {"reason": reason, "digest": digest, "corrects": corrects.strip() or None}
-            body = shapes.NewCorrection.model_validate(proposed | more)
+            body = shapes.usage.NewCorrection.model_validate(proposed | more)
             usage_corrections.correct(parts, who, compound, body)
             return RedirectResponse(f"/compounds/{compound}/corrections", 303)
         looked = usage_corrections.preview(
-            parts, who, compound, shapes.ProposedCorrection.model_validate(proposed)
+            parts, who, compound, shapes.usage.ProposedCorrection.model_validate(proposed)
         )
     except (ValidationError, BadParameter, Away, Moved) as error:
         return _page(parts, who, page, rows, compound, written=written, refused=error)
@@ -172,7 +172,7 @@ def _page(
     compound: str,
     *,
     written: Written | None = None,
-    looked: shapes.CorrectionPreview | None = None,
+    looked: shapes.usage.CorrectionPreview | None = None,
     refused: Problem | ValidationError | None = None,
 ) -> Response:
     now_ms = parts.now_ms()
@@ -251,7 +251,10 @@ def _devices(connection: Connection, scope: Scope, entry: Entry, now_ms: int) ->
 
 
 def _of_day(
-    connection: Connection, scope: Scope, entry: Entry, looked: shapes.CorrectionPreview | None
+    connection: Connection,
+    scope: Scope,
+    entry: Entry,
+    looked: shapes.usage.CorrectionPreview | None,
 ) -> list[tuple[str, str]]:
     """Corrections of the day that is looked at, one of which may have been wrong: (id, words)."""
     if looked is None:
@@ -307,7 +310,7 @@ def _line(
     )
 
 
-def _previewed(language: Language, looked: shapes.CorrectionPreview) -> list[ChangeLine]:
+def _previewed(language: Language, looked: shapes.usage.CorrectionPreview) -> list[ChangeLine]:
     return [
         _change(language, kind, called, changed.before, changed.added)
         for kind, changes in looked.changes.items()
@@ -317,7 +320,7 @@ def _previewed(language: Language, looked: shapes.CorrectionPreview) -> list[Cha
 
 def _hours(
     language: Language,
-    looked: shapes.CorrectionPreview,
+    looked: shapes.usage.CorrectionPreview,
     devices: Mapping[str, str],
     zone: tzinfo,
 ) -> list[tuple[str, str, str]]:

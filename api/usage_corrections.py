@@ -43,7 +43,7 @@ from devices.usage import hour_of
 HOURS_SHOWN = 500
 OPERATORS = "Only operators correct figures that are final: ask one of them."
 
-router = APIRouter(prefix="/v1", tags=["usage"], responses=shapes.PROBLEMS)
+router = APIRouter(prefix="/v1", tags=["usage"], responses=shapes.refusals.PROBLEMS)
 
 T = TypeVar("T")
 
@@ -60,7 +60,7 @@ def list_all(
     end: Annotated[
         str | None, Query(alias="to", description="Of days that begin before it.")
     ] = None,
-) -> shapes.Corrections:
+) -> shapes.usage.Corrections:
     """What was corrected of the compound's usage, the newest first."""
     with reading(parts.deps.engine) as connection:
         entry = compounds.find(parts.registry.get(connection), who, compound)
@@ -76,13 +76,15 @@ def list_all(
             limit=page.limit + 1,
         )
     rows, cursor = page.split(found, lambda one: [one.created_at_ms, one.id])
-    return shapes.Corrections(items=[shape(one, zone) for one in rows], next_cursor=cursor)
+    return shapes.usage.Corrections(items=[shape(one, zone) for one in rows], next_cursor=cursor)
 
 
-@router.post("/compounds/{compound}/usage/corrections/preview", responses=shapes.CORRECTION_REFUSED)
+@router.post(
+    "/compounds/{compound}/usage/corrections/preview", responses=shapes.refusals.CORRECTION_REFUSED
+)
 def preview(
-    parts: PartsOf, who: Actor, compound: str, body: shapes.ProposedCorrection
-) -> shapes.CorrectionPreview:
+    parts: PartsOf, who: Actor, compound: str, body: shapes.usage.ProposedCorrection
+) -> shapes.usage.CorrectionPreview:
     """What a correction would add to which hour, and the day before and after it; nothing is done.
 
     A recount reads the telemetry store: some seconds for a large compound.
@@ -97,16 +99,16 @@ def preview(
 @router.post(
     "/compounds/{compound}/usage/corrections",
     status_code=201,
-    responses=shapes.CORRECTION_REFUSED,
+    responses=shapes.refusals.CORRECTION_REFUSED,
 )
 def correct(
-    parts: PartsOf, who: Actor, compound: str, body: shapes.NewCorrection
-) -> shapes.Correction:
+    parts: PartsOf, who: Actor, compound: str, body: shapes.usage.NewCorrection
+) -> shapes.usage.Correction:
     """Record a correction: from now on it is in every figure of that day, which says so."""
     now_ms = parts.now_ms()
     asked = _asked(parts, who, compound, body)
 
-    def act() -> shapes.Correction:
+    def act() -> shapes.usage.Correction:
         what = _saying(lambda: asked.propose(connection))
         if body.recount and body.digest is None:
             raise BadParameter("digest", "look at the recount first: its preview has the digest")
@@ -129,7 +131,7 @@ def correct(
         return shape(made, what.day.zone)
 
     with writing(parts.deps.engine) as connection:
-        return who.once.do(connection, now_ms, shapes.Correction, act)
+        return who.once.do(connection, now_ms, shapes.usage.Correction, act)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +141,7 @@ class Asked:
     who: Identity
     day: Day
     hour_ms: int | None
-    body: shapes.ProposedCorrection
+    body: shapes.usage.ProposedCorrection
     recounted: Recounted | None
 
     def propose(self, connection: Connection) -> Proposal:
@@ -151,7 +153,9 @@ class Asked:
         return propose(connection, scope, self.day, target, body.changes, self.hour_ms)
 
 
-def _asked(parts: Parts, who: Identity, compound: str, body: shapes.ProposedCorrection) -> Asked:
+def _asked(
+    parts: Parts, who: Identity, compound: str, body: shapes.usage.ProposedCorrection
+) -> Asked:
     """Raises NotFound, Forbidden, BadParameter, Away."""
     with reading(parts.deps.engine) as connection:
         entry = compounds.find(parts.registry.get(connection), who, compound)
@@ -162,7 +166,7 @@ def _asked(parts: Parts, who: Identity, compound: str, body: shapes.ProposedCorr
     return Asked(who, day, hour_ms, body, _recounted(parts, day) if body.recount else None)
 
 
-def _time(body: shapes.ProposedCorrection, zone: tzinfo) -> tuple[int, int | None]:
+def _time(body: shapes.usage.ProposedCorrection, zone: tzinfo) -> tuple[int, int | None]:
     """A time of the day, and the hour if it is one."""
     if (body.day is None) == (body.hour is None):
         raise BadParameter("day", "either a day or an hour of it")
@@ -194,8 +198,8 @@ def _saying(action: Callable[[], T]) -> T:
         raise BadParameter(error.parameter, str(error)) from error
 
 
-def shape(made: Correction, zone: tzinfo) -> shapes.Correction:
-    return shapes.Correction.model_validate(
+def shape(made: Correction, zone: tzinfo) -> shapes.usage.Correction:
+    return shapes.usage.Correction.model_validate(
         {
             "id": made.id,
             "compound": made.compound,
@@ -216,8 +220,8 @@ def shape(made: Correction, zone: tzinfo) -> shapes.Correction:
 
 def _preview(
     what: Proposal, names: Mapping[int, str], left: Mapping[str, str]
-) -> shapes.CorrectionPreview:
-    return shapes.CorrectionPreview(
+) -> shapes.usage.CorrectionPreview:
+    return shapes.usage.CorrectionPreview(
         compound=what.day.compound,
         day=str(what.day.date),
         revision=what.revision,
@@ -225,7 +229,7 @@ def _preview(
         digest=what.digest,
         changes={kind: _changes(what, kind) for kind in sorted(what.added)},
         hours=[
-            shapes.ChangedHour(
+            shapes.usage.ChangedHour(
                 start=print_instant(line.hour_ms),
                 device=None if line.device_no == NOBODY else names.get(line.device_no),
                 kind=line.kind,
@@ -239,10 +243,10 @@ def _preview(
     )
 
 
-def _changes(what: Proposal, kind: str) -> dict[str, shapes.Changed]:
+def _changes(what: Proposal, kind: str) -> dict[str, shapes.usage.Changed]:
     before = shown(kind, what.before.get(kind, {}))
     return {
-        name: shapes.Changed(
+        name: shapes.usage.Changed(
             before=before.get(name, 0.0), added=added, after=before.get(name, 0.0) + added
         )
         for name, added in shown(kind, what.added[kind]).items()

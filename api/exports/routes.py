@@ -31,7 +31,7 @@ MOST_KEPT = 50  # of one token; the oldest that are finished give way
 MOST_IN_ALL = 800
 AGAIN_S = 30
 
-router = APIRouter(prefix="/v1", tags=["exports"], responses=shapes.PROBLEMS)
+router = APIRouter(prefix="/v1", tags=["exports"], responses=shapes.refusals.PROBLEMS)
 
 _ACCEPTED: dict[int | str, dict[str, Any]] = {
     202: {
@@ -60,8 +60,8 @@ class NoFile(Problem):
 
 @router.post("/exports", status_code=202, responses=_ACCEPTED)
 def make_export(
-    response: Response, parts: PartsOf, who: Actor, body: Annotated[shapes.NewExport, Body()]
-) -> shapes.Export:
+    response: Response, parts: PartsOf, who: Actor, body: Annotated[shapes.usage.NewExport, Body()]
+) -> shapes.usage.Export:
     """Ask for a file that takes long. It is kept for seven days after it was finished.
 
     Whatever ends our processes meanwhile, it goes on where it was.
@@ -74,7 +74,7 @@ def make_export(
         answer = who.once.do(
             connection,
             now_ms,
-            shapes.Export,
+            shapes.usage.Export,
             lambda: shape(begin(connection, known, who, place, body, now_ms)),
         )
     makers.wake()
@@ -83,7 +83,7 @@ def make_export(
 
 
 @router.get("/exports")
-def list_exports(parts: PartsOf, who: Reader, page: PageOf) -> shapes.Exports:
+def list_exports(parts: PartsOf, who: Reader, page: PageOf) -> shapes.usage.Exports:
     """Yours, the newest first; operators see everybody's."""
     rows = visible(parts, who)
     if page.position is not None:
@@ -92,11 +92,11 @@ def list_exports(parts: PartsOf, who: Reader, page: PageOf) -> shapes.Exports:
     shown, cursor = page.split(
         rows[: page.limit + 1], lambda export: [export.body.made_at_ms, export.id]
     )
-    return shapes.Exports(items=[shape(export) for export in shown], next_cursor=cursor)
+    return shapes.usage.Exports(items=[shape(export) for export in shown], next_cursor=cursor)
 
 
 @router.get("/exports/{export}")
-def get_export(parts: PartsOf, who: Reader, export: str) -> shapes.Export:
+def get_export(parts: PartsOf, who: Reader, export: str) -> shapes.usage.Export:
     """How it stands."""
     return shape(find(parts, who, export))
 
@@ -189,7 +189,7 @@ def begin(
     known: Known,
     who: Identity,
     place: str,
-    asked: shapes.NewExport,
+    asked: shapes.usage.NewExport,
     now_ms: int,
 ) -> Export:
     """A new one, checked. Raises BadParameter, NotFound, TooMany."""
@@ -218,11 +218,11 @@ def begin(
     return made
 
 
-def shape(export: Export) -> shapes.Export:
+def shape(export: Export) -> shapes.usage.Export:
     body, wanted = export.body, export.body.wanted
     is_report = wanted.what == "report"
     error = model.told(body)
-    return shapes.Export(
+    return shapes.usage.Export(
         id=export.id,
         what=wanted.what,
         format=wanted.format,
@@ -242,10 +242,10 @@ def shape(export: Export) -> shapes.Export:
         updated_at=print_instant(export.updated_at_ms),
         finished_at=print_known(body.finished_at_ms),
         expires_at=print_instant(export.expires_at_ms),
-        error=None if error is None else shapes.Words(zh=error.zh, en=error.en),
+        error=None if error is None else shapes.basics.Words(zh=error.zh, en=error.en),
         file=None
         if body.state is not State.DONE
-        else shapes.ExportFile(
+        else shapes.usage.ExportFile(
             name=export.file_name,
             url=f"/v1/exports/{export.id}/file",
             size_bytes=body.size_bytes or 0,
@@ -258,7 +258,7 @@ def _etag(export: Export) -> str:
     return f'"{export.body.sha256}"'
 
 
-def _wanted(known: Known, who: Identity, asked: shapes.NewExport, now_ms: int) -> Wanted:
+def _wanted(known: Known, who: Identity, asked: shapes.usage.NewExport, now_ms: int) -> Wanted:
     """What is asked for, as it can be made. Raises BadParameter, NotFound."""
     if asked.format not in FORMATS[asked.what]:
         ways = " or ".join(FORMATS[asked.what])

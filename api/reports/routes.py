@@ -37,7 +37,7 @@ _FILES: dict[int | str, dict[str, Any]] = {
     }
 }
 
-router = APIRouter(prefix="/v1", tags=["reports"], responses=shapes.PROBLEMS)
+router = APIRouter(prefix="/v1", tags=["reports"], responses=shapes.refusals.PROBLEMS)
 
 MonthOf = Annotated[str, Path(description="Like 2026-11; the month that runs is as it is so far.")]
 FileTypeOf = Annotated[FileType, Path(description="What the file is.")]

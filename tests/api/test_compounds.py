@@ -66,7 +66,7 @@ def test_every_compound_of_the_list_has_the_declared_shape(cast: Cast) -> None:
     with cast.write() as connection:
         a_fault(connection, "a")
     listed = cast.client("operator").get("/v1/compounds").json()
-    for item in shapes.Compounds.model_validate(listed, strict=True).items:
+    for item in shapes.devices.Compounds.model_validate(listed, strict=True).items:
         alone = cast.client("operator").get(f"/v1/compounds/{item.id}").json()
         assert alone == next(c for c in listed["items"] if c["id"] == item.id)
 

@@ -154,10 +154,10 @@ def test_it_is_the_districts_alone(cast: Cast) -> None:
     assert cast.client(None).get("/ingestion").status_code in (303, 401)
 
 
-def an_account(**counts: int) -> shapes.Accounting:
+def an_account(**counts: int) -> shapes.accounting.Accounting:
     quarantined = {"not_json": counts.pop("quarantined", 0)}
     of = {"received": 0, "stored": 0, "duplicate": 0, "pending": 0} | counts
-    return shapes.Accounting.model_validate(
+    return shapes.accounting.Accounting.model_validate(
         {
             **of,
             "quarantined": quarantined,

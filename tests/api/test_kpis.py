@@ -383,7 +383,7 @@ def test_the_answer_is_in_the_shape_that_the_document_promises(cast: Cast) -> No
     with_a_day(cast)
     for by in ("compound", "firm", "kind"):
         answer = cast.client("operator").get(f"/v1/kpis{YESTERDAY}&group_by={by}")
-        shaped = shapes.ServiceFigures.model_validate_json(answer.content, strict=True)
+        shaped = shapes.service.ServiceFigures.model_validate_json(answer.content, strict=True)
         assert shaped.model_dump() == answer.json()
 
 
