@@ -20,7 +20,7 @@ from typing import Annotated, NamedTuple, TypeVar
 import msgspec
 import structlog
 from fastapi import APIRouter, Header
-from fastapi.sse import KEEPALIVE_COMMENT, ServerSentEvent, format_sse_event
+from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -48,12 +48,16 @@ router = APIRouter(prefix="/v1", tags=["stream"], responses=shapes.refusals.PROB
 
 
 class Found(NamedTuple):
-    """News to send. firm: whose it is; None: the district's alone. to_all: everybody's."""
+    """News to send. firm: whose it is; None: the district's alone. to_all: everybody's.
+
+    sent: as it goes to every listener; printed once, for there may be hundreds of them.
+    """
 
     event: str
     data: dict[str, object]
     firm: str | None = None
     to_all: bool = False
+    sent: bytes = b""
 
     def concerns(self, scope: Scope) -> bool:
         return self.to_all or scope.is_district or self.firm == scope.firm
@@ -93,8 +97,10 @@ class Stream:
         if not found:
             return
         async with self._grown:
-            self._ring.extend(found)
-            self._next += len(found)
+            for item in found:
+                event_id = self.event_id(self._next)
+                self._ring.append(item._replace(sent=_print(item.event, item.data, event_id)))
+                self._next += 1
             self._grown.notify_all()
 
     def place(self, last_event_id: str | None) -> int | None:
@@ -112,10 +118,11 @@ class Stream:
 
     async def listen(
         self, place: int | None, scope: Scope, wait_s: float
-    ) -> AsyncIterator[ServerSentEvent | None]:
+    ) -> AsyncIterator[bytes | None]:
         """What concerns `scope`, from number `place` on; None when that is silent for `wait_s`.
 
-        place: as `place` gave it. News of others do not break the silence.
+        place: as `place` gave it. News of others do not break the silence. What was found at once
+        is sent at once: writing is what costs, for each listener.
         """
         clock = asyncio.get_running_loop().time
         self.listeners += 1
@@ -123,20 +130,17 @@ class Stream:
             event = "ready"
             if place is None:
                 event, place = "reset", self._next
-            yield ServerSentEvent(event=event, data={}, id=self.event_id(place - 1), retry=RETRY_MS)
+            yield _print(event, {}, self.event_id(place - 1), RETRY_MS)
             told_s = clock()
             while True:
                 if place < self._oldest:
                     place = self._next
-                    yield ServerSentEvent(event="reset", data={}, id=self.event_id(place - 1))
-                # A copy: while this one is being sent, the ring may go on.
-                for item in list(islice(self._ring, place - self._oldest, None)):
-                    place += 1
-                    if item.concerns(scope):
-                        yield ServerSentEvent(
-                            event=item.event, data=item.data, id=self.event_id(place - 1)
-                        )
-                        told_s = clock()
+                    yield _print("reset", {}, self.event_id(place - 1))
+                found = list(islice(self._ring, place - self._oldest, None))
+                place += len(found)
+                if ours := b"".join(item.sent for item in found if item.concerns(scope)):
+                    yield ours
+                    told_s = clock()
                 async with self._grown:
                     if place == self._next:
                         with suppress(TimeoutError):
@@ -208,8 +212,8 @@ async def _told(
     ask_again_s = parts.deps.ask_again_s
     clock = asyncio.get_running_loop().time
     asked_s = clock()
-    async for event in stream.listen(place, who.scope, min(ask_again_s, AWAKE_S)):
-        yield KEEPALIVE_COMMENT if event is None else _encode(event)
+    async for events in stream.listen(place, who.scope, min(ask_again_s, AWAKE_S)):
+        yield KEEPALIVE_COMMENT if events is None else events
         if clock() - asked_s >= ask_again_s:
             asked_s = clock()
             try:
@@ -231,9 +235,11 @@ async def to_its_end(work: Callable[[], T]) -> T:
         raise
 
 
-def _encode(event: ServerSentEvent) -> bytes:
-    data = msgspec.json.encode(event.data).decode()
-    return format_sse_event(data_str=data, event=event.event, id=event.id, retry=event.retry)
+def _print(
+    event: str, data: dict[str, object], event_id: str, retry_ms: int | None = None
+) -> bytes:
+    text = msgspec.json.encode(data).decode()
+    return format_sse_event(data_str=text, event=event, id=event_id, retry=retry_ms)
 
 
 def _firm(known: Known, compound: str | None) -> str | None:

@@ -3,12 +3,13 @@
 import asyncio
 import json
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import httpx2
 import pytest
-from fastapi.sse import ServerSentEvent
 from structlog.testing import capture_logs
 
 from api.parts import Dependencies, RegistryCopy
@@ -51,26 +52,40 @@ def news(*numbers: int) -> list[Found]:
     return [Found("fault", {"n": n}, "yaxin" if n % 2 else "kangqiao") for n in numbers]
 
 
+class Told(NamedTuple):
+    event: str
+    data: dict[str, Any]
+    id: str
+
+
 class Listener:
     """Reads a stream step by step."""
 
-    def __init__(self, events: AsyncIterator[ServerSentEvent | None]) -> None:
-        self._events = events
+    def __init__(self, chunks: AsyncIterator[bytes | None]) -> None:
+        self._chunks = chunks
+        self._told: deque[Told] = deque()
         self.last_id: str | None = None
 
-    async def next(self) -> ServerSentEvent:
+    async def next(self) -> Told:
         async with asyncio.timeout(WAIT_S):
-            while True:
-                event = await anext(self._events)
-                if event is not None:
-                    self.last_id = event.id
-                    return event
+            while not self._told:
+                chunk = await anext(self._chunks)
+                self._told.extend(parsed(chunk or b""))
+        told = self._told.popleft()
+        self.last_id = told.id
+        return told
 
     async def numbers(self, count: int) -> list[int]:
         return [(await self.next()).data["n"] for _ in range(count)]
 
     async def has_nothing(self) -> bool:
-        return await anext(self._events) is None
+        return not self._told and await anext(self._chunks) is None
+
+
+def parsed(chunk: bytes) -> Iterator[Told]:
+    for text in chunk.decode().split("\n\n")[:-1]:
+        lines = dict(line.split(": ", 1) for line in text.split("\n"))
+        yield Told(lines["event"], json.loads(lines["data"]), lines["id"])
 
 
 def listen(stream: Stream, last_id: str | None = None, scope: Scope = DISTRICT) -> Listener:
@@ -174,6 +189,21 @@ def test_a_firm_hears_of_its_own_and_the_district_of_all(cast: Cast) -> None:
         assert await all_.numbers(5) == [1, 2, 3, 9, 10]
         assert await own.numbers(3) == [1, 3, 10]
         assert await own.has_nothing()
+
+    asyncio.run(play())
+
+
+def test_what_was_found_at_once_is_sent_at_once(cast: Cast) -> None:
+    async def play() -> None:
+        stream = a_stream(cast)
+        chunks = stream.listen(stream.place(None), Scope("yaxin"), WAIT_S)
+        await anext(chunks)
+        await stream.publish(news(*range(1, 100)))
+        chunk = await anext(chunks)
+        assert chunk is not None
+        told = list(parsed(chunk))
+        assert [one.data["n"] for one in told] == list(range(1, 100, 2))
+        assert told[-1].id == stream.event_id(99)
 
     asyncio.run(play())
 
