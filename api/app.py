@@ -66,6 +66,7 @@ from api import (
 from api.attempts import Attempts
 from api.audited import Audited, without_secrets
 from api.bodies import Bounded
+from api.compression import Compressed
 from api.exports import routes as export_routes
 from api.last_use import LastUse
 from api.metrics import Measured, Metrics
@@ -196,6 +197,7 @@ def create_app(deps: Dependencies) -> FastAPI:
     _handle_errors(app)
     app.add_middleware(Audited, engine=deps.engine, clock=deps.clock)
     app.add_middleware(Bounded)
+    app.add_middleware(Compressed)
     app.add_middleware(Protected)
     app.add_middleware(Measured, metrics=metrics)
     return app

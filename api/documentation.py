@@ -1,11 +1,13 @@
 """The OpenAPI document and a page to try it; both work without an internet connection."""
 
+from functools import lru_cache
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 
+from api.compression import squeezed, takes_gzip
 from api.errors import NotFound
 from api.identity import EVERYONE
 from api.pages import PageOf, assets
@@ -29,15 +31,23 @@ def docs(page: PageOf) -> Response:
 
 
 @router.get("/assets/{name:path}")
-def asset(name: str, v: str = "") -> Response:  # noqa: ARG001 - the version, for caches
+def asset(request: Request, name: str, v: str = "") -> Response:  # noqa: ARG001 - for caches
     """A file of the console. Its address carries its version, so it may be kept for long."""
     found = assets().get(name)
     if found is None:
         raise NotFound
-    media_type = _MEDIA_TYPES.get(found.suffix, "text/plain")
-    return FileResponse(
-        found, media_type=media_type, headers={"Cache-Control": "public, max-age=31536000"}
-    )
+    content, small = _content(name)
+    headers = {"Cache-Control": "public, max-age=31536000, immutable", "Vary": "Accept-Encoding"}
+    if takes_gzip(request.headers):
+        content, headers["Content-Encoding"] = small, "gzip"
+    return Response(content, 200, headers, _MEDIA_TYPES.get(found.suffix, "text/plain"))
+
+
+@lru_cache(maxsize=64)  # more than there are; 3 MB, most of it swagger-ui
+def _content(name: str) -> tuple[bytes, bytes]:
+    """A published file, and the same compressed."""
+    content = assets()[name].read_bytes()
+    return content, squeezed(content)
 
 
 def document(app: FastAPI) -> dict[str, Any]:
