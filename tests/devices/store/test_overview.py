@@ -138,7 +138,8 @@ def test_ports_and_lamps_are_counted_as_far_as_they_are_known(database: Engine) 
         latest = {"power_w": (50.0, NOW_MS), "energy_kwh": (3.5, NOW_MS)}
         a_state(connection, LAMP, "online", latest=latest)
     use = look(database).use
-    assert use[XIANGYUNLI] == Use(charging=1, ports_known=1, lit=5, dark=3)
+    heard_ms = NOW_MS - 5000
+    assert use[XIANGYUNLI] == Use(charging=1, ports_known=1, lit=5, dark=3, seen_ms=heard_ms)
     assert use[LIANXIN] == Use()
 
 
