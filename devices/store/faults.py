@@ -8,13 +8,25 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, insert, literal, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 
 from devices.faults import Fault, FaultEvent, FaultMoved, Held, Move, State, Why
 from devices.roots import SUPPRESSES
 from devices.rules import Severity
 from devices.store.registry import add_revision
-from devices.store.schema import LIVE, compounds, fault_events, faults
+from devices.store.schema import LIVE, compounds, devices, fault_events, faults
 from devices.store.scope import Scope
 
 # Spelled out, not `<> 'closed'`: so the index on (state, compound, severity) serves.
@@ -30,11 +42,24 @@ class UnknownFault(LookupError):
 
 
 @dataclass(frozen=True, slots=True)
+class Sought:
+    """One word of a search: in the name or id of the device, or the fault's whole id; or the fault
+    is of one of these codes or compounds, whose names have the word in them."""
+
+    text: str
+    codes: frozenset[str] = frozenset()
+    compounds: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Filter:
     """Which faults are asked for; None leaves a question open.
 
     from/to: of when it was opened. is_open: it is not closed. shelved, maintained: whether its
     notices are held for that. suppressed_by: the root that explains it. ids: only these.
+    assignee: assigned to this name. of: somebody's, so assigned to them, or acknowledged by them
+    and assigned to nobody. unassigned: assigned to nobody. acute: P1, or of the safety tier.
+    sought: each of these words fits.
     """
 
     compound: str | None = None
@@ -53,6 +78,11 @@ class Filter:
     maintained: bool | None = None
     suppressed_by: str | None = None
     ids: frozenset[str] | None = None
+    assignee: str | None = None
+    of: str | None = None
+    unassigned: bool = False
+    acute: bool = False
+    sought: tuple[Sought, ...] = ()
 
     @property
     def is_of_now(self) -> bool:
@@ -136,6 +166,30 @@ def list_by_rank(
     return found[:limit]
 
 
+def count_faults(connection: Connection, scope: Scope, wanted: Filter) -> int:
+    """How many there are. For what is bounded by itself, like those that are not closed."""
+    query = _matching(scope, wanted).with_only_columns(func.count())
+    return connection.execute(query).scalar_one()
+
+
+def assignees(connection: Connection, scope: Scope, limit: int = 100) -> list[str]:
+    """To whom live faults that are not closed are assigned, by name."""
+    column = faults.c
+    query = (
+        select(column.assignee)
+        .where(
+            column.state.in_(OPEN_STATES),
+            column.stream == LIVE,
+            column.assignee.is_not(None),
+            scope.holds(column.compound),
+        )
+        .distinct()
+        .order_by(column.assignee)
+        .limit(limit)
+    )
+    return [name for (name,) in connection.execute(query) if name is not None]
+
+
 def children_of(
     connection: Connection, scope: Scope, roots: Collection[str], limit: int = CHILDREN_AT_ONCE
 ) -> dict[str, list[Fault]]:
@@ -197,6 +251,37 @@ def same_before(
         .limit(limit)
     )
     return [fault_of(row) for row in connection.execute(query)]
+
+
+def same_nearby(
+    connection: Connection, scope: Scope, fault: Fault, since_ms: int, limit: int = 5
+) -> list[Fault]:
+    """Faults of its code at others of its compound that were opened since then, newest first."""
+    query = (
+        select(faults)
+        .where(
+            faults.c.compound == fault.compound,
+            faults.c.subject != fault.subject,
+            faults.c.code == fault.code,
+            faults.c.opened_at_ms >= since_ms,
+            scope.holds(faults.c.compound),
+        )
+        .order_by(faults.c.opened_at_ms.desc(), faults.c.id.desc())
+        .limit(limit)
+    )
+    return [fault_of(row) for row in connection.execute(query)]
+
+
+def last_words(connection: Connection, ids: Collection[str]) -> dict[str, FaultEvent]:
+    """Fault -> the last event with a note, of those that have one: how it ended, in words."""
+    column = fault_events.c
+    newest = (
+        select(func.max(column.id))
+        .where(column.fault.in_(ids), column.note.is_not(None), column.note != "")
+        .group_by(column.fault)
+    )
+    query = select(fault_events).where(column.id.in_(newest))
+    return {row.fault: event_of(row) for row in connection.execute(query)}
 
 
 def tally(connection: Connection, scope: Scope) -> Tally:
@@ -415,6 +500,7 @@ def _matching(scope: Scope, wanted: Filter) -> Select[Any]:
         (faults.c.kind, wanted.kind),
         (faults.c.code, wanted.code),
         (faults.c.suppressed_by, wanted.suppressed_by),
+        (faults.c.assignee, wanted.assignee),
     ):
         if value is not None:
             query = query.where(column == value)
@@ -441,7 +527,29 @@ def _matching(scope: Scope, wanted: Filter) -> Select[Any]:
     ):
         if is_set is not None:
             query = query.where(column.is_not(None) if is_set else column.is_(None))
+    if wanted.of is not None:
+        seen = (faults.c.acknowledged_by == wanted.of) & faults.c.assignee.is_(None)
+        query = query.where((faults.c.assignee == wanted.of) | seen)
+    if wanted.unassigned:
+        query = query.where(faults.c.assignee.is_(None))
+    if wanted.acute:
+        query = query.where((faults.c.severity == Severity.P1) | faults.c.safety.is_(True))
+    for word in wanted.sought:
+        query = query.where(_fits(word))
     return query
+
+
+def _fits(word: Sought) -> ColumnElement[bool]:
+    named = select(devices.c.id).where(
+        devices.c.name.icontains(word.text, autoescape=True)
+        | devices.c.id.icontains(word.text, autoescape=True)
+    )
+    ways: list[ColumnElement[bool]] = [faults.c.id == word.text, faults.c.device.in_(named)]
+    if word.codes:
+        ways.append(faults.c.code.in_(word.codes))
+    if word.compounds:
+        ways.append(faults.c.compound.in_(word.compounds))
+    return or_(*ways)
 
 
 def fault_of(row: Row[Any]) -> Fault:

@@ -875,6 +875,18 @@ idempotency_keys = Table(
     Index("ix_idempotency_keys_at", "at_ms"),
 )
 
+# What somebody looks for again and again: a question to the list of faults, under a name of theirs.
+saved_filters = Table(
+    "saved_filters",
+    metadata,
+    Column("id", _Number, primary_key=True, autoincrement=True),
+    Column("token", ForeignKey("tokens.id"), nullable=False),
+    Column("name", String(60), nullable=False),
+    Column("query", Text, nullable=False),  # of the address, in our own order
+    Column("created_at_ms", BigInteger, nullable=False),
+    UniqueConstraint("token", "name", name="uq_saved_filters_token_name"),
+)
+
 # A browser that logged in with a token.
 web_sessions = Table(
     "web_sessions",

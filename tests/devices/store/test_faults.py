@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, select, update
@@ -12,14 +13,19 @@ from devices.faults import Fault, FaultMoved, Move, State
 from devices.store.database import reading, writing
 from devices.store.faults import (
     Filter,
+    Sought,
     UnknownFault,
+    assignees,
     children_of,
     count_children,
+    count_faults,
     find_fault,
     history,
+    last_words,
     list_faults,
     move_fault,
     open_by_severity,
+    same_nearby,
 )
 from devices.store.schema import fault_events, faults, revisions
 from devices.store.scope import DISTRICT, Scope
@@ -31,6 +37,7 @@ from tests.api.cast import (
     XIANGYUNLI,
     a_district,
     a_fault,
+    a_fault_event,
 )
 
 
@@ -207,3 +214,65 @@ def test_under_a_root_stands_what_it_explains_and_what_that_explains(database: E
         }
         counted = count_children(connection, yaxin, ["cut", "gateway", "f"])
         assert counted == {"cut": 3, "gateway": 1}  # one of them is over
+
+
+def found(database: Engine, **wanted: Any) -> set[str]:
+    with reading(database) as connection:
+        listed = {one.id for one in list_faults(connection, DISTRICT, Filter(**wanted))}
+        assert count_faults(connection, DISTRICT, Filter(**wanted)) == len(listed)
+        return listed
+
+
+def test_what_is_somebodys_is_assigned_to_them_or_was_acknowledged_and_handed_to_nobody(
+    database: Engine,
+) -> None:
+    with writing(database) as connection:
+        for n, (assignee, seen_by) in enumerate(
+            (("li", None), (None, "li"), ("wang", "li"), ("wang", None))
+        ):
+            a_fault(
+                connection, f"g{n}", subject=f"s{n}", assignee=assignee, acknowledged_by=seen_by
+            )
+        assert assignees(connection, DISTRICT) == ["li", "wang"]
+        assert assignees(connection, Scope("kangqiao")) == []
+    assert found(database, of="li") == {"g0", "g1"}
+    assert found(database, assignee="wang") == {"g2", "g3"}
+    assert found(database, unassigned=True) == {"f", "g1"}
+
+
+def test_a_search_looks_into_names_of_devices_and_what_their_words_stand_for(
+    database: Engine,
+) -> None:
+    with writing(database) as connection:
+        a_fault(connection, "west", device=STRANGE_GATE, compound=LIANXIN, code="GATE_FORCED")
+        a_fault(connection, "hundred", subject="100%", device=None, code="COMPOUND_POWER_CUT")
+    assert found(database, sought=(Sought("东门"),)) == {"f"}
+    assert found(database, sought=(Sought("GATE-1"),)) == {"f", "west"}
+    assert found(database, sought=(Sought("west"),)) == {"west"}  # its id
+    assert found(database, sought=(Sought("%"),)) == set()
+    assert found(database, sought=(Sought("gate"), Sought("强行", frozenset({"GATE_FORCED"})))) == {
+        "west"
+    }
+    assert found(database, sought=(Sought("连", compounds=frozenset({LIANXIN})),)) == {"west"}
+
+
+def test_what_is_acute_is_critical_or_of_the_safety_tier(database: Engine) -> None:
+    with writing(database) as connection:
+        a_fault(connection, "p1", subject="a", severity="P1")
+        a_fault(connection, "safety", subject="b", severity="P2", safety=True)
+        a_fault(connection, "p2", subject="c", severity="P2")
+    assert found(database, acute=True) == {"p1", "safety"}
+
+
+def test_the_same_elsewhere_in_the_compound_and_what_was_said_last(database: Engine) -> None:
+    with writing(database) as connection:
+        a_fault(connection, "near", subject="other-gate", opened_at_ms=NOW_MS - MINUTE_MS)
+        a_fault(connection, "own", code="GATE_OFFLINE", subject="x", compound=LIANXIN)
+        a_fault_event(connection, "near", reason="commented", note="换了电源")
+        a_fault_event(connection, "near", reason="closed", note="已修好")
+        a_fault_event(connection, "near", reason="over", note=None)
+        fault = find_fault(connection, DISTRICT, "f")
+        assert [one.id for one in same_nearby(connection, DISTRICT, fault, 0)] == ["near"]
+        assert same_nearby(connection, DISTRICT, fault, NOW_MS) == []
+        said = last_words(connection, ["near", "f"])
+        assert {of: event.note for of, event in said.items()} == {"near": "已修好"}
