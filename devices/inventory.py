@@ -9,7 +9,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -39,7 +39,7 @@ MAX_TEXT = 256
 MAX_ATTRIBUTES = 64
 SHOWN = 50  # problems in the text of an error; the error itself has all of them
 
-_FIELDS = (
+FIELDS = (
     "id",
     "kind",
     "compound",
@@ -59,6 +59,21 @@ _FIELDS = (
 # Attributes that have a column of their own name in rows; others are columns `attributes.<name>`.
 ATTRIBUTES = ("ports", "port_no", "form", "granularity", "lamp_count", "nominal_power_w", "supply")
 
+# Columns of rows of compounds.
+COMPOUND_COLUMNS = (
+    "id",
+    "name_zh",
+    "name_en",
+    "firm",
+    "households",
+    "timezone",
+    "latitude",
+    "longitude",
+    "synthetic",
+    "contacts",
+)
+
+_KIND_NAMES = {kind.zh: name for name, kind in KINDS.items()}
 _WHOLE_ATTRIBUTES = {"ports": MAX_PORTS, "port_no": MAX_PORTS, "lamp_count": 1000}
 _WORD_ATTRIBUTES = {
     ("gate", "form"): ("pedestrian", "barrier"),
@@ -75,10 +90,16 @@ _SHORTENED = re.compile(r"[0-9][.,]?[0-9]*[eE]\+[0-9]+")  # what a spreadsheet m
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong. where: a JSON path (`devices[3].parent`) or a line (`line 4`)."""
+    """One thing that is wrong. where: a JSON path (`devices[3].parent`) or a line (`line 4`).
+
+    word, values: the same as `what`, for whoever says it in another language; "" for what only
+    programs get wrong.
+    """
 
     where: str
     what: str
+    word: str = ""
+    values: Mapping[str, object] = field(default_factory=dict, compare=False)
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what}"
@@ -106,7 +127,7 @@ def parse(data: Mapping[str, object]) -> Registry:
     firm_ids = _unique([(f"firms[{n}]", firm.id) for n, firm in enumerate(firms)], problems)
     _unique([(f"compounds[{n}]", compound.id) for n, compound in enumerate(compounds)], problems)
     problems += [
-        Problem(f"compounds[{n}].firm", f"there is no firm {compound.firm!r}")
+        _no_firm(f"compounds[{n}].firm", compound.firm)
         for n, compound in enumerate(compounds)
         if compound.firm and compound.firm not in firm_ids
     ]
@@ -115,49 +136,141 @@ def parse(data: Mapping[str, object]) -> Registry:
 
 
 def parse_rows(rows: Iterable[tuple[int, Mapping[str, str]]], known: Registry) -> Registry:
-    """`known` with the devices of `rows` added to it, or changed: a row says all of a device.
+    """`known` with the devices of `rows` added to it, or changed.
 
-    rows: (line number, column → text); an empty text is an absent value. Raises BadRegistry.
+    rows: (line number, column → text); an empty text is an absent value. Of a device that is known
+    what has no column stays as it is. Raises BadRegistry.
     """
+    read = read_rows(rows, known)
+    if read.problems:
+        raise BadRegistry(read.problems)
+    return read.registry
+
+
+@dataclass(frozen=True, slots=True)
+class RowsRead:
+    """Rows as far as they could be read. lines: line -> the device that it names, "" without one.
+
+    registry: everything that was known, and over it the devices that the rows say, also those with
+    something wrong: not to be kept unless `problems` is empty. touched: their ids, with the ports
+    of their sheds.
+    """
+
+    lines: Mapping[int, str]
+    registry: Registry
+    touched: Sequence[str]
+    problems: Sequence[Problem]
+
+
+def read_rows(rows: Iterable[tuple[int, Mapping[str, str]]], known: Registry) -> RowsRead:
+    """The same as `parse_rows`, with everything that is wrong beside what is right."""
     problems: list[Problem] = []
     foreign: set[str] = set()
+    lines: dict[int, str] = {}
     devices = []
+    by_name = _by_name(known)
     for line, row in rows:
         where = f"line {line}"
-        entry = _Object(where, _from_row(where, row, foreign, problems), problems, ", ")
-        devices.append((where, _device(entry)))
-    merged = known.devices | {
-        device.id: device for device in _assembled(devices, known, ", ", problems)
-    }
-    return Registry(known.firms.values(), known.compounds.values(), merged.values(), known.revision)
+        raw = _from_row(where, row, foreign, known, by_name, problems)
+        device = _device(_Object(where, raw, problems, ", "))
+        devices.append((where, device))
+        lines[line] = device.id
+    touched = _put_together(devices, known, ", ", problems)
+    merged = known.devices | {device.id: device for device in touched}
+    registry = Registry(
+        known.firms.values(), known.compounds.values(), merged.values(), known.revision
+    )
+    return RowsRead(lines, registry, [device.id for device in touched], problems)
+
+
+def read_compound_rows(rows: Iterable[tuple[int, Mapping[str, str]]], known: Registry) -> RowsRead:
+    """The same for rows of compounds. lines: line -> compound; touched: their ids."""
+    problems: list[Problem] = []
+    foreign: set[str] = set()
+    lines: dict[int, str] = {}
+    compounds: dict[str, Compound] = {}
+    for line, row in rows:
+        where = f"line {line}"
+        raw = _compound_from_row(where, row, foreign, known, problems)
+        compound = _compound(_Object(where, raw, problems, ", "))
+        if compound.id and compound.id in compounds:
+            first = next(at for at, identifier in lines.items() if identifier == compound.id)
+            problems.append(_twice(where, compound.id, f"line {first}"))
+        if compound.firm and compound.firm not in known.firms:
+            problems.append(_no_firm(f"{where}, firm", compound.firm))
+        lines[line] = compound.id
+        if compound.id:
+            compounds[compound.id] = compound
+    merged = known.compounds | compounds
+    registry = Registry(
+        known.firms.values(), merged.values(), known.devices.values(), known.revision
+    )
+    return RowsRead(lines, registry, list(compounds), problems)
+
+
+def parse_entries(entries: Sequence[Mapping[str, object]], known: Registry) -> Registry:
+    """The devices that these entries describe, with the ports of their sheds.
+
+    entries: as a registry file has them. What is wrong is told as `gate-1.building`. Raises
+    BadRegistry.
+    """
+    problems: list[Problem] = []
+    devices = []
+    for raw in entries:
+        where = str(raw.get("id"))
+        devices.append((where, _device(_Object(where, raw, problems))))
+    made = _assembled(devices, known, ".", problems)
+    return Registry(known.firms.values(), known.compounds.values(), made, known.revision)
+
+
+def parse_firm(raw: Mapping[str, object]) -> Firm:
+    """The firm that an entry describes; raises BadRegistry."""
+    problems: list[Problem] = []
+    firm = _firm(_Object("", raw, problems))
+    if problems:
+        raise BadRegistry(problems)
+    return firm
+
+
+def parse_compound(raw: Mapping[str, object], known: Registry) -> Compound:
+    """The compound that an entry describes; raises BadRegistry."""
+    problems: list[Problem] = []
+    compound = _compound(_Object("", raw, problems))
+    if compound.firm and compound.firm not in known.firms:
+        problems.append(_no_firm("firm", compound.firm))
+    if problems:
+        raise BadRegistry(problems)
+    return compound
 
 
 def dump(registry: Registry) -> dict[str, list[dict[str, object]]]:
     """The inverse of `parse`: values that JSON has, without the ports that `parse` makes."""
     return {
-        "firms": [
-            {
-                "id": firm.id,
-                "name": asdict(firm.name),
-                "contacts": [asdict(contact) for contact in firm.contacts],
-            }
-            for firm in registry.firms.values()
-        ],
-        "compounds": [
-            {
-                "id": compound.id,
-                "name": asdict(compound.name),
-                "firm": compound.firm,
-                "synthetic": compound.synthetic,
-                "contacts": [asdict(contact) for contact in compound.contacts],
-                "households": compound.households,
-                "timezone": compound.timezone,
-                "latitude": compound.latitude,
-                "longitude": compound.longitude,
-            }
-            for compound in registry.compounds.values()
-        ],
-        "devices": [_dumped(device) for device in _with_entry(registry)],
+        "firms": [firm_entry(firm) for firm in registry.firms.values()],
+        "compounds": [compound_entry(compound) for compound in registry.compounds.values()],
+        "devices": [device_entry(device) for device in _with_entry(registry)],
+    }
+
+
+def firm_entry(firm: Firm) -> dict[str, object]:
+    return {
+        "id": firm.id,
+        "name": asdict(firm.name),
+        "contacts": [asdict(contact) for contact in firm.contacts],
+    }
+
+
+def compound_entry(compound: Compound) -> dict[str, object]:
+    return {
+        "id": compound.id,
+        "name": asdict(compound.name),
+        "firm": compound.firm,
+        "synthetic": compound.synthetic,
+        "contacts": [asdict(contact) for contact in compound.contacts],
+        "households": compound.households,
+        "timezone": compound.timezone,
+        "latitude": compound.latitude,
+        "longitude": compound.longitude,
     }
 
 
@@ -165,7 +278,7 @@ def dump_rows(registry: Registry) -> tuple[list[str], list[dict[str, str]]]:
     """The inverse of `parse_rows`: the columns in use, and one row a device."""
     rows = []
     for device in _with_entry(registry):
-        dumped = _dumped(device)
+        dumped = device_entry(device)
         attributes = dumped.pop("attributes")
         row = {name: str(value) for name, value in dumped.items() if value not in (None, "")}
         if isinstance(attributes, dict):
@@ -173,7 +286,7 @@ def dump_rows(registry: Registry) -> tuple[list[str], list[dict[str, str]]]:
                 row[name if name in ATTRIBUTES else f"attributes.{name}"] = cell_text(value)
         rows.append(row)
     used = {name for row in rows for name in row}
-    columns = [name for name in (*_FIELDS, *ATTRIBUTES) if name in used]
+    columns = [name for name in (*FIELDS, *ATTRIBUTES) if name in used]
     return columns + sorted(used - set(columns)), rows
 
 
@@ -197,29 +310,29 @@ class _Object:
     def at(self, field: str) -> str:
         return f"{self.where}{self._joint}{field}" if self.where and field else self.where or field
 
-    def wrong(self, field: str, what: str) -> None:
-        self._problems.append(Problem(self.at(field) or "the file", what))
+    def wrong(self, field: str, what: str, word: str = "", **values: object) -> None:
+        self._problems.append(Problem(self.at(field) or "the file", what, word, values))
 
     def take(self, field: str) -> object:
         """The raw value, None when it is absent; what nobody takes is unknown in the end."""
         return self._raw.pop(field, None)
 
     def end(self) -> None:
-        for field in self._raw:
-            self.wrong(str(field)[:80], "there is no such field")
+        for name in self._raw:
+            self.wrong(str(name)[:80], "there is no such field", "no_field")
 
     def text(self, field: str, default: str | None = None) -> str:
         text = self._string(field, default)
         flaw = _flaw(text)
         if flaw is not None:
-            self.wrong(field, f"{_shown(text)} {flaw}")
+            self.wrong(field, f"{_shown(text)} {flaw}", "bad_text", most=MAX_TEXT)
         return text
 
     def _string(self, field: str, default: str | None) -> str:
         raw = self.take(field)
         if raw is None or raw == "":
             if default is None:
-                self.wrong(field, "is missing")
+                self.wrong(field, "is missing", "missing")
             return default or ""
         if not isinstance(raw, str):
             self.wrong(field, f"{_shown(raw)} is not text")
@@ -230,7 +343,7 @@ class _Object:
         """An id, or "" when it is missing or wrong."""
         text = self._string(field, default)
         if text and not is_id(text):
-            self.wrong(field, f"{_shown(text)} is not an id ({ID.pattern})")
+            self.wrong(field, f"{_shown(text)} is not an id ({ID.pattern})", "no_id")
             return ""
         return text
 
@@ -238,26 +351,28 @@ class _Object:
         text = self._string(field, default)
         known = tuple(words)
         if text and text not in known:
-            self.wrong(field, f"{_shown(text)} is not one of {', '.join(known)}")
+            listed = ", ".join(known)
+            self.wrong(field, f"{_shown(text)} is not one of {listed}", "no_word", words=listed)
             return ""
         return text
 
     def whole(self, field: str, low: int, high: int, default: int | None = None) -> int:
         number = self.number(field, low, high, default)
         if number != int(number):
-            self.wrong(field, f"{number} is not a whole number")
+            self.wrong(field, f"{number} is not a whole number", "no_whole")
         return int(number)
 
     def number(self, field: str, low: float, high: float, default: float | None = None) -> float:
         raw = self.take(field)
         if raw is None:
             if default is None:
-                self.wrong(field, "is missing")
+                self.wrong(field, "is missing", "missing")
             return low if default is None else default
         if isinstance(raw, bool) or not isinstance(raw, int | float):
-            self.wrong(field, f"{_shown(raw)} is not a number")
+            self.wrong(field, f"{_shown(raw)} is not a number", "no_number")
         elif not low <= raw <= high:  # NaN compares false with everything
-            self.wrong(field, f"{_shown(raw)} is outside {low}…{high}")
+            outside = f"{_shown(raw)} is outside {low}…{high}"
+            self.wrong(field, outside, "outside", low=low, high=high)
         else:
             return raw
         return low
@@ -265,7 +380,7 @@ class _Object:
     def flag(self, field: str) -> bool:
         raw = self.take(field)
         if raw is not None and not isinstance(raw, bool):
-            self.wrong(field, f"{_shown(raw)} is not true or false")
+            self.wrong(field, f"{_shown(raw)} is not true or false", "no_flag")
         return raw is True
 
     def instant_ms(self, field: str) -> int | None:
@@ -278,7 +393,7 @@ class _Object:
         except ValueError:
             instant = None
         if instant is None or instant.tzinfo is None or not 2000 <= instant.year < 2100:
-            self.wrong(field, f"{_shown(text)} is not a time like 2026-11-23T10:00:00Z")
+            self.wrong(field, f"{_shown(text)} is not a time like 2026-11-23T10:00:00Z", "no_time")
             return None
         return (instant - _EPOCH) // timedelta(milliseconds=1)
 
@@ -319,7 +434,7 @@ class _Object:
                 continue
             flaw = _attribute_flaw(kind, name, value)
             if flaw is not None:
-                self.wrong(self._attribute(name), f"{_shown(value)} {flaw}")
+                self.wrong(self._attribute(name), f"{_shown(value)} {flaw}", "bad_attribute")
                 continue
             good[name] = value
         return good
@@ -338,10 +453,10 @@ def _compound(entry: _Object) -> Compound:
     default = Compound("", Name("", ""), "", 0)
     identifier = entry.id("id")
     if identifier in RESERVED:
-        entry.wrong("id", f"{identifier!r} is taken by courtyard itself")
+        entry.wrong("id", f"{identifier!r} is taken by courtyard itself", "reserved")
     zone = entry.text("timezone", default.timezone)
     if not _is_timezone(zone):
-        entry.wrong("timezone", f"{_shown(zone)} is not a time zone like Asia/Shanghai")
+        entry.wrong("timezone", f"{_shown(zone)} is not a time zone like Asia/Shanghai", "no_zone")
     compound = Compound(
         id=identifier,
         name=_name(entry),
@@ -377,16 +492,18 @@ def _contacts(entry: _Object) -> tuple[Contact, ...]:
 def _device(entry: _Object) -> Device:
     identifier = entry.id("id")
     if identifier in RESERVED:
-        entry.wrong("id", f"{identifier!r} is taken by courtyard itself")
+        entry.wrong("id", f"{identifier!r} is taken by courtyard itself", "reserved")
     kind = entry.word("kind", KINDS)
     protocol = entry.word("protocol", PROTOCOLS, "native")
     external_id = entry.text("external_id", "")
     if _SHORTENED.fullmatch(external_id):
-        entry.wrong(
-            "external_id", f"{external_id} was shortened by a spreadsheet: write it as text"
-        )
-    if protocol not in {"", "native"} and not external_id and kind != "port":
-        entry.wrong("external_id", f"is missing: {protocol} knows the device by it")
+        what = f"{external_id} was shortened by a spreadsheet: write it as text"
+        entry.wrong("external_id", what, "shortened")
+    retired_ms = entry.instant_ms("decommissioned_at")
+    is_named = protocol in {"", "native"} or external_id or kind == "port"
+    if not is_named and retired_ms is None:  # out of service, another may have its name
+        what = f"is missing: {protocol} knows the device by it"
+        entry.wrong("external_id", what, "no_external", protocol=protocol)
     device = Device(
         id=identifier,
         kind=kind,
@@ -405,7 +522,7 @@ def _device(entry: _Object) -> Device:
         unit=entry.text("unit", ""),
         attributes=entry.attributes(kind),
         commissioned_at_ms=entry.instant_ms("commissioned_at"),
-        decommissioned_at_ms=entry.instant_ms("decommissioned_at"),
+        decommissioned_at_ms=retired_ms,
     )
     entry.end()
     return device
@@ -455,7 +572,17 @@ def _same(one: Device, other: Device) -> bool:
 def _assembled(
     entries: Sequence[tuple[str, Device]], known: Registry, joint: str, problems: list[Problem]
 ) -> list[Device]:
-    """The devices of all entries with the ports of their sheds, checked; raises BadRegistry.
+    """The devices of all entries with the ports of their sheds, checked; raises BadRegistry."""
+    devices = _put_together(entries, known, joint, problems)
+    if problems:
+        raise BadRegistry(problems)
+    return devices
+
+
+def _put_together(
+    entries: Sequence[tuple[str, Device]], known: Registry, joint: str, problems: list[Problem]
+) -> list[Device]:
+    """The devices of all entries with the ports of their sheds; what is wrong joins `problems`.
 
     entries: (where, device), a wrong or missing id being "".
     """
@@ -481,10 +608,10 @@ def _assembled(
         place = f"{places[device.id]}{joint}"
         if device.compound and device.compound not in known.compounds:
             what = f"there is no compound {device.compound!r}"
-            problems.append(Problem(f"{place}compound", what))
+            problems.append(Problem(f"{place}compound", what, "no_compound"))
         if not is_id(device.id):  # only made ones: the others were checked
             what = f"{device.parent} is too long an id for a shed with ports"
-            problems.append(Problem(f"{place}id", what))
+            problems.append(Problem(f"{place}id", what, "long_id"))
         if device.kind == "port":
             problems += _port_problems(device, after, place)
     for device in after.values():
@@ -493,8 +620,6 @@ def _assembled(
             problems += _parent_problems(device, after, f"{place}parent")
     problems += _cycles(devices, after, places, joint)
     problems += _shared_names(devices, after, places, joint)
-    if problems:
-        raise BadRegistry(problems)
     return list(devices.values())
 
 
@@ -511,23 +636,25 @@ def _port_problems(port: Device, after: Mapping[str, Device], place: str) -> lis
     number = port.attributes.get("port_no")
     shed = after.get(port.parent or "")
     if shed is None or shed.kind != "shed":
-        return [Problem(f"{place}parent", "a port needs the shed that it belongs to")]
+        what = "a port needs the shed that it belongs to"
+        return [Problem(f"{place}parent", what, "no_shed")]
     if number is None:
-        return [Problem(f"{place}attributes", "a port needs its port_no")]
+        return [Problem(f"{place}attributes", "a port needs its port_no", "no_port_no")]
     wanted = port_id(shed.id, int(number))
     if port.id != wanted:
         what = f"port {number} of {shed.id} is {wanted}, not {port.id}"
-        return [Problem(f"{place}id", what)]
+        return [Problem(f"{place}id", what, "port_id", {"wanted": wanted})]
     return []
 
 
 def _parent_problems(device: Device, after: Mapping[str, Device], place: str) -> list[Problem]:
     parent = after.get(device.parent or "")
     if parent is None:
-        return [Problem(place, f"there is no device {device.parent!r}")]
+        return [Problem(place, f"there is no device {device.parent!r}", "no_parent")]
     if device.compound and parent.compound and parent.compound != device.compound:
         what = f"{parent.id} is in {parent.compound}, and {device.id} in {device.compound}"
-        return [Problem(place, what)]
+        there = {"parent": parent.id, "compound": parent.compound}
+        return [Problem(place, what, "parent_elsewhere", there)]
     return []
 
 
@@ -549,7 +676,7 @@ def _cycles(
             ring = way[way.index(at) :]
             place = next((places[device] for device in ring if device in places), at)
             what = f"its parents lead back to it: {' → '.join([*ring, at])}"
-            problems.append(Problem(f"{place}{joint}parent", what))
+            problems.append(Problem(f"{place}{joint}parent", what, "ring"))
         ended.update(way)
     return problems
 
@@ -571,7 +698,9 @@ def _shared_names(
         name = (device.protocol, device.external_id)
         if device.external_id and stays.setdefault(name, device.id) != device.id:
             what = f"{stays[name]} is {device.external_id!r} in {device.protocol} already"
-            problems.append(Problem(f"{places[device.id]}{joint}external_id", what))
+            owner = {"owner": stays[name]}
+            place = f"{places[device.id]}{joint}external_id"
+            problems.append(Problem(place, what, "shared", owner))
     return problems
 
 
@@ -580,11 +709,19 @@ def _unique(ids: Iterable[tuple[str, str]], problems: list[Problem]) -> set[str]
     first: dict[str, str] = {}
     for where, identifier in ids:
         if identifier and first.setdefault(identifier, where) != where:
-            problems.append(Problem(where, f"{identifier!r} is at {first[identifier]} already"))
+            problems.append(_twice(where, identifier, first[identifier]))
     return set(first)
 
 
-def _dumped(device: Device) -> dict[str, object]:
+def _twice(where: str, identifier: str, first: str) -> Problem:
+    return Problem(where, f"{identifier!r} is at {first} already", "twice", {"first": first})
+
+
+def _no_firm(where: str, firm: str) -> Problem:
+    return Problem(where, f"there is no firm {firm!r}", "no_firm")
+
+
+def device_entry(device: Device) -> dict[str, object]:
     dumped: dict[str, object] = {
         "id": device.id,
         "kind": device.kind,
@@ -611,27 +748,96 @@ def _dumped(device: Device) -> dict[str, object]:
 
 
 def _from_row(
-    where: str, row: Mapping[str, str], foreign: set[str], problems: list[Problem]
+    where: str,
+    row: Mapping[str, str],
+    foreign: set[str],
+    known: Registry,
+    by_name: Mapping[str, str],
+    problems: list[Problem],
 ) -> dict[str, object]:
     """The row as the object that it would be in JSON. foreign: columns already complained about."""
     data: dict[str, object] = {}
     attributes: dict[str, object] = {}
+    was = known.devices.get(row.get("id", ""))
+    if was is not None:  # what has no column stays
+        data = device_entry(was)
+        is_same = _KIND_NAMES.get(row.get("kind", ""), row.get("kind")) in (None, was.kind)
+        attributes = dict(was.attributes) if is_same else {}
     for column, text in row.items():
         name = column.removeprefix("attributes.")
-        if column not in _FIELDS and column not in ATTRIBUTES and name == column:
-            if column not in foreign:
-                foreign.add(column)
-                what = f"there is no column {column!r}: an attribute is 'attributes.{column}'"
-                problems.append(Problem(where, what))
-        elif not text:
-            continue
-        elif column == "interval_s":
-            data[column] = cell_value(text)
-        elif column in _FIELDS:
-            data[column] = text
+        if column not in FIELDS and column not in ATTRIBUTES and name == column:
+            _no_column(where, column, foreign, problems, f": an attribute is 'attributes.{column}'")
+        elif column in FIELDS:
+            data[column] = cell_value(text) if column == "interval_s" and text else text or None
         else:
-            attributes[name] = cell_value(text)
+            attributes[name] = cell_value(text) if text else None
+    for column, names in (("kind", _KIND_NAMES), ("compound", by_name)):
+        written = data.get(column)
+        if isinstance(written, str) and not is_id(written):
+            data[column] = names.get(written, written)
     return data | {"attributes": attributes}
+
+
+def _compound_from_row(
+    where: str,
+    row: Mapping[str, str],
+    foreign: set[str],
+    known: Registry,
+    problems: list[Problem],
+) -> dict[str, object]:
+    was = known.compounds.get(row.get("id", ""))
+    data: dict[str, object] = {} if was is None else compound_entry(was)
+    names = {} if was is None else asdict(was.name)
+    firms = {name: firm.id for firm in known.firms.values() for name in asdict(firm.name).values()}
+    for column, text in row.items():
+        if column not in COMPOUND_COLUMNS:
+            _no_column(where, column, foreign, problems, "")
+        elif column in ("name_zh", "name_en"):
+            names[column.removeprefix("name_")] = text or None
+        elif column == "contacts":
+            data[column] = contacts_of(text)
+        elif column in ("households", "latitude", "longitude", "synthetic"):
+            data[column] = cell_value(text) if text else None
+        else:
+            data[column] = firms.get(text, text) if column == "firm" else text
+            data[column] = data[column] or None
+    return data | {"name": names}
+
+
+def _no_column(
+    where: str, column: str, foreign: set[str], problems: list[Problem], hint: str
+) -> None:
+    if column not in foreign:
+        foreign.add(column)
+        what = f"there is no column {column!r}{hint}"
+        problems.append(Problem(where, what, "no_column", {"column": column}))
+
+
+def _by_name(known: Registry) -> dict[str, str]:
+    """Compounds by their names, as far as only one has it."""
+    ids: dict[str, set[str]] = {}
+    for compound in known.compounds.values():
+        for name in {compound.name.zh, compound.name.en}:
+            ids.setdefault(name, set()).add(compound.id)
+    return {name: next(iter(found)) for name, found in ids.items() if len(found) == 1}
+
+
+def contacts_of(text: str) -> list[dict[str, str]]:
+    """Contacts as people write them: `name, phone, role`, one a line or between semicolons."""
+    contacts = []
+    for line in re.split(r"[;；\n]", text):
+        parts = [part.strip() for part in re.split(r"[,，]", line)]
+        if any(parts):
+            name, phone, role = [*parts, "", ""][:3]
+            contacts.append({"name": name, "phone": phone, "role": role})
+    return contacts
+
+
+def contacts_text(contacts: Iterable[Contact], joint: str = "; ") -> str:
+    """The inverse of `contacts_of`."""
+    return joint.join(
+        ", ".join(part for part in (one.name, one.phone, one.role)).rstrip(", ") for one in contacts
+    )
 
 
 def cell_value(text: str) -> Value:

@@ -1,4 +1,4 @@
-"""Registry files: JSON holds all of it, CSV and XLSX hold the devices, one a line.
+"""Registry files: JSON holds all of it, CSV and XLSX hold the devices, one a line, or compounds.
 
 Read whole or not at all, with file and line in every problem. Spreadsheet programs run text that
 looks like a formula: in CSV it gets an apostrophe on its way out and loses it on its way in; in
@@ -12,10 +12,12 @@ import os
 import re
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import zip_longest
+from dataclasses import dataclass
+from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
 
+from devices.columns import COLUMNS, COMPOUNDS, DEVICES, SHEETS, column_of, heading, table_of
 from devices.inventory import (
     ATTRIBUTES,
     BadRegistry,
@@ -25,6 +27,7 @@ from devices.inventory import (
     dump_rows,
     parse,
     parse_rows,
+    read_compound_rows,
 )
 from devices.registry import Registry
 
@@ -35,11 +38,29 @@ MAX_COLUMNS = 200
 
 SUFFIXES = (".json", ".csv", ".xlsx")
 
-_NEEDED = ("id", "kind", "compound")
+_NEEDED = {DEVICES: ("id", "kind", "compound"), COMPOUNDS: ("id",)}
+# A workbook has none of these; with them a small file could name, or become, a large one.
+_DECLARATIONS = (b"<!DOCTYPE", b"<!ENTITY")
+_NUMBERS = ("households", "latitude", "longitude")
 # Also the full-width signs: some programs take them for the others.
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
 
 Row = tuple[int, Mapping[str, str]]
+Tables = Mapping[str, Sequence[Row]]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much a file may be. unpacked_bytes: of what an XLSX says it holds. lines: of a table."""
+
+    bytes: int
+    unpacked_bytes: int
+    lines: int
+
+
+# What comes through a browser is read while others wait: a district of 12,387 endpoints has 6,768
+# devices, 700 kB as CSV.
+UPLOADED = Limits(2 * 2**20, 48 * 2**20, 20_000)
 
 
 class SpreadsheetsMissing(Exception):
@@ -57,17 +78,79 @@ def read(path: Path, known: Registry) -> Registry:
         match path.suffix.lower():
             case ".json":
                 return parse(_json(content))
-            case ".csv":
-                return parse_rows(_csv(content), known)
-            case _:
-                return parse_rows(_xlsx(content), known)
+            case suffix:
+                found = tables(content, suffix)
+                compounds = read_compound_rows(found.get(COMPOUNDS, ()), known)
+                if compounds.problems:
+                    raise BadRegistry(compounds.problems)
+                return parse_rows(found.get(DEVICES, ()), compounds.registry)
     except BadRegistry as error:
         raise BadRegistry(
             [
-                Problem(f"{path.name}, {p.where}" if p.where else path.name, p.what)
+                Problem(f"{path.name}, {p.where}" if p.where else path.name, p.what, p.word)
                 for p in error.problems
             ]
         ) from error
+
+
+def tables(content: bytes, suffix: str, limits: Limits | None = None) -> Tables:
+    """The rows of a CSV or XLSX file: devices, compounds, or both in a workbook.
+
+    Raises BadRegistry where the file as a whole cannot be read; SpreadsheetsMissing.
+    """
+    limits = limits or Limits(MAX_BYTES, MAX_UNPACKED_BYTES, MAX_LINES)
+    if len(content) > limits.bytes:
+        raise _bad(f"is larger than {limits.bytes // 2**20} MiB", word="file_large")
+    if suffix.lower() == ".csv":
+        table, rows = _rows(_csv(content), limits)
+        return {table: rows}
+    return _xlsx(content, limits)
+
+
+def template(suffix: str, table: str, language: str) -> bytes:
+    """An empty file to fill in: CSV of one table; XLSX of both, with notes on each column.
+
+    Raises SpreadsheetsMissing.
+    """
+    columns = COLUMNS[table]
+    if suffix == ".csv":
+        text = io.StringIO(newline="")
+        csv.writer(text).writerow([heading(table, name, language) for name in columns])
+        return text.getvalue().encode("utf-8-sig")
+    openpyxl = _openpyxl()
+    from openpyxl.cell import WriteOnlyCell
+
+    book = openpyxl.Workbook(write_only=True)
+    is_zh = language == "zh"
+    for each in sorted(COLUMNS, key=lambda one: one != table):
+        sheet = book.create_sheet(SHEETS[each][0 if is_zh else 1])
+        sheet.freeze_panes = "B2"
+        for letter, name in enumerate(COLUMNS[each]):
+            sheet.column_dimensions[openpyxl.utils.get_column_letter(letter + 1)].width = 16
+            if not _holds_values(name) and name not in _NUMBERS:
+                # an IMEI, or a building called 07, stays what was typed
+                dimension = openpyxl.utils.get_column_letter(letter + 1)
+                sheet.column_dimensions[dimension].number_format = "@"
+        sheet.append([heading(each, name, language) for name in COLUMNS[each]])
+    notes = book.create_sheet("说明" if is_zh else "Notes")
+    notes.column_dimensions["C"].width = 64
+    for each in COLUMNS:
+        notes.append([SHEETS[each][0 if is_zh else 1]])
+        for name, column in COLUMNS[each].items():
+            cells = [
+                heading(each, name, language),
+                name,
+                column.means_zh if is_zh else column.means_en,
+                column.example,
+            ]
+            row = [WriteOnlyCell(notes, value=cell or None) for cell in cells]
+            for cell in row:
+                cell.number_format = "@"
+            notes.append(row)
+        notes.append([])
+    filled = io.BytesIO()
+    book.save(filled)
+    return filled.getvalue()
 
 
 def write(path: Path, registry: Registry) -> None:
@@ -113,17 +196,25 @@ def _wrong_suffix(path: Path) -> str:
     return f"does not end in {', '.join(SUFFIXES)}{hint}"
 
 
-def _bad(what: str, where: str = "") -> BadRegistry:
-    return BadRegistry([Problem(where, what)])
+def _bad(what: str, where: str = "", word: str = "", **values: object) -> BadRegistry:
+    return BadRegistry([Problem(where, what, word, values)])
 
 
-def _text(content: bytes) -> str:
+def _text(content: bytes, *, chinese: bool = False) -> str:
+    """chinese: it may also be GB18030, as spreadsheets in Chinese save CSV."""
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
+        if chinese:
+            try:
+                return content.decode("gb18030")
+            except UnicodeDecodeError:
+                pass
         line = content.count(b"\n", 0, error.start) + 1
         raise _bad(
-            "is not UTF-8; a spreadsheet: save it as “CSV UTF-8”, or as XLSX", f"line {line}"
+            "is not UTF-8; a spreadsheet: save it as “CSV UTF-8”, or as XLSX",
+            f"line {line}",
+            "file_encoding",
         ) from error
 
 
@@ -154,85 +245,128 @@ def _json(content: bytes) -> Mapping[str, object]:
     return data
 
 
-def _csv(content: bytes) -> Iterator[Row]:
-    reader = csv.reader(io.StringIO(_text(content), newline=""), strict=True)
-
-    def lines() -> Iterator[tuple[int, list[str]]]:
-        while True:
-            line = reader.line_num + 1  # a quoted cell may go on over several
-            try:
-                cells = next(reader)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                raise _bad(f"is not CSV: {error}", f"line {line}") from error
-            yield line, [_without_apostrophe(cell.strip()) for cell in cells]
-
-    return _rows(lines())
+def _csv(content: bytes) -> Iterator[tuple[int, list[str]]]:
+    reader = csv.reader(io.StringIO(_text(content, chinese=True), newline=""), strict=True)
+    while True:
+        line = reader.line_num + 1  # a quoted cell may go on over several
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise _bad(f"is not CSV: {error}", f"line {line}", "file_csv") from error
+        yield line, [_without_apostrophe(cell.strip()) for cell in cells]
 
 
-def _rows(lines: Iterable[tuple[int, Sequence[str]]]) -> Iterator[Row]:
-    """Lines as rows: the first one has the names. Empty lines do not count."""
+def _rows(
+    lines: Iterable[tuple[int, Sequence[str]]], limits: Limits, table: str = ""
+) -> tuple[str, list[Row]]:
+    """Which table it is, and its rows: the first line has the names. Empty lines do not count."""
     filled = ((line, cells) for line, cells in lines if any(cells))
     first = next(filled, None)
     if first is None:
-        raise _bad("is empty: the first line has the names of the columns")
-    head, names = first
+        raise _bad("is empty: the first line has the names of the columns", word="file_empty")
+    head, written = first
+    table = table or table_of(list(written))
+    names = [column_of(table, name) for name in written]
     while names and not names[-1]:
         names = names[:-1]
+    at = f"line {head}"
     problems = [
-        Problem(f"line {head}", f"the column {name!r} is there twice")
+        Problem(at, f"the column {name!r} is there twice", "column_twice", {"column": name})
         for name in dict.fromkeys(names)
         if name and names.count(name) > 1
     ]
     problems += [
-        Problem(f"line {head}", f"the column {name!r} is missing")
-        for name in _NEEDED
+        Problem(at, f"the column {name!r} is missing", "column_missing", {"column": name})
+        for name in _NEEDED[table]
         if name not in names
     ]
     if len(names) > MAX_COLUMNS:
-        problems = [Problem(f"line {head}", f"{len(names)} columns are more than {MAX_COLUMNS}")]
+        what = f"{len(names)} columns are more than {MAX_COLUMNS}"
+        problems = [Problem(at, what, "file_wide", {"most": MAX_COLUMNS})]
     if problems:
         raise BadRegistry(problems)
-    for count, (line, cells) in enumerate(filled):
-        if count == MAX_LINES:
-            raise _bad(f"more than {MAX_LINES} lines are too many for one file", f"line {line}")
+    rows: list[Row] = []
+    for line, cells in filled:
+        if len(rows) == limits.lines:
+            what = f"more than {limits.lines} lines are too many for one file"
+            raise _bad(what, f"line {line}", "file_long", most=limits.lines)
         named = list(zip_longest(names, cells, fillvalue=""))
         nameless = next((cell for name, cell in named if cell and not name), None)
         if nameless is not None:
-            raise _bad(f"{nameless[:80]!r} is in a column without a name", f"line {line}")
-        yield line, {name: cell for name, cell in named if name}
+            what = f"{nameless[:80]!r} is in a column without a name"
+            raise _bad(what, f"line {line}", "column_nameless", text=nameless[:80])
+        rows.append((line, {name: cell for name, cell in named if name}))
+    return table, rows
 
 
-def _xlsx(content: bytes) -> Iterator[Row]:
+def _xlsx(content: bytes, limits: Limits) -> Tables:
     openpyxl = _openpyxl()
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            unpacked = sum(part.file_size for part in archive.infolist())
-        if unpacked > MAX_UNPACKED_BYTES:
-            raise _bad(f"unpacks to more than {MAX_UNPACKED_BYTES // 2**20} MiB")
+        _check_archive(content, limits)
         book = openpyxl.load_workbook(io.BytesIO(content), read_only=True)
-        sheet = book["devices"] if "devices" in book.sheetnames else book.worksheets[0]
-        sheet.reset_dimensions()  # what the file says of its size may be wrong
-        yield from _rows(_lines(sheet))
+        found: dict[str, Sequence[Row]] = {}
+        for table, sheet in _sheets(book):
+            sheet.reset_dimensions()  # what the file says of its size may be wrong
+            lines = _lines(sheet, limits)
+            if table and (first := next(lines, None)) is not None:
+                found[table] = _rows(chain([first], lines), limits, table)[1]
+            elif not table:
+                kind, rows = _rows(lines, limits)
+                found[kind] = rows
     except BadRegistry:
         raise
     except Exception as error:  # openpyxl lets out whatever its parsing meets
-        raise _bad(f"is not a workbook: {type(error).__name__} {str(error)[:120]}") from error
+        what = f"is not a workbook: {type(error).__name__} {str(error)[:120]}"
+        raise _bad(what, word="file_workbook") from error
+    return found
 
 
-def _lines(sheet: Any) -> Iterator[tuple[int, list[str]]]:
+def _check_archive(content: bytes, limits: Limits) -> None:
+    """Raise BadRegistry for a workbook that is small only while it is packed."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        parts = archive.infolist()
+        unpacked = sum(part.file_size for part in parts)
+        if unpacked > limits.unpacked_bytes:
+            most = limits.unpacked_bytes // 2**20
+            raise _bad(f"unpacks to more than {most} MiB", word="file_bomb", most=most)
+        for part in parts:
+            text = archive.read(part).replace(b"\0", b"")  # also in UTF-16
+            if any(declaration in text for declaration in _DECLARATIONS):
+                raise _bad(f"{part.filename[:80]} declares entities", word="file_workbook")
+
+
+def _sheets(book: Any) -> Iterator[tuple[str, Any]]:
+    """The sheets that are called what a table is; the first one where none is."""
+    called = {name.casefold(): name for name in book.sheetnames}
+    found = False
+    for table, names in SHEETS.items():
+        for name in (table, *names):
+            if name.casefold() in called:
+                found = True
+                yield table, book[called[name.casefold()]]
+                break
+    if not found:
+        yield "", book.worksheets[0]
+
+
+def _lines(sheet: Any, limits: Limits) -> Iterator[tuple[int, list[str]]]:
     problems: list[Problem] = []
     for line, cells in enumerate(sheet.iter_rows(), 1):
+        if line > 2 * limits.lines:  # also empty ones
+            raise _bad(f"has more than {limits.lines} lines", word="file_long", most=limits.lines)
         if len(cells) > 10 * MAX_COLUMNS:
             raise _bad(f"{len(cells)} columns are more than {MAX_COLUMNS}", f"line {line}")
         for cell in cells:
             if cell.data_type == "f":
                 what = f"{cell.coordinate} has a formula: write the value itself"
-                problems.append(Problem(f"line {line}", what))
+                at = {"cell": cell.coordinate}
+                problems.append(Problem(f"line {line}", what, "formula", at))
             elif cell.data_type == "e":
                 what = f"{cell.coordinate} has the error {cell.value}"
-                problems.append(Problem(f"line {line}", what))
+                at = {"cell": cell.coordinate}
+                problems.append(Problem(f"line {line}", what, "cell_error", at))
         yield line, [_cell_text(cell.value) for cell in cells]
     if problems:
         raise BadRegistry(problems)

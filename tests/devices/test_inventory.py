@@ -13,10 +13,18 @@ from devices.inventory import (
     PROTOCOLS,
     BadRegistry,
     Problem,
+    contacts_of,
+    contacts_text,
+    device_entry,
     dump,
     dump_rows,
     parse,
+    parse_compound,
+    parse_entries,
+    parse_firm,
     parse_rows,
+    read_compound_rows,
+    read_rows,
 )
 from devices.kinds import KINDS
 from devices.registry import Compound, Contact, Device, Firm, Name, Registry
@@ -520,7 +528,43 @@ class TestRows:
         registry = self.rows(row, known=known)
         assert registry.devices["shed-1-p01"].name == "东棚 1号插座"
         assert registry.devices["shed-1-p02"].name == "雨棚下"
-        assert registry.devices["shed-1-p14"].protocol == "native"
+        assert registry.devices["shed-1-p14"].protocol == "juy"
+
+    def test_what_has_no_column_stays_and_what_is_empty_goes(self) -> None:
+        known = parse(a_document(a_gate(building="3", unit="2", attributes={"form": "barrier"})))
+        row = {"id": "gate-1", "kind": "gate", "compound": "garden", "unit": ""}
+        gate = self.rows(row, known=known).devices["gate-1"]
+        assert (gate.name, gate.building, gate.unit) == ("东门", "3", "")
+        assert gate.attributes == {"form": "barrier"}
+        lift = self.rows(row | {"kind": "lift"}, known=known).devices["gate-1"]
+        assert lift.attributes == {}
+
+    def test_kinds_and_compounds_may_be_named_as_people_name_them(self) -> None:
+        known = parse(
+            {
+                "firms": [{"id": "yaxin", "name": {"zh": "亚新"}}],
+                "compounds": [
+                    {"id": "xiangyunli", "name": {"zh": "祥云里"}, "firm": "yaxin", "households": 1}
+                ],
+            }
+        )
+        row = {"id": "gate-1", "kind": KINDS["gate"].zh, "compound": "祥云里"}
+        gate = self.rows(row, known=known).devices["gate-1"]
+        assert (gate.kind, gate.compound) == ("gate", "xiangyunli")
+
+    def test_two_compounds_of_one_name_are_named_by_their_ids(self) -> None:
+        row = {"id": "gate-1", "kind": "gate", "compound": "花园"}
+        assert self.problems(row)[0].startswith("line 2, compound: '花园' is not an id")
+
+    def test_everything_wrong_is_told_beside_what_is_right(self) -> None:
+        rows = [
+            {"id": "gate-1", "kind": "gate", "compound": "garden"},
+            {"id": "gate-2", "kind": "gate", "compound": "atlantis", "interval_s": "often"},
+        ]
+        read = read_rows(enumerate(rows, 2), WITHOUT_DEVICES)
+        assert read.lines == {2: "gate-1", 3: "gate-2"}
+        assert read.registry.devices["gate-1"].compound == "garden"
+        assert {problem.word for problem in read.problems} == {"no_number", "no_compound"}
 
     def test_problems_name_the_line(self) -> None:
         good = {"id": "gate-1", "kind": "gate", "compound": "garden"}
@@ -559,3 +603,57 @@ class TestRows:
         assert self.problems(row, known=known) == [
             "gate-1.parent: gw-1 is in court, and gate-1 in garden"
         ]
+
+
+class TestCompoundRows:
+    def test_a_row_is_a_compound(self) -> None:
+        row = {
+            "id": "yard",
+            "name_zh": "大院",
+            "firm": "yaxin",
+            "households": "80",
+            "latitude": "34.7",
+            "contacts": "李伟, 0371-6601, 值班；王五，0371-6602",
+        }
+        yard = read_compound_rows([(2, row)], WITHOUT_DEVICES).registry.compounds["yard"]
+        assert (yard.name, yard.households, yard.latitude) == (Name("大院", "大院"), 80, 34.7)
+        assert yard.contacts == (
+            Contact("李伟", "0371-6601", "值班"),
+            Contact("王五", "0371-6602", ""),
+        )
+        assert contacts_of(contacts_text(yard.contacts)) == [
+            dataclasses.asdict(contact) for contact in yard.contacts
+        ]
+
+    def test_what_has_no_column_stays(self) -> None:
+        row = {"id": "garden", "households": "295"}
+        garden = read_compound_rows([(2, row)], WITHOUT_DEVICES).registry.compounds["garden"]
+        assert garden == dataclasses.replace(WITHOUT_DEVICES.compounds["garden"], households=295)
+
+    def test_problems_name_the_line(self) -> None:
+        rows = [{"id": "garden", "firm": "nobody"}, {"id": "garden", "colour": "red"}]
+        read = read_compound_rows(enumerate(rows, 2), WITHOUT_DEVICES)
+        assert [str(problem) for problem in read.problems] == [
+            "line 2, firm: there is no firm 'nobody'",
+            "line 3: there is no column 'colour'",
+            "line 3: 'garden' is at line 2 already",
+        ]
+
+
+class TestEntries:
+    def test_a_device_out_of_service_needs_no_name_in_its_protocol(self) -> None:
+        known = parse(a_document(a_shed()))
+        entry = device_entry(known.devices["shed-1"]) | {"external_id": ""}
+        with pytest.raises(BadRegistry, match=r"shed-1\.external_id: is missing"):
+            parse_entries([entry], known)
+        entry["decommissioned_at"] = "2026-11-23T10:00:00Z"
+        assert parse_entries([entry], known).devices["shed-1"].external_id == ""
+
+    def test_firms_and_compounds_are_read_one_by_one(self) -> None:
+        firm = parse_firm({"id": "new", "name": {"zh": "新"}})
+        assert firm == Firm("new", Name("新", "新"))
+        with pytest.raises(BadRegistry, match="firm: there is no firm 'new'"):
+            parse_compound(
+                {"id": "yard", "name": {"zh": "大院"}, "firm": "new", "households": 1},
+                WITHOUT_DEVICES,
+            )

@@ -15,10 +15,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from devices.inventory import BadRegistry, parse
+from devices.columns import COLUMNS, COMPOUNDS, DEVICES
+from devices.inventory import ATTRIBUTES, COMPOUND_COLUMNS, FIELDS, BadRegistry, parse
 from devices.registry import Device, Registry
 from devices.store import registry_files
-from devices.store.registry_files import SpreadsheetsMissing, read, write
+from devices.store.registry_files import (
+    UPLOADED,
+    SpreadsheetsMissing,
+    read,
+    tables,
+    template,
+    write,
+)
 
 KNOWN = parse(
     {
@@ -189,7 +197,7 @@ class TestSpreadsheets:
             ("id,kind,compound\na,gate,garden,x\n", "line 2: 'x' is in a column without a name"),
             ("id,,kind,compound\na,x,gate,garden\n", "line 2: 'x' is in a column without a name"),
             ('id,kind,compound\n"a,gate\n', "district.csv, line 2: is not CSV: unexpected end"),
-            (b"id,kind,compound\n\xb6\xab,gate,x\n", "district.csv, line 2: is not UTF-8"),
+            (b"id,kind,compound\n\xff\xff,gate,x\n", "district.csv, line 2: is not UTF-8"),
             (",".join(["id", "kind", "compound", *map(str, range(200))]), "203 columns are more"),
         ],
     )
@@ -210,6 +218,55 @@ class TestSpreadsheets:
         assert problems_of(a_file(tmp_path, content)) == [
             "district.csv, line 4: more than 2 lines are too many for one file"
         ]
+
+    @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030"])
+    def test_headings_may_be_chinese_in_every_encoding_that_spreadsheets_save(
+        self, tmp_path: Path, encoding: str
+    ) -> None:
+        content = "设备编号,类型,小区,名称,上报间隔（秒）\ngate-9,智能门禁,花园,西门,45\n"
+        gate = read(a_file(tmp_path, content.encode(encoding)), KNOWN).devices["gate-9"]
+        assert (gate.kind, gate.compound, gate.name, gate.interval_s) == (
+            "gate",
+            "garden",
+            "西门",
+            45,
+        )
+
+    def test_a_file_of_compounds_is_known_by_its_headings(self, tmp_path: Path) -> None:
+        content = "Compound ID,Chinese name,Firm,Households\nyard,大院,亚新,80\n"
+        registry = read(a_file(tmp_path, content), KNOWN)
+        assert registry.compounds["yard"].firm == "yaxin"
+        content = "小区编号,物业\nyard,nobody\n"
+        assert problems_of(a_file(tmp_path, content), registry) == [
+            "district.csv, line 2, firm: there is no firm 'nobody'"
+        ]
+
+
+class TestTemplates:
+    @pytest.mark.parametrize("language", ["zh", "en"])
+    @pytest.mark.parametrize("table", [DEVICES, COMPOUNDS])
+    @pytest.mark.parametrize("suffix", [".csv", ".xlsx"])
+    def test_an_empty_template_is_read_as_nothing(
+        self, suffix: str, table: str, language: str
+    ) -> None:
+        found = tables(template(suffix, table, language), suffix)
+        assert set(found) == ({table} if suffix == ".csv" else {DEVICES, COMPOUNDS})
+        assert not any(found.values())
+
+    def test_a_filled_template_brings_compounds_and_their_devices(self, tmp_path: Path) -> None:
+        book = openpyxl.load_workbook(io.BytesIO(template(".xlsx", DEVICES, "zh")))
+        compounds, devices = book["小区"], book["设备"]
+        compounds.append(["yard", "大院", None, "亚新", 80])
+        devices.append(["gate-9", "智能门禁", "yard"])
+        path = tmp_path / "d.xlsx"
+        book.save(path)
+        registry = read(path, KNOWN)
+        assert registry.devices["gate-9"].compound == "yard"
+        assert registry.compounds["yard"].households == 80
+
+    def test_every_column_that_files_may_have_has_a_heading(self) -> None:
+        assert set(COLUMNS[DEVICES]) == {*FIELDS, *ATTRIBUTES}
+        assert set(COLUMNS[COMPOUNDS]) == set(COMPOUND_COLUMNS)
 
 
 class TestWorkbooks:
@@ -247,6 +304,40 @@ class TestWorkbooks:
             for number in range(257):
                 archive.writestr(f"{number}", bytes(2**20))
         assert problems_of(path) == ["bomb.xlsx: unpacks to more than 256 MiB"]
+
+    def test_what_is_uploaded_may_be_less(self) -> None:
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+            for number in range(49):
+                archive.writestr(f"{number}", bytes(2**20))
+        with pytest.raises(BadRegistry, match="unpacks to more than 48 MiB"):
+            tables(packed.getvalue(), ".xlsx", UPLOADED)
+        with pytest.raises(BadRegistry, match="is larger than 2 MiB"):
+            tables(bytes(2**21 + 1), ".csv", UPLOADED)
+        few = dataclasses.replace(UPLOADED, lines=2)
+        content = b"id,kind,compound\n" + b"a,gate,garden\n" * 3
+        with pytest.raises(BadRegistry, match="more than 2 lines"):
+            tables(content, ".csv", few)
+
+    def test_a_workbook_with_entities_is_refused(self, tmp_path: Path) -> None:
+        path = a_workbook(tmp_path, list(self.HEAD))
+        hostile = tmp_path / "hostile.xlsx"
+        with zipfile.ZipFile(path) as sound, zipfile.ZipFile(hostile, "w") as made:
+            for part in sound.infolist():
+                text = sound.read(part)
+                if part.filename.endswith("sheet1.xml"):
+                    text = b'<!DOCTYPE x [<!ENTITY a "aaaa">]>' + text
+                made.writestr(part, text)
+        assert "declares entities" in problems_of(hostile)[0]
+
+    def test_a_sheet_that_begins_a_million_lines_down_is_refused(self) -> None:
+        book = openpyxl.Workbook()
+        for column, text in enumerate(self.HEAD, 1):
+            book.active.cell(60_000, column, text)
+        packed = io.BytesIO()
+        book.save(packed)
+        with pytest.raises(BadRegistry, match="has more than 20000 lines"):
+            tables(packed.getvalue(), ".xlsx", UPLOADED)
 
     def test_any_damage_to_a_workbook_is_a_bad_registry(self, tmp_path: Path) -> None:
         path = tmp_path / "d.xlsx"
