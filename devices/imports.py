@@ -1,0 +1,257 @@
+"""What an import would do, line by line, before it does anything.
+
+A plan is made of rows and of the registry that they meet. The same rows over another registry may
+be another plan, with another digest: what was shown to somebody is what is applied, or nothing is.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+from hashlib import sha256
+
+from devices.columns import COMPOUNDS, DEVICES
+from devices.inventory import (
+    ATTRIBUTES,
+    COMPOUND_COLUMNS,
+    FIELDS,
+    Problem,
+    RowsRead,
+    cell_text,
+    compound_entry,
+    contacts_text,
+    device_entry,
+    read_compound_rows,
+    read_rows,
+)
+from devices.registry import Compound, Device, Registry
+
+Rows = Sequence[tuple[int, Mapping[str, str]]]
+
+_AT_LINE = re.compile(r"line (\d+)(?:, (.+))?")
+_SHOWN = 120  # characters of a value
+
+
+class Outcome(StrEnum):
+    """What becomes of a line."""
+
+    ADDED = "added"
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+    WRONG = "wrong"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A field and its texts, "" where there is nothing."""
+
+    field: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class Flaw:
+    """What is wrong in a line. column: "" where it is about the whole line; value: as written.
+
+    word, values: as of `devices.inventory.Problem`.
+    """
+
+    column: str
+    value: str
+    what: str
+    word: str
+    values: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of a table: what it names, and what becomes of that.
+
+    line: 0 for what is wrong beside the lines. ports: of a shed, so many of its ports are added or
+    changed along with it.
+    """
+
+    table: str
+    line: int
+    id: str
+    outcome: Outcome
+    changes: tuple[Change, ...] = ()
+    flaws: tuple[Flaw, ...] = ()
+    ports: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What is written: everything as it becomes, and what of it was there, as it was.
+
+    What stands in `after` and has nothing under its id in `before` is new.
+    """
+
+    compounds_before: tuple[Compound, ...] = ()
+    compounds_after: tuple[Compound, ...] = ()
+    devices_before: tuple[Device, ...] = ()
+    devices_after: tuple[Device, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """lines: those of compounds first. step: empty while a line is wrong."""
+
+    lines: tuple[Line, ...]
+    step: Step
+
+    def count(self, outcome: Outcome) -> int:
+        return sum(line.outcome is outcome for line in self.lines)
+
+    @property
+    def digest(self) -> str:
+        """The same for plans that show and do the same."""
+        return sha256(repr((self.lines, _plain(self.step))).encode()).hexdigest()
+
+
+def plan(tables: Mapping[str, Rows], known: Registry) -> Plan:
+    """What these rows would do to `known`. tables: rows by table, see `devices.columns`."""
+    compound_rows, device_rows = tables.get(COMPOUNDS, ()), tables.get(DEVICES, ())
+    compounds = read_compound_rows(compound_rows, known)
+    devices = read_rows(device_rows, compounds.registry)
+    lines = [
+        *_lines(COMPOUNDS, compound_rows, compounds, known),
+        *_lines(DEVICES, device_rows, devices, known),
+    ]
+    if compounds.problems or devices.problems:
+        return Plan(tuple(lines), Step())
+    placed = [compounds.registry.compounds[one] for one in compounds.touched]
+    made = [devices.registry.devices[one] for one in devices.touched]
+    placed = [one for one in placed if known.compounds.get(one.id) != one]
+    made = [one for one in made if not is_same(known.devices.get(one.id), one)]
+    return Plan(
+        tuple(lines),
+        Step(
+            tuple(known.compounds[one.id] for one in placed if one.id in known.compounds),
+            tuple(placed),
+            tuple(known.devices[one.id] for one in made if one.id in known.devices),
+            tuple(made),
+        ),
+    )
+
+
+def is_same(one: Device | None, other: Device | None) -> bool:
+    """Whether two devices say the same: they are compared by identity otherwise."""
+    if one is None or other is None:
+        return one is other
+    return all(_field(one, each.name) == _field(other, each.name) for each in fields(Device))
+
+
+def _field(device: Device, name: str) -> object:
+    value = getattr(device, name)
+    return dict(value) if name == "attributes" else value
+
+
+def _plain(step: Step) -> list[object]:
+    """A step as text can tell it: devices say nothing of themselves."""
+    return [
+        step.compounds_before,
+        step.compounds_after,
+        [device_entry(device) for device in step.devices_before],
+        [device_entry(device) for device in step.devices_after],
+    ]
+
+
+def _lines(table: str, rows: Rows, read: RowsRead, known: Registry) -> list[Line]:
+    flaws = _flaws(rows, read)
+    lines = [Line(table, 0, "", Outcome.WRONG, flaws=tuple(flaws[0]))] if 0 in flaws else []
+    before: Mapping[str, Compound | Device]
+    after: Mapping[str, Compound | Device]
+    before, after = (
+        (known.compounds, read.registry.compounds)
+        if table == COMPOUNDS
+        else (known.devices, read.registry.devices)
+    )
+    ports = _ports(read, known) if table == DEVICES else {}
+    for line, identifier in read.lines.items():
+        if line in flaws:
+            lines.append(Line(table, line, identifier, Outcome.WRONG, flaws=tuple(flaws[line])))
+            continue
+        was, becomes = before.get(identifier), after[identifier]
+        changes = () if was is None else _changes(was, becomes)
+        moved = ports.get(identifier, 0)
+        outcome = (
+            Outcome.ADDED
+            if was is None
+            else Outcome.CHANGED
+            if changes or moved
+            else Outcome.UNCHANGED
+        )
+        lines.append(Line(table, line, identifier, outcome, changes, ports=moved))
+    return lines
+
+
+def _flaws(rows: Rows, read: RowsRead) -> dict[int, list[Flaw]]:
+    """What is wrong, by line; 0 for what no line can be blamed for."""
+    written = dict(rows)
+    line_of = {identifier: line for line, identifier in read.lines.items() if identifier}
+    found: dict[int, list[Flaw]] = {}
+    for problem in read.problems:
+        at = _AT_LINE.fullmatch(problem.where)
+        if at is not None:
+            line, column = int(at[1]), at[2] or ""
+        else:  # about a device that is there already, and does not fit any more
+            line, column = line_of.get(str(problem.values.get("parent", "")), 0), ""
+        column = _COLUMN.get(column, column.split("[")[0])
+        value = written.get(line, {}).get(column, "")
+        found.setdefault(line, []).append(_flaw(problem, column, value, is_there=at is None))
+    return found
+
+
+_COLUMN = {"name.zh": "name_zh", "name.en": "name_en"}
+
+
+def _flaw(problem: Problem, column: str, value: str, *, is_there: bool) -> Flaw:
+    return Flaw(
+        column,
+        value[:_SHOWN],
+        f"{problem.where}: {problem.what}" if is_there else problem.what,
+        "child_elsewhere" if is_there and problem.word == "parent_elsewhere" else problem.word,
+        {name: str(text)[:_SHOWN] for name, text in problem.values.items()}
+        | ({"child": problem.where.split(".")[0]} if is_there else {}),
+    )
+
+
+def _ports(read: RowsRead, known: Registry) -> dict[str, int]:
+    """Shed -> how many of its ports are added or changed, that have no line of their own."""
+    own = set(read.lines.values())
+    counts: dict[str, int] = {}
+    for identifier in read.touched:
+        port = read.registry.devices[identifier]
+        if identifier in own or port.parent is None or is_same(known.devices.get(port.id), port):
+            continue
+        counts[port.parent] = counts.get(port.parent, 0) + 1
+    return counts
+
+
+def _changes(was: Compound | Device, becomes: Compound | Device) -> tuple[Change, ...]:
+    before, after = _texts(was), _texts(becomes)
+    names = [*before, *(name for name in after if name not in before)]
+    return tuple(
+        Change(name, before.get(name, ""), after.get(name, ""))
+        for name in names
+        if before.get(name, "") != after.get(name, "")
+    )
+
+
+def _texts(thing: Compound | Device) -> dict[str, str]:
+    """Its fields as they stand in the cells of a row."""
+    if isinstance(thing, Compound):
+        entry = compound_entry(thing) | {
+            "name_zh": thing.name.zh,
+            "name_en": thing.name.en,
+            "contacts": contacts_text(thing.contacts),
+            "synthetic": "true" if thing.synthetic else "",
+        }
+        return {name: str(entry[name]) for name in COMPOUND_COLUMNS}
+    entry = device_entry(thing)
+    texts = {name: str(entry.get(name) or "") for name in FIELDS}
+    for name, value in thing.attributes.items():
+        texts[name if name in ATTRIBUTES else f"attributes.{name}"] = cell_text(value)
+    return texts
