@@ -1,7 +1,8 @@
 """An ingest process looks after itself: its disk, its stores, its judge, its accounts.
 
 look    every second: what is wrong, said in the log and the metrics, whatever is away
-rows    every second: the faults of the platform, written when the database takes them
+rows    every second: the faults of the platform, written when the database takes them, and the
+        pace of the last day, about once a minute
 audit   every minute: the accounts, and samples of the telemetry store
 """
 
@@ -21,15 +22,18 @@ from devices.journal import Counted
 from devices.platform import ACCOUNTS_IMBALANCE, DISK, JUDGE_BEHIND, STORE_AWAY
 from devices.registry import Registry
 from devices.store.accounts import (
+    FORWARD,
     JUDGE,
     Booked,
+    Follower,
     booked_before,
     follower,
     read_booked,
 )
 from devices.store.audit import noisy_devices, registry_changed
-from devices.store.database import DatabaseAway, answering, reading
+from devices.store.database import DatabaseAway, answering, reading, writing
 from devices.store.journal import JournalError, JournalWriter
+from devices.store.pace import keep_pace, read_pace
 from devices.store.platform import PlatformFaults
 from devices.store.quarantine import refused_within
 from devices.store.readings import KeptReadings
@@ -40,6 +44,7 @@ from ingest.audit import AccountsAudit, Basis, TelemetryAudit
 from ingest.disk import DiskGuard, GuardedJournal, Room, used_pct
 from ingest.forward import Forwarder
 from ingest.monitor import Absence, Check, JudgeLag, Monitor, Place, Standstill
+from ingest.pace import PaceLog
 
 NOISY_FOR_MS = 3 * 86_400_000  # as long as the journal may be
 
@@ -54,6 +59,8 @@ class Upkeep:
         self._every_s = settings.audit_every.total_seconds()
         self._journal = journal
         self._judged: Place | None = None
+        self._forwarded: Place | None = None
+        self._pace: PaceLog | None = None
         self._accounts: AccountsAudit | None = None
         self._telemetry: TelemetryAudit | None = None
         self.guard = DiskGuard(lambda: used_pct(settings.data_dir))
@@ -64,6 +71,7 @@ class Upkeep:
 
     def guarded(self, writer: JournalWriter) -> GuardedJournal:
         """The journal as receive writes it: with an eye on the disk."""
+        self._pace = PaceLog(self._journal)
         lag = JudgeLag(self._journal, lambda: self._judged)
         self.monitor.add([Check(DISK, self.guard.trouble), Check(JUDGE_BEHIND, lag.look)])
         return GuardedJournal(writer, self.guard)
@@ -94,11 +102,13 @@ class Upkeep:
 
     def run_rows(self, engine: Engine, stop: threading.Event) -> None:
         def look_around() -> None:
+            if self._pace is not None:
+                self._pace.look(now_ms(), self._judged, self._forwarded)
             with answering(), reading(engine) as connection:
-                judge = follower(connection, JUDGE)
-            self._judged = (
-                Place("", 0) if judge is None else Place(judge.journal_id, judge.position)
-            )
+                self._judged = _place(follower(connection, JUDGE))
+                self._forwarded = _place(follower(connection, FORWARD))
+            if self._pace is not None:
+                _keep(engine, self._pace)
 
         self.monitor.run_rows(PlatformFaults(engine), look_around, stop)
 
@@ -156,6 +166,23 @@ class Upkeep:
                 "Points that were looked for in the telemetry store.",
                 {(): self._telemetry.checked},
             )
+
+
+def _place(of: Follower | None) -> Place:
+    return Place("", 0) if of is None else Place(of.journal_id, of.position)
+
+
+def _keep(engine: Engine, pace: PaceLog) -> None:
+    """Take up what was kept before this process, and write the pace down when it is time."""
+    if not pace.is_loaded:
+        with answering(), reading(engine) as connection:
+            pace.load(read_pace(connection))
+    at_ms = now_ms()
+    stretches = pace.to_keep(at_ms)
+    if stretches:
+        with answering(), writing(engine) as connection:
+            keep_pace(connection, stretches, at_ms)
+        pace.was_kept()
 
 
 class _Accounts:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from devices.faults import PLATFORM
-from devices.journal import Record
+from devices.pace import received_ms
 from devices.platform import JUDGE_BEHIND, STORE_AWAY, Trouble
 from devices.store.database import DatabaseAway
 from devices.store.journal import JournalError
@@ -142,21 +142,17 @@ class JudgeLag:
 
     def _lag_ms(self, now_ms: int) -> int | None:
         place = self._position()
-        if place is None:
-            return None
-        head = self._source.head()
-        position = place.position if place.journal_id == head.journal_id else 0
-        if position >= head.id:
-            return 0
-        waiting = self._source.read(position, 1)
-        return max(0, now_ms - _stamp_ms(waiting[0], now_ms)) if waiting else 0
+        return None if place is None else waits_ms(self._source, place, now_ms)
 
 
-def _stamp_ms(record: Record, now_ms: int) -> int:
-    """When it was received; now, for what does not say."""
-    if record.messages:
-        return record.messages[0].received_ms
-    return now_ms if record.control is None else int(record.control.get("at_ms", 0)) or now_ms
+def waits_ms(source: JournalSource, place: Place, now_ms: int) -> int:
+    """How old the oldest record is that stands behind `place`; 0 without one."""
+    head = source.head()
+    position = place.position if place.journal_id == head.journal_id else 0
+    if position >= head.id:
+        return 0
+    waiting = source.read(position, 1)
+    return max(0, now_ms - received_ms(waiting[0], now_ms)) if waiting else 0
 
 
 @dataclass
