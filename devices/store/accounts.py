@@ -1,10 +1,10 @@
 """What became of every message received, and where the followers of the journal stand."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, select, text
 
 from devices.journal import UNASSIGNED
 from devices.messages import Outcome, Reason
@@ -242,19 +242,43 @@ def read_account(
     column = accounts.c
     query = (
         select(column.outcome, column.reason, func.sum(column.count))
-        .where(column.stream == LIVE, scope.holds(column.compound))
+        .where(_within(scope, compound, from_ms, to_ms))
         .group_by(column.outcome, column.reason)
     )
-    if compound is not None:
-        query = query.where(column.compound == compound)
-    if from_ms is not None:
-        query = query.where(column.hour_ms >= from_ms)
-    if to_ms is not None:
-        query = query.where(column.hour_ms < to_ms)
+    return _account(
+        [(outcome, reason, count) for outcome, reason, count in connection.execute(query)]
+    )
+
+
+def read_days(
+    connection: Connection,
+    scope: Scope,
+    midnights_ms: Sequence[int],
+    *,
+    compound: str | None = None,
+) -> list[Account]:
+    """One for each day between two of these midnights, which are whole hours, in their order."""
+    column = accounts.c
+    day = case(
+        *((column.hour_ms < ends_ms, n) for n, ends_ms in enumerate(midnights_ms[1:])),
+    )
+    query = (
+        select(day.label("day"), column.outcome, column.reason, func.sum(column.count))
+        .where(_within(scope, compound, midnights_ms[0], midnights_ms[-1]))
+        .group_by("day", column.outcome, column.reason)
+    )
+    of_days: list[list[tuple[str, str, int]]] = [[] for _ in midnights_ms[1:]]
+    for n, outcome, reason, count in connection.execute(query):
+        of_days[n].append((outcome, reason, count))
+    return [_account(rows) for rows in of_days]
+
+
+def _account(rows: Iterable[tuple[str, str, int]]) -> Account:
+    """Of sums by outcome and reason."""
     plain: dict[str, int] = {}
     quarantined: dict[str, int] = {}
     parts: dict[str, int] = {}
-    for outcome, reason, count in connection.execute(query):
+    for outcome, reason, count in rows:
         if not count:  # all of them were judged again since
             continue
         if outcome == Outcome.QUARANTINED:
@@ -266,3 +290,37 @@ def read_account(
     return Account(
         plain.pop(Outcome.STORED, 0), plain.pop(Outcome.DUPLICATE, 0), quarantined, plain, parts
     )
+
+
+def _within(
+    scope: Scope, compound: str | None, from_ms: int | None, to_ms: int | None
+) -> ColumnElement[bool]:
+    column = accounts.c
+    conditions = [column.stream == LIVE, scope.holds(column.compound)]
+    if compound is not None:
+        conditions.append(column.compound == compound)
+    elif scope.is_district and from_ms is not None:
+        # The key begins with the compound: without one all hours there ever were would be read.
+        conditions.append(column.compound.in_(_places()))
+    if from_ms is not None:
+        conditions.append(column.hour_ms >= from_ms)
+    if to_ms is not None:
+        conditions.append(column.hour_ms < to_ms)
+    return and_(*conditions)
+
+
+def _places() -> Select[str]:
+    """All that the accounts name, found from one to the next along the key."""
+    first, further = accounts.alias(), accounts.alias()
+    place = (
+        select(func.min(first.c.compound).label("id"))
+        .where(first.c.stream == LIVE)
+        .cte("place", recursive=True)
+    )
+    behind = (
+        select(func.min(further.c.compound))
+        .where(further.c.stream == LIVE, further.c.compound > place.c.id)
+        .scalar_subquery()
+    )
+    place = place.union_all(select(behind).where(place.c.id.is_not(None)))
+    return select(place.c.id).where(place.c.id.is_not(None))
