@@ -69,8 +69,10 @@ from api.bodies import Bounded
 from api.compression import Compressed
 from api.exports import routes as export_routes
 from api.last_use import LastUse
+from api.live import Live
 from api.metrics import Measured, Metrics
 from api.overview import OverviewCopy
+from api.overview_parts import OverviewParts
 from api.pace import Pace
 from api.parts import (
     REPORT_WAIT_S,
@@ -148,19 +150,21 @@ ROUTERS = (
 def create_app(deps: Dependencies) -> FastAPI:
     """The API and the console over these parts. Nothing is opened before the first request.
 
-    While it runs (its lifespan), one task looks for news for `/v1/stream`, and one writes down when
-    tokens were used. Open streams do not end
-    by themselves: run it with `timeout_graceful_shutdown`.
+    While it runs (its lifespan), one task looks for news for `/v1/stream`, one renders what open
+    consoles show, and one writes down when tokens were used. Open streams do not end by
+    themselves: run it with `timeout_graceful_shutdown`.
     """
     registry = RegistryCopy(deps.clock)
     metrics = Metrics()
     news = stream.Stream(deps, registry)
-    metrics.listeners.set_function(lambda: news.listeners)
+    live = Live()
+    metrics.listeners.set_function(lambda: news.listeners + live.listeners)
     last_use = LastUse(deps.engine)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        running = [asyncio.create_task(news.run()), asyncio.create_task(last_use.run())]
+        forever = (news.run(), live.run(), last_use.run())
+        running = [asyncio.create_task(one) for one in forever]
         yield
         for task in running:
             task.cancel()
@@ -188,8 +192,10 @@ def create_app(deps: Dependencies) -> FastAPI:
         last_use,
     )
     app.state.overview = OverviewCopy(deps, registry)
+    app.state.overview_parts = OverviewParts(app.state.overview)
     app.state.charging = charging_pages.ChargingCopy()
     app.state.stream = news
+    app.state.live = live
     for router in ROUTERS:
         # Not `include_router`: it hides the routes behind a router, out of sight of the test that
         # asks each of them for its policy.

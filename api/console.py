@@ -4,18 +4,21 @@ They work without scripts; a small one keeps the overview up to date.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 from sqlalchemy import Connection
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
 
 from api import charging_pages, compounds, export_pages, usage_views
 from api.compounds import check_firm, counted, judge_is_blind
 from api.identity import Identity, Reader
 from api.instants import DISTRICT_ZONE, when
+from api.live import Live, Shown
 from api.overview import OverviewCopy, View, compound_name, fault_name
+from api.overview_parts import VIEW, OverviewParts
 from api.pages import Page, PageOf
 from api.parts import Known, PartsOf
 from api.words import Language, duration, grouped, knows, named, say
@@ -50,7 +53,20 @@ def overview(request: Request, who: Reader, page: PageOf, firm: FirmOf = None) -
 @router.get("/parts/overview")
 def overview_parts(request: Request, who: Reader, page: PageOf, firm: FirmOf = None) -> Response:
     """What of the first page changes, for the script that keeps it up to date."""
-    return page.render("overview_parts.html", who=who, view=_view(request, who, page, firm))
+    shown = _shown(request, who, page, firm)
+    parts: OverviewParts = request.app.state.overview_parts
+    return HTMLResponse(parts.whole(shown), headers={"Vary": "Accept-Language, Cookie"})
+
+
+@router.get("/parts/overview/live")
+def overview_live(
+    request: Request, parts: PartsOf, who: Reader, page: PageOf, firm: FirmOf = None
+) -> Response:
+    """The same, as it changes: server-sent events as `api.live` has them."""
+    shown = _shown(request, who, page, firm)
+    live: Live = request.app.state.live
+    render = partial(request.app.state.overview_parts.render, shown)
+    return live.answer(request, parts, who, shown, render)
 
 
 @router.get("/compounds/{compound}")
@@ -165,6 +181,12 @@ def _view(request: Request, who: Identity, page: Page, firm: str | None) -> View
     look = copy.get(who.scope)
     check_firm(look.known.directory, who, firm)
     return View(look, page.language, firm)
+
+
+def _shown(request: Request, who: Identity, page: Page, firm: str | None) -> Shown:
+    copy: OverviewCopy = request.app.state.overview
+    check_firm(copy.get(who.scope).known.directory, who, firm)
+    return Shown(VIEW, who.scope, page.language, firm)
 
 
 def fault_lines(

@@ -5,7 +5,7 @@ import time
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-STREAM = "/v1/stream"
+STREAMS = ("/v1/stream", "/parts/overview/live")
 
 
 class Metrics:
@@ -62,5 +62,5 @@ class Measured:
         finally:
             route = getattr(scope.get("route"), "path", "none")
             self._metrics.requests.labels(route, scope["method"], str(status)).inc()
-            if route != STREAM:
+            if route not in STREAMS:
                 self._metrics.seconds.labels(route).observe(time.perf_counter() - begun_s)

@@ -72,6 +72,15 @@ class Look:
     ledgers: Mapping[str, Ledger]
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A look, when it was made, and in which round of `Live`, if in one."""
+
+    look: Look
+    at_s: float
+    turn: int | None
+
+
 class OverviewCopy:
     """Looks, one for each scope, at most LOOK_AGAIN_S old: ten consoles cost what one does."""
 
@@ -79,7 +88,7 @@ class OverviewCopy:
         self._deps = deps
         self._registry = registry
         self._lock = threading.Lock()
-        self._looks: dict[Scope, tuple[float, Look]] = {}  # as many as there are firms, and one
+        self._looks: dict[Scope, _Kept] = {}  # as many as there are firms, and one
         self._counter = UseCounter()
         self._heads: deque[tuple[float, int]] = deque(maxlen=120)
 
@@ -88,18 +97,20 @@ class OverviewCopy:
         with self._lock:
             self._looks.clear()
 
-    def get(self, scope: Scope) -> Look:
-        """How `scope` stands now."""
+    def get(self, scope: Scope, turn: int | None = None) -> Look:
+        """How `scope` stands now. turn: look anew, but for what this same turn has looked at."""
         with self._lock:
             now_s = time.monotonic()
             kept = self._looks.get(scope)
-            if kept is not None and now_s - kept[0] < LOOK_AGAIN_S:
-                return kept[1]
-            look = self._look(scope, now_s)
-            self._looks[scope] = (now_s, look)
+            if kept is not None:
+                is_new = now_s - kept.at_s < LOOK_AGAIN_S if turn is None else kept.turn == turn
+                if is_new:
+                    return kept.look
+            look = self._look(scope, now_s, turn)
+            self._looks[scope] = _Kept(look, now_s, turn)
             return look
 
-    def _look(self, scope: Scope, now_s: float) -> Look:
+    def _look(self, scope: Scope, now_s: float, turn: int | None) -> Look:
         at_ms = self._deps.clock()
         begun_s = time.perf_counter()
         with reading(self._deps.engine) as connection:
@@ -112,6 +123,7 @@ class OverviewCopy:
                 self._counter,
                 at_ms,
                 blind_after_ms=BLIND_AFTER_MS,
+                turn=turn,
             )
             history = under_way(connection, HISTORY)
             alerts = read_health(connection, scope, at_ms)

@@ -51,7 +51,7 @@ class Page:
 
     def render(self, template: str, status: int = 200, **values: object) -> Response:
         """The template as an answer."""
-        html = _templates().get_template(template)
+        html = templates().get_template(template)
         text = html.render(
             page=self,
             t=partial(say, self.language),
@@ -121,7 +121,8 @@ def _version(name: str) -> str:
 
 
 @lru_cache(maxsize=1)
-def _templates() -> Environment:
+def templates() -> Environment:
+    """The templates of all pages."""
     return Environment(
         loader=FileSystemLoader(_HERE / "templates"),
         autoescape=True,

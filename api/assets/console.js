@@ -1,20 +1,20 @@
-// Keeps the overview up to date: listens for news, then asks the server for the parts that change.
+// Keeps the overview up to date: the server sends the parts of it that change, once a second; all of
+// them are asked for where that begins.
 // Without this script the page shows the same; it just has to be reloaded.
 "use strict";
 
-const GATHER_MS = 700; // news come in bursts: one refresh for all of them
-const LEAST_MS = 15_000; // ages and countdowns move on without news
+const AGAIN_MS = 5_000; // after an answer that is no stream; a stream that breaks comes back itself
+const ALL_MS = 60_000; // all parts are compared so often, whatever was sent
 const main = document.getElementById("main");
 const liveness = document.getElementById("liveness");
 const find = document.getElementById("find");
-let waiting = null;
+const held = []; // parts that come while all of them are being asked for: they are newer
 let asking = false;
 let again = false;
 
 document.documentElement.classList.add("scripted-page");
 
 async function refresh() {
-  waiting = null;
   if (asking) {
     again = true;
     return;
@@ -35,9 +35,10 @@ async function refresh() {
     // The old figures stay until new ones are there; the stream says that it is interrupted.
   } finally {
     asking = false;
+    for (const html of held.splice(0)) replace(html);
     if (again) {
       again = false;
-      soon();
+      refresh();
     }
   }
 }
@@ -54,10 +55,6 @@ function replace(html) {
   if (href !== null && !document.contains(focused)) {
     main.querySelector(`a[href="${CSS.escape(href)}"]`)?.focus({ preventScroll: true });
   }
-}
-
-function soon() {
-  if (waiting === null) waiting = setTimeout(refresh, GATHER_MS);
 }
 
 function narrow() {
@@ -88,18 +85,36 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
+function listen() {
+  const news = new EventSource("/parts/overview/live" + location.search);
+  const isLive = () => say(liveness.dataset.liveWord);
+  const isLost = () => say(liveness.dataset.lostWord);
+  news.addEventListener("open", isLive);
+  news.addEventListener("away", isLost);
+  for (const event of ["ready", "back"]) {
+    news.addEventListener(event, () => {
+      if (event === "back") isLive();
+      refresh();
+    });
+  }
+  news.addEventListener("parts", (event) => {
+    if (asking) held.push(event.data);
+    else replace(event.data);
+  });
+  news.addEventListener("error", () => {
+    isLost();
+    if (news.readyState === EventSource.CLOSED) {
+      refresh(); // says whether the login is over
+      setTimeout(listen, AGAIN_MS);
+    }
+  });
+}
+
 say(liveness.dataset.waitWord);
-const news = new EventSource("/v1/stream");
-news.addEventListener("ready", () => say(liveness.dataset.liveWord));
-for (const event of ["fault", "device", "platform", "reset"]) news.addEventListener(event, soon);
-news.addEventListener("open", () => {
-  say(liveness.dataset.liveWord);
-  soon();
-});
-news.addEventListener("error", () => say(liveness.dataset.lostWord));
+listen();
 setInterval(() => {
-  if (!document.hidden) soon();
-}, LEAST_MS);
+  if (!document.hidden) refresh();
+}, ALL_MS);
 document.addEventListener("visibilitychange", () => {
-  if (!document.hidden) soon();
+  if (!document.hidden) refresh();
 });

@@ -1,0 +1,88 @@
+"""What of the overview changes, rendered for all who see the same of it.
+
+Nothing of who asks is there when these parts are rendered: a template that wanted to know would
+raise UndefinedError.
+"""
+
+from functools import lru_cache, partial
+
+from api.live import Rendered, Shown
+from api.overview import FirmBoard, Look, OverviewCopy, Tile, View
+from api.pages import templates
+from api.words import Language, say
+
+VIEW = "overview"
+KEPT_TILES = 4_000  # of 225 compounds: what they were a moment ago, in both languages
+
+
+class OverviewParts:
+    """The parts of each view of the overview. A look is rendered once, also for who asks alone."""
+
+    def __init__(self, copy: OverviewCopy) -> None:
+        self._copy = copy
+        self._whole: dict[Shown, tuple[Look, str]] = {}  # as many as there are views of it
+
+    def render(self, shown: Shown, turn: int) -> Rendered:
+        """What changes, part by part; the board's tiles each alone."""
+        view = View(self._copy.get(shown.scope, turn), shown.language, shown.firm)
+        language = shown.language
+        parts = {
+            name: _template(language, f"overview_{name}.html", view)
+            for name in ("health", "verdict", "first")
+        }
+        parts["clock"] = f'<time data-live="clock">{view.as_of}</time>'
+        for name, word, values in _lines(view):
+            parts[name] = f'<span data-live="{name}">{say(language, word, **values)}</span>'
+        for board in view.board:
+            parts[f"firm-{board.firm}"] = _head(board)
+            for tile in board.tiles:
+                parts[f"tile-{tile.compound}"] = _tile(language, tile)
+        frame = tuple(
+            (board.firm, tuple(tile.compound for tile in board.tiles)) for board in view.board
+        )
+        return Rendered(frame, parts)
+
+    def whole(self, shown: Shown) -> str:
+        """All parts at once, as they are in the copy."""
+        look = self._copy.get(shown.scope)
+        kept = self._whole.get(shown)
+        if kept is not None and kept[0] is look:
+            return kept[1]
+        html = _template(
+            shown.language, "overview_parts.html", View(look, shown.language, shown.firm)
+        )
+        self._whole[shown] = look, html
+        return html
+
+
+def _lines(view: View) -> list[tuple[str, str, dict[str, object]]]:
+    """(part, word, values) of those that are one line."""
+    return [
+        ("only-trouble", "only_trouble", {"n": view.trouble_count}),
+        ("show-all", "also_calm", {"n": view.calm_count}),
+        ("as-of", "as_of", {"at": view.as_of}),
+    ]
+
+
+def _template(language: Language, name: str, view: View) -> str:
+    return (
+        templates()
+        .get_template(name)
+        .render(
+            view=view,
+            t=partial(say, language),
+            lang=language,
+            icons=templates().get_template("icons.html").module,
+        )
+    )
+
+
+@lru_cache(maxsize=KEPT_TILES)
+def _tile(language: Language, tile: Tile) -> str:
+    module = templates().get_template("overview_tiles.html").module
+    return str(module.tile(tile, partial(say, language)))  # type: ignore[attr-defined]
+
+
+def _head(board: FirmBoard) -> str:
+    module = templates().get_template("overview_tiles.html").module
+    return str(module.head(board))  # type: ignore[attr-defined]
