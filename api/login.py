@@ -83,7 +83,7 @@ def opened(request: Request, parts: Parts, token: int, to: str) -> Response:
     """On to `to`, with a new session of this token or user."""
     with writing(parts.deps.engine) as connection:
         session = tokens.open_session(connection, token, parts.now_ms())
-    answer = RedirectResponse(_own(to), 303)
+    answer = RedirectResponse(own_path(to), 303)
     answer.set_cookie(
         COOKIE,
         session,
@@ -161,10 +161,12 @@ def _by_password(
 
 
 def _form(page: Page, to: str, *, name: str = "", wrong: str = "", status: int = 403) -> Response:
-    return page.render("login.html", status if wrong else 200, to=_own(to), name=name, wrong=wrong)
+    return page.render(
+        "login.html", status if wrong else 200, to=own_path(to), name=name, wrong=wrong
+    )
 
 
-def _own(path: str) -> str:
+def own_path(path: str) -> str:
     """A path of ours to go to; the first page for anything that could lead elsewhere."""
     parts = urlsplit(path)
     if parts.scheme or parts.netloc or not path.startswith("/") or path.startswith(("//", "/\\")):

@@ -17,7 +17,10 @@ from api.errors import DeadLink, Problem
 from api.words import Language, say
 
 LANGUAGE_COOKIE = "courtyard_language"
-_YEAR_S = 365 * 86_400
+THEME_COOKIE = "courtyard_theme"
+TOUR_COOKIE = "courtyard_tour"
+YEAR_S = 365 * 86_400
+ADMINISTRATION = ("users", "tokens", "audit")  # pages of operators, by their addresses
 _HERE = Path(__file__).parent
 
 
@@ -44,6 +47,17 @@ class Page:
         """The product's text for `word` in their language."""
         return say(self.language, word, **values)
 
+    @property
+    def theme(self) -> str:
+        """Colours that they chose, light or dark; empty: those of the system."""
+        chosen = self.request.cookies.get(THEME_COOKIE, "")
+        return chosen if chosen in ("light", "dark") else ""
+
+    @property
+    def wants_tour(self) -> bool:
+        """Whether the tour is still to be shown in this browser."""
+        return TOUR_COOKIE not in self.request.cookies
+
     def address(self, **changed: str) -> str:
         """This page's address with these parameters, all others as they are."""
         kept = [item for item in self.request.query_params.multi_items() if item[0] not in changed]
@@ -59,6 +73,8 @@ class Page:
             asset=asset_address,
             switch=self.address(lang="en" if self.language == "zh" else "zh"),
             path=self.request.url.path,
+            theme=self.theme,
+            administration=ADMINISTRATION,
             is_simulated=self.request.app.state.parts.is_simulated,
             **values,
         )
@@ -79,7 +95,7 @@ PageOf = Annotated[Page, Depends(page)]
 
 def remember_language(answer: Response, language: str) -> None:
     """This browser shows pages in it from now on."""
-    answer.set_cookie(LANGUAGE_COOKIE, language, max_age=_YEAR_S, samesite="lax")
+    answer.set_cookie(LANGUAGE_COOKIE, language, max_age=YEAR_S, samesite="lax")
 
 
 def preferred_language(request: Request) -> Language:

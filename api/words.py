@@ -7,7 +7,18 @@ consequence; full-width punctuation, a blank between figure and unit. en: senten
 
 from typing import Literal
 
-from api.texts import access, alerts, devices, duty, faults, frame, ingestion, overview, usage
+from api.texts import (
+    access,
+    alerts,
+    devices,
+    duty,
+    faults,
+    frame,
+    glossary,
+    ingestion,
+    overview,
+    usage,
+)
 from devices.words import TEXTS
 from devices.words import duration as duration
 from devices.words import grouped as grouped
@@ -15,7 +26,18 @@ from devices.words import named as named
 
 Language = Literal["zh", "en"]
 
-LISTS = (frame, overview, access, faults, alerts, duty, usage, devices, ingestion)
+LISTS = (
+    access,
+    alerts,
+    devices,
+    duty,
+    faults,
+    frame,
+    glossary,
+    ingestion,
+    overview,
+    usage,
+)
 
 _TEXTS: dict[str, tuple[str, str]] = {**TEXTS}
 for _list in LISTS:

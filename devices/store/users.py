@@ -168,6 +168,11 @@ def set_password(connection: Connection, token: int, password: str, now_ms: int)
     connection.execute(delete(web_sessions).where(web_sessions.c.token == token))
 
 
+def set_language(connection: Connection, token: int, language: str | None) -> None:
+    """In which the console speaks to them; None: as their browser wants it."""
+    connection.execute(update(users).where(users.c.token == token).values(language=language))
+
+
 def renew_hash(connection: Connection, token: int, before: str, after: str) -> None:
     """The same password at today's cost, unless it was changed meanwhile."""
     connection.execute(

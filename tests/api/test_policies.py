@@ -83,7 +83,7 @@ OPERATORS_ONLY = (
     "/tokens/{api_token}/revoke",
 )
 # Open to everyone, for nobody is known there yet; or of what is somebody's own.
-NO_ACTORS = ("/login", "/logout", "/setup", "/account/password")
+NO_ACTORS = ("/login", "/logout", "/setup", "/account/password", "/display", "/tour")
 # The same address is read by everybody, and written to by operators.
 READ_BY_ALL = (
     "/v1/compounds/{compound}/usage/corrections",
@@ -142,6 +142,8 @@ def test_only_these_routes_are_open_to_everyone(cast: Cast) -> None:
         "/login",
         "/logout",
         "/setup",
+        "/display",  # what is chosen there is kept in the browser
+        "/tour",
     }
 
 
