@@ -33,12 +33,18 @@ class Choice:
     def told(self, mentioned: int) -> list[Pending]:
         """What has been told once the first so many are mentioned: also the ends that were told
         with their raises, wherever they stand."""
-        ended = {one.fault for one in self.deliveries[:mentioned] if one.id in self.over}
-        return [
-            one
-            for place, one in enumerate(self.deliveries)
-            if place < mentioned or (one.fault in ended and one.reason in ENDS)
-        ]
+        ended: set[str] = set()  # of these the next end was told with its raise
+        told: list[Pending] = []
+        for place, one in enumerate(self.deliveries):
+            if place < mentioned:
+                told.append(one)
+                if one.id in self.over:
+                    ended.add(one.fault)
+            elif one.reason in ENDS and one.fault in ended:
+                told.append(one)
+            elif one.reason in NOTICED:
+                ended.discard(one.fault)  # it is back, and that has not been told
+        return told
 
 
 def choose(
@@ -119,8 +125,12 @@ def _one_story(key: str, first: Pending, due: Sequence[Pending]) -> Choice:
 
 
 def _combined(key: str, listed: Sequence[Pending]) -> Choice:
-    ended = {one.fault for one in listed if one.reason in ENDS}
-    over = frozenset(one.id for one in listed if one.fault in ended and one.reason in NOTICED)
+    ended = {one.fault: one.event for one in listed if one.reason in ENDS}  # the last end of each
+    over = frozenset(
+        one.id
+        for one in listed
+        if one.reason in NOTICED and one.event < ended.get(one.fault, one.event)
+    )
     is_overnight = all(one.was_quiet for one in listed)
     return Choice(key, tuple(listed), over, is_overnight)
 

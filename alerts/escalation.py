@@ -1,7 +1,7 @@
 """Tells others of faults that nobody answers, and again of safety faults that stand.
 
     1. take the calls that are due, and look at their faults as they are now
-    2. nobody need answer any more: the call ends; held: it is looked at again later
+    2. nobody need answer any more: the call ends; held, or at its end: it is looked at again later
     3. the next level is due: write the event and its deliveries, and how far the call has come, in
        one transaction; so too the next reminder
 
@@ -40,6 +40,7 @@ from devices.store.targets import directory
 
 CALLS_AT_ONCE = 50
 HELD_FOR_MS = 15 * 60_000  # a call that is held is looked at again after its step's delay, or this
+WAITS_ON_MS = 86_400_000  # one that has come to its end is looked at again: was it answered?
 
 log = structlog.get_logger()
 
@@ -110,10 +111,9 @@ class _Turn:
         call = self._escalate(one, policy, self._settled(one, policy))
         call = self._remind(one, policy, call)
         next_ms = next_look_ms(policy, one.fault, call, self._clock(one))
-        if next_ms is None:
-            self.ended.append(one.fault.id)
-        else:
-            escalations.looked_at(self._connection, call, next_ms)
+        if next_ms is None:  # it waits on for an answer: what comes and goes keeps its clock
+            next_ms = self._now_ms + WAITS_ON_MS
+        escalations.looked_at(self._connection, call, next_ms)
 
     def _settled(self, one: Waiting, policy: Policy) -> Call:
         """With its clock: it runs since somebody was told; or, if the first thing is due and nobody

@@ -214,6 +214,7 @@ class Sender:
             target = find_target(connection, DISTRICT, queue.target)
             strangers = _strangers(connection, target, choice)
             moot = _moot(connection, choice)
+            unheard = {one.fault for one in choice.deliveries if one.id in moot}
             if not strangers and not moot:
                 if not deliveries.still_pending(connection, ids):
                     return None
@@ -226,6 +227,8 @@ class Sender:
             with answering(), writing(self._engine) as connection:
                 deliveries.cancel(connection, strangers, "other_firm", now_ms)
                 deliveries.drop(connection, moot, "answered", now_ms)
+                if unheard:
+                    deliveries.drop_ends_of_unheard(connection, target.id, unheard, now_ms)
             return None
         if any(one.message != choice.key for one in choice.deliveries):
             with answering(), writing(self._engine) as connection:

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, func, or_, select, true, update
 
 from devices.alerts import (
+    ENDS,
     NO_ROUTE,
     QUIET_HOURS,
     UNREACHABLE,
@@ -467,6 +468,36 @@ def drop(connection: Connection, ids: Sequence[int], reason: str, now_ms: int) -
         update(deliveries)
         .where(deliveries.c.id.in_(ids), deliveries.c.state == DeliveryState.PENDING.value)
         .values(state=DeliveryState.CANCELLED.value, reason=reason, done_at_ms=now_ms)
+    )
+
+
+def drop_ends_of_unheard(
+    connection: Connection, target: str, of: Collection[str], now_ms: int
+) -> None:
+    """Ends of these faults that wait for a target, where it has not heard of the fault and will
+    not."""
+    waiting = deliveries.alias()
+    ends = sorted(ENDS)
+    heard = (
+        select(waiting.c.id)
+        .join(fault_events, fault_events.c.id == waiting.c.event)
+        .where(
+            waiting.c.fault == deliveries.c.fault,
+            waiting.c.target == target,
+            waiting.c.state != DeliveryState.CANCELLED.value,
+            or_(waiting.c.state != DeliveryState.PENDING.value, fault_events.c.reason.not_in(ends)),
+        )
+        .exists()
+    )
+    connection.execute(
+        update(deliveries)
+        .where(
+            deliveries.c.target == target,
+            deliveries.c.fault.in_(of),
+            deliveries.c.state == DeliveryState.PENDING.value,
+            ~heard,
+        )
+        .values(state=DeliveryState.CANCELLED.value, reason="answered", done_at_ms=now_ms)
     )
 
 

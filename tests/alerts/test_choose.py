@@ -85,6 +85,24 @@ def test_a_raise_whose_end_has_come_is_told_together_with_it() -> None:
     assert (events(choice), set(choice.over), choice.key) == ([1, 2], {1}, "f:1:t")
 
 
+def test_in_a_digest_what_is_back_is_not_told_as_over() -> None:
+    story = [waits(1, "f"), waits(2, "f", Why.OVER), waits(3, "f", Why.REOPENED)]
+    choice = chosen(*story, *[waits(n) for n in range(10, 14)], limits=FREE)
+    assert isinstance(choice, Choice)
+    assert set(choice.over) == {1}
+
+
+@pytest.mark.parametrize(
+    ("mentioned", "told"), [(1, [1, 2]), (2, [1, 2]), (3, [1, 2, 3, 4]), (4, [1, 2, 3, 4])]
+)
+def test_of_a_digest_that_was_cut_an_end_is_told_with_its_own_raise(
+    mentioned: int, told: list[int]
+) -> None:
+    story = (waits(1, "f"), waits(2, "f", Why.OVER), waits(3, "f", Why.REOPENED))
+    choice = Choice("k", (*story, waits(4, "f", Why.OVER)), over=frozenset({1, 3}))
+    assert [one.event for one in choice.told(mentioned)] == told
+
+
 def test_of_safety_raise_and_end_are_two_messages() -> None:
     raised = waits(1, "f", safety=True)
     ended = waits(2, "f", Why.OVER, safety=True)

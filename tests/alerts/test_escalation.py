@@ -18,7 +18,7 @@ from devices.store.database import reading, writing
 from devices.store.escalations import change_policy
 from devices.store.faults import history, move_fault
 from devices.store.holidays import Entered, put_year
-from devices.store.schema import calls, deliveries, fault_events, faults, targets
+from devices.store.schema import calls, deliveries, fault_events, faults, routes, targets
 from devices.store.scope import DISTRICT
 from devices.store.targets import add_route, add_target, delete_target
 from tests.alerts.test_worker import PAST, Alerting, on_duty, staffed
@@ -87,7 +87,6 @@ def test_an_unanswered_p1_goes_to_the_firm_after_5_minutes_and_to_the_district_a
     assert on_either.after(4.9) == [("duty", Why.ESCALATED)]
     assert on_either.last().level == 2
     assert on_either.after(600) == []
-    assert on_either.waiting() == 0
     with reading(on_either.engine) as connection:
         told = history(connection, "f")
     assert [event.reason for event in told] == [Why.RAISED, Why.ESCALATED, Why.ESCALATED]
@@ -177,12 +176,10 @@ def test_smoke_that_went_away_still_waits_for_a_person(escalating: Escalating) -
     assert escalating.last().is_over
     assert escalating.after(5) == [("duty", Why.ESCALATED)]
     assert escalating.after(60) == []  # it does not stand, so nobody is reminded
-    assert escalating.waiting() == 0
 
 
-def test_one_that_comes_and_goes_does_not_begin_anew_each_time(escalating: Escalating) -> None:
-    escalating.raised("f", severity="P1", safety=True)
-    escalating.told_now()
+def _goes_and_comes(escalating: Escalating) -> None:
+    """In four minutes."""
     for becomes, reason in (("cleared", "over"), ("open", "reopened")):
         escalating.now_ms += 2 * MINUTE_MS
         was = "open" if becomes == "cleared" else "cleared"
@@ -192,7 +189,60 @@ def test_one_that_comes_and_goes_does_not_begin_anew_each_time(escalating: Escal
                 connection, "f", was=was, becomes=becomes, reason=reason, at_ms=escalating.now_ms
             )
         escalating.told_now()
+
+
+def test_one_that_comes_and_goes_does_not_begin_anew_each_time(escalating: Escalating) -> None:
+    escalating.raised("f", severity="P1", safety=True)
+    escalating.told_now()
+    _goes_and_comes(escalating)
     assert escalating.after(1.1) == [("yaxin-robot", Why.ESCALATED)]
+
+
+def test_nor_does_one_of_which_all_levels_have_been_told(escalating: Escalating) -> None:
+    levels = (Step(60, To.FIRM), Step(120, To.DISTRICT))
+    escalating.has(Policy(Severity.P1, levels, remind_every_s=None))
+    escalating.raised("f", severity="P1", safety=True)
+    escalating.told_now()
+    assert escalating.after(1.1) == [("yaxin-robot", Why.ESCALATED)]
+    assert escalating.after(1) == [("duty", Why.ESCALATED)]
+    _goes_and_comes(escalating)
+    assert escalating.after(600) == []
+
+
+def test_a_call_that_has_come_to_its_end_is_forgotten_once_it_was_answered(
+    escalating: Escalating,
+) -> None:
+    escalating.has(Policy(Severity.P1, (Step(60, To.FIRM),), remind_every_s=None))
+    escalating.raised("f", severity="P1")
+    escalating.told_now()
+    escalating.after(1.1)
+    assert escalating.after(24 * 60) == []
+    assert escalating.waiting() == 1
+    with writing(escalating.engine) as connection:
+        connection.execute(update(faults).where(faults.c.id == "f").values(state="closed"))
+    assert escalating.after(24 * 60) == []
+    assert escalating.waiting() == 0
+
+
+def test_whoever_was_not_called_after_all_is_not_told_of_the_end(escalating: Escalating) -> None:
+    escalating.has(Policy(Severity.P2, (Step(60, To.TARGET, "duty"),)))
+    with writing(escalating.engine) as connection:
+        connection.execute(
+            update(routes).where(routes.c.target == "duty").values(severities=["P1"])
+        )
+    escalating.raised("f", severity="P2")
+    assert escalating.told_now() == [("yaxin-robot", Why.RAISED)]
+    escalating.now_ms += 2 * MINUTE_MS
+    assert escalating.escalator.step() == 1
+    with writing(escalating.engine) as connection:  # before that is sent it is over
+        connection.execute(update(faults).where(faults.c.id == "f").values(state="closed"))
+        a_fault_event(
+            connection, "f", was="open", becomes="closed", reason="over", at_ms=escalating.now_ms
+        )
+    assert escalating.told_now() == [("yaxin-robot", Why.OVER)]
+    dropped = [row for row in escalating.rows() if row.state is DeliveryState.CANCELLED]
+    assert {(row.target, row.reason) for row in dropped} == {("duty", "answered")}
+    assert len(dropped) == 2
 
 
 def test_one_that_got_worse_begins_anew_by_the_rules_of_its_new_class(
@@ -336,7 +386,6 @@ def test_a_standing_safety_fault_is_told_again_to_all_who_know_and_not_for_ever(
     assert escalating.after(0.2) == both
     assert escalating.after(40) == both  # what was missed while nobody sent is not made up for
     assert escalating.after(60) == []
-    assert escalating.waiting() == 0
 
 
 def test_reminders_do_not_pile_up_for_a_robot_that_takes_nothing(escalating: Escalating) -> None:
