@@ -1,275 +1,309 @@
-"""`courtyard alerts` is killed while it tells people of faults.
+"""kill -9 of what judges and of what tells people, while devices have faults.
 
-Faults are raised, and half of them end, while the process is killed at seeded moments: anywhere,
-and exactly between sending a message and writing that down. Robots on this machine keep what came.
+Devices send over MQTT what raises and ends faults; a whole `courtyard ingest` judges it, and
+`courtyard alerts` tells people, with levels to climb and reminders. Each is killed so many times in
+one run: at seeded moments, and at crash points between two steps that belong together. Receivers on
+this machine keep what came.
 
-1. every event is told to each target to which a route leads, in a message that was accepted
-2. what was sent again came under the same key, and no more often than there were kills
-3. of no fault and target does the end come before its raise
-4. a decision not to tell is on record
+1. of messages, faults, sessions and figures all that chaos/checker.py asks, with the undisturbed
+   reference: nothing lost, nothing twice, balance 0
+2. of what people were told all that chaos/told.py asks, with what devices sent
+3. of what was held by maintenance the decision not to tell is on record
 """
 
-import os
-import random
-import subprocess
-import sys
-import threading
+import json
 import time
-from collections import Counter
+import urllib.request
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from datetime import UTC, datetime
 
-from sqlalchemy import Engine, func, select, update
+from sqlalchemy import Engine, func, select
 
 from alerts.channels.webhook import new_secret
-from chaos.checker import Verdict
-from chaos.rig import ROOT, a_directory, await_
-from chaos.run import Context, Result
+from chaos.checker import Verdict, check, judged_to, read_journal
+from chaos.district import FIRMS
+from chaos.rig import Process, await_
+from chaos.run import Context, Result, Run, a_run
+from chaos.told import Asked, Name, Receiver, Story, check_told, stories
 from courtyard.clock import now_ms
 from devices.alerts import ChannelName, DeliveryState, Route, Target
-from devices.faults import RETOLD
-from devices.store.database import open_database, reading, upgrade, writing
-from devices.store.schema import deliveries, fault_events, faults
+from devices.escalation import Policy, Step, To
+from devices.rules import Severity
+from devices.store.database import open_database, reading, writing
+from devices.store.escalations import change_policy
+from devices.store.schema import calls, deliveries, fault_events, faults
 from devices.store.targets import add_route, add_target
-from simulators.robots import Arrived, Robots
-from tests.api.cast import a_district, a_fault, a_fault_event
-from tests.brokers import free_port
+from simulators.robots import Robots
+from tests.brokers import HOST, free_port
 
-TARGETS = 3
-SAFETY_SHARE, HELD_SHARE, ENDS_SHARE = 0.1, 0.1, 0.5
-BETWEEN = 0.5  # so many of the kills come between sending and writing it down
-ALL_ARRIVE_S = 120.0
-STARTS_WITHIN_S, DIES_WITHIN_S = 20.0, 5.0
-
-
-@dataclass
-class _Told:
-    """What a target must have been told: (fault, reason) of each event."""
-
-    events: list[tuple[str, str]]
-    held: list[str]
+AT_A_POINT = 0.5  # so many of the kills come at a crash point
+POINTS = {
+    "alerts": ("A1", "A2", "A4", "A6"),
+    "ingest": ("R2", "R3", "R6", "R7", "J1", "J2", "J3", "J4"),
+}
+POINT_WITHIN_S, STARTS_WITHIN_S, ALL_ARRIVE_S = 5.0, 20.0, 300.0
+MAINTAINED = "court-2"
+REMINDERS = 3
+KEPT = 500_000  # requests that the receivers remember
 
 
 def alert_kills(context: Context) -> Result:
-    """kill -9 of alerts while it delivers."""
-    started_s = time.monotonic()
-    count = int(context.figure("messages", 120, 400, 4_000))
-    kills = int(context.figure("kills", 5, 12, 100))
-    rate = context.figure("rate", 12, 12, 16)
-    directory = a_directory(context.directory, "alert-kills", context.seed)
-    rng = random.Random(f"{context.seed}|alert-kills")
-    engine = open_database(f"sqlite:///{directory / 'courtyard.db'}")
-    robots = Robots(now_ms, kept=100 * count)
-    robots.start()
-    verdict = Verdict()
-    try:
-        upgrade(engine)
-        _people(engine, robots)
-        writer = _Writer(engine, rng, count, rate)
-        writer.start()
-        for _ in range(kills):
-            between = rng.random() < BETWEEN
-            before = len(robots.attempts)
-            process = _start(directory, f"A4:kill@{rng.randrange(1, 4)}" if between else "")
-            until_s = time.monotonic() + STARTS_WITHIN_S
-            while len(robots.attempts) == before and time.monotonic() < until_s:
-                time.sleep(0.02)  # it starts, and there is something to tell
-            _end(process, DIES_WITHIN_S if between else rng.uniform(0, 1))
-        writer.join()
-        process = _start(directory, "")
+    """kill -9 of alerts and of ingest while faults come and go and people are told."""
+    with a_run("alert-kills", context) as run:
+        kills = int(context.figure("kills", 4, 12, 100))
+        rate = context.figure("rate", 15, 20, 30)
+        count = int(context.figure("messages", 600, 2_400, 24_000))
+        plan_of = {"devices": max(30, count // 60), "troubles": True}
+        climb_s = {"small": 5, "medium": 10, "full": 20}[context.size]
+        robots = Robots(now_ms, kept=KEPT)
+        robots.start()
+        run.enter(_Stopping(robots))
+        rig = run.prepare(
+            run.a_plan(count, rate, **plan_of),
+            run.broker().port,
+            more={"COURTYARD_ALERTS_ALLOW": HOST},
+        )
+        engine = open_database(rig.settings.database)
         try:
-            await_(lambda: _pending(engine) == 0, "everything is delivered", ALL_ARRIVE_S)
+            asked = _people(engine, robots, climb_s)
+            rig.let(0)
+            run.watch_balance()
+            _maintain(run)
+            victims = _Victims(run, robots)
+            await_(lambda: rig.head()[0] > 0, "receive writes its journal", 60)
+            run.replan(run.a_plan(count, rate, **plan_of))
+            publishing = rig.publish()
+            turns = ["alerts", "ingest"] * kills
+            run.rng.shuffle(turns)
+            share = count / (len(turns) + 1)
+            for turn, part in enumerate(turns, 1):
+                rig.let(int(turn * share))
+                victims.kill(part, run.rng.uniform(0, 2 * share / rate))
+            rig.let(count, and_end=True)
+            victims.disarm()
+            publishing.finish(count / rate + 300)
+            rig.await_drained(120 + count / 100)
+            await_(lambda: _left(engine) == 0, "all is told, and told again", ALL_ARRIVE_S)
+            victims.end()
+            verdict = _verdict(run, engine, robots, asked, victims.kills["alerts"])
         finally:
-            _end(process, 0)
-        _judge(verdict, engine, writer.told, robots.attempts, kills)
-    finally:
-        robots.stop()
-        engine.dispose()
-    accepted = [one for one in robots.attempts if one.accepted]
-    again = sum(bool(one.repeats) for one in accepted)
-    figures = {
-        "events": f"{len(writer.told.events):,} to {TARGETS} targets",
-        "kills": str(kills),
-        "messages": f"{len(accepted):,}, {again} of them again",
+            engine.dispose()
+        run.figures["kills"] = victims.said()
+        return run.result(verdict)
+
+
+class _Stopping:
+    """The receivers, as long as the run."""
+
+    def __init__(self, robots: Robots) -> None:
+        self._robots = robots
+
+    def __enter__(self) -> Robots:
+        return self._robots
+
+    def __exit__(self, *_: object) -> None:
+        self._robots.stop()
+
+
+@dataclass
+class _Victim:
+    """One that runs. point: the crash point that it was started with, or "". done: how far things
+    were when it was started."""
+
+    process: Process
+    point: str
+    done: int
+
+
+class _Victims:
+    """ingest and alerts, which are killed in turn and started again at once."""
+
+    def __init__(self, run: Run, robots: Robots) -> None:
+        self.kills = dict.fromkeys(POINTS, 0)
+        self._at_points = 0
+        self._run = run
+        self._robots = robots
+        self._owed = dict.fromkeys(POINTS, 0)  # deaths at crash points, before the turn came
+        self._running = {part: self._start(part) for part in POINTS}
+
+    def kill(self, part: str, after_s: float) -> None:
+        """Kill it, so long after it has done something since it was started; one that was started
+        with a crash point dies there, if it comes to it."""
+        if self._owed[part]:
+            self._owed[part] -= 1
+            return
+        victim = self._running[part]
+        self._await(lambda: self._done(part) > victim.done, STARTS_WITHIN_S)
+        self._await(lambda: bool(self._owed[part]), POINT_WITHIN_S if victim.point else after_s)
+        if self._owed[part]:
+            self._owed[part] -= 1
+            return
+        self._kill(part, may_be_armed=True)
+
+    def disarm(self) -> None:
+        """What was started with a crash point is killed at last, and goes on without one."""
+        self._look()
+        for part, victim in list(self._running.items()):
+            if victim.point:
+                self._kill(part, may_be_armed=False)
+
+    def said(self) -> str:
+        """How often each was killed."""
+        of_each = ", ".join(f"{count} of {part}" for part, count in self.kills.items())
+        return f"{of_each}, {self._at_points} of them at a crash point"
+
+    def end(self) -> None:
+        """SIGTERM, and none of them may have died of anything else."""
+        self._look()
+        for victim in self._running.values():
+            victim.process.end(20)
+
+    def _kill(self, part: str, *, may_be_armed: bool) -> None:
+        self._running[part].process.kill()
+        self.kills[part] += 1
+        self._running[part] = self._start(part, may_be_armed=may_be_armed)
+
+    def _await(self, condition: Callable[[], bool], within_s: float) -> None:
+        over_s = time.monotonic() + within_s
+        while not condition() and time.monotonic() < over_s:
+            self._look()
+            time.sleep(0.02)
+
+    def _look(self) -> None:
+        """Start again what has died at its crash point."""
+        for part, victim in list(self._running.items()):
+            if victim.point and not victim.process.is_alive:
+                victim.process.was_ended = True
+                self._owed[part] += 1
+                self._at_points += 1
+                self._kill(part, may_be_armed=True)
+
+    def _start(self, part: str, *, may_be_armed: bool = False) -> _Victim:
+        changes, point, rng = {}, "", self._run.rng
+        if may_be_armed and rng.random() < AT_A_POINT:
+            point = f"{rng.choice(POINTS[part])}:kill@{rng.randrange(1, 6)}"
+            changes["COURTYARD_FAILPOINTS"] = point
+        if part == "alerts":
+            changes["COURTYARD_METRICS_PORT"] = str(free_port())
+        return _Victim(self._run.rig.start(part, **changes), point, self._done(part))
+
+    def _done(self, part: str) -> int:
+        return len(self._robots.attempts) if part == "alerts" else self._run.rig.head()[1]
+
+
+# Who is told
+
+
+def _people(engine: Engine, robots: Robots, climb_s: int) -> Asked:
+    """Receivers, routes, levels and reminders; what they ask for, in words of the checker."""
+    firm = FIRMS[0]
+    routes: dict[str, Route | None] = {
+        "all": Route("to-all", "all"),
+        "firm": Route("to-firm", "firm", firm=firm),
+        "serious": Route("to-serious", "serious", severities=(Severity.P1,)),
+        "sheds": Route("to-sheds", "sheds", kind="shed"),
+        "chief": None,
     }
-    return Result(
-        "alert-kills",
-        context.size,
-        context.seed,
-        verdict,
-        time.monotonic() - started_s,
-        figures,
-        verdict.problems,
-        directory,
+    with writing(engine) as connection:
+        for name, route in routes.items():
+            secret = new_secret()
+            url = robots.webhook(name, f"hook-{name}", secret)
+            whose = firm if name == "firm" else None
+            add_target(
+                connection, Target(name, name, ChannelName.WEBHOOK, url, (secret,), firm=whose)
+            )
+            if route is not None:
+                add_route(connection, route)
+        chief, district = Step(climb_s, To.TARGET, "chief"), Step(2 * climb_s, To.DISTRICT)
+        for severity in Severity:
+            steps = {Severity.P1: (chief, district), Severity.P2: (chief,)}.get(severity, ())
+            policy = Policy(
+                severity, steps, remind_every_s=climb_s, reminders=REMINDERS, changed_by="chaos"
+            )
+            change_policy(connection, policy, now_ms())
+    return Asked(
+        receivers=(
+            Receiver("all", lambda _: True),
+            Receiver("firm", lambda story: story.firm == firm),
+            Receiver("serious", lambda story: story.about.severity == "P1"),
+            Receiver("sheds", lambda story: story.about.kind == "shed"),
+            Receiver("chief", lambda _: True, level=1),
+        ),
+        levels={
+            "P1": ((climb_s, ("chief",)), (2 * climb_s, ("all", "serious", "sheds"))),
+            "P2": ((climb_s, ("chief",)),),
+            "P3": (),
+        },
+        remind_every_s=climb_s,
+        reminders=REMINDERS,
+        maintained=MAINTAINED,
     )
 
 
-class _Writer(threading.Thread):
-    """Raises faults and ends some of them, as the judge does."""
-
-    def __init__(self, engine: Engine, rng: random.Random, count: int, rate: float) -> None:
-        super().__init__(name="writer", daemon=True)
-        self._engine = engine
-        self._rng = rng
-        self._count = count
-        self._every_s = 1 / rate
-        self.told = _Told([], [])
-
-    def run(self) -> None:
-        standing: list[str] = []
-        for n in range(self._count):
-            if standing and self._rng.random() < ENDS_SHARE / (1 + ENDS_SHARE):
-                self._over(standing.pop(self._rng.randrange(len(standing))))
-            else:
-                self._raise(f"fault{n:06d}", standing)
-            time.sleep(self._every_s)
-
-    def _raise(self, fault: str, standing: list[str]) -> None:
-        is_safety = self._rng.random() < SAFETY_SHARE
-        is_held = self._rng.random() < HELD_SHARE
-        at_ms = now_ms()
-        with writing(self._engine) as connection:
-            a_fault(
-                connection,
-                fault,
-                subject=fault,
-                opened_at_ms=at_ms,
-                since_ms=at_ms,
-                safety=is_safety,
-                severity="P1" if is_safety else "P3",
-            )
-            if is_held:
-                connection.execute(
-                    update(fault_events)
-                    .where(fault_events.c.fault == fault)
-                    .values(held="maintenance")
-                )
-        if is_held:
-            self.told.held.append(fault)
-        else:
-            self.told.events.append((fault, "raised"))
-            standing.append(fault)
-
-    def _over(self, fault: str) -> None:
-        at_ms = now_ms()
-        with writing(self._engine) as connection:
-            is_safety = connection.execute(
-                select(faults.c.safety).where(faults.c.id == fault)
-            ).scalar_one()
-            state = "cleared" if is_safety else "closed"
-            connection.execute(
-                update(faults).where(faults.c.id == fault).values(state=state, cleared_at_ms=at_ms)
-            )
-            a_fault_event(connection, fault, was="open", becomes=state, reason="over", at_ms=at_ms)
-        self.told.events.append((fault, "over"))
-
-
-def _people(engine: Engine, robots: Robots) -> None:
-    with writing(engine) as connection:
-        a_district(connection)
-        connection.execute(update(fault_events).values(routed_at_ms=1))
-        for n in range(TARGETS):
-            secret = new_secret()
-            url = robots.webhook(f"receiver {n}", f"hook-{n}", secret)
-            name = f"target-{n}"
-            add_target(connection, Target(name, name, ChannelName.WEBHOOK, url, (secret,)))
-            add_route(connection, Route(f"route-{n}", name))
-
-
-def _start(directory: Path, failpoints: str) -> subprocess.Popen[bytes]:
-    environ = {name: v for name, v in os.environ.items() if not name.startswith("COURTYARD_")}
-    environ |= {
-        "COURTYARD_DATA_DIR": str(directory),
-        "COURTYARD_METRICS_PORT": str(free_port()),
-        "COURTYARD_ALERTS_ALLOW": "127.0.0.1",
-        "COURTYARD_LOG": "json",
-        "PYTHONPATH": str(ROOT),
+def _maintain(run: Run) -> None:
+    """A compound is under maintenance, for as long as the run lasts."""
+    window = {
+        "compound": MAINTAINED,
+        "ends_at": datetime.fromtimestamp(now_ms() / 1000 + 86_400, UTC).isoformat(),
+        "reason": "chaos",
+        "owner": "chaos",
     }
-    if failpoints:
-        environ["COURTYARD_FAILPOINTS"] = failpoints
-    with (directory / "alerts.log").open("ab") as log:
-        return subprocess.Popen(
-            [sys.executable, "-m", "courtyard", "alerts"], env=environ, stdout=log, stderr=log
-        )
+    request = urllib.request.Request(
+        f"http://{HOST}:{run.rig.api_port}/v1/maintenance",
+        json.dumps(window).encode(),
+        {"Authorization": f"Bearer {run.rig.token}", "Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=30):
+        pass
 
 
-def _end(process: subprocess.Popen[bytes], after_s: float) -> None:
-    """kill -9, if it has not died by itself within so long."""
-    try:
-        process.wait(after_s)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait(10)
+# What came of it
 
 
-def _pending(engine: Engine) -> int:
-    """Events that are not decided on, and deliveries that have not ended."""
+def _left(engine: Engine) -> int:
+    """Events that are not decided on, deliveries that have not ended, faults that may be told
+    again."""
     with reading(engine) as connection:
         waiting = select(func.count()).where(deliveries.c.state == DeliveryState.PENDING.value)
         unrouted = select(func.count()).where(fault_events.c.routed_at_ms.is_(None))
-        return int(
-            connection.execute(waiting).scalar_one() + connection.execute(unrouted).scalar_one()
-        )
+        soon_ms = now_ms() + ALL_ARRIVE_S * 1000
+        climbing = select(func.count()).where(calls.c.next_at_ms < soon_ms)
+        return sum(connection.execute(one).scalar_one() for one in (waiting, unrouted, climbing))
 
 
-def _judge(
-    verdict: Verdict, engine: Engine, told: _Told, arrived: tuple[Arrived, ...], kills: int
-) -> None:
-    accepted = [one for one in arrived if one.accepted]
-    verdict.note("requests that were refused", [one.title for one in arrived if not one.accepted])
-    wanted = {(fault, reason) for fault, reason in told.events}
-    for n in range(TARGETS):
-        mine = [one for one in accepted if one.robot == f"receiver {n}"]
-        heard = [
-            (one.key, event) for one in mine for event in _events(one) if event[1] not in RETOLD
-        ]  # nobody answers here, so what lasts is told again
-        missing = wanted - {event for _, event in heard}
-        keys: dict[tuple[str, str], set[str]] = {}
-        for key, event in heard:
-            keys.setdefault(event, set()).add(key)
-        verdict.lost += len(missing)
-        verdict.note(f"not told to target {n}", missing)
-        verdict.note(f"told to target {n} that nobody was to be told", keys.keys() - wanted)
-        twice = {event: found for event, found in keys.items() if len(found) > 1}
-        verdict.double += len(twice)
-        verdict.note(f"told to target {n} under two keys", list(twice.items()))
-        first: dict[tuple[str, str], int] = {}
-        for place, (_, event) in enumerate(heard):
-            first.setdefault(event, place)
-        early = [
-            fault
-            for fault, reason in wanted
-            if reason == "over" and first.get((fault, "over"), 0) < first.get((fault, "raised"), 0)
-        ]
-        verdict.note(f"ends told to target {n} before their raise", early)
-        again = sum(times - 1 for times in Counter(one.key for one in mine).values())
-        if again > kills:
-            verdict.double += again - kills
-            verdict.problems.append(f"{again} messages again to target {n}, after {kills} kills")
+def _verdict(run: Run, engine: Engine, robots: Robots, asked: Asked, kills: int) -> Verdict:
+    if run.watch is not None:
+        run.watch.stop()
+        run.figures["balance asked"] = f"{run.watch.asked} times"
+    run.problems += run.rig.ended_by_themselves()
+    verdict = check(run.rig, watched=run.watch.wrong if run.watch is not None else ())
+    received = read_journal(run.rig.data / "journal.db", judged_to(engine)).copies.keys()
+    wanted = stories(run.rig.plan, received)
+    told = check_told(verdict, wanted, robots.attempts, asked, kills)
+    _check_held(verdict, engine, wanted)
+    again = told.pop("again")
+    happened = sum(len(story.steps) for story in wanted.values())
+    run.figures["faults"] = f"{len(wanted):,}, which came or went {happened:,} times"
+    run.figures["told"] = f"{told.total():,} lines to {len(asked.receivers)} receivers" + "".join(
+        f", {told[name]:,} {name}" for name in ("escalated", "reminded")
+    )
+    run.figures["messages that came again"] = str(again)
+    return verdict
+
+
+def _check_held(verdict: Verdict, engine: Engine, wanted: Mapping[Name, Story]) -> None:
+    held = {
+        name
+        for name, story in wanted.items()
+        if story.compound == MAINTAINED and not story.about.safety
+    }
+    query = (
+        select(faults.c.device, faults.c.code)
+        .join(deliveries, deliveries.c.fault == faults.c.id)
+        .where(deliveries.c.reason == "maintenance")
+    )
     with reading(engine) as connection:
-        kept = set(
-            connection.scalars(
-                select(deliveries.c.fault).where(deliveries.c.reason == "maintenance")
-            )
-        )
-    verdict.lost += len(set(told.held) - kept)
-    verdict.note("held, and not on record", set(told.held) - kept)
-
-
-def _events(one: Arrived) -> list[tuple[str, str]]:
-    """(fault, reason) of what a CloudEvent tells; a raise whose end is told with it is both.
-
-    Without our own troubles: with kills for minutes, that nobody was told for so long is one.
-    """
-    assert isinstance(one.payload, dict)
-    data = one.payload["data"]
-    return [
-        (said["id"], reason)
-        for said in data.get("faults", [data])
-        if not said["code"].startswith("SYS_")
-        for reason in (
-            (said["event"], "over")
-            if said["is_over"] and said["event"] not in RETOLD
-            else (said["event"],)
-        )
-    ]
+        kept = {(row.device, row.code) for row in connection.execute(query)}
+    verdict.lost += len(held - kept)
+    verdict.note("held, and not on record", held - kept)

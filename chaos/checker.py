@@ -11,7 +11,8 @@ bytes in the journal; accounts, telemetry store, quarantine and figures have to 
 
 Left out of 6, because it tells of the disturbance and not of the field: when something was received
 and so when a fault was raised, cleared or closed; faults of the platform itself; and DEV_DATA_GAP,
-for whether a gap lasts long enough to be told depends on when messages come.
+for whether a gap lasts long enough to be told depends on when messages come. Nor is it of the field
+that people were told again (chaos/told.py looks at that).
 """
 
 import json
@@ -29,7 +30,7 @@ from chaos.publisher import read_acks
 from chaos.reference import run_reference
 from chaos.rig import Rig
 from devices.catalogue import rules_for
-from devices.faults import PLATFORM
+from devices.faults import PLATFORM, RETOLD
 from devices.journal import MESSAGES, Head
 from devices.kinds import KINDS
 from devices.store import cursors
@@ -323,7 +324,10 @@ def moved_since(engine: Engine, last_ms: int) -> set[str]:
     How far depends on how long a run goes on, so nothing can be said of these by comparing two.
     """
     with reading(engine) as connection:
-        query = select(fault_events.c.fault).where(fault_events.c.at_ms > last_ms)
+        column = fault_events.c
+        query = select(column.fault).where(
+            column.at_ms > last_ms, column.reason.not_in(sorted(RETOLD))
+        )
         return set(connection.scalars(query))
 
 
@@ -390,7 +394,7 @@ def _fault_steps(connection: Connection, moved: Collection[str]) -> dict[str, An
     query = (
         select(step.fault, step.was, step.becomes, step.reason, step.actor)
         .join(faults, of.id == step.fault)
-        .where(*_compared(reordered=False))
+        .where(*_compared(reordered=False), step.reason.not_in(sorted(RETOLD)))
     )
     counted: Counter[str] = Counter()
     for row in connection.execute(query):

@@ -7,6 +7,10 @@ and goes, charging sessions, buffered arrays (also from hours ago), duplicates, 
 
 Only faults without a delay are made: whether one with a delay is raised depends on when a message
 reaches us, and so on the outage under test.
+
+In a plan of `troubles` every device has several, which come, end and come back, and says little
+else: nothing late, nothing gathered in arrays. Then which faults there must be can be read off its
+messages in their order.
 """
 
 import json
@@ -93,6 +97,7 @@ class Plan:
     interval_s: int
     segments: tuple[Segment, ...]
     compounds: int = 3
+    troubles: bool = False
 
     @property
     def count(self) -> int:
@@ -173,7 +178,9 @@ def _returns(plan: Plan, place: int, segment: Segment) -> Iterator[tuple[int, in
 
 
 def _make_devices(plan: Plan) -> list["_Device"]:
-    kinds = (_Gate, _Shed, _Lamp, _Gate)
+    kinds: tuple[type[_Device], ...] = (_Gate, _Shed, _Lamp, _Gate)
+    if plan.troubles:
+        kinds = (_TroubledGate, _TroubledShed, _TroubledLamp)
     return [kinds[n % len(kinds)](plan, n) for n in range(plan.devices)]
 
 
@@ -471,3 +478,108 @@ class _Lamp(_Device):
                 "energy_kwh": self._energy_kwh,
             }
         }
+
+
+FOREVER = 1_000_000_000  # turns
+
+
+class _Troubled(_Device):
+    """Conditions of it come for some turns or for ever, and those that ended come back once or not.
+
+    No more often, for from the third time within the hour people are not told each time.
+    """
+
+    TROUBLES: tuple[str, ...] = ()
+    CHANCE, COMES_BACK = 0.8, 0.4
+
+    def plan_stories(self, turns: int) -> None:
+        self._spans = {name: tuple(self._when(turns)) for name in self.TROUBLES}
+
+    _spans: dict[str, tuple[range, ...]]
+
+    def _when(self, turns: int) -> Iterator[range]:
+        rng = self.rng
+        if rng.random() >= self.CHANCE:
+            return
+        first = rng.randrange(max(1, turns - 4))
+        last = first + rng.choice((1, 2, 4, FOREVER))
+        yield range(first, last)
+        if last < FOREVER and rng.random() < self.COMES_BACK:
+            again = last + rng.randrange(1, 4)
+            yield range(again, again + rng.choice((1, 2, FOREVER)))
+
+    def has(self, trouble: str) -> bool:
+        """Whether it has this now."""
+        return any(self.turns - 1 in span for span in self._spans[trouble])
+
+    def begins(self, trouble: str) -> bool:
+        """Whether it has it since this turn."""
+        return any(self.turns - 1 == span.start for span in self._spans[trouble])
+
+    def _make(self, n: int, at_ms: int, due_ms: int) -> Message:
+        chance = self.rng.random()
+        if chance < 0.03:
+            return self._again(n, due_ms) or self._one(n, due_ms, self._reading(at_ms))
+        if chance < 0.05:
+            return self._rubbish(n, due_ms)
+        at_ms -= at_ms % 1000 == 0  # forward moves events of a whole second
+        return self._one(n, due_ms, self.act(at_ms) or self._reading(at_ms))
+
+
+class _TroubledGate(_Troubled):
+    kind = "gate"
+    TROUBLES = ("tamper", "duress", "panic")
+
+    def values(self) -> dict[str, Any]:
+        tamper = self.has("tamper")
+        return {"values": {"uptime_s": 1000 + self.seq, "door_state": "closed", "tamper": tamper}}
+
+    def act(self, at_ms: int) -> dict[str, Any] | None:
+        for event in ("duress", "panic"):
+            if self.begins(event):
+                return self._numbered(at_ms, {"event": event})
+        return None
+
+
+class _TroubledShed(_Troubled):
+    kind = "shed"
+    TROUBLES = ("smoke", "leakage", "pried", "fuse")
+
+    def entry(self, interval_s: int) -> dict[str, Any]:
+        return {**super().entry(interval_s), "attributes": {"ports": PORTS}}
+
+    def values(self) -> dict[str, Any]:
+        said = {
+            "uptime_s": 1000 + self.seq,
+            "smoke": self.has("smoke"),
+            "leakage_state": "tripped" if self.has("leakage") else "ok",
+            "cabinet_door": "pried" if self.has("pried") else "closed",
+        }
+        status = "fuse_blown" if self.has("fuse") else "idle"
+        return {"values": said, "ports": {"1": {"port_status": status, "power_w": 0}}}
+
+    def act(self, at_ms: int) -> dict[str, Any] | None:
+        if not self.begins("fuse"):
+            return None
+        said = {
+            "event": "session_end",
+            "port_no": 1,
+            "order": f"{self.index}-{self.turns}",
+            "session_energy_kwh": 0.0,
+            "session_fee_fen": 0,
+            "stop_reason": "fuse_blown",
+        }
+        return self._numbered(at_ms, said)
+
+
+class _TroubledLamp(_Troubled):
+    kind = "lamp"
+    TROUBLES = ("leakage",)
+
+    def entry(self, interval_s: int) -> dict[str, Any]:
+        more = {"granularity": "lamp", "lamp_count": 1, "nominal_power_w": 50}
+        return {**super().entry(interval_s), "attributes": more}
+
+    def values(self) -> dict[str, Any]:
+        leaks = self.has("leakage")
+        return {"values": {"uptime_s": 1000 + self.seq, "leakage_detected": leaks}}

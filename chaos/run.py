@@ -129,7 +129,10 @@ class Run:
     def a_plan(self, count: int, rate_per_s: float, lead_s: float = LEAD_S, **more: Any) -> Plan:
         """A steady stream that begins in `lead_s`, to be made when the system is ready for it."""
         segment = Segment(count, rate_per_s, int((time.time() + lead_s) * 1000))
-        fields = {"devices": devices_for(rate_per_s), "connections": CONNECTIONS}
+        fields: dict[str, Any] = {
+            "devices": devices_for(rate_per_s),
+            "connections": CONNECTIONS,
+        }
         fields |= {"interval_s": LONG_INTERVAL_S, **more}
         return Plan(self.context.seed, segments=(segment,), **fields)
 
