@@ -80,7 +80,8 @@ class Lane:
 class Curve:
     """bands, line: paths. gaps: (x, width) of stretches without readings. dots: readings alone.
 
-    grid, ticks: (place, text). limits: (y, text) of lines across.
+    grid, ticks: (place, text). limits: (y, text, look) of lines across. marks: (x, text, anchor) of
+    moments.
     """
 
     size: Size
@@ -93,6 +94,25 @@ class Curve:
     grid: Sequence[tuple[str, str]]
     ticks: Sequence[tuple[str, str]]
     lanes: Sequence[Lane] = ()
+    limits: Sequence[tuple[str, str, str]] = ()
+    marks: Sequence[tuple[str, str, str]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A level that is drawn across. look: a severity, as its colour has it."""
+
+    level: float
+    text: str
+    look: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A moment that is drawn from top to bottom."""
+
+    at_ms: int
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +140,19 @@ def every_for(length_ms: int) -> int:
     )
 
 
-def draw(buckets: Sequence[Bucket], of: Stretch, zone: tzinfo, size: Size) -> Curve:
-    """A curve of numbers."""
+def draw(
+    buckets: Sequence[Bucket],
+    of: Stretch,
+    zone: tzinfo,
+    size: Size,
+    limits: Sequence[Limit] = (),
+    marks: Sequence[Mark] = (),
+) -> Curve:
+    """A curve of numbers, with its limits in sight."""
     known = [(bucket, *both) for bucket in buckets if (both := _ends(bucket)) is not None]
-    lows, highs = [low for _, low, _ in known], [high for _, _, high in known]
+    levels = [limit.level for limit in limits] if known else []
+    lows = [*levels, *(low for _, low, _ in known)]
+    highs = [*levels, *(high for _, _, high in known)]
     bottom, top, step = scale(min(lows, default=0.0), max(highs, default=1.0))
 
     def y(value: float) -> float:
@@ -161,6 +190,8 @@ def draw(buckets: Sequence[Bucket], of: Stretch, zone: tzinfo, size: Size) -> Cu
         _gaps([bucket for bucket, _, _ in known], of, size),
         grid,
         _ticks(of, zone, size),
+        limits=[(f"{y(one.level):.1f}", one.text, one.look) for one in limits if known],
+        marks=_marks(marks, of, size),
     )
 
 
@@ -170,6 +201,7 @@ def draw_words(
     zone: tzinfo,
     size: Size,
     words: Sequence[tuple[Value, str]],
+    marks: Sequence[Mark] = (),
 ) -> Curve:
     """Lanes of words or flags, each as long as it was the last that was said."""
     said = {(type(bucket.last), bucket.last) for bucket in buckets}
@@ -186,7 +218,8 @@ def draw_words(
     ]
     ticks = _ticks(of, zone, size)
     gaps = _gaps(buckets, of, size)
-    return Curve(size, of.from_ms, of.to_ms, "", "", (), gaps, (), ticks, lanes)
+    drawn = _marks(marks, of, size)
+    return Curve(size, of.from_ms, of.to_ms, "", "", (), gaps, (), ticks, lanes, marks=drawn)
 
 
 def _said(buckets: Sequence[Bucket], value: Value, of: Stretch) -> list[tuple[int, int]]:
@@ -288,6 +321,17 @@ def _gaps(buckets: Sequence[Bucket], of: Stretch, size: Size) -> list[tuple[str,
             left, right = _x(begins, of, size), _x(ends, of, size)
             gaps.append((f"{left:.1f}", f"{right - left:.1f}"))
     return gaps
+
+
+def _marks(marks: Sequence[Mark], of: Stretch, size: Size) -> list[tuple[str, str, str]]:
+    """Those that lie in the drawing; their texts grow towards its middle."""
+    middle = (size.left + size.end) / 2
+    drawn = []
+    for mark in marks:
+        if of.from_ms <= mark.at_ms <= of.to_ms:
+            x = _x(mark.at_ms, of, size)
+            drawn.append((f"{x:.1f}", mark.text, "start" if x < middle else "end"))
+    return drawn
 
 
 def _ticks(of: Stretch, zone: tzinfo, size: Size) -> list[tuple[str, str]]:

@@ -10,7 +10,7 @@ from datetime import datetime, tzinfo
 from typing import Literal
 
 from api import curves
-from api.curves import Curve, Size, Stretch
+from api.curves import Curve, Limit, Mark, Size, Stretch
 from api.errors import Away, BadParameter
 from api.instants import parse_range, print_instant
 from api.pages import Page
@@ -184,18 +184,20 @@ def curve_view(
     zone: tzinfo,
     sizes: Sequence[tuple[str, Size]],
     link: str,
+    limits: Sequence[Limit] = (),
+    marks: Sequence[Mark] = (),
 ) -> CurveView:
-    """A quantity, drawn. sizes: class and size of each drawing."""
+    """A quantity, drawn. sizes: class and size of each drawing. limits: of numbers alone."""
     measured = KINDS[kind].quantity(name)
     unit = unit_of(kind, name)
     drawn = []
     is_number = measured is not None and measured.type in (Type.FLOAT, Type.INT)
     for look, size in sizes:
         if is_number:
-            drawn.append((look, curves.draw(buckets, of, zone, size)))
+            drawn.append((look, curves.draw(buckets, of, zone, size, limits, marks)))
         else:
             words = _words(language, measured, name)
-            drawn.append((look, curves.draw_words(buckets, of, zone, size, words)))
+            drawn.append((look, curves.draw_words(buckets, of, zone, size, words, marks)))
     figures = ""
     found = curves.summary(buckets)
     if found is not None:

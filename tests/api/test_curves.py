@@ -4,7 +4,18 @@ from itertools import pairwise
 
 import pytest
 
-from api.curves import SMALL, WIDE, Stretch, draw, draw_words, every_for, scale, summary
+from api.curves import (
+    SMALL,
+    WIDE,
+    Limit,
+    Mark,
+    Stretch,
+    draw,
+    draw_words,
+    every_for,
+    scale,
+    summary,
+)
 from devices.days import DAY_MS, DISTRICT_ZONE
 from devices.telemetry import Bucket
 
@@ -132,3 +143,29 @@ def test_the_mean_of_all_weighs_each_stretch_by_its_readings() -> None:
     found = summary([a_bucket(0, 10.0, 2.0, count=3), a_bucket(1, 20.0, 1.0), a_word(2, "x")])
     assert found == (8.0, 12.5, 21.0)
     assert summary([]) is None
+
+
+def test_limits_are_in_sight_also_where_no_reading_came_near_them() -> None:
+    limits = (Limit(70.0, "P2", "p2"), Limit(90.0, "P1", "p1"))
+    buckets = [a_bucket(n, 30.0 + n / 10) for n in range(60)]
+    curve = draw(buckets, an_hour(), DISTRICT_ZONE, WIDE, limits)
+    place = {text: float(y) for y, text in curve.grid}
+    assert [(text, look) for _, text, look in curve.limits] == [("P2", "p2"), ("P1", "p1")]
+    low, high = (float(y) for y, _, _ in curve.limits)
+    assert place["100"] < high < low < place["60"]
+    assert draw([], an_hour(), DISTRICT_ZONE, WIDE, limits).limits == []  # there is no scale
+
+
+def test_a_moment_is_drawn_where_it_lies_and_not_outside() -> None:
+    marks = (Mark(NOON + 10 * MINUTE_MS, "began"), Mark(NOON + 50 * MINUTE_MS, "ended"))
+    outside = Mark(NOON + 61 * MINUTE_MS, "later")
+    buckets = [a_bucket(n, 180.0) for n in range(60)]
+    curve = draw(buckets, an_hour(), DISTRICT_ZONE, WIDE, marks=(*marks, outside))
+    assert [(text, anchor) for _, text, anchor in curve.marks] == [
+        ("began", "start"),
+        ("ended", "end"),
+    ]
+    began, ended = (float(x) for x, _, _ in curve.marks)
+    assert ended - began == pytest.approx(40 / 60 * (WIDE.end - WIDE.left), abs=0.2)
+    lanes = draw_words([a_word(1, "open")], an_hour(), DISTRICT_ZONE, WIDE, [("open", "开")], marks)
+    assert lanes.marks == curve.marks
