@@ -152,7 +152,7 @@ def test_limits_are_in_sight_also_where_no_reading_came_near_them() -> None:
     place = {text: float(y) for y, text in curve.grid}
     assert [(text, look) for _, text, look in curve.limits] == [("P2", "p2"), ("P1", "p1")]
     low, high = (float(y) for y, _, _ in curve.limits)
-    assert place["100"] < high < low < place["60"]
+    assert place["100"] < high < low < place["50"]
     assert draw([], an_hour(), DISTRICT_ZONE, WIDE, limits).limits == []  # there is no scale
 
 
