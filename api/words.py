@@ -17,6 +17,7 @@ from api.texts import (
     glossary,
     ingestion,
     overview,
+    places,
     usage,
 )
 from devices.words import TEXTS
@@ -36,6 +37,7 @@ LISTS = (
     glossary,
     ingestion,
     overview,
+    places,
     usage,
 )
 

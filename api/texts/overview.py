@@ -29,7 +29,6 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "lifts_online": ("电梯在线", "Lifts online"),
     "of_n": ("/{n}", "/{n}"),
     "and_unknown": (" · 未知 {n}", " · {n} unknown"),
-    "of_them_asleep": ("（白天断电 {n}）", " ({n} without power by day)"),
     "dark_unknown": (" 不亮 {dark} · 未知 {unknown}", " {dark} dark · {unknown} unknown"),
     "none_here": ("无", "None"),
     # worst first

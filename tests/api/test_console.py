@@ -671,10 +671,10 @@ def test_by_day_no_page_says_online_of_a_lamp_without_power(cast: Cast) -> None:
         a_state(connection, LAMP, "unknown", reason="asleep", last_seen_ms=NOW_MS - 5 * HOUR_MS)
     client = cast.client("yaxin")
     text = words(client.get(f"/compounds/{XIANGYUNLI}", headers=ZH).text)
-    assert "0 /1 · 未知 1（白天断电 1）" in text
+    assert "亮灯 — /8 · 白天断电 8" in text
     assert "未知 白天断电 5 小时前" in text
     text = words(client.get(f"/compounds/{XIANGYUNLI}", headers=EN).text)
-    assert "0 /1 · 1 unknown (1 without power by day)" in text
+    assert "Lamps lit — /8 · 8 without power by day" in text
     assert "Unknown no power by day 5 h ago" in text
 
 
