@@ -114,7 +114,7 @@ def add_revisions(
     now_ms: int,
 ) -> list[int]:
     """The same for many subjects: a line for each, in their order."""
-    _lock_revisions(connection)
+    lock_revisions(connection)
     rows = [{"at_ms": now_ms, "what": what, "subject": one, "body": body} for one in subjects]
     if not rows:
         return []
@@ -130,7 +130,7 @@ def save(connection: Connection, registry: Registry, now_ms: int) -> Change:
     decommissioned one is no longer counted. Raises BadRegistry if the result would not be
     consistent with what is there already.
     """
-    _lock_revisions(connection)  # two imports at once: the second one sees what the first one did
+    lock_revisions(connection)  # two imports at once: the second one sees what the first one did
     known = load(connection)
     _check(known, registry)
     firm_rows = _news(known.firms, registry.firms, _firm_row)
@@ -237,7 +237,8 @@ def _contacts(rows: list[dict[str, str]]) -> tuple[Contact, ...]:
     return tuple(Contact(**row) for row in rows)
 
 
-def _lock_revisions(connection: Connection) -> None:
+def lock_revisions(connection: Connection) -> None:
+    """Until the end of this transaction nobody else decides anything."""
     if connection.dialect.name == "postgresql":  # on SQLite whoever writes is alone
         connection.execute(text(f"SELECT pg_advisory_xact_lock({_REVISION_LOCK})"))
 

@@ -752,6 +752,44 @@ cursors = Table(
     Column("memory", LargeBinary, nullable=False),
 )
 
+# Imports of files into the registry. previewed: nothing is written yet. `content`, `lines`: zlib
+# of msgpack, what was read and what it would do (devices.imports); `step` likewise, what was done,
+# for the way back. digest: of what was shown, so that this and nothing else is done.
+registry_imports = Table(
+    "registry_imports",
+    metadata,
+    Column("no", _Number, primary_key=True, autoincrement=True),
+    Column("id", String(40), nullable=False, unique=True),
+    Column("source", Text, nullable=False),  # name of the file
+    Column("state", String(12), nullable=False),  # previewed, applied, undone
+    Column("made_at_ms", BigInteger, nullable=False),
+    Column("made_by", Text, nullable=False),
+    Column("revision", BigInteger, nullable=False),  # of the registry that it was held against
+    Column("digest", String(64), nullable=False),
+    Column("added", Integer, nullable=False),
+    Column("changed", Integer, nullable=False),
+    Column("unchanged", Integer, nullable=False),
+    Column("wrong", Integer, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Column("lines", LargeBinary, nullable=False),
+    Column("step", LargeBinary),
+    Column("applied_at_ms", BigInteger),
+    Column("applied_by", Text),
+    Column("undone_at_ms", BigInteger),
+    Column("undone_by", Text),
+)
+
+# Senders that are in no registry, and that people do not want to see again.
+ignored_senders = Table(
+    "ignored_senders",
+    metadata,
+    Column("protocol", String(32), primary_key=True),
+    Column("name", String(200), primary_key=True),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("ignored_by", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 # Numbered log of what people decide: registry, maintenance, actions on faults. The judge reads it
 # at batch borders.
 revisions = Table(
