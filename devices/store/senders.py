@@ -17,7 +17,7 @@ from devices.store.schema import devices, ignored_senders, quarantine
 
 T = TypeVar("T")
 
-LOOKED_AT = 20_000
+LOOKED_AT = 8_000  # some 30 ms
 NAME_AT_MOST = 200
 _IDS_AT_ONCE = 400  # bind variables of a statement
 
