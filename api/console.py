@@ -19,7 +19,7 @@ from api.live import Live, Shown
 from api.overview import OverviewCopy, View, compound_name, fault_name
 from api.overview_parts import VIEW, OverviewParts
 from api.pages import Page, PageOf
-from api.parts import Known
+from api.parts import Known, PartsOf
 from api.words import Language, duration, grouped, named, say
 from devices import faults, telling
 from devices.catalogue import RULES

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = '7705487e8ba4'
-down_revision = '53c95046c359'
+down_revision = 'ec14b9a09bd8'
 branch_labels = None
 depends_on = None
 
