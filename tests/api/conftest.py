@@ -3,26 +3,30 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from anyio.from_thread import start_blocking_portal
 from sqlalchemy import Engine
+from starlette.testclient import TestClient
 
-from devices.store.database import open_database
-from tests import postgres
 from tests.api.cast import Cast, a_cast
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_loop() -> Iterator[None]:
+    """The requests of all tests share an event loop and its threads, as in production; a client
+    starts them anew for each request, which takes a third of its time."""
+    with start_blocking_portal() as portal, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TestClient, "portal", portal)
+        yield
+
+
 @pytest.fixture
-def api_database(request: pytest.FixtureRequest) -> Iterator[Engine]:
+def api_database(request: pytest.FixtureRequest) -> Engine:
     """SQLite; PostgreSQL with COURTYARD_TEST_DATABASE=postgresql, which `make integration` sets."""
-    if os.environ.get("COURTYARD_TEST_DATABASE", "sqlite") != "postgresql":
-        yield request.getfixturevalue("sqlite_database")
-        return
-    cluster: postgres.Cluster = request.getfixturevalue("postgres_cluster")
-    template: str = request.getfixturevalue("postgres_template")
-    name = cluster.lend(template)
-    engine = open_database(cluster.url(name))
-    yield engine
-    engine.dispose()
-    cluster.take_back(name, template)
+    on_postgres = os.environ.get("COURTYARD_TEST_DATABASE") == "postgresql"
+    engine: Engine = request.getfixturevalue(
+        "postgres_database" if on_postgres else "sqlite_database"
+    )
+    return engine
 
 
 @pytest.fixture

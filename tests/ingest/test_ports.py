@@ -1,6 +1,5 @@
 """What every store of a judge must do: the contract that the fake and both databases pass alike."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +16,7 @@ from devices.messages import Reason
 from devices.registry import Registry
 from devices.sessions import Session
 from devices.store import schema
-from devices.store.database import open_database, reading, writing
+from devices.store.database import reading, writing
 from devices.store.faults import move_fault
 from devices.store.judgements import CursorMoved, Judgements
 from devices.store.maintenance import add_window
@@ -127,27 +126,18 @@ def the_registry() -> Registry:
 
 
 @pytest.fixture(params=["fake", "sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def look(request: pytest.FixtureRequest) -> Iterator[Look]:
+def look(request: pytest.FixtureRequest) -> Look:
     """A store in which the registry is, and nothing else."""
     if request.param == "fake":
-        yield Look(FakeJudgeStore(the_registry()), None)
-        return
-    lent = None
-    if request.param == "sqlite":
-        engine: Engine = request.getfixturevalue("sqlite_database")
-    else:
-        cluster = request.getfixturevalue("postgres_cluster")
-        template = request.getfixturevalue("postgres_template")
-        lent = cluster.lend(template)
-        engine = open_database(cluster.url(lent))
+        return Look(FakeJudgeStore(the_registry()), None)
+    engine: Engine = request.getfixturevalue(
+        "sqlite_database" if request.param == "sqlite" else "postgres_database"
+    )
     with writing(engine) as connection:
         save(connection, the_registry(), START_MS)
     store = Judgements(engine)
     store.registry()
-    yield Look(store, engine)
-    if lent is not None:
-        engine.dispose()
-        cluster.take_back(lent, template)
+    return Look(store, engine)
 
 
 def a_raise(code: str = "GATE_TAMPER", device: str = "gate", since_ms: int = START_MS) -> Move:

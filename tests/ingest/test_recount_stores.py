@@ -17,7 +17,7 @@ from devices.registers import Exclusion
 from devices.sessions import Session, reconciled
 from devices.store.correcting import final_day, find_target, propose, propose_recount, record
 from devices.store.cursors import ForwardCursor
-from devices.store.database import open_database, reading, writing
+from devices.store.database import reading, writing
 from devices.store.exclusions import list_exclusions
 from devices.store.journal import Draft, JournalReader, JournalWriter
 from devices.store.judgements import Judgements
@@ -41,18 +41,9 @@ from tests.ingest.judge.district import COMPOUND, START_MS, a_lamp, a_registry, 
 HOUR = START_MS - START_MS % HOUR_MS + 12 * HOUR_MS  # at night
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
-    if request.param == "sqlite":
-        yield request.getfixturevalue("sqlite_database")
-        return
-    cluster = request.getfixturevalue("postgres_cluster")
-    template = request.getfixturevalue("postgres_template")
-    lent = cluster.lend(template)
-    opened = open_database(cluster.url(lent))
-    yield opened
-    opened.dispose()
-    cluster.take_back(lent, template)
+@pytest.fixture
+def engine(any_database: Engine) -> Engine:
+    return any_database
 
 
 class System:

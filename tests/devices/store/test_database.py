@@ -139,10 +139,12 @@ def test_a_conflict_insert_writes_the_newest_figures(any_database: Engine) -> No
         assert connection.execute(select(schema.progress.c.done)).scalars().all() == [2]
 
 
-def test_every_commit_on_sqlite_is_synced(sqlite_database: Engine) -> None:
-    with writing(sqlite_database) as connection:
+def test_every_commit_on_sqlite_is_synced(sqlite_url: str) -> None:
+    engine = open_database(sqlite_url)
+    with writing(engine) as connection:
         assert connection.execute(text("PRAGMA synchronous")).scalar_one() == 2  # FULL
         mode = connection.execute(text("PRAGMA journal_mode")).scalar_one()
+    engine.dispose()
     assert mode == ("wal" if wal_is_safe(sqlite3.sqlite_version_info) else "truncate")
 
 
