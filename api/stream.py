@@ -72,7 +72,7 @@ class Stream:
         self._poller = secrets.token_hex(4)
         self._ring: deque[Found] = deque(maxlen=ring)
         self._next = 1
-        self._grown = asyncio.Condition()
+        self._grown = asyncio.Event()  # set, and replaced, with everything that is published
         self._watcher: Watcher | None = None
         self._blind: bool | None = None
         self._failing = False
@@ -96,12 +96,13 @@ class Stream:
         """Number what was found and wake the listeners."""
         if not found:
             return
-        async with self._grown:
-            for item in found:
-                event_id = self.event_id(self._next)
-                self._ring.append(item._replace(sent=_print(item.event, item.data, event_id)))
-                self._next += 1
-            self._grown.notify_all()
+        for item in found:
+            event_id = self.event_id(self._next)
+            self._ring.append(item._replace(sent=_print(item.event, item.data, event_id)))
+            self._next += 1
+        # Not a Condition: many listeners that leave while they wait for its lock end with errors.
+        grown, self._grown = self._grown, asyncio.Event()
+        grown.set()
 
     def place(self, last_event_id: str | None) -> int | None:
         """The number to go on with after `last_event_id`; None if it is not ours, or too old."""
@@ -141,11 +142,10 @@ class Stream:
                 if ours := b"".join(item.sent for item in found if item.concerns(scope)):
                     yield ours
                     told_s = clock()
-                async with self._grown:
-                    if place == self._next:
-                        with suppress(TimeoutError):
-                            rest_s = max(0.0, told_s + wait_s - clock())
-                            await asyncio.wait_for(self._grown.wait(), rest_s)
+                if place == self._next:
+                    with suppress(TimeoutError):
+                        rest_s = max(0.0, told_s + wait_s - clock())
+                        await asyncio.wait_for(self._grown.wait(), rest_s)
                 if clock() - told_s >= wait_s:
                     yield None
                     told_s = clock()

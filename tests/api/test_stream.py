@@ -420,6 +420,30 @@ def test_a_console_that_leaves_while_news_come_leaves_no_trace(cast: Cast) -> No
     assert logs == []
 
 
+def test_many_consoles_that_leave_at_once_leave_no_trace(cast: Cast) -> None:
+    async def play() -> None:
+        stream = a_stream(cast)
+
+        async def console() -> None:
+            async for _ in stream.listen(stream.place(None), DISTRICT, WAIT_S):
+                pass
+
+        consoles = [asyncio.create_task(console()) for _ in range(50)]
+        while stream.listeners < 50:
+            await asyncio.sleep(0)
+        await stream.publish(news(1))
+        for one in consoles:
+            one.cancel()
+        await asyncio.sleep(0)
+        for one in consoles:
+            one.cancel()  # the server's task group does, until they have ended
+        ended = await asyncio.gather(*consoles, return_exceptions=True)
+        assert {type(one) for one in ended} == {asyncio.CancelledError}
+        assert stream.listeners == 0
+
+    asyncio.run(play())
+
+
 def test_a_listener_whose_token_is_revoked_is_cut_off(cast: Cast) -> None:
     with served(cast.app) as at, connected(cast, at, "kangqiao") as console:
         console.next()
