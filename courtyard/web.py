@@ -16,6 +16,7 @@ from api.app import create_app
 from api.parts import Dependencies, JournalAway
 from api.passwords import Passwords
 from courtyard.clock import now_ms
+from courtyard.collector import let_rest
 from courtyard.dry_runs import ChildDryRuns
 from courtyard.errors import DONE, FAILED
 from courtyard.exports import FOLDER, ChildExports
@@ -42,6 +43,7 @@ log = structlog.get_logger()
 
 def run_api(settings: Settings, *, demo: bool, with_parent: bool) -> int:
     """Serves until SIGTERM or SIGINT; gives the exit code. Raises CommandError for a taken port."""
+    let_rest()
     stop = threading.Event()
     stop_on_signals(stop)
     if with_parent:
