@@ -11,7 +11,7 @@ THREE := -n 3 --dist loadfile  # on two cores: many tests wait for a process or 
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test integration bench bench-usage bench-alerts chaos score lock wheel
+.PHONY: help setup demo check test integration bench bench-usage bench-alerts chaos score lock screenshots wheel
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ lock: $(INSTALLED) ## resolve the requirements again and write both lock files
 		--extra apprise --extra postgres --extra reports --extra spreadsheets pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
 		--extra dev pyproject.toml -o requirements-dev.txt
+
+screenshots: $(INSTALLED) ## pictures of every page into docs/screenshots (ARGS="overview faults")
+	$(BIN)/python -m tests.screenshots $(ARGS)
 
 wheel: $(INSTALLED) ## build dist/courtyard-*.whl
 	$(BIN)/hatchling build -t wheel

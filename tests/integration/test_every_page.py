@@ -1,0 +1,175 @@
+"""Every page of the console in Chromium: nothing breaks, leaves the machine or is cut; anybody can
+read it, in both languages and both colour schemes, on a desk and on a phone.
+
+The pages are those of the application's routes: a new one is looked at without being listed here,
+and only asks for an example of what stands in its address.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
+from fastapi.routing import APIRoute
+from playwright.sync_api import Browser
+
+from devices.links import link_of, sign
+from devices.store.database import writing
+from devices.store.links import make_key
+from devices.store.schema import deliveries
+from tests.evening import Evening
+from tests.integration.conftest import Site
+from tests.playwright_browser import Watched, watched
+
+pytestmark = pytest.mark.long
+
+# What to put for a parameter of an address is found by EXAMPLES; more ways to ask for a page:
+MORE = {
+    "/": ("/?firm=zhengmei",),
+    "/faults": ("/faults?show=all", "/faults?show=shelved", "/faults/told"),
+    "/compounds/{compound}": ("/compounds/xiangyunli?bucket=hour", "/compounds/lianxin-hutong"),
+    "/alerts/new": ("/alerts/new?channel=webhook",),
+    "/alerts/dry-run": ("/alerts/dry-run?code=SHED_SMOKE&compound=xiangyunli",),
+    "/charging": ("/charging?compound=xiangyunli",),
+    "/ingestion": ("/ingestion?show=all",),
+}
+# Nothing to look at; /setup is open only before there is anybody.
+NOT_PAGES = ("/v1/", "/assets/", "/livez", "/readyz", "/metrics", "/openapi.json", "/setup")
+NEEDED: Mapping[str, str] = {}  # what an address does not work without
+SERIOUS = ("serious", "critical")
+CUT = """
+    [...document.querySelectorAll('main *, header *')].filter((one) => {
+      const style = getComputedStyle(one);
+      return one.scrollWidth > one.clientWidth + 1 && one.clientWidth > 0
+        && style.textOverflow === 'ellipsis' && style.overflowX !== 'visible'
+        && !one.matches('.me span');
+    }).map((one) => one.textContent.trim())
+"""
+SMALL = """
+    [...document.querySelectorAll('main a.button, main button, main select, main summary')]
+      .filter((one) => one.offsetHeight && one.offsetHeight < 44)
+      .map((one) => `${one.tagName} ${one.textContent.trim().slice(0, 30)} ${one.offsetHeight}`)
+"""
+OPEN = "document.querySelectorAll('main details').forEach((one) => one.open = true)"
+
+
+def pages(made: Evening) -> list[str]:
+    """Addresses of all pages, one of each route at least."""
+    client = made.client("operator")
+    found: list[str] = []
+    away: list[tuple[str, int, str]] = []
+    examples = examples_of(made)
+    for route in made.app.routes:
+        assert isinstance(route, APIRoute)
+        if "GET" not in (route.methods or ()) or route.path.startswith(NOT_PAGES):
+            continue
+        missing = set(route.param_convertors) - set(examples)
+        assert not missing, f"{route.path}: name an example of {missing} in examples_of"
+        path = route.path.format(**examples) + NEEDED.get(route.path, "")
+        answer = client.get(path, headers={"Accept": "text/html"})
+        if answer.status_code != 200:
+            away.append((path, answer.status_code, answer.text[:300]))
+        elif answer.text.lstrip().startswith("<!doctype html>"):
+            found += [path, *MORE.get(route.path, ())]
+    assert not away
+    return found
+
+
+def examples_of(made: Evening) -> dict[str, Any]:
+    """For every parameter of an address, one that there is."""
+    client = made.client("operator")
+
+    def first(path: str) -> Any:
+        return client.get(path).json()["items"][0]["id"]
+
+    root = next(
+        fault["suppressed_by"]
+        for fault in client.get("/v1/faults?state=open&limit=500").json()["items"]
+        if fault["suppressed_by"]
+    )
+    with writing(made.engine) as connection:
+        key = make_key(connection, made.now_ms)
+        told = connection.execute(
+            deliveries.select().where(
+                deliveries.c.target == "duty", deliveries.c.state == "delivered"
+            )
+        ).first()
+        assert told is not None
+    stand_in = client.post(
+        "/v1/stand-ins",
+        json={
+            "person": "li-wei",
+            "by": "zhao-min",
+            "from": "2026-11-26T08:00:00+08:00",
+            "to": "2026-11-27T08:00:00+08:00",
+        },
+    )
+    assert stand_in.status_code == 201, stand_in.text
+    return {
+        "compound": "xiangyunli",
+        "device": "xiangyunli-shed-1",
+        "fault": root,
+        "session": first("/v1/compounds/xiangyunli/sessions?limit=1"),
+        "target": "duty",
+        "route": "on-duty",
+        "person": "li-wei",
+        "roster": "district",
+        "stand_in": stand_in.json()["id"],
+        "token": sign(link_of(told.id, told.fault, "duty", made.now_ms), key),
+    }
+
+
+def test_every_page_is_read_by_everybody_everywhere(
+    playwright_browser: Browser, evening_site: Site
+) -> None:
+    made, url = evening_site.made, evening_site.url
+    session, paths = made.session("operator"), pages(made)
+    problems: list[str] = []
+    for language in ("zh", "en"):
+        seen = watched(playwright_browser, url, language, session)
+        for path in paths:
+            problems += [f"{language} {path}: {told}" for told in looked_at(seen, path)]
+        seen.page.context.close()
+    assert not problems, "\n".join(problems)
+
+
+def looked_at(seen: Watched, path: str) -> list[str]:
+    """What is wrong with a page, on a desk and on a phone, light and dark."""
+    page = seen.page
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.emulate_media(color_scheme="light")
+    seen.go(path)
+    found = seen.wrong()  # before anything of ours is put into the page
+    page.evaluate(OPEN)
+    found += [f"cuts {text!r}" for text in page.evaluate(CUT)]
+    found += violations(seen, {})
+    page.emulate_media(color_scheme="dark")
+    found += [f"dark: {told}" for told in violations(seen, {"color-contrast"})]
+    page.set_viewport_size({"width": 360, "height": 800})
+    wide = page.evaluate("document.documentElement.scrollWidth")
+    if wide > 360:
+        found.append(f"is {wide} px wide on a phone of 360: {page.evaluate(WIDE)}")
+    found += [f"phone: cuts {text!r}" for text in page.evaluate(CUT)]
+    found += [f"phone: {text} is under 44 px" for text in page.evaluate(SMALL)]
+    return found
+
+
+WIDE = """
+    [...document.querySelectorAll('body *')]
+      .filter((one) => one.getBoundingClientRect().right > 361)
+      .slice(0, 3).map((one) => `${one.tagName}.${one.className}`).join(' ')
+"""
+
+
+def violations(seen: Watched, rules: set[str] | dict[str, str]) -> list[str]:
+    """Of axe-core, the serious ones. rules: only these; none: all."""
+    options: dict[str, Any] = {"resultTypes": ["violations"]}
+    if rules:
+        options["runOnly"] = sorted(rules)
+    told = Axe().run(seen.page, options=options).response["violations"]
+    return [
+        f"{one['id']} ({one['impact']}) {node['html'][:200]} {node['failureSummary'][:300]}"
+        for one in told
+        if one["impact"] in SERIOUS
+        for node in one["nodes"][:3]
+    ]
