@@ -3,9 +3,10 @@
 `received` is the journal's own count, so that the difference to the rest, `balance`, can be wrong.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
+from itertools import pairwise
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -15,6 +16,7 @@ from api.identity import Identity, Reader
 from api.instants import DISTRICT_ZONE, parse_range, print_instant, print_known, zone_of
 from api.parts import JournalAway, JournalView, Parts, PartsOf
 from devices.journal import UNASSIGNED
+from devices.journal import Counted as JournalCounted
 from devices.store.accounts import (
     FORWARD,
     JUDGE,
@@ -26,6 +28,7 @@ from devices.store.accounts import (
     forwarded,
     missing,
     read_account,
+    read_days,
     unattributed,
 )
 from devices.store.database import reading
@@ -113,6 +116,80 @@ def account_for(
     elsewhere = 0 if whole else _elsewhere(_difference(counted, account) or 0, damaged, compound)
     shown = _missing(lost, hours, is_counted=whole)
     return _shape(account, counted, forwarding, elsewhere, shown)
+
+
+@dataclass(frozen=True, slots=True)
+class DayAccount:
+    """A local day. received, pending, balance: None where the journal cannot tell."""
+
+    begins_ms: int
+    ends_ms: int
+    received: int | None
+    account: Account
+    pending: int | None
+    balance: int | None
+
+
+def account_days(
+    parts: Parts, who: Identity, compound: str | None, midnights_ms: Sequence[int]
+) -> list[DayAccount]:
+    """The accounts of each day between these midnights, with the looks of `account_for`.
+
+    Of days before the journal that is there now it knows no count, so they have no balance either.
+    """
+    with reading(parts.deps.engine) as connection:
+        known = parts.registry.get(connection)
+        judge = follower(connection, JUDGE)
+        before = booked_before(connection, judge.journal_id) if judge is not None else {}
+        accounts = read_days(connection, who.scope, midnights_ms, compound=compound)
+        damaged = unattributed(connection)
+    origins = _origins(who, compound, [entry.id for entry in known.directory.visible(who.scope)])
+    counted = _hours_of(parts.deps.journal, judge, (midnights_ms[0], midnights_ms[-1]))
+    found = []
+    for (begins_ms, ends_ms), account in zip(pairwise(midnights_ms), accounts, strict=True):
+        received = pending = None
+        if counted is not None and counted.waiting is not None:
+            within = (origins, begins_ms, ends_ms)
+            received, pending = (
+                _of_day(counted.received, *within),
+                _of_day(counted.waiting, *within),
+            )
+        difference = _difference(Counted(received, pending), account)
+        if before and difference is not None and difference < 0:
+            received = pending = difference = None  # counted by a journal that is gone
+        balance = difference
+        if difference is not None:
+            balance = difference - _elsewhere(difference, damaged, compound)
+        found.append(DayAccount(begins_ms, ends_ms, received, account, pending, balance))
+    return found
+
+
+def _hours_of(
+    journal: JournalView | None, judge: Follower | None, hours: tuple[int, int]
+) -> JournalCounted | None:
+    """What the journal counted, hour by hour; None where it cannot tell."""
+    if journal is None:
+        return None
+    try:
+        looked = journal.count(judge.position if judge is not None else 0, hours, MOST_PENDING)
+    except JournalAway:
+        return None
+    if judge is not None and judge.journal_id != looked.head.journal_id:
+        return None
+    return looked
+
+
+def _of_day(
+    counts: Mapping[tuple[str, int], int],
+    origins: frozenset[str] | None,
+    begins_ms: int,
+    ends_ms: int,
+) -> int:
+    return sum(
+        n
+        for (origin, hour_ms), n in counts.items()
+        if begins_ms <= hour_ms < ends_ms and (origins is None or origin in origins)
+    )
 
 
 def _shape(

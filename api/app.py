@@ -48,6 +48,7 @@ from api import (
     maintenance_pages,
     pages,
     quarantine,
+    quarantine_pages,
     rosters,
     routing,
     rules,
@@ -150,6 +151,7 @@ ROUTERS = (
     shed_pages.router,
     export_pages.router,
     ingestion.router,
+    quarantine_pages.router,
 )
 
 
@@ -200,6 +202,7 @@ def create_app(deps: Dependencies) -> FastAPI:
     app.state.overview = OverviewCopy(deps, registry)
     app.state.overview_parts = OverviewParts(app.state.overview)
     app.state.charging = charging_pages.ChargingCopy()
+    app.state.account_days = ingestion.DaysCopy()
     app.state.stream = news
     app.state.live = live
     for router in ROUTERS:

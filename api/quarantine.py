@@ -116,7 +116,7 @@ def replay_all(
 
     At most 10,000 at a time, the oldest first. Parts of stored messages are not among them.
     """
-    _check_operator(who)
+    check_operator(who)
     now_ms = parts.now_ms()
     with writing(parts.deps.engine) as connection:
 
@@ -168,17 +168,18 @@ def replay(
             connection,
             now_ms,
             shapes.accounting.Refused,
-            lambda: _ask_for_one(connection, who, refused, now_ms),
+            lambda: ask_for_one(connection, who, refused, now_ms)[0],
         )
 
 
-def _ask_for_one(
+def ask_for_one(
     connection: Connection, who: Identity, refused: int, now_ms: int
-) -> shapes.accounting.Refused:
+) -> tuple[shapes.accounting.Refused, int]:
+    """The message that is asked for, and the number of the request. Raises Moved, NotFound."""
     found = find_refused(connection, who.scope, refused)
     if found is None:
         raise NotFound
-    _check_operator(who)
+    check_operator(who)
     row = shapes.accounting.Refused.model_validate(_members(found))
     if found.replayed_at_ms is not None or found.partial:
         why = (
@@ -187,11 +188,12 @@ def _ask_for_one(
             else f"This message was judged again at {row.replayed_at} and is {row.outcome}."
         )
         raise Moved(f"{why} Nothing was done.", {"refused": row.model_dump(mode="json")})
-    add_revision(connection, REPLAY, str(refused), {"by": who.name}, now_ms)
-    return row
+    number = add_revision(connection, REPLAY, str(refused), {"by": who.name}, now_ms)
+    return row, number
 
 
-def _check_operator(who: Identity) -> None:
+def check_operator(who: Identity) -> None:
+    """Raise Forbidden for everybody else."""
     if who.role is not Role.OPERATOR:
         raise Forbidden("Only operators have messages judged again: ask one of them.")
 
@@ -207,7 +209,7 @@ def _members(refused: Refused) -> dict[str, object]:
         "detail": refused.detail,
         "sha256": refused.sha256,
         "size_bytes": refused.size_bytes,
-        "payload": _text(refused.payload),
+        "payload": text_of(refused.payload),
         "payload_kept": refused.payload is not None,
         "partial": refused.partial,
         "replayed_at": print_known(refused.replayed_at_ms),
@@ -215,7 +217,7 @@ def _members(refused: Refused) -> dict[str, object]:
     }
 
 
-def _text(payload: bytes | None) -> str | None:
+def text_of(payload: bytes | None) -> str | None:
     """The payload as text, also when it was cut within a character; None for what is no text."""
     if payload is None:
         return None

@@ -1,10 +1,11 @@
-// Keeps the board of sheds up to date: listens for news, then asks for this page again.
+// Keeps a page up to date: listens for news, then asks for this page again. What is done (data-done)
+// is not asked for any more.
 // Without this script the page shows the same; it just has to be reloaded.
 "use strict";
 
 const GATHER_MS = 1_000; // news come in bursts: one refresh for all of them
-const LEAST_MS = 20_000; // power and times move on without news
 const liveness = document.getElementById("liveness");
+const LEAST_MS = Number(liveness.dataset.everyMs || 20_000); // power and times move on without news
 let waiting = null;
 let asking = false;
 let again = false;
@@ -53,6 +54,7 @@ function replace(html) {
 }
 
 function soon() {
+  if (document.querySelector("[data-done]") !== null) return;
   if (waiting === null && !document.hidden) waiting = setTimeout(refresh, GATHER_MS);
 }
 

@@ -145,6 +145,46 @@ def ask_again(
     return (numbers[-1] if numbers else 0), ids
 
 
+def count_again(connection: Connection, scope: Scope, wanted: Filter, most: int) -> int:
+    """How many messages `ask_again` would find; one more than `most` for any number beyond it."""
+    column = quarantine.c
+    found = (
+        select(column.id)
+        .where(_matches(scope, wanted), column.partial.is_(False), column.replayed_at_ms.is_(None))
+        .limit(most + 1)
+        .subquery()
+    )
+    return connection.scalar(select(func.count()).select_from(found)) or 0
+
+
+def asked_between(
+    connection: Connection, first: int, last: int, limit: int = 10_000
+) -> list[tuple[int, int]]:
+    """Requests with these numbers and the messages that they are about, in order."""
+    column = revisions.c
+    query = (
+        select(column.id, column.subject)
+        .where(column.what == REPLAY, column.id.between(first, last))
+        .order_by(column.id)
+        .limit(limit)
+    )
+    return [(number, int(subject)) for number, subject in connection.execute(query)]
+
+
+def newest_of_reasons(
+    connection: Connection, scope: Scope, reasons: Sequence[str], compound: str | None = None
+) -> dict[str, Refused]:
+    """The newest of each reason that is still refused; each is looked for by itself."""
+    found = {}
+    for reason in reasons:
+        rows = list_refused(
+            connection, scope, Filter(compound, reason=reason, replayed=False), limit=1
+        )
+        if rows:
+            found[reason] = rows[0]
+    return found
+
+
 def find_sender(connection: Connection, scope: Scope, device: str) -> Sender | None:
     """A device of the registry as messages name it; None outside the scope."""
     column = devices.c

@@ -5,9 +5,23 @@ from sqlalchemy import Engine, delete, update
 
 from api import shapes
 from api.ingestion import picture
+from api.words import duration
 from devices.messages import Reason
+from devices.pace import STRETCH_MS, Pace
+from devices.store.accounts import keep_before
+from devices.store.pace import keep_pace
 from devices.store.schema import accounts, cursors, quarantine
-from tests.api.cast import NOW_MS, XIANGYUNLI, Cast, a_cast, a_fault, a_refusal
+from tests.api.cast import (
+    DAY_MS,
+    JOURNAL,
+    LIANXIN,
+    NOW_MS,
+    XIANGYUNLI,
+    Cast,
+    a_cast,
+    a_fault,
+    a_refusal,
+)
 from tests.api.test_accounting import HOUR, with_accounts
 from tests.api.test_console import EN, ZH, words
 
@@ -110,28 +124,83 @@ def test_our_own_alarms_stand_there_with_what_showed_them(cast: Cast) -> None:
     assert "Operations" in fault
 
 
-def test_refused_messages_stand_there_with_their_reason(cast: Cast) -> None:
+def test_each_reason_stands_there_with_the_newest_message_and_what_to_do(cast: Cast) -> None:
+    with_accounts(cast)
     with cast.write() as connection:
         a_refusal(connection, 1)
-        a_refusal(connection, 2, reason="bad_number", partial=True, payload=None)
-        a_refusal(
-            connection,
-            3,
-            compound="unassigned",
-            device=None,
-            reason="unknown_device",
-            topic="<script>alert(1)</script>",
-            payload=b"\xff<b>",
-        )
+        a_refusal(connection, 2, payload=b"{later<b>")
+        a_refusal(connection, 3, reason="clock", payload=None)
     html = cast.client("operator").get("/ingestion", headers=ZH).text
     text = words(html)
-    assert "不是 JSON not_json" in text
-    assert "{oops" in text
-    assert "数值无法解析 bad_number 其余已存入" in text
-    assert "（不留内容）" in text
-    assert "归属未知" in text
-    assert "<script>alert" not in html
-    assert "\N{REPLACEMENT CHARACTER}&lt;b&gt;" in html
+    assert "不是 JSON not_json 2" in text
+    assert "{later&lt;b&gt;" in html
+    assert "查厂商固件与协议 查看" in text
+    assert "（不留内容） 校时" in text
+    assert 'href="/quarantine/replay?reason=unknown_device"' in html
+    assert 'href="/quarantine/replay?reason=clock"' not in html, "its time cannot be known"
+    viewer = cast.client("viewer").get("/ingestion", headers=ZH).text
+    assert "/quarantine/replay" not in viewer
+
+
+def test_the_days_before_have_accounts_of_their_own(cast: Cast) -> None:
+    with_accounts(cast)
+    text = page(cast)
+    assert "11-23 今天 120 108 5 4 3 0 暂计" in text
+    assert "11-22 10 10 0 0 0 0 暂计" in text
+    assert "11-20 0 0 0 0 0 0 已定" in text
+    assert "收到 10 = 存入 10" in page(cast, query="?show=yesterday")
+    assert "收到 130 = 存入 118" in page(cast, query="?show=week")
+
+
+def test_a_day_whose_journal_is_gone_has_no_balance_and_no_wrong_one(cast: Cast) -> None:
+    with_accounts(cast)
+    with cast.write() as connection:
+        keep_before(connection, JOURNAL, NOW_MS)
+    del cast.journal.counts[XIANGYUNLI, HOUR - DAY_MS]
+    assert "11-22 — 10 0 0 — — 暂计" in page(cast)
+
+
+def test_rates_and_lags_of_a_day_are_drawn_and_where_nobody_looked_is_a_gap(cast: Cast) -> None:
+    assert "还没有记录" in page(cast)
+    begins = NOW_MS - NOW_MS % STRETCH_MS
+    known = [n for n in range(287, -1, -1) if not 100 <= n < 130]
+    with cast.write() as connection:
+        paces = [
+            Pace(begins - n * STRETCH_MS, 300_000, 3000, 400, 200_000 if n == 50 else 900)
+            for n in known
+        ]
+        keep_pace(connection, paces, NOW_MS)
+    html = cast.client("operator").get("/ingestion", headers=ZH).text
+    text = words(html)
+    assert "最多 10.0 条/秒" in text
+    assert "最长 0.4 秒" in text
+    assert "最长 3 分 20 秒，15:30" in text
+    assert html.count('class="missing"') == 6, "one gap in each of three curves, at both widths"
+    assert "速度与滞后" not in page(cast, "yaxin")
+
+
+def test_a_wait_is_as_long_as_the_oldest_message_stands_there(cast: Cast) -> None:
+    with_accounts(cast)
+    assert "判定滞后 " in page(cast)
+    text = page(cast)
+    waited_s = (NOW_MS - HOUR) / 1000
+    assert f"判定滞后 {duration('zh', waited_s)}" in text
+    cast.journal.away = True
+    assert "判定滞后 —" in page(cast)
+
+
+def test_a_firm_sees_the_accounts_of_its_own_compounds_alone(cast: Cast) -> None:
+    with_accounts(cast)
+    with cast.write() as connection:
+        a_refusal(connection, 1, compound=LIANXIN, device=None, payload=b"strange")
+    text = page(cast, "yaxin")
+    assert "收到 100 = 存入 90" in text
+    assert "1 个小区" in text
+    for hidden in ("连心胡同", "归属未知", "strange", "遥测库", "本系统告警"):
+        assert hidden not in text, hidden
+    client = cast.client("yaxin")
+    for compound in (LIANXIN, "unassigned", "nowhere"):
+        assert client.get(f"/ingestion?compound={compound}").status_code == 404
 
 
 @pytest.mark.parametrize("language", [ZH, EN])
@@ -142,16 +211,11 @@ def test_every_reason_has_words(cast: Cast, language: dict[str, str]) -> None:
     for reason in Reason:
         with cast.write() as connection:
             connection.execute(update(quarantine).values(reason=reason))
-        html = client.get("/ingestion", headers=language).text
+        html = client.get("/quarantine", headers=language).text
         assert f'<th scope="row">{reason}<code' not in html, reason
-
-
-def test_it_is_the_districts_alone(cast: Cast) -> None:
-    assert cast.client("yaxin").get("/ingestion").status_code == 404
-    assert 'href="/ingestion"' not in cast.client("yaxin").get("/").text
-    assert 'href="/ingestion"' in cast.client("operator").get("/").text
-    assert cast.client("viewer").get("/ingestion").status_code == 200
-    assert cast.client(None).get("/ingestion").status_code in (303, 401)
+        one = client.get("/quarantine/1", headers=language).text
+        assert f"<h1>{reason}</h1>" not in one, reason
+        assert "</code> ·" in one, f"nothing says what to do about {reason}"
 
 
 def an_account(**counts: int) -> shapes.accounting.Accounting:

@@ -78,6 +78,7 @@ COMMON = {"month": "2026-11", "file_type": "xlsx", "year": "2026", "severity": "
 OPERATORS_ONLY = (
     "/v1/sla/limits/{firm}",
     "/v1/quarantine/{refused}/replay",
+    "/quarantine/{refused}/replay",
     "/v1/compounds/{compound}/usage/corrections/preview",
     *(f"/users/{{user}}/{what}" for what in ("password", "role", "disable", "enable")),
     "/tokens/{api_token}/revoke",
