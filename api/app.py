@@ -51,6 +51,7 @@ from api import (
     quarantine_pages,
     rosters,
     routing,
+    rule_pages,
     rules,
     session_pages,
     sessions,
@@ -152,6 +153,7 @@ ROUTERS = (
     export_pages.router,
     ingestion.router,
     quarantine_pages.router,
+    rule_pages.router,
 )
 
 

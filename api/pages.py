@@ -20,7 +20,7 @@ LANGUAGE_COOKIE = "courtyard_language"
 THEME_COOKIE = "courtyard_theme"
 TOUR_COOKIE = "courtyard_tour"
 YEAR_S = 365 * 86_400
-ADMINISTRATION = ("users", "tokens", "audit")  # pages of operators, by their addresses
+ADMINISTRATION = ("users", "tokens", "rules", "audit")  # pages of operators, by their addresses
 _HERE = Path(__file__).parent
 
 

@@ -78,7 +78,8 @@ class JournalView(Protocol):
 class DryRun:
     """A run of changed rules over the past. state: running, done, failed; detail: why it failed.
 
-    result: as `shapes.rules.DryRunResult` has it, once it is done.
+    body_sha256: of the rule file that is tried. result: as `shapes.rules.DryRunResult` has it, once
+    it is done.
     """
 
     started_at_ms: int
@@ -89,6 +90,7 @@ class DryRun:
     percent: int = 0
     detail: str = ""
     result: Mapping[str, object] | None = None
+    body_sha256: str = ""
 
 
 class DryRuns(Protocol):

@@ -4,6 +4,7 @@ Only operators see and change what is changed: it concerns compounds of every fi
 """
 
 from collections.abc import Sequence
+from hashlib import sha256
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -110,7 +111,13 @@ def start_dry_run(parts: PartsOf, who: Actor, body: shapes.rules.NewDryRun) -> s
     asked = parse_range(body.start, body.end, DISTRICT_ZONE, now_ms)
     to_ms = asked.to_ms or now_ms
     from_ms = asked.from_ms if asked.from_ms is not None else to_ms - MOST_RANGE_MS
-    run = DryRun(now_ms, max(from_ms, to_ms - MOST_RANGE_MS), to_ms, body.compound)
+    run = DryRun(
+        now_ms,
+        max(from_ms, to_ms - MOST_RANGE_MS),
+        to_ms,
+        body.compound,
+        body_sha256=sha256_of(body.body),
+    )
 
     def start() -> shapes.rules.DryRun:
         if not runs.start(run, body.body):
@@ -133,6 +140,11 @@ def get_dry_run(parts: PartsOf, who: Reader) -> shapes.rules.DryRun:
     if run is None:
         raise NotFound  # none since this API was started
     return _run(run)
+
+
+def sha256_of(body: str) -> str:
+    """By which a dry run is known to be of this rule file."""
+    return sha256(body.encode(errors="replace")).hexdigest()
 
 
 def _check_operator(who: Identity) -> None:

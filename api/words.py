@@ -18,6 +18,7 @@ from api.texts import (
     ingestion,
     overview,
     places,
+    rules,
     usage,
 )
 from devices.words import TEXTS
@@ -38,6 +39,7 @@ LISTS = (
     ingestion,
     overview,
     places,
+    rules,
     usage,
 )
 

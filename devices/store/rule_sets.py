@@ -27,6 +27,25 @@ def newest_after(connection: Connection, number: int) -> RuleSet | None:
     return newest(connection) if (connection.execute(query).scalar() or 0) != number else None
 
 
+def find_set(connection: Connection, number: int) -> RuleSet | None:
+    """One that was in force once, or is; None for a number that there is not."""
+    row = connection.execute(select(rule_sets).where(rule_sets.c.id == number)).one_or_none()
+    return None if row is None else RuleSet(row.id, row.body, row.created_by, row.created_at_ms)
+
+
+def list_sets(
+    connection: Connection, *, below: int | None = None, limit: int = 20
+) -> list[RuleSet]:
+    """The newest first, beginning below this number."""
+    query = select(rule_sets).order_by(rule_sets.c.id.desc()).limit(limit)
+    if below is not None:
+        query = query.where(rule_sets.c.id < below)
+    return [
+        RuleSet(row.id, row.body, row.created_by, row.created_at_ms)
+        for row in connection.execute(query)
+    ]
+
+
 def save(connection: Connection, body: str, created_by: str, now_ms: int) -> RuleSet:
     """Put down a new one, which was checked; the same text as the newest makes none."""
     add_revisions(connection, RULES, (), {}, now_ms)  # none, but who is second waits here

@@ -74,7 +74,14 @@ BODIES = {
     "/v1/compounds/{compound}/usage/corrections/preview": {"day": "2026-11-10"},
 }
 # Parameters in a path that are nobody's.
-COMMON = {"month": "2026-11", "file_type": "xlsx", "year": "2026", "severity": "P1"}
+COMMON = {
+    "month": "2026-11",
+    "file_type": "xlsx",
+    "year": "2026",
+    "severity": "P1",
+    "code": "SHED_OVERTEMP",
+    "rule_set": "0",
+}
 OPERATORS_ONLY = (
     "/v1/sla/limits/{firm}",
     "/v1/quarantine/{refused}/replay",

@@ -1,0 +1,213 @@
+"""Thresholds: looked at, drafted, tried, put in force and taken back."""
+
+import re
+
+from sqlalchemy import select
+
+from api.rules import sha256_of
+from devices.store.database import reading
+from devices.store.rule_sets import newest
+from devices.store.schema import audit_log
+from tests.api.cast import GATE, SHED, XIANGYUNLI, Cast
+from tests.api.test_console import EN, ZH, words
+
+HOT = "/rules/SHED_OVERTEMP"
+LEVEL = "board_temp_c >=70|raises"
+SURE = {"sure": "yes"}
+
+
+def drafted(cast: Cast, where: dict[str, str], **figures: str) -> str:
+    """The address of a draft with these figures, by sign|figure; every other as it is."""
+    form = {"figure": list(figures), "value": list(figures.values()), **where}
+    answer = cast.client("operator").post(f"{HOT}/draft", data=form)
+    assert answer.status_code == 303, answer.text
+    return answer.headers["Location"]
+
+
+def carried(html: str) -> dict[str, str]:
+    """What the form that puts a draft in force carries along."""
+    form = html[html.index(f'action="{HOT}"') :]
+    pairs = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', form)
+    return {name: value for name, value in pairs if name != "figure"}
+
+
+def in_force(cast: Cast) -> str:
+    with reading(cast.engine) as connection:
+        return newest(connection).body
+
+
+def put(cast: Cast, body: str) -> int:
+    client = cast.client("operator")
+    number: int = client.put("/v1/rules/overrides", json={"body": body}).json()["number"]
+    return number
+
+
+def test_the_list_has_every_rule_that_has_figures_and_what_was_changed(cast: Cast) -> None:
+    put(cast, "[[override]]\nGATE_HELD_OPEN.enabled = false\n")
+    client = cast.client("operator")
+    text = words(client.get("/rules", headers=ZH).text)
+    assert "机箱过温 SHED_OVERTEMP" in text
+    assert "现行第 1 版，li-min" in text
+    assert "SYS_DISK" not in text, "our own alarms have no figures"
+    changed = words(client.get("/rules?show=changed", headers=EN).text)
+    assert "switched off in 1 places" in changed
+    assert "SHED_OVERTEMP" not in changed
+    assert "SHED_OVERTEMP" in words(client.get("/rules?find=over-temp", headers=EN).text)
+    assert "There is no such fault" in words(client.get("/rules?find=zzz", headers=EN).text)
+
+
+def test_a_rule_says_what_holds_where_and_where_it_comes_from(cast: Cast) -> None:
+    put(
+        cast,
+        f'[[override]]\ncompound = "{XIANGYUNLI}"\nkind = "shed"\n'
+        'SHED_OVERTEMP = {raises = ">=75", clears = "<65"}\n',
+    )
+    client = cast.client("operator")
+    assert ">=70 故障目录" in words(client.get(HOT, headers=ZH).text)
+    for where in (f"compound={XIANGYUNLI}", f"device={SHED}"):
+        text = words(client.get(f"{HOT}?{where}", headers=ZH).text)
+        assert ">=70 >=75 祥云里" in text
+    assert client.get(f"{HOT}?compound=nowhere").status_code == 404
+    assert "没有设备 nothing" in client.get(f"{HOT}?device=nothing", headers=ZH).text
+    assert "不是这类设备" in client.get(f"{HOT}?device={GATE}", headers=ZH).text
+    for code in ("NONSENSE", "SYS_DISK"):
+        assert client.get(f"/rules/{code}").status_code == 404
+
+
+def test_a_draft_is_looked_at_before_it_is_put_in_force(cast: Cast) -> None:
+    client = cast.client("operator")
+    address = drafted(cast, {"compound": XIANGYUNLI}, **{LEVEL: ">=75"})
+    html = client.get(address, headers=ZH).text
+    text = words(html)
+    assert f"compound {XIANGYUNLI}: SHED_OVERTEMP &#34;board_temp_c &gt;=70&#34; raises" in text
+    assert in_force(cast) == ""
+    form = carried(html)
+    assert client.post(HOT, data=form).status_code == 422, "nobody said that they are sure"
+    assert client.post(HOT, data=form | SURE).status_code == 303
+    assert in_force(cast) == (
+        f'[[override]]\ncompound = "{XIANGYUNLI}"\n'
+        '[override.SHED_OVERTEMP.sign."board_temp_c >=70"]\nraises = ">=75"\n'
+    )
+    text = words(client.get("/rules/history", headers=ZH).text)
+    assert "第 1 版 现行 li-min" in text
+    with cast.write() as connection:
+        (row,) = connection.execute(
+            select(audit_log).where(audit_log.c.resource == HOT, audit_log.c.outcome == "done")
+        ).all()
+    assert row.subject == "rule set 1"
+
+
+def test_a_draft_that_cannot_be_says_why_and_offers_nothing(cast: Cast) -> None:
+    client = cast.client("operator")
+    html = client.get(drafted(cast, {}, **{LEVEL: "warm"}), headers=EN).text
+    assert "cannot be used" in html
+    assert 'name="sure"' not in html
+    html = client.get(drafted(cast, {}, **{LEVEL: ">=50"}), headers=EN).text
+    assert "does not lie on the other side" in html, "it would be over before it is raised"
+    safety = {"figure": ["port_temp_c >=70|raises"], "value": [">=95"]}
+    address = client.post("/rules/PORT_OVERTEMP/draft", data=safety).headers["Location"]
+    html = client.get(address, headers=EN).text
+    assert "safety tier" in html
+    draft = address.partition("draft=")[2]
+    refused = client.post("/rules/PORT_OVERTEMP", data={"draft": draft, "number": "0"} | SURE)
+    assert refused.status_code == 422
+    assert in_force(cast) == ""
+
+
+def test_what_is_as_it_was_is_no_draft_and_a_draft_that_is_none_is_404(cast: Cast) -> None:
+    client = cast.client("operator")
+    assert "没有改动" in client.get(drafted(cast, {}, **{LEVEL: ""}), headers=ZH).text
+    for draft in ("nonsense", "W10", "%20", "bnVsbA"):
+        assert client.get(f"{HOT}?draft={draft}").status_code in (200, 404)
+    assert client.get(f"{HOT}?draft=nonsense").status_code == 404
+
+
+def test_who_is_late_is_told_and_changes_nothing(cast: Cast) -> None:
+    client = cast.client("operator")
+    form = carried(client.get(drafted(cast, {}, **{LEVEL: ">=75"})).text)
+    theirs = "[[override]]\nGATE_HELD_OPEN.enabled = false\n"
+    put(cast, theirs)
+    late = client.post(HOT, data=form | SURE, headers=ZH)
+    assert late.status_code == 409
+    assert "现在是第 1 版" in late.text
+    assert in_force(cast) == theirs
+
+
+def test_everything_else_in_the_file_stays_with_its_notes(cast: Cast) -> None:
+    put(
+        cast,
+        '# summer\n[[override]]\ndevice = "xiangyunli-gate-1"\nnote = "agreed"\n'
+        "GATE_HELD_OPEN.enabled = false\n",
+    )
+    client = cast.client("operator")
+    html = client.get(drafted(cast, {}, **{LEVEL: ">=75"}), headers=ZH).text
+    assert "# 开头的说明会丢失" in html
+    client.post(HOT, data=carried(html) | SURE)
+    body = in_force(cast)
+    assert 'note = "agreed"' in body
+    assert "enabled = false" in body
+    assert ">=75" in body
+
+
+def test_a_draft_is_tried_on_the_past_and_what_it_would_have_raised_is_told(cast: Cast) -> None:
+    client = cast.client("operator")
+    address = drafted(cast, {"device": SHED}, **{LEVEL: ">=75"})
+    form = carried(client.get(address).text)
+    tried = client.post(f"{HOT}/dry-run", data=form)
+    assert tried.status_code == 303
+    run, body = cast.dry_runs.started[0]
+    assert (run.compound, run.to_ms - run.from_ms) == (XIANGYUNLI, 48 * 3_600_000)
+    assert run.body_sha256 == sha256_of(body)
+    assert f'device = "{SHED}"' in body
+    cast.dry_runs.run = type(run)(**{**_members(run), "percent": 40})
+    assert "正在试算：40 %" in words(client.get(address, headers=ZH).text)
+    fault = {
+        "code": "SHED_OVERTEMP", "subject": SHED, "compound": XIANGYUNLI, "severity": "P2",
+        "since": "2026-11-23T10:00:00.000Z", "opened_at": "2026-11-23T10:01:00.000Z",
+    }  # fmt: skip
+    result = {
+        "messages": 1200,
+        "judged_from": "2026-11-22T10:00:00.000Z",
+        "codes": [{"code": "SHED_OVERTEMP", "today": 3, "changed": 1}],
+        "only_today": [fault],
+        "only_changed": [],
+        "limited": False,
+    }
+    cast.dry_runs.run = type(run)(**{**_members(run), "state": "done", "result": result})
+    text = words(client.get(address, headers=EN).text)
+    assert "1,200 messages" in text
+    assert "Box over-temperature 3 1 -2" in text
+    assert f"Xiangyunli {SHED} 2026-11-23 10:00:00 UTC" in text
+    other = drafted(cast, {"device": SHED}, **{LEVEL: ">=76"})
+    assert "1,200 messages" not in client.get(other).text, "that run was of another draft"
+    cast.dry_runs.busy = True
+    assert client.post(f"{HOT}/dry-run", data=form).status_code == 409
+
+
+def _members(run: object) -> dict[str, object]:
+    return {name: getattr(run, name) for name in run.__dataclass_fields__}  # type: ignore[attr-defined]
+
+
+def test_an_earlier_set_comes_back_whole_and_so_does_the_catalogue(cast: Cast) -> None:
+    first = "# first\n[[override]]\nGATE_HELD_OPEN.enabled = false\n"
+    put(cast, first)
+    put(cast, "[[override]]\nSHED_OVERTEMP.delay_s = 90\n")
+    client = cast.client("operator")
+    text = words(client.get("/rules/history", headers=EN).text)
+    assert "everywhere: GATE_HELD_OPEN enabled: as without it -&gt; false" in text
+    assert "everywhere: GATE_HELD_OPEN enabled: false -&gt; as without it" in text
+    assert client.post("/rules/history/1/restore").status_code == 422
+    assert client.post("/rules/history/1/restore", data=SURE).status_code == 303
+    assert in_force(cast) == first
+    assert client.post("/rules/history/0/restore", data=SURE).status_code == 303
+    assert in_force(cast) == ""
+    assert client.post("/rules/history/99/restore", data=SURE).status_code == 404
+
+
+def test_only_operators_see_and_change_thresholds(cast: Cast) -> None:
+    for who in ("yaxin", "viewer"):
+        client = cast.client(who)
+        for path in ("/rules", HOT, "/rules/history"):
+            assert client.get(path).status_code == 403, path
+        for path in (HOT, f"{HOT}/dry-run", "/rules/history/0/restore"):
+            assert client.post(path, data=SURE).status_code == 403, path
