@@ -36,7 +36,6 @@ from devices.overrides import (
     Scope,
     changed,
     counting_changes,
-    differences,
     figure,
     named_signs,
     rule_figure,
@@ -329,8 +328,37 @@ def _look(
         after = edited(before, rule, place.scope, wanted)
         body = written(after.changes, notes_of(known.body))
         wrong = _flaws(body, registry)
-    told = list(differences(before, after)) if not wrong else []
+    told = [] if wrong else told_in_words(page, parts.registry.get(connection), before, after)
     return Look(known, before, after, body, found, here, told, wrong)
+
+
+def told_in_words(page: Page, known: Known, before: Overrides, after: Overrides) -> list[str]:
+    """What another file changes, figure by figure: where, of which fault, from what to what."""
+
+    def by_key(overrides: Overrides) -> dict[tuple[Scope, str, str | None, str], Value]:
+        return {(one.scope, one.code, one.sign, one.figure): one.value for one in overrides.changes}
+
+    was, becomes = by_key(before), by_key(after)
+    lines = []
+    for key in dict.fromkeys([*was, *becomes]):
+        old, new = was.get(key), becomes.get(key)
+        if old == new:
+            continue
+        scope, code, sign, name = key
+        old_word, new_word = (
+            page.say("ru_unsaid") if value is None else _shown(page, value) for value in (old, new)
+        )
+        lines.append(
+            page.say(
+                "ru_told",
+                where=scope_words(page, known, scope),
+                fault=_fault_name(page, code),
+                figure=" ".join(filter(None, (sign, page.say(f"ru_f_{name}")))),
+                old=old_word,
+                new=new_word,
+            )
+        )
+    return lines
 
 
 def _here(overrides: Overrides, rule: Rule, place: Place) -> dict[Key, Value]:
@@ -577,6 +605,7 @@ def _history(
     limit = min(rows.limit, SETS_SHOWN)
     below = rows.position[0] if rows.position else None
     with reading(parts.deps.engine) as connection:
+        known = parts.registry.get(connection)
         current = rule_sets.newest(connection).number
         found = rule_sets.list_sets(connection, below=below, limit=limit + 1)
     shown = found[:limit]
@@ -585,7 +614,7 @@ def _history(
         SetLine(
             number=one.number,
             by=page.say("ru_by", who=one.created_by, at=when(one.created_at_ms, now_ms)),
-            told=list(differences(_read(before), _read(one))),
+            told=told_in_words(page, known, _read(before), _read(one)),
             body=one.body,
             is_current=one.number == current,
         )

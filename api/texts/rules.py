@@ -140,6 +140,11 @@ TEXTS: dict[str, tuple[str, str]] = {
         "现行文件里有 {n} 处已不适用，判定略过它们",
         "{n} places of the file in force no longer fit and are left out",
     ),
+    "ru_unsaid": ("这里不改", "not changed here"),
+    "ru_told": (
+        "{where}：{fault} {figure}：{old} → {new}",
+        "{where}: {fault}, {figure}: {old} → {new}",
+    ),
     "ru_f_enabled": ("启用", "On"),
     "ru_f_raises": ("报警限", "Raised at"),
     "ru_f_clears": ("恢复限", "Over at"),

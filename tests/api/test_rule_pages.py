@@ -80,7 +80,7 @@ def test_a_draft_is_looked_at_before_it_is_put_in_force(cast: Cast) -> None:
     address = drafted(cast, {"compound": XIANGYUNLI}, **{LEVEL: ">=75"})
     html = client.get(address, headers=ZH).text
     text = words(html)
-    assert f"compound {XIANGYUNLI}: SHED_OVERTEMP &#34;board_temp_c &gt;=70&#34; raises" in text
+    assert "祥云里：机箱过温 board_temp_c &gt;=70 报警限：这里不改 → &gt;=75" in text
     assert in_force(cast) == ""
     form = carried(html)
     assert client.post(HOT, data=form).status_code == 422, "nobody said that they are sure"
@@ -191,8 +191,8 @@ def test_an_earlier_set_comes_back_whole_and_so_does_the_catalogue(cast: Cast) -
     put(cast, "[[override]]\nSHED_OVERTEMP.delay_s = 90\n")
     client = cast.client("operator")
     text = words(client.get("/rules/history", headers=EN).text)
-    assert "everywhere: GATE_HELD_OPEN enabled: as without it -&gt; false" in text
-    assert "everywhere: GATE_HELD_OPEN enabled: false -&gt; as without it" in text
+    assert "The whole district: Held open, On: not changed here → Off" in text
+    assert "The whole district: Held open, On: Off → not changed here" in text
     assert client.post("/rules/history/1/restore").status_code == 422
     assert client.post("/rules/history/1/restore", data=SURE).status_code == 303
     assert in_force(cast) == first
