@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query
 from sqlalchemy import Connection
 from starlette.responses import Response
 
-from api import charging_pages, device_messages, device_readings, paging
+from api import charging_pages, device_messages, device_readings, exclusion_pages, paging
 from api.compounds import judge_is_blind
 from api.console import fault_lines
 from api.device_readings import Show, is_stale, word_of
@@ -91,6 +91,7 @@ def device_page(
                 limit=charging_pages.NEWEST_SHOWN,
             )
             charged = charging_pages.session_lines(connection, who, language, newest, now_ms)
+        left_out = exclusion_pages.newest_of_device(connection, who, page, standing.id, now_ms)
     zone = zone_of(seen.known.directory.compounds[standing.compound].timezone)
     tables = parts.deps.field_tables.get(standing.protocol, ())
     return page.render(
@@ -116,6 +117,7 @@ def device_page(
         is_more_children=len(children) > CHILDREN_SHOWN,
         has_sessions=standing.kind in ("port", "shed"),
         charged=charged,
+        left_out=left_out,
         readings=device_readings.readings_view(
             parts, page, standing, zone, quantity, show, start, end, now_ms
         ),

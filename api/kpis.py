@@ -6,14 +6,15 @@ the count that it was taken over, and is null where there is none.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from fastapi import APIRouter, Query
 from sqlalchemy import Connection, Engine
+from starlette.requests import Request
 from starlette.responses import Response
 
-from api import compounds, shapes
+from api import compounds, kpi_tables, shapes, tables
 from api.compounds import check_firm, judge_is_blind
 from api.errors import BadParameter
 from api.identity import Reader
@@ -27,6 +28,7 @@ from api.instants import (
 from api.parts import PartsOf
 from api.periods import parse_period
 from devices.catalogue import COMPOUND
+from devices.days import local_date
 from devices.kinds import KINDS
 from devices.kpis import (
     EXCUSED_MS,
@@ -76,10 +78,27 @@ From = Annotated[
 To = Annotated[str | None, Query(alias="to", description="Now unless given.")]
 
 
-@router.get("/compounds/{compound}/availability")
+def _csv(header: str) -> dict[int | str, dict[str, Any]]:
+    words = f"JSON, or CSV for `Accept: text/csv`, its columns: {header}"
+    return {200: {"content": tables.CONTENT, "description": words}}
+
+
+@router.get(
+    "/compounds/{compound}/availability",
+    response_model=shapes.service.CompoundAvailability,
+    responses=_csv(
+        "`from`, `to`, `kind`, and what the JSON has of each kind; a line `sockets` has those of "
+        "sockets as well (`now_usable`, …)."
+    ),
+)
 def get_availability(
-    parts: PartsOf, who: Reader, compound: str, start: From = None, end: To = None
-) -> shapes.service.CompoundAvailability:
+    request: Request,
+    parts: PartsOf,
+    who: Reader,
+    compound: str,
+    start: From = None,
+    end: To = None,
+) -> shapes.service.CompoundAvailability | Response:
     """Availability by kind over [from, to), with and without outages of power and network."""
     now_ms = parts.now_ms()
     with reading(parts.deps.engine) as connection:
@@ -92,26 +111,36 @@ def get_availability(
     kinds, sockets = ground.availability(from_ms, to_ms)
     unheard = ground.unheard(from_ms, to_ms)
     standing = ground.sockets(now_ms, is_blind=look.is_blind) if sockets.devices else None
-    return shapes.service.CompoundAvailability.model_validate(
-        {
-            "compound": compound,
-            "from": print_instant(from_ms),
-            "to": print_instant(to_ms),
-            "timezone": entry.timezone,
-            "as_of": print_instant(now_ms),
-            "kinds": {kind: shape(kinds[kind]) for kind in sorted(kinds)},
-            "sockets": None if standing is None else _sockets(sockets, standing),
-            "unheard_s": length_ms(unheard) / 1000,
-            "unheard": [
-                {"from": print_instant(since), "to": print_instant(until)}
-                for since, until in unheard[: -MOST_UNHEARD - 1 : -1]
-            ],
-        }
-    )
+    body: dict[str, object] = {
+        "compound": compound,
+        "from": print_instant(from_ms),
+        "to": print_instant(to_ms),
+        "timezone": entry.timezone,
+        "as_of": print_instant(now_ms),
+        "kinds": {kind: shape(kinds[kind]) for kind in sorted(kinds)},
+        "sockets": None if standing is None else _sockets(sockets, standing),
+        "unheard_s": length_ms(unheard) / 1000,
+        "unheard": [
+            {"from": print_instant(since), "to": print_instant(until)}
+            for since, until in unheard[: -MOST_UNHEARD - 1 : -1]
+        ],
+    }
+    if tables.wants_csv(request):
+        day = local_date(from_ms, zone_of(entry.timezone))
+        return kpi_tables.availability(f"availability-{compound}-{day}", body)
+    return shapes.service.CompoundAvailability.model_validate(body)
 
 
-@router.get("/kpis", response_model=shapes.service.ServiceFigures)
+@router.get(
+    "/kpis",
+    response_model=shapes.service.ServiceFigures,
+    responses=_csv(
+        "`id`, `name_zh`, `name_en`, and what the JSON has of each item, its names joined by `_` "
+        "(`availability_gate_out_s`, `mtta_median_s`, …); one line an item."
+    ),
+)
 def get_kpis(
+    request: Request,
     parts: PartsOf,
     who: Reader,
     start: From = None,
@@ -152,6 +181,19 @@ def get_kpis(
         "kind": {kind.name: Name(kind.zh, kind.en) for kind in KINDS.values()}
         | {COMPOUND: _COMPOUND_NAME},
     }[group_by]
+    items: list[dict[str, object]] = [
+        {
+            "id": group,
+            "name": {"zh": names[group].zh, "en": names[group].en},
+            **groups[group].shape(),
+        }
+        for group in sorted(groups)
+    ]
+    if tables.wants_csv(request):
+        zone = DISTRICT_ZONE if only is None else zone_of(only.timezone)
+        whose = compound or firm or who.scope.firm or "all"
+        name = f"kpis-{whose}-by-{group_by}-{local_date(from_ms, zone)}"
+        return kpi_tables.service(name, everything.shape(), items)
     body = {
         "from": print_instant(from_ms),
         "to": print_instant(to_ms),
@@ -159,17 +201,12 @@ def get_kpis(
         "as_of": print_instant(now_ms),
         "group_by": group_by,
         "all": everything.shape(),
-        "items": [
-            {
-                "id": group,
-                "name": {"zh": names[group].zh, "en": names[group].en},
-                **groups[group].shape(),
-            }
-            for group in sorted(groups)
-        ],
+        "items": items,
     }
     # Encoded here, as the list of compounds is: to check 225 items would cost more than to make.
-    return Response(msgspec.json.encode(body), media_type="application/json")
+    return Response(
+        msgspec.json.encode(body), media_type="application/json", headers={"Vary": "Accept"}
+    )
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from fastapi import Query
 from sqlalchemy import Engine
 
-from api import charts
+from api import charts, exclusion_pages
 from api.corrected import marked
 from api.errors import BadParameter
 from api.pages import Page
@@ -32,6 +32,7 @@ from devices.days import (
 )
 from devices.stop_reasons import StopClass, StopReason
 from devices.store.compounds import Entry
+from devices.store.database import reading
 from devices.store.scope import Scope
 from devices.store.usage_apart import apart_of_compound
 from devices.store.usage_days import sums_of_compound
@@ -618,4 +619,8 @@ def of_compound(
     corrections, _ = marked(engine, scope, [entry.id], *of_range).of(*of_range)
     if corrections:
         shown.notices.append(page.say("u_corrected", n=corrections))
+    with reading(engine) as connection:
+        left_out = exclusion_pages.notice(connection, scope, page, entry.id, *of_range)
+    if left_out:
+        shown.notices.append(left_out)
     return shown

@@ -1,12 +1,13 @@
 """What registers moved by without a figure, as rows."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
-from sqlalchemy import Connection, select, tuple_
+from sqlalchemy import ColumnElement, Connection, func, or_, select, tuple_
 
 from devices.registers import Exclusion, Jump
 from devices.store.database import conflict_insert
-from devices.store.schema import devices, usage_exclusions
+from devices.store.schema import compounds, devices, usage_exclusions
 from devices.store.scope import Scope
 
 
@@ -34,31 +35,36 @@ def write_exclusions(connection: Connection, rows: Iterable[tuple[int, Exclusion
     connection.execute(made.on_conflict_do_update(index_elements=key, set_=changed), values)
 
 
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What is asked for; None is any. device: its own register, and those of what hangs on it."""
+
+    compound: str | None = None
+    firm: str | None = None
+    device: str | None = None
+    from_ms: int | None = None
+    to_ms: int | None = None
+
+
 def list_exclusions(
     connection: Connection,
     scope: Scope,
-    compound: str,
-    from_ms: int | None,
-    to_ms: int | None,
+    wanted: Filter,
     *,
     before: tuple[int, str] | None = None,
     limit: int = 100,
 ) -> list[Exclusion]:
-    """Those of a compound, the newest first. before: (at_ms, device) of the last one on the page
-    before; a device has one register that counts.
+    """The newest first. before: (at_ms, device) of the last one on the page before; a device has
+    one register that counts.
     """
     column = usage_exclusions.c
     query = (
         select(usage_exclusions, devices.c.id.label("device"))
         .join(devices, devices.c.no == column.device_no)
-        .where(column.compound == compound, scope.holds(column.compound))
+        .where(*_conditions(scope, wanted))
         .order_by(column.at_ms.desc(), devices.c.id.desc())
         .limit(limit)
     )
-    if from_ms is not None:
-        query = query.where(column.at_ms >= from_ms)
-    if to_ms is not None:
-        query = query.where(column.at_ms < to_ms)
     if before is not None:
         query = query.where(tuple_(column.at_ms, devices.c.id) < tuple_(*before))
     return [
@@ -75,3 +81,34 @@ def list_exclusions(
         )
         for row in connection.execute(query)
     ]
+
+
+def count_exclusions(connection: Connection, scope: Scope, wanted: Filter) -> tuple[int, float]:
+    """How many there are, and what they come to in kWh."""
+    column = usage_exclusions.c
+    query = (
+        select(func.count(), func.coalesce(func.sum(column.excluded_kwh), 0.0))
+        .select_from(usage_exclusions)
+        .join(devices, devices.c.no == column.device_no)
+        .where(*_conditions(scope, wanted))
+    )
+    count, kwh = connection.execute(query).one()
+    return int(count), float(kwh)
+
+
+def _conditions(scope: Scope, wanted: Filter) -> list[ColumnElement[bool]]:
+    column = usage_exclusions.c
+    found = [scope.holds(column.compound)]
+    if wanted.compound is not None:
+        found.append(column.compound == wanted.compound)
+    if wanted.firm is not None:
+        found.append(
+            column.compound.in_(select(compounds.c.id).where(compounds.c.firm == wanted.firm))
+        )
+    if wanted.device is not None:
+        found.append(or_(devices.c.id == wanted.device, devices.c.parent == wanted.device))
+    if wanted.from_ms is not None:
+        found.append(column.at_ms >= wanted.from_ms)
+    if wanted.to_ms is not None:
+        found.append(column.at_ms < wanted.to_ms)
+    return found

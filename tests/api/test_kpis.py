@@ -1,5 +1,8 @@
 """Service figures at the API: over which time, whose, what is null, and what is refused."""
 
+import csv
+import io
+
 import pytest
 from sqlalchemy import Connection, insert, update
 
@@ -458,3 +461,59 @@ def test_more_faults_than_fit_are_refused_by_name(
 def test_a_range_into_the_future_is_cut_to_now(cast: Cast) -> None:
     body = cast.client("operator").get(URL + "?from=2026-11-23&to=2027-01-01").json()
     assert body["to"] == "2026-11-23T11:42:10.000Z"
+
+
+# As CSV
+
+
+def lines(cast: Cast, url: str, who: str = "operator") -> list[dict[str, str]]:
+    answer = cast.client(who).get(url, headers={"Accept": "text/csv"})
+    assert answer.headers["content-type"].startswith("text/csv; charset=utf-8")
+    assert answer.text.startswith("\ufeff")
+    return list(csv.DictReader(io.StringIO(answer.text.removeprefix("\ufeff"))))
+
+
+def test_the_availability_of_a_kind_is_a_line_of_csv(cast: Cast) -> None:
+    with_ears(cast)
+    with cast.write() as connection:
+        a_silence(connection, "own", 12, 18)
+    found = {line["kind"]: line for line in lines(cast, URL + YESTERDAY, "yaxin")}
+    body = cast.client("yaxin").get(URL + YESTERDAY).json()
+    assert set(found) == {*body["kinds"], "sockets"}
+    assert found["gate"]["availability"] == "0.75"
+    assert found["gate"]["from"] == body["from"]
+    for name, value in body["kinds"]["gate"].items():
+        assert float(found["gate"][name]) == value
+    assert found["gate"]["now_usable"] == ""
+    assert int(found["sockets"]["now_usable"]) == body["sockets"]["now"]["usable"]
+    answer = cast.client("yaxin").get(URL + YESTERDAY, headers={"Accept": "text/csv"})
+    assert "availability-xiangyunli-2026-11-22.csv" in answer.headers["content-disposition"]
+    assert answer.headers["vary"] == "Accept"
+
+
+@pytest.mark.parametrize("group_by", ["compound", "firm", "kind"])
+def test_service_figures_of_a_group_are_a_line_of_csv(cast: Cast, group_by: str) -> None:
+    with_ears(cast)
+    with cast.write() as connection:
+        a_silence(connection, "own", 12, 13)
+    url = f"/v1/kpis{YESTERDAY}&group_by={group_by}"
+    items = cast.client("operator").get(url).json()["items"]
+    found = lines(cast, url)
+    assert [line["id"] for line in found] == [item["id"] for item in items]
+    for line, item in zip(found, items, strict=True):
+        assert (line["name_zh"], line["name_en"]) == (item["name"]["zh"], item["name"]["en"])
+        assert int(line["faults_raised"]) == item["faults"]["raised"]
+        assert line["mttr_median_s"] == str(item["mttr"]["median_s"] or "")
+        for kind, part in item["availability"].items():
+            assert float(line[f"availability_{kind}_known_s"]) == part["known_s"]
+        if item["lamps"] is None:
+            assert line["lamps_intact"] == ""
+
+
+def test_a_firm_has_no_line_of_anothers_and_no_name_is_a_formula(cast: Cast) -> None:
+    with cast.write() as connection:
+        named = update(compounds).where(compounds.c.id == XIANGYUNLI)
+        connection.execute(named.values(name_zh='=HYPERLINK("http://x")'))
+    (line,) = lines(cast, f"/v1/kpis{YESTERDAY}", "yaxin")
+    assert line["id"] == XIANGYUNLI
+    assert line["name_zh"] == '\'=HYPERLINK("http://x")'

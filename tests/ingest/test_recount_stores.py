@@ -18,6 +18,7 @@ from devices.sessions import Session, reconciled
 from devices.store.correcting import final_day, find_target, propose, propose_recount, record
 from devices.store.cursors import ForwardCursor
 from devices.store.database import reading, writing
+from devices.store.exclusions import Filter as Excluded
 from devices.store.exclusions import list_exclusions
 from devices.store.journal import Draft, JournalReader, JournalWriter
 from devices.store.judgements import Judgements
@@ -141,7 +142,7 @@ class System:
 
     def exclusions(self) -> list[Exclusion]:
         with reading(self.engine) as connection:
-            return list_exclusions(connection, DISTRICT, COMPOUND, None, None)
+            return list_exclusions(connection, DISTRICT, Excluded(COMPOUND))
 
     def _clock(self) -> int:
         return self.now_ms
