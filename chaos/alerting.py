@@ -53,7 +53,7 @@ def alert_kills(context: Context) -> Result:
     with a_run("alert-kills", context) as run:
         kills = int(context.figure("kills", 4, 12, 100))
         rate = context.figure("rate", 15, 20, 30)
-        count = int(context.figure("messages", 600, 2_400, 24_000))
+        count = int(context.figure("messages", 600, 2_400, 16_000))
         plan_of = {"devices": max(30, count // 60), "troubles": True}
         climb_s = {"small": 5, "medium": 10, "full": 20}[context.size]
         robots = Robots(now_ms, kept=KEPT)

@@ -555,8 +555,9 @@ class _TroubledShed(_Troubled):
             "leakage_state": "tripped" if self.has("leakage") else "ok",
             "cabinet_door": "pried" if self.has("pried") else "closed",
         }
-        status = "fuse_blown" if self.has("fuse") else "idle"
-        return {"values": said, "ports": {"1": {"port_status": status, "power_w": 0}}}
+        if self.has("fuse"):  # a status would raise it too, after a while
+            return {"values": said}
+        return {"values": said, "ports": {"1": {"port_status": "idle", "power_w": 0}}}
 
     def act(self, at_ms: int) -> dict[str, Any] | None:
         if not self.begins("fuse"):

@@ -10,11 +10,14 @@ Nothing of the code under test takes part in either.
 3. what nobody answers is escalated: each level once, to whom it leads, in its time and not before
 4. what stands, and is of the safety tier, is told again, no more often than was asked for
 5. a compound under maintenance is told of by its safety faults alone
+
+A raise of the safety tier that has not arrived for a minute is handed on to somebody else: whoever
+is told of one by then may be told of it.
 """
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
@@ -28,6 +31,7 @@ RAISED, OVER = "raised", "over"
 _BEGINS = ("raised", "reopened")
 _ENDS = ("over",)
 _AGAIN = ("escalated", "reminded")
+HANDED_ON_AFTER_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +268,8 @@ def _check_stories(
     beside: list[str] = []
     other: list[str] = []
     for name in told.keys() | set(mine):
+        if name not in mine and _is_handed_on(wanted.get(name), told[name]):
+            continue
         steps = [step for step, _ in wanted[name].steps] if name in mine else []
         heard = _steps(told.get(name, ()))
         if heard == steps:
@@ -305,7 +311,11 @@ def _check_called(
     told: Mapping[Name, list[_Line]],
 ) -> None:
     """Who is called when nobody answers hears of a fault first by that, and then of its ends."""
-    early = [name for name, lines in told.items() if lines[0].event != "escalated"]
+    early = [
+        name
+        for name, lines in told.items()
+        if lines[0].event != "escalated" and not _is_handed_on(wanted.get(name), lines)
+    ]
     verdict.note(f"faults of which {receiver.name} was told and not called", early)
     unended = []
     for name, lines in told.items():
@@ -318,6 +328,17 @@ def _check_called(
             unended.append(name)
     verdict.lost += len(unended)
     verdict.note(f"ends of which {receiver.name} was not told", unended)
+
+
+def _is_handed_on(story: Story | None, lines: Sequence[_Line]) -> bool:
+    """Whether it may have been told first because it did not arrive elsewhere."""
+    first = lines[0]
+    return (
+        story is not None
+        and story.about.safety
+        and first.event in _BEGINS
+        and first.arrived_ms >= story.steps[0][1] + HANDED_ON_AFTER_MS
+    )
 
 
 # 3
