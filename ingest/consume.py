@@ -358,7 +358,8 @@ class Consumer:
         # The district's state lives as long as the process: measured, the collector's walks
         # over it cost more than judging does (12 µs a message against 5). What was there before
         # and was dropped goes first, or it would stay for ever.
-        gc.unfreeze()
+        if self.progress.reloads:
+            gc.unfreeze()
         gc.collect()
         gc.freeze()
         self._judge = judge
