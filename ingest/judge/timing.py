@@ -155,8 +155,9 @@ class Hearing:
 
     def deaf_ms(self, since_ms: int) -> int:
         """For how long, since then, we could not hear."""
-        if not self.gaps or self.gaps[-1].to_ms <= since_ms:
-            return 0
-        return sum(
-            gap.to_ms - max(gap.from_ms, since_ms) for gap in self.gaps if gap.to_ms > since_ms
-        )
+        deaf_ms = 0
+        for gap in reversed(self.gaps):
+            if gap.to_ms <= since_ms:
+                break  # and so are those before it
+            deaf_ms += gap.to_ms - max(gap.from_ms, since_ms)
+        return deaf_ms
