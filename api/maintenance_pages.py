@@ -22,6 +22,7 @@ from devices.store.database import reading, writing
 from devices.store.devices import device_names
 from devices.store.maintenance import Filter, list_windows
 
+DEVICES_AT_MOST = 500  # ticked one by one
 NAMED = 3  # devices and codes that are named in a list; of more only how many there are
 
 router = APIRouter(include_in_schema=False)
@@ -44,6 +45,7 @@ def make(
     compound: WordOf = "",
     kind: WordOf = "",
     devices: WordOf = "",
+    device: Annotated[list[str] | None, Form(max_length=DEVICES_AT_MOST)] = None,
     codes: WordOf = "",
     starts_at: WordOf = "",
     ends_at: WordOf = "",
@@ -51,6 +53,7 @@ def make(
     owner: WordOf = "",
 ) -> Response:
     """A new window; what it cannot be is told on the page, with what was written."""
+    devices = " ".join([devices, *(device or ())]).strip()
     written = {
         "compound": compound, "kind": kind, "devices": devices, "codes": codes,
         "starts_at": starts_at, "ends_at": ends_at, "reason": reason, "owner": owner,
@@ -67,7 +70,8 @@ def make(
             owner=owner,
         )
         with writing(parts.deps.engine) as connection:
-            audited.about(maintenance.make(connection, parts, who, body, parts.now_ms()).id)
+            made = maintenance.make(connection, parts, who, body, parts.now_ms()).id
+            audited.about(made)
     except ValidationError as error:
         first = error.errors()[0]
         notice = f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
@@ -76,7 +80,7 @@ def make(
         return _page(
             parts, who, page, rows, status=error.status, notice=error.detail, written=written
         )
-    return RedirectResponse("/maintenance", 303)
+    return RedirectResponse(f"/maintenance/{made}", 303)
 
 
 @router.post("/maintenance/{window}/end")
@@ -86,7 +90,7 @@ def end(parts: PartsOf, who: Actor, page: PageOf, rows: paging.PageOf, window: s
         maintenance.end(parts, who, window)
     except Moved:
         return _page(parts, who, page, rows, status=409, notice=page.say("moved_on"))
-    return RedirectResponse("/maintenance", 303)
+    return RedirectResponse(f"/maintenance/{window}", 303)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +136,7 @@ def _page(
         "maintenance.html",
         status,
         who=who,
-        windows=[_line(known, names, page.language, window, now_ms) for window in shown],
+        windows=[window_line(known, names, page.language, window, now_ms) for window in shown],
         older="" if cursor is None else page.address(cursor=cursor),
         may_act=who.role in (Role.OPERATOR, Role.FIRM),
         compounds=[
@@ -145,9 +149,10 @@ def _page(
     )
 
 
-def _line(
+def window_line(
     known: Known, names: dict[str, str], language: Language, window: Window, now_ms: int
 ) -> WindowLine:
+    """names: of devices, by id; those that are not there are called by their ids."""
     phase = window.phase(now_ms)
     scope = [
         say(language, "whole_district")

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, Select, and_, func, insert, or_, select, update
 
 from devices.maintenance import STANDING_AT_MOST, Phase, Window
 from devices.store.registry import add_revision
@@ -102,6 +102,37 @@ def list_windows(
         query = query.where(
             (column.ends_at_ms < at_ms) | ((column.ends_at_ms == at_ms) & (column.id < window))
         )
+    return [window_of(row) for row in connection.execute(query)]
+
+
+def windows_between(
+    connection: Connection,
+    scope: Scope,
+    from_ms: int,
+    to_ms: int,
+    *,
+    compound: str | None = None,
+    limit: int = 500,
+) -> list[Window]:
+    """Those that held, hold or will hold at some time of [from_ms, to_ms), by their beginning."""
+    column = maintenance.c
+    query = (
+        select(maintenance)
+        .where(
+            scope.holds(column.compound),
+            column.starts_at_ms < to_ms,
+            column.ends_at_ms > from_ms,
+            or_(
+                column.ended_at_ms.is_(None),
+                # one that was called off before it began held nothing
+                and_(column.ended_at_ms > from_ms, column.ended_at_ms > column.starts_at_ms),
+            ),
+        )
+        .order_by(column.starts_at_ms, column.id)
+        .limit(limit)
+    )
+    if compound is not None:
+        query = query.where(column.compound == compound)
     return [window_of(row) for row in connection.execute(query)]
 
 
