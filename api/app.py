@@ -65,10 +65,12 @@ from api import (
     targets,
     telemetry,
     token_pages,
+    tokens,
     usage,
     usage_correction_pages,
     usage_corrections,
     user_pages,
+    users,
 )
 from api.attempts import Attempts
 from api.audited import Audited, without_secrets
@@ -131,6 +133,8 @@ ROUTERS = (
     health.router,
     documentation.router,
     audit.router,
+    users.router,
+    tokens.router,
     login.router,
     setup.router,
     display.router,

@@ -45,6 +45,13 @@ WINDOW_OVER: dict[int | str, dict[str, Any]] = {
         "description": "It is over already; `window` is as it is now. Or there are too many.",
     },
 }
+ADMINISTRATION_REFUSED: dict[int | str, dict[str, Any]] = {
+    403: {"content": _PROBLEM, "description": "Only operators manage users and tokens."},
+    409: {
+        "content": _PROBLEM,
+        "description": "The name is taken, there are too many, or it is the last operator.",
+    },
+}
 CORRECTION_REFUSED: dict[int | str, dict[str, Any]] = {
     403: {"content": _PROBLEM, "description": "Only operators correct figures that are final."},
     409: {

@@ -70,6 +70,7 @@ BODIES = {
     "/v1/targets/{target}/hours": {"quiet_from": "22:00", "quiet_to": "07:00"},
     "/v1/people/{person}": {"name": "n"},
     "/v1/rosters/{roster}": {"name": "n", "starts_on": "2026-11-23", "people": ["own-person"]},
+    "/v1/users/{user}/role": {"role": "viewer"},
     "/v1/compounds/{compound}/usage/corrections": {"day": "2026-11-10", "reason": "late"},
     "/v1/compounds/{compound}/usage/corrections/preview": {"day": "2026-11-10"},
 }
@@ -89,6 +90,9 @@ OPERATORS_ONLY = (
     "/v1/compounds/{compound}/usage/corrections/preview",
     *(f"/users/{{user}}/{what}" for what in ("password", "role", "disable", "enable")),
     "/tokens/{api_token}/revoke",
+    "/v1/users/{user}",
+    *(f"/v1/users/{{user}}/{what}" for what in ("password", "role", "disable", "enable")),
+    "/v1/tokens/{api_token}",
 )
 # Open to everyone, for nobody is known there yet; or of what is somebody's own.
 NO_ACTORS = ("/login", "/logout", "/setup", "/account/password", "/display", "/tour")

@@ -54,7 +54,10 @@ _OF_ROSTERS = {
     *("created_at", "created_by", "changed_at", "changed_by", "at"),
     *("person", "planned", "people", "roster"),
 }
+_OF_PEOPLE = {"created_at", "created_by", "used_at"}
 HOLIDAYS = {"off": [{"name": "国庆节", "first": "2026-10-01", "last": "2026-10-07"}]}
+A_USER = {"name": "wang", "role": "viewer"}
+A_TOKEN = {"name": "grafana", "role": "viewer"}
 AN_ALERTMANAGER = {"name": "a", "channel": "alertmanager", "url": "https://93.184.216.34"}
 _OF_EXPORTS = {
     *("from", "to", "made_by", "made_at", "as_of", "updated_at", "finished_at", "expires_at"),
@@ -80,6 +83,10 @@ OF_ROUTES = {
     "/v1/stand-ins": _OF_ROSTERS,
     "/v1/holidays": _OF_ROSTERS,
     "/v1/holidays/{year}": _OF_ROSTERS,
+    "/v1/users": _OF_PEOPLE,
+    "/v1/users/{user}": _OF_PEOPLE,
+    "/v1/tokens": {"items"},  # each has its own
+    "/v1/tokens/{api_token}": _OF_PEOPLE,
     "/v1/exports": _OF_EXPORTS,
     "/v1/exports/{export}": _OF_EXPORTS,
     "/v1/audit": {"items"},  # each has its own people, and commands
@@ -469,6 +476,8 @@ class TestTheWholeFleet:
             plan = {"name": "duty", "starts_on": "2026-11-23", "people": [person]}
             assert system.post("/v1/rosters", token, plan).status == 201
             assert system.put("/v1/holidays/2026", token, HOLIDAYS).status == 200
+            for path, asked_for in (("/v1/users", A_USER), ("/v1/tokens", A_TOKEN)):
+                assert system.post(path, token, asked_for).status == 201
             wanted = {"what": "usage", "format": "csv", "compound": shed.compound}
             assert system.post("/v1/exports", token, wanted).status == 202
         below = {"/v1/stream", "/metrics", "/readyz"}
@@ -544,7 +553,9 @@ def ask(route: str, system: System, token: str, device: str, compound: str) -> A
     (person,) = system.get("/v1/people", token).json["items"]
     (roster,) = system.get("/v1/rosters", token).json["items"]
     ids |= {"export": export["id"], "target": target["id"], "year": "2026"}
-    ids |= {"person": person["id"], "roster": roster["id"]}
+    ids |= {"person": person["id"], "roster": roster["id"], "user": A_USER["name"]}
+    newest = system.get("/v1/tokens", token, limit=1).json["items"][0]
+    ids |= {"api_token": str(newest["id"])}
     path = route.format(compound=compound, device=device, **ids)
     return system.get(path, token, **parameters)
 
