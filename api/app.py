@@ -96,6 +96,7 @@ from api.parts import (
 )
 from api.protection import Protected
 from api.reports import routes as report_routes
+from api.settled import SettledWeeks
 from api.turns import Turns
 from devices.telemetry import TelemetryError
 
@@ -213,6 +214,7 @@ def create_app(deps: Dependencies) -> FastAPI:
     app.state.overview_parts = OverviewParts(app.state.overview)
     app.state.charging = charging_pages.ChargingCopy()
     app.state.account_days = ingestion.DaysCopy()
+    app.state.settled = SettledWeeks()
     app.state.stream = news
     app.state.live = live
     for router in ROUTERS:

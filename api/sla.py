@@ -3,7 +3,7 @@
 What each step and figure means is in `devices.sla` and docs/alerts.md.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -72,7 +72,10 @@ From = Annotated[
 ]
 To = Annotated[str | None, Query(alias="to", description="Now unless given.")]
 
+Key = tuple[str, str, Severity]  # local month, firm, class
 Ledgers = Iterable[tuple[store.Case, Ledger]]
+# engine, directory, scope, wanted, from_ms, to_ms, now_ms; of `tallies`, and of `api.settled`
+Tallies = Callable[[Engine, Directory, Scope, rows.Filter, int, int, int], dict[Key, Tally]]
 
 
 class Book:
@@ -162,13 +165,13 @@ def tallies(
     from_ms: int,
     to_ms: int,
     now_ms: int,
-) -> dict[tuple[str, str, Severity], Tally]:
+) -> dict[Key, Tally]:
     """By local month, firm and class: faults that were raised in [from_ms, to_ms).
 
     Raises BadParameter for more than can be looked at.
     """
-    found: dict[tuple[str, str, Severity], Tally] = {}
-    months = _Months()
+    found: dict[Key, Tally] = {}
+    months = Months()
     with reading(engine) as connection:
         book = Book(connection, directory, scope, from_ms, now_ms, wanted)
     looked_at = 0
@@ -182,15 +185,21 @@ def tallies(
                 "from", f"more than {MOST_FAULTS} faults in this range: ask for fewer days"
             )
         for case, one in book.ledgers(cases):
-            entry = directory.compounds.get(case.compound or "")
-            if entry is None or not is_counted(case):
-                continue
-            key = (months.of(case.opened_at_ms), entry.firm, case.severity)
-            found.setdefault(key, Tally()).count(one)
+            count_case(found, directory, months, case, one)
     return found
 
 
-class _Months:
+def count_case(
+    found: dict[Key, Tally], directory: Directory, months: "Months", case: store.Case, one: Ledger
+) -> None:
+    """Count this fault where it belongs, if it does."""
+    entry = directory.compounds.get(case.compound or "")
+    if entry is not None and is_counted(case):
+        key = (months.of(case.opened_at_ms), entry.firm, case.severity)
+        found.setdefault(key, Tally()).count(one)
+
+
+class Months:
     """Local months of the district; of one day's faults all are in the same."""
 
     def __init__(self) -> None:
@@ -234,9 +243,10 @@ def get_sla(
             compounds.find(known, who, compound)
     from_ms, to_ms = _range(start, end, now_ms)
     wanted = rows.Filter(compound, firm)
-    found = tallies(parts.deps.engine, known.directory, who.scope, wanted, from_ms, to_ms, now_ms)
+    settled: Tallies = request.app.state.settled.tallies
+    found = settled(parts.deps.engine, known.directory, who.scope, wanted, from_ms, to_ms, now_ms)
     if tables.wants_csv(request):
-        name = f"sla-{firm or compound or 'all'}-{_Months().of(from_ms)}"
+        name = f"sla-{firm or compound or 'all'}-{Months().of(from_ms)}"
         return tables.answer(name, _HEADER, (_line(*key, found[key]) for key in sorted(found)))
     with reading(parts.deps.engine) as connection:
         late = overdue(connection, known, who.scope, wanted, now_ms)

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, insert, select
+from sqlalchemy import ColumnElement, Connection, func, insert, select
 
 from devices.alerts import DeliveryState
 from devices.faults import PLATFORM, RETOLD, Held, State, Why
@@ -76,15 +76,46 @@ def opened(
     return _cases(connection, scope, wanted, (*when, *_COUNTED), limit)
 
 
-def standing(connection: Connection, scope: Scope, wanted: Filter, limit: int) -> Cases:
-    """Counted faults that are not closed."""
-    is_open = faults.c.state.in_(OPEN_STATES)
-    return _cases(connection, scope, wanted, (is_open, *_COUNTED), limit)
+def standing(
+    connection: Connection,
+    scope: Scope,
+    wanted: Filter,
+    limit: int,
+    opened: tuple[int, int] | None = None,
+) -> Cases:
+    """Counted faults that are not closed. opened: only those that were in [from, to)."""
+    column = faults.c
+    conditions = [column.state.in_(OPEN_STATES), *_COUNTED]
+    if opened is not None:
+        conditions += [column.opened_at_ms >= opened[0], column.opened_at_ms < opened[1]]
+    return _cases(connection, scope, wanted, conditions, limit)
 
 
 def of_faults(connection: Connection, scope: Scope, ids: Collection[str]) -> Cases:
     """These, whatever they are."""
     return _cases(connection, scope, EVERYTHING, (faults.c.id.in_(ids),), len(ids))
+
+
+def newest_event(connection: Connection) -> int:
+    """The id of the newest event of any fault."""
+    return connection.execute(select(func.max(fault_events.c.id))).scalar_one() or 0
+
+
+def events_since(connection: Connection, number: int, opened_before_ms: int) -> dict[int, int]:
+    """Events behind this one that weigh in a ledger, each with when its fault was opened; of faults
+    that were opened before then."""
+    column = fault_events.c
+    query = (
+        select(column.id, faults.c.opened_at_ms)
+        .join(faults, faults.c.id == column.fault)
+        .where(
+            column.id > number,
+            column.reason.in_(_WEIGH),
+            faults.c.opened_at_ms < opened_before_ms,
+            faults.c.stream == LIVE,
+        )
+    )
+    return {row.id: row.opened_at_ms for row in connection.execute(query)}
 
 
 _COUNTED = (
