@@ -97,6 +97,7 @@ from api.parts import (
 from api.protection import Protected
 from api.reports import routes as report_routes
 from api.settled import SettledWeeks
+from api.storable import Storable
 from api.turns import Turns
 from devices.telemetry import TelemetryError
 
@@ -222,6 +223,7 @@ def create_app(deps: Dependencies) -> FastAPI:
         # asks each of them for its policy.
         app.router.routes.extend(router.routes)
     _handle_errors(app)
+    app.add_middleware(Storable, answer=_answer)
     app.add_middleware(Audited, engine=deps.engine, clock=deps.clock)
     app.add_middleware(Bounded)
     app.add_middleware(Compressed)
