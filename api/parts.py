@@ -33,6 +33,8 @@ LOOK_AGAIN_S = 1.0  # how long a copy of prepared rows may be used
 SERIES_AT_ONCE, SERIES_WAITING, SERIES_WAIT_S = 4, 8, 1.0
 # A firm's report holds a core for some seconds, and needs some 100 MB: one after another.
 REPORTS_AT_ONCE, REPORTS_WAITING, REPORT_WAIT_S = 1, 2, 20.0
+# Looking at a target, or testing it, may take 25 s: Apprise has a process of its own, a server hangs.
+TARGETS_AT_ONCE, TARGETS_WAITING, TARGET_WAIT_S = 4, 4, 5.0
 
 
 class JournalAway(Exception):
@@ -240,6 +242,7 @@ class Parts:
     metrics: Metrics
     series_turns: Turns
     report_turns: Turns
+    target_turns: Turns
     pace: Pace
     attempts: Attempts
     last_use: LastUse

@@ -118,7 +118,8 @@ def send_test(parts: PartsOf, who: Actor, target: str) -> shapes.alerts.Tested:
     with reading(parts.deps.engine) as connection:
         found = _find(connection, who, target)
     try:
-        answer = _messenger(parts).test(found)
+        with parts.target_turns.turn():
+            answer = _messenger(parts).test(found)
     except NotAccepted as refused:
         return shapes.alerts.Tested(accepted=False, answer=str(refused))
     with writing(parts.deps.engine) as connection:
@@ -296,7 +297,8 @@ def _target(
 
 def _check(parts: Parts, target: Target) -> None:
     try:
-        _messenger(parts).check(target)
+        with parts.target_turns.turn():
+            _messenger(parts).check(target)
     except ValueError as error:
         parameter, _, text = str(error).partition(": ")
         if parameter not in ("url", "secret"):

@@ -3,6 +3,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
+from api.parts import TARGETS_AT_ONCE, TARGETS_WAITING
+from api.turns import Turns
 from devices.store.schema import routes, targets
 from tests.api.cast import (
     GATE,
@@ -292,3 +294,25 @@ def test_only_what_has_failed_is_tried_again_and_only_by_whom_it_concerns(cast: 
 @pytest.mark.parametrize("number", ["0", "99999999999999999999", "nine"])
 def test_a_number_that_no_delivery_can_have_is_422(cast: Cast, path: str, number: str) -> None:
     assert cast.client("operator").post(f"{path}/{number}/retry").status_code == 422
+
+
+def test_a_channel_that_hangs_holds_up_few_and_nothing_else(cast: Cast) -> None:
+    target = made(cast)
+    turns = Turns("to look at targets", 1, 0, 0.05)
+    object.__setattr__(cast.app.state.parts, "target_turns", turns)
+    client = cast.client("yaxin")
+    with turns.turn():  # as somebody does whose address does not answer
+        for busy in (
+            client.post("/v1/targets", json=ROBOT | {"name": "another"}),
+            client.put(f"/v1/targets/{target['id']}", json={"name": "n", "url": ROBOT["url"]}),
+            client.post(f"/v1/targets/{target['id']}/test"),
+        ):
+            assert busy.status_code == 503
+            assert "Retry-After" in busy.headers
+        assert client.get("/v1/targets").status_code == 200
+        assert client.delete(f"/v1/targets/{target['id']}").status_code == 204
+    assert client.post("/v1/targets", json=ROBOT).status_code == 201
+
+
+def test_all_that_hang_together_leave_most_threads_to_others() -> None:
+    assert TARGETS_AT_ONCE + TARGETS_WAITING <= 10  # of forty
