@@ -33,7 +33,7 @@ LOOK_AGAIN_S = 1.0  # how long a copy of prepared rows may be used
 SERIES_AT_ONCE, SERIES_WAITING, SERIES_WAIT_S = 4, 8, 1.0
 # A firm's report holds a core for some seconds, and needs some 100 MB: one after another.
 REPORTS_AT_ONCE, REPORTS_WAITING, REPORT_WAIT_S = 1, 2, 20.0
-# Looking at a target, or testing it, may take 25 s: Apprise has a process of its own, a server hangs.
+# To look at a target, or to test it, may take 25 s: Apprise has its own process, a server hangs.
 TARGETS_AT_ONCE, TARGETS_WAITING, TARGET_WAIT_S = 4, 4, 5.0
 
 
