@@ -77,6 +77,7 @@ from api.audited import Audited, without_secrets
 from api.bodies import Bounded
 from api.compression import Compressed
 from api.exports import routes as export_routes
+from api.last_day import LastDay
 from api.last_use import LastUse
 from api.live import Live
 from api.metrics import Measured, Metrics
@@ -174,8 +175,8 @@ def create_app(deps: Dependencies) -> FastAPI:
     """The API and the console over these parts. Nothing is opened before the first request.
 
     While it runs (its lifespan), one task looks for news for `/v1/stream`, one renders what open
-    consoles show, and one writes down when tokens were used. Open streams do not end by
-    themselves: run it with `timeout_graceful_shutdown`.
+    consoles show, one writes down when tokens were used, and one reads the last day for its
+    charts. Open streams do not end by themselves: run it with `timeout_graceful_shutdown`.
     """
     registry = RegistryCopy(deps.clock)
     metrics = Metrics()
@@ -183,10 +184,11 @@ def create_app(deps: Dependencies) -> FastAPI:
     live = Live()
     metrics.listeners.set_function(lambda: news.listeners + live.listeners)
     last_use = LastUse(deps.engine)
+    last_day = LastDay(deps.engine, deps.clock, registry)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        forever = (news.run(), live.run(), last_use.run())
+        forever = (news.run(), live.run(), last_use.run(), last_day.run())
         running = [asyncio.create_task(one) for one in forever]
         yield
         for task in running:
@@ -216,7 +218,8 @@ def create_app(deps: Dependencies) -> FastAPI:
         last_use,
     )
     app.state.overview = OverviewCopy(deps, registry)
-    app.state.overview_parts = OverviewParts(app.state.overview)
+    app.state.overview_parts = OverviewParts(app.state.overview, last_day)
+    app.state.last_day = last_day
     app.state.charging = charging_pages.ChargingCopy()
     app.state.account_days = ingestion.DaysCopy()
     app.state.settled = SettledWeeks()

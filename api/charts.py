@@ -75,6 +75,24 @@ def shares(
     return Chart(drawn, "", _grid(100.0, 50.0), _labels(labels))
 
 
+def stacks(parts: Sequence[Sequence[tuple[float, str]] | None], labels: Sequence[str]) -> Chart:
+    """A stack of amounts, each with its look, from the floor up; None where nothing is known."""
+    known = [sum(amount for amount, _ in part) for part in parts if part is not None]
+    top, step = scale(max(known, default=0.0))
+    drawn: list[Bar] = []
+    for n, part in enumerate(parts):
+        x, width = _place(n, len(labels))
+        if part is None:
+            drawn.append(_bar(x, width, 0.0, 1.0, "missing"))
+            continue
+        floor = 0.0
+        for amount, look in part:
+            if amount > 0:
+                drawn.append(_bar(x, width, floor / top, (floor + amount) / top, look))
+                floor += amount
+    return Chart(drawn, "", _grid(top, step), _labels(labels))
+
+
 def scale(most: float) -> tuple[float, float]:
     """The end of a scale from 0 that holds `most`, and the step between its lines."""
     if most <= 0:

@@ -16,10 +16,11 @@ from api.compounds import check_firm
 from api.identity import Identity, Reader
 from api.instants import DISTRICT_ZONE, when
 from api.live import Live, Shown
-from api.overview import OverviewCopy, View, compound_name, fault_name
-from api.overview_parts import VIEW, OverviewParts
+from api.overview import Order, OverviewCopy, compound_name, fault_name
+from api.overview_parts import VIEW, OverviewParts, view_of
 from api.pages import Page, PageOf
 from api.parts import Known, PartsOf
+from api.usage_views import address
 from api.words import Language, duration, grouped, named, say
 from devices import faults, telling
 from devices.catalogue import RULES
@@ -30,28 +31,47 @@ from devices.telling import impact_line
 router = APIRouter(include_in_schema=False)
 
 FirmOf = Annotated[str | None, Query(description="Show only this firm's compounds.")]
+SortOf = Annotated[Order, Query(description="How compounds are ordered on the board.")]
 
 
 @router.get("/")
-def overview(request: Request, who: Reader, page: PageOf, firm: FirmOf = None) -> Response:
+def overview(
+    request: Request, who: Reader, page: PageOf, firm: FirmOf = None, sort: SortOf = "place"
+) -> Response:
     """The district at a glance."""
-    return page.render("overview.html", who=who, view=_view(request, who, page, firm))
+    shown = _shown(request, who, page, firm, sort)
+    parts: OverviewParts = request.app.state.overview_parts
+    copy: OverviewCopy = request.app.state.overview
+    return page.render(
+        "overview.html",
+        who=who,
+        view=view_of(copy.get(who.scope), shown),
+        day=parts.day(shown),
+        narrowed=partial(address, page),
+    )
 
 
 @router.get("/parts/overview")
-def overview_parts(request: Request, who: Reader, page: PageOf, firm: FirmOf = None) -> Response:
+def overview_parts(
+    request: Request, who: Reader, page: PageOf, firm: FirmOf = None, sort: SortOf = "place"
+) -> Response:
     """What of the first page changes, for the script that keeps it up to date."""
-    shown = _shown(request, who, page, firm)
+    shown = _shown(request, who, page, firm, sort)
     parts: OverviewParts = request.app.state.overview_parts
     return HTMLResponse(parts.whole(shown), headers={"Vary": "Accept-Language, Cookie"})
 
 
 @router.get("/parts/overview/live")
 def overview_live(
-    request: Request, parts: PartsOf, who: Reader, page: PageOf, firm: FirmOf = None
+    request: Request,
+    parts: PartsOf,
+    who: Reader,
+    page: PageOf,
+    firm: FirmOf = None,
+    sort: SortOf = "place",
 ) -> Response:
     """The same, as it changes: server-sent events as `api.live` has them."""
-    shown = _shown(request, who, page, firm)
+    shown = _shown(request, who, page, firm, sort)
     live: Live = request.app.state.live
     render = partial(request.app.state.overview_parts.render, shown)
     return live.answer(request, parts, who, shown, render)
@@ -80,17 +100,10 @@ class Line:
     is_suppressed: bool
 
 
-def _view(request: Request, who: Identity, page: Page, firm: str | None) -> View:
-    copy: OverviewCopy = request.app.state.overview
-    look = copy.get(who.scope)
-    check_firm(look.known.directory, who, firm)
-    return View(look, page.language, firm)
-
-
-def _shown(request: Request, who: Identity, page: Page, firm: str | None) -> Shown:
+def _shown(request: Request, who: Identity, page: Page, firm: str | None, sort: Order) -> Shown:
     copy: OverviewCopy = request.app.state.overview
     check_firm(copy.get(who.scope).known.directory, who, firm)
-    return Shown(VIEW, who.scope, page.language, firm)
+    return Shown(VIEW, who.scope, page.language, firm, sort)
 
 
 def fault_lines(

@@ -39,12 +39,14 @@ AWAKE = 15  # looks without news, after which a sign of life is sent: proxies cu
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What is shown: everything that it depends on. firm: the one it is narrowed to."""
+    """What is shown: everything that it depends on. firm: the one it is narrowed to; order: as it
+    is sorted."""
 
     view: str
     scope: Scope
     language: Language
     firm: str | None = None
+    order: str = ""
 
 
 @dataclass(frozen=True, slots=True)

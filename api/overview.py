@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Literal
 
 from api.compounds import BLIND_AFTER_MS, counted
 from api.instants import DISTRICT_ZONE
@@ -42,9 +43,11 @@ from devices.telling import impact_line
 PROBE_LATE_MS = 15_000
 WAITING_MANY = 2_000  # messages; more than a minute of the district's
 ALERTS_LATE_MS = 15_000
+STALE_AFTER_MS = 180_000  # a gateway speaks every minute
 SEVERITIES = ("P1", "P2", "P3", "P4")
 COUNTED_DOWN = ("P1", "P2")  # the others have hours, and working days
 UP_KINDS = ("gate", "shed", "camera", "lift", "gateway")  # lamps may be without power by day
+Order = Literal["place", "trouble"]
 _MOCK = re.compile(r"mock-(\d+)")
 _NO_USE = Use()
 _NO_STATES = States()
@@ -194,7 +197,10 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A compound on the board. up: tenths of its devices that are online, None when all are."""
+    """A compound on the board. up: tenths of its devices that are online, None when all are.
+
+    stale: how long nothing was heard of it, in words, where that is long.
+    """
 
     compound: str
     name: str
@@ -205,6 +211,7 @@ class Tile:
     charging: int | None
     lit: int | None
     has_shed: bool
+    stale: str
     up: int | None
     is_unknown: bool
     label: str
@@ -245,10 +252,13 @@ class Wrong:
 class View:
     """A look in the words of one language; what the template shows, ready to be printed."""
 
-    def __init__(self, look: Look, language: Language, firm: str | None = None) -> None:
+    def __init__(
+        self, look: Look, language: Language, firm: str | None = None, order: Order = "place"
+    ) -> None:
         self._look = look
         self._language = language
         self.firm = firm
+        self.order = order
         self._wrong: dict[str, Wrong] = {}
         self._platform: list[str] = []
         for open_faults in look.overview.open_faults:
@@ -489,7 +499,7 @@ class View:
             if self.firm not in (None, firm):
                 continue
             entries = [entry for entry in self._entries if entry.firm == firm]
-            entries.sort(key=lambda entry: (_MOCK.fullmatch(entry.id) is not None, entry.id))
+            entries.sort(key=self._place_of)
             totals: dict[str, int] = {}
             for entry in entries:
                 for severity, count in self._wrong.get(entry.id, Wrong()).counts.items():
@@ -509,7 +519,23 @@ class View:
                     [self._tile(entry) for entry in entries],
                 )
             )
+        if self.order == "trouble":
+            by_firm = {
+                firm: min(self._place_of(entry) for entry in self._entries if entry.firm == firm)
+                for firm, _ in self.firms
+            }
+            boards.sort(key=lambda board: by_firm[board.firm])
         return boards
+
+    def _place_of(self, entry: Entry) -> tuple[str, int, bool, str]:
+        """Where a compound stands among others: by name and number, so that people learn it; or by
+        trouble, the worst first, then where there is most of it."""
+        place = (_MOCK.fullmatch(entry.id) is not None, entry.id)
+        wrong = self._wrong.get(entry.id)
+        if self.order == "place" or wrong is None:
+            return ("" if self.order == "place" else "P9", 0, *place)
+        severity = wrong.worst[0] if wrong.worst else "P5"
+        return (severity, -(wrong.counts.get(severity, 0)), *place)
 
     def _tile(self, entry: Entry) -> Tile:
         wrong = self._wrong.get(entry.id)
@@ -534,11 +560,22 @@ class View:
             charging=use.charging if use.ports_known else None,
             lit=use.lit if lamps_known > 0 else None,
             has_shed=ports > 0,
+            stale=self._stale(use),
             up=int(online * 10 / total) if offline and total else None,
             is_unknown=unknown > 0,
             label=self._tile_label(entry, wrong, use, (total, online, unknown)),
             find=f"{entry.name.zh} {entry.name.en} {entry.id}".lower(),
         )
+
+    def _stale(self, use: Use) -> str:
+        """How long nothing was heard of a compound, where each of its gateways should have spoken
+        several times since; unknown while we ourselves cannot hear."""
+        if use.seen_ms is None or self._look.blind:
+            return ""
+        age_ms = self._look.at_ms - use.seen_ms
+        if age_ms <= STALE_AFTER_MS:
+            return ""
+        return self._say("t_stale", age=rough(self._language, age_ms / 1000))
 
     def _tile_label(
         self, entry: Entry, wrong: Wrong | None, use: Use, states: tuple[int, int, int]
@@ -566,6 +603,8 @@ class View:
             parts.append(self._say("t_lit", n=use.lit, of=known))
             if known < entry.lamps:
                 parts.append(self._say("t_lamps_unknown", n=entry.lamps - known))
+        if use.seen_ms is not None and self._stale(use):
+            parts.append(self._say("t_seen", age=self._age(use.seen_ms)))
         return self._say("comma").join(parts)
 
     # Ourselves
@@ -662,6 +701,14 @@ def fault_name(language: Language, code: str) -> str:
     if rule is None:
         return code
     return rule.zh if language == "zh" else rule.en
+
+
+def rough(language: Language, seconds: float) -> str:
+    """A duration of one unit, for where there is little room: 11 min, 3 h."""
+    for whole_s in (86_400, 3600, 60):
+        if seconds >= whole_s:
+            return duration(language, seconds // whole_s * whole_s)
+    return duration(language, seconds)
 
 
 def compound_name(language: Language, compounds: Mapping[str, Entry], compound: str | None) -> str:
