@@ -5,12 +5,13 @@ listener reads the ring from where it stands. Numbers belong to one poller: a li
 back to another one, or too late for the ring, is told `reset` and loads its page again.
 
 Events: `ready` (listening from here), `fault` (something happened to a fault), `device` (a device
-is in another state), `platform` (whether we can say who is online), `reset`.
+is in another state), `platform` (whether we can say who is online), `reset`; for a listener who
+watches one device, `heard` (a message of it was judged), so that its page shows what it said.
 """
 
 import asyncio
 import secrets
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -19,7 +20,7 @@ from typing import Annotated, NamedTuple, TypeVar
 
 import msgspec
 import structlog
-from fastapi import APIRouter, Header
+from fastapi import APIRouter, Header, Query
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import Request
@@ -27,20 +28,21 @@ from starlette.responses import Response, StreamingResponse
 
 from api import shapes
 from api.compounds import judge_is_blind
-from api.errors import Unauthenticated
+from api.errors import NotFound, Unauthenticated
 from api.identity import Identity, Reader, identify
 from api.instants import print_instant, print_known
 from api.parts import Dependencies, Known, Parts, PartsOf, RegistryCopy
 from devices.catalogue import RULES
 from devices.store.database import reading
-from devices.store.devices import shown_state
+from devices.store.devices import compounds_of, shown_state
 from devices.store.scope import Scope
-from devices.store.stream import FaultNews, StateNews, Watcher
+from devices.store.stream import FaultNews, StateNews, Watcher, last_heard
 
 T = TypeVar("T")
 log = structlog.get_logger()
 
 RING = 2048  # events kept; a listener that is further behind gets `reset`
+MOST_WATCHED = 500  # devices; pages of others are read again now and then
 RETRY_MS = 2000
 AWAKE_S = 15.0  # so often at least something is sent, or proxies take the connection for dead
 
@@ -50,7 +52,8 @@ router = APIRouter(prefix="/v1", tags=["stream"], responses=shapes.refusals.PROB
 class Found(NamedTuple):
     """News to send. firm: whose it is; None: the district's alone. to_all: everybody's.
 
-    sent: as it goes to every listener; printed once, for there may be hundreds of them.
+    sent: as it goes to every listener; printed once, for there may be hundreds of them. watched:
+    the device of which only those are told who watch it.
     """
 
     event: str
@@ -58,8 +61,11 @@ class Found(NamedTuple):
     firm: str | None = None
     to_all: bool = False
     sent: bytes = b""
+    watched: str | None = None
 
-    def concerns(self, scope: Scope) -> bool:
+    def concerns(self, scope: Scope, device: str | None = None) -> bool:
+        if self.watched is not None and self.watched != device:
+            return False
         return self.to_all or scope.is_district or self.firm == scope.firm
 
 
@@ -76,6 +82,8 @@ class Stream:
         self._watcher: Watcher | None = None
         self._blind: bool | None = None
         self._failing = False
+        self._watched: Counter[str] = Counter()  # device -> how many listeners watch it
+        self._heard: dict[str, int | None] = {}
         self.listeners = 0
 
     async def run(self) -> None:
@@ -118,15 +126,18 @@ class Stream:
         return f"{self._poller}-{number}"
 
     async def listen(
-        self, place: int | None, scope: Scope, wait_s: float
+        self, place: int | None, scope: Scope, wait_s: float, device: str | None = None
     ) -> AsyncIterator[bytes | None]:
         """What concerns `scope`, from number `place` on; None when that is silent for `wait_s`.
 
         place: as `place` gave it. News of others do not break the silence. What was found at once
-        is sent at once: writing is what costs, for each listener.
+        is sent at once: writing is what costs, for each listener. device: tell when it was heard,
+        too.
         """
         clock = asyncio.get_running_loop().time
         self.listeners += 1
+        if device is not None:
+            self._watched[device] += 1
         try:
             event = "ready"
             if place is None:
@@ -139,7 +150,7 @@ class Stream:
                     yield _print("reset", {}, self.event_id(place - 1))
                 found = list(islice(self._ring, place - self._oldest, None))
                 place += len(found)
-                if ours := b"".join(item.sent for item in found if item.concerns(scope)):
+                if ours := b"".join(item.sent for item in found if item.concerns(scope, device)):
                     yield ours
                     told_s = clock()
                 if place == self._next:
@@ -151,6 +162,9 @@ class Stream:
                     told_s = clock()
         finally:
             self.listeners -= 1
+            if device is not None:
+                self._watched[device] -= 1
+                self._watched += Counter()  # without those that nobody watches any more
 
     @property
     def _oldest(self) -> int:
@@ -167,6 +181,7 @@ class Stream:
                 news: list[FaultNews | StateNews] = []
             else:
                 news = self._watcher.look(connection)
+            heard = last_heard(connection, list(self._watched)[:MOST_WATCHED])
         items: list[Found] = []
         if self._blind is not None and blind != self._blind:
             items.append(Found("platform", {"judging": not blind}, to_all=True))
@@ -174,6 +189,12 @@ class Stream:
         for item in news:
             event, data = _shape(item, blind)
             items.append(Found(event, data, _firm(known, item.compound)))
+        for device, (compound, heard_ms) in heard.items():
+            # Of the first look nothing is told: since the page was made it may be nothing new.
+            if self._heard.get(device, heard_ms) != heard_ms:
+                data = {"device": device, "last_seen_at": print_known(heard_ms)}
+                items.append(Found("heard", data, _firm(known, compound), watched=device))
+        self._heard = {device: heard_ms for device, (_, heard_ms) in heard.items()}
         return items
 
 
@@ -187,32 +208,37 @@ async def listen(
     parts: PartsOf,
     who: Reader,
     last_event_id: Annotated[str | None, Header(max_length=80)] = None,
+    device: Annotated[
+        str | None, Query(max_length=63, description="Also tell when this device was heard.")
+    ] = None,
 ) -> Response:
     """Fault events and device states as they happen; resumable by `Last-Event-ID`.
 
     Events: `ready` (from here on), `fault` (something happened to a fault; `held` says why nobody
     is told of it, null that people are, or that it is nothing to tell of), `device` (it is in
     another state), `platform` (whether we can say who is online), `reset` (reload: what was missed
-    cannot be told).
+    cannot be told), `heard` (a message of the `device` that was asked for was judged).
     """
+    if device is not None:
+        await to_its_end(partial(_check, parts, who, device))
     # Not FastAPI's own event streams (0.165): a listener that leaves while something is being sent
     # ends them with an error in the log each time.
     return StreamingResponse(
-        _told(request, parts, who, last_event_id),
+        _told(request, parts, who, last_event_id, device),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
 
 
 async def _told(
-    request: Request, parts: Parts, who: Identity, last_event_id: str | None
+    request: Request, parts: Parts, who: Identity, last_event_id: str | None, device: str | None
 ) -> AsyncIterator[bytes]:
     stream: Stream = request.app.state.stream
     place = stream.place(last_event_id)
     ask_again_s = parts.deps.ask_again_s
     clock = asyncio.get_running_loop().time
     asked_s = clock()
-    async for events in stream.listen(place, who.scope, min(ask_again_s, AWAKE_S)):
+    async for events in stream.listen(place, who.scope, min(ask_again_s, AWAKE_S), device):
         yield KEEPALIVE_COMMENT if events is None else events
         if clock() - asked_s >= ask_again_s:
             asked_s = clock()
@@ -222,6 +248,13 @@ async def _told(
                 return  # the token was revoked, or the login is over
             if again != who:
                 return
+
+
+def _check(parts: Parts, who: Identity, device: str) -> None:
+    """Raise NotFound for a device that is not there, or not theirs."""
+    with reading(parts.deps.engine) as connection:
+        if not compounds_of(connection, who.scope, [device]):
+            raise NotFound
 
 
 async def to_its_end(work: Callable[[], T]) -> T:

@@ -135,6 +135,18 @@ class Watcher:
         return news
 
 
+def last_heard(connection: Connection, names: Collection[str]) -> dict[str, tuple[str, int | None]]:
+    """Device -> its compound, and when it was heard last; a few hundred at a time."""
+    if not names:
+        return {}
+    query = (
+        select(devices.c.id, devices.c.compound, device_state.c.last_seen_ms)
+        .join_from(devices, device_state, device_state.c.device_no == devices.c.no)
+        .where(device_state.c.stream == LIVE, devices.c.id.in_(names))
+    )
+    return {row.id: (row.compound, row.last_seen_ms) for row in connection.execute(query)}
+
+
 def _states(of: Collection[tuple[str, str]] | None = None) -> Select[Any]:
     query = select(
         devices.c.no,

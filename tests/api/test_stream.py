@@ -78,6 +78,9 @@ class Listener:
     async def numbers(self, count: int) -> list[int]:
         return [(await self.next()).data["n"] for _ in range(count)]
 
+    async def close(self) -> None:
+        await self._chunks.aclose()  # type: ignore[attr-defined]
+
     async def has_nothing(self) -> bool:
         return not self._told and await anext(self._chunks) is None
 
@@ -88,8 +91,13 @@ def parsed(chunk: bytes) -> Iterator[Told]:
         yield Told(lines["event"], json.loads(lines["data"]), lines["id"])
 
 
-def listen(stream: Stream, last_id: str | None = None, scope: Scope = DISTRICT) -> Listener:
-    return Listener(stream.listen(stream.place(last_id), scope, wait_s=0.01))
+def listen(
+    stream: Stream,
+    last_id: str | None = None,
+    scope: Scope = DISTRICT,
+    device: str | None = None,
+) -> Listener:
+    return Listener(stream.listen(stream.place(last_id), scope, wait_s=0.01, device=device))
 
 
 def test_a_listener_hears_what_comes_after_it_began(cast: Cast) -> None:
@@ -206,6 +214,38 @@ def test_what_was_found_at_once_is_sent_at_once(cast: Cast) -> None:
         assert told[-1].id == stream.event_id(99)
 
     asyncio.run(play())
+
+
+def test_who_watches_a_device_is_told_when_it_was_heard_and_nobody_else_is(cast: Cast) -> None:
+    async def play() -> None:
+        stream = a_stream(cast)
+        with cast.write() as connection:
+            a_state(connection, GATE, "online", last_seen_ms=NOW_MS - 30_000)
+        watching, other = listen(stream, device=GATE), listen(stream, device=STRANGE_GATE)
+        await watching.next()
+        await other.next()
+        await stream.publish(await asyncio.to_thread(stream._look))
+        assert await watching.has_nothing()  # the page was made with what is known already
+        with cast.write() as connection:
+            a_state(connection, GATE, "online", last_seen_ms=NOW_MS)
+        await stream.publish(await asyncio.to_thread(stream._look))
+        told = await watching.next()
+        assert told.event == "heard"
+        assert told.data == {"device": GATE, "last_seen_at": "2026-11-23T11:42:10.000Z"}
+        await stream.publish(await asyncio.to_thread(stream._look))
+        assert await watching.has_nothing()
+        assert await other.has_nothing()
+        await watching.close()
+        with cast.write() as connection:
+            a_state(connection, GATE, "online", last_seen_ms=NOW_MS + 1000)
+        assert await asyncio.to_thread(stream._look) == []  # nobody watches it any more
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize(("device", "status"), [(STRANGE_GATE, 404), ("nothing", 404)])
+def test_a_strangers_device_cannot_be_watched(cast: Cast, device: str, status: int) -> None:
+    assert cast.client("yaxin").get(f"/v1/stream?device={device}").status_code == status
 
 
 def test_news_of_others_do_not_keep_a_listener_from_being_asked_again(cast: Cast) -> None:
