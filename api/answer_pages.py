@@ -5,7 +5,6 @@ somebody does here goes through the same table as everywhere, and stands in the 
 the name that they gave, who got the message, and the number of the delivery whose link it was.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -18,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from api import audited
+from api.calls import call
 from api.console import evidence_lines, fault_lines
 from api.errors import Forbidden, NotFound
 from api.fault_actions import ACTIONS, Asked, Said
@@ -32,7 +32,7 @@ from devices import faults
 from devices.catalogue import RULES
 from devices.faults import Fault, FaultEvent, FaultMoved, Move, State, Why
 from devices.links import NAME_CHARACTERS, clean_name, is_own_form, sign_form
-from devices.registry import Contact, Name
+from devices.registry import Name
 from devices.store.database import reading, writing
 from devices.store.devices import device_names
 from devices.store.faults import UnknownFault, find_fault, move_fault, newest_events
@@ -47,7 +47,6 @@ TARGET_CHARACTERS = 40
 EVENTS_SHOWN = 8
 CONTACTS_SHOWN = 10
 AGAIN_WITHIN_MS = 2 * 60_000  # the same from the same person so soon is a second tap on a button
-_PHONE = re.compile(r"[+0-9][0-9 ()\-]{2,24}")
 # What an action leaves in the history, to know a second tap by.
 _LEAVES: Mapping[str, Why] = MappingProxyType(
     {
@@ -65,16 +64,6 @@ router = APIRouter(include_in_schema=False)
 
 LanguageOf = Annotated[Literal["zh", "en"] | None, Query(alias="lang")]
 DoneOf = Annotated[str, Query(max_length=20)]
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """Somebody who can be called. number: to dial; empty where what is written is no number."""
-
-    name: str
-    role: str
-    phone: str
-    number: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +233,7 @@ def _show(
         advice="" if rule is None else named(page.language, Name(rule.advice_zh, rule.advice_en)),
         basis=basis,
         evidence=[] if basis else evidence_lines(page.language, found),
-        calls=[_call(one) for one in called[:CONTACTS_SHOWN]],
+        calls=[call(one) for one in called[:CONTACTS_SHOWN]],
         events=[_event(page.language, event, now_ms) for event in events],
         others=to,
         sent=who.sent,
@@ -264,12 +253,6 @@ def _show(
 
 def _is_switched(page: Page, who: Answerer) -> bool:
     return page.language != who.sent.language.value
-
-
-def _call(contact: Contact) -> Call:
-    phone = contact.phone.strip()
-    number = re.sub(r"[^+0-9]", "", phone) if _PHONE.fullmatch(phone) else ""
-    return Call(contact.name, contact.role, phone, number)
 
 
 def _event(language: Language, event: FaultEvent, now_ms: int) -> Mapping[str, str]:

@@ -34,6 +34,8 @@ from api import (
     exclusion_pages,
     exclusions,
     export_pages,
+    fault_bulk,
+    fault_filters,
     fault_pages,
     faults,
     health,
@@ -77,6 +79,7 @@ from api.audited import Audited, without_secrets
 from api.bodies import Bounded
 from api.compression import Compressed
 from api.exports import routes as export_routes
+from api.fault_list import FaultListCopy
 from api.last_day import LastDay
 from api.last_use import LastUse
 from api.live import Live
@@ -150,6 +153,8 @@ ROUTERS = (
     token_pages.router,
     console.router,
     compound_pages.router,
+    fault_filters.router,
+    fault_bulk.router,
     fault_pages.router,
     answer_pages.router,
     alert_pages.router,
@@ -223,6 +228,7 @@ def create_app(deps: Dependencies) -> FastAPI:
     app.state.charging = charging_pages.ChargingCopy()
     app.state.account_days = ingestion.DaysCopy()
     app.state.settled = SettledWeeks()
+    app.state.fault_list = FaultListCopy()
     app.state.stream = news
     app.state.live = live
     for router in ROUTERS:

@@ -1,159 +1,166 @@
-"""The console's pages of faults: the list, one fault, and what people do about them.
+"""The console's pages of faults: the list, one fault, and what people do about it.
 
-They work without scripts; `faults.js` adds the keyboard.
+They work without scripts; `faults.js` adds the keyboard, `faults_live.js` keeps them up to date.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Form, Query
 from sqlalchemy import Connection
-from starlette.responses import RedirectResponse, Response
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from api import audited, paging
-from api.compounds import check_firm
-from api.console import Line, evidence_lines, fault_lines
-from api.devices import check_kind
+from api import paging
+from api.calls import call
+from api.console import evidence_lines, fault_lines
 from api.errors import NotFound
 from api.fault_actions import ACTIONS, Action, Asked, Said
-from api.faults import KINDS_BESIDES
-from api.identity import Actor, Identity, Reader, Role
+from api.fault_bulk import (
+    AT_ONCE,
+    Filled,
+    HoursOf,
+    UntilOf,
+    lacking,
+    shelf_choices,
+    told,
+    until_ms,
+)
+from api.fault_charts import FaultCharts, fault_charts, overrides_in_force
+from api.fault_filters import Question, QuestionOf, choices, in_use, saved_lines
+from api.fault_list import MAY_ACT, FaultList, FaultListCopy, fault_list, folded, view_of_own
+from api.fault_refusals import why_not
+from api.identity import Actor, Identity, Reader
 from api.instants import when
-from api.overview import SEVERITIES, fault_name
+from api.overview import fault_name
 from api.pages import Page, PageOf
-from api.parts import Known, Parts, PartsOf
+from api.parts import Parts, PartsOf
 from api.sla import of_faults
 from api.sla_views import Deadline, deadline, notes, step_lines
 from api.told import Notice, notices
-from api.words import Language, duration, grouped, knows, named, say
+from api.words import Language, countdown, duration, knows, named, say
 from devices import faults
 from devices.catalogue import RULES
 from devices.faults import Fault, FaultEvent, FaultMoved, State
-from devices.kinds import KINDS
 from devices.registry import Name
+from devices.sla import Ledger, StepName, Verdict
 from devices.store.database import reading, writing
 from devices.store.deliveries import list_deliveries
+from devices.store.devices import Standing, find_device
 from devices.store.faults import (
-    Filter,
-    Tally,
     UnknownFault,
+    assignees,
     children_of,
     find_fault,
     history,
-    list_by_rank,
-    list_faults,
+    last_words,
     move_fault,
     same_before,
-    tally,
+    same_nearby,
 )
+from devices.store.links import contacts
 from devices.store.maintenance import UnknownWindow, find_window
-from devices.telling import basis_line
+from devices.store.saved_filters import list_filters
+from devices.store.sessions import session_around
 
-SUSPECTED_SHOWN = 50
 TOLD_SHOWN = 200  # deliveries of one fault
-AT_ONCE = 100  # so many are acted on with one button
+CALLS_SHOWN = 10
 PAST_MS = 180 * 86_400_000
-HOUR_MS = 3_600_000
-SHELVED_FOR_H = (1, 4, 24, 168)
+_TO_DO: Mapping[StepName, str] = {
+    StepName.ACKNOWLEDGED: "fw_to_ack",
+    StepName.ONSITE: "fw_to_onsite",
+    StepName.VERIFIED: "fw_to_mend",
+}
 
 router = APIRouter(include_in_schema=False)
 
 NoteOf = Annotated[str, Form(max_length=2000)]
 AssigneeOf = Annotated[str, Form(max_length=120)]
-HoursOf = Annotated[int, Form(ge=1, le=31 * 24)]
-PickedOf = Annotated[list[str], Form(max_length=AT_ONCE)]
 CountOf = Annotated[int, Query(ge=0, le=AT_ONCE)]
+DidOf = Annotated[str, Query(max_length=20)]
+PartOf = Annotated[Literal["", "list"], Query()]
 
 
 @router.get("/faults")
 def faults_page(
+    request: Request,
     parts: PartsOf,
     who: Reader,
     page: PageOf,
     rows: paging.PageOf,
-    show: Annotated[str, Query(pattern="^(open|shelved|maintenance|all)$")] = "open",
-    firm: str = "",
-    kind: str = "",
-    severity: Annotated[str, Query(pattern="^(P[1-4])?$")] = "",
+    question: QuestionOf,
+    part: PartOf = "",
+    did: DidOf = "",
     done: CountOf = 0,
-    missed: CountOf = 0,
 ) -> Response:
-    """What is to be dealt with, the worst first; or all there was, the newest first."""
+    """What is to be dealt with, the worst first; or all there was, the newest first.
+
+    part: only what changes by itself, for the script that keeps the page up to date.
+    """
     now_ms = parts.now_ms()
-    if kind not in KINDS_BESIDES:
-        check_kind(kind or None)
-    wanted = Filter(severity=severity or None, kind=kind or None, firm=firm or None)
+    if part:
+        copy: FaultListCopy = request.app.state.fault_list
+        mine = who.name if question.whose == "mine" else ""
+        key = (rows.question, rows.limit, str(rows.position), page.language, mine)
+        made = copy.get(key, lambda: _list_part(parts, who, page, rows, question))
+        return HTMLResponse(made, headers={"Vary": "Accept-Language, Cookie"})
     with reading(parts.deps.engine) as connection:
         known = parts.registry.get(connection)
-        check_firm(known.directory, who, firm or None)
-        found = _found(connection, who, show, wanted, rows)
-        key = _newest if show == "all" else _ranked
-        shown, cursor = rows.split(found, key)
-        guesses: list[Fault] = []
-        children: dict[str, list[Fault]] = {}
-        if show != "all":
-            children = children_of(connection, who.scope, [fault.id for fault in shown])
-        if show == "open" and rows.position is None:
-            of = replace(wanted, is_open=True, suspected=True, suppressed=False, shelved=False)
-            guesses = list_by_rank(connection, who.scope, of, limit=SUSPECTED_SHOWN)
-        every = [*shown, *guesses, *(one for of_root in children.values() for one in of_root)]
-        lines = {
-            line.fault: line
-            for line in fault_lines(connection, who, known, page.language, every, now_ms)
-        }
-        counts = tally(connection, who.scope)
-        ids = [fault.id for fault in shown if fault.state is not State.CLOSED]
-        ledgers = of_faults(connection, known, who.scope, ids, now_ms)
+        shown = fault_list(connection, who, known, page.language, question, rows, now_ms)
+        assigned = assignees(connection, who.scope)
+        saved = list_filters(connection, who.token) if who.token else []
+        own = view_of_own(connection, page.language, who, question) if who.token else None
+    mine_saved = saved_lines(saved, question)
+    offered = choices(page.language, who, known, question, assigned)
     return page.render(
         "faults.html",
         who=who,
-        show=show,
-        groups=[
-            Group(
-                lines[fault.id],
-                deadline(page.language, fault, ledgers.get(fault.id), now_ms),
-                _folded(page.language, children.get(fault.id, []), lines),
-                len(children.get(fault.id, [])),
-            )
-            for fault in shown
-        ],
-        suspected=[
-            (
-                lines[fault.id],
-                _basis(page.language, fault) or "; ".join(_evidence(page.language, fault)),
-            )
-            for fault in guesses
-        ],
-        has_impact=any(line.impact for line in lines.values()),
-        counts=counts,
-        lead=_lead(page.language, counts),
-        older="" if cursor is None else page.address(cursor=cursor, done="0", missed="0"),
-        may_act=who.role in (Role.OPERATOR, Role.FIRM),
-        hours=[(hours, duration(page.language, hours * 3600)) for hours in SHELVED_FOR_H],
-        notice=_told(page, done, missed),
-        firms=_firms(page.language, who, known),
-        kinds=[(name, named(page.language, Name(of.zh, of.en))) for name, of in KINDS.items()],
-        severities=[(one, say(page.language, one.lower())) for one in SEVERITIES],
-        asked={"firm": firm, "kind": kind, "severity": severity},
+        **_listed(page, who, shown),
+        choices=offered,
+        in_use=in_use(page.language, question, offered),
+        saved=mine_saved,
+        own=own,
+        is_saved=any(one.is_here for one in mine_saved),
+        hours=shelf_choices(page.language),
+        notice=told(page, did, done),
+        is_first=rows.position is None,
     )
 
 
-@router.post("/faults/acknowledge")
-def acknowledge_some(parts: PartsOf, who: Actor, fault: PickedOf) -> Response:
-    """All that were picked are acknowledged, each for itself."""
-    return _act_on_some(parts, who, fault, "acknowledge")
+def _list_part(
+    parts: Parts, who: Identity, page: Page, rows: paging.Page, question: Question
+) -> bytes:
+    with reading(parts.deps.engine) as connection:
+        known = parts.registry.get(connection)
+        shown = fault_list(connection, who, known, page.language, question, rows, parts.now_ms())
+    return bytes(page.render("faults_part.html", who=who, **_listed(page, who, shown)).body)
 
 
-@router.post("/faults/shelve")
-def shelve_some(parts: PartsOf, who: Actor, fault: PickedOf, hours: HoursOf = 4) -> Response:
-    """All that were picked are shelved, but for those of the safety tier."""
-    return _act_on_some(parts, who, fault, "shelve", hours)
+def _listed(page: Page, who: Identity, shown: FaultList) -> dict[str, Any]:
+    """What the part of the list that changes is made of."""
+    question = shown.question
+    kept = [
+        (name, value)
+        for name, value in page.request.query_params.multi_items()
+        if name not in ("cursor", "lang", "did", "done", "part")
+    ]
+    older = (
+        "" if shown.cursor is None else f"/faults?{urlencode([*kept, ('cursor', shown.cursor)])}"
+    )
+    is_asked = question.is_narrow or question.shown == "all"
+    return {
+        "shown": shown,
+        "older": older,
+        "may_act": who.role in MAY_ACT,
+        "nothing": page.say("fw_empty_filter" if is_asked else f"fw_empty_{question.shown}"),
+    }
 
 
 @router.get("/faults/{fault}")
 def fault_page(parts: PartsOf, who: Reader, page: PageOf, fault: str) -> Response:
-    """One fault: what to do, what showed it, what happened."""
+    """One fault: what to do, whom to call, what showed it, what happened."""
     return _fault_page(parts, who, page, fault)
 
 
@@ -168,13 +175,17 @@ def _add(name: str, action: Action) -> None:
         note: NoteOf = "",
         assignee: AssigneeOf = "",
         hours: HoursOf = 4,
+        until: UntilOf = "",
     ) -> Response:
         now_ms = parts.now_ms()
-        said = Said(note.strip() or None, assignee=assignee.strip() or None)
-        if action.needs_note and said.note is None:
-            return _fault_page(parts, who, page, fault, status=422, notice=page.say("note_needed"))
-        asked = Asked(who.name, now_ms, said, now_ms + hours * HOUR_MS)
-        return _act(parts, who, page, fault, action, asked)
+        filled = Filled(note.strip(), assignee.strip(), hours, until.strip())
+        wrong = lacking(page, name, filled, now_ms)
+        if wrong and not (action.timed and _is_never_shelved(parts, who, fault)):
+            return _fault_page(parts, who, page, fault, status=422, notice=wrong, filled=filled)
+        said = Said(filled.note or None, assignee=filled.assignee or None)
+        ends_ms = until_ms(hours, "" if wrong else filled.until, now_ms)
+        asked = Asked(who.name, now_ms, said, ends_ms)
+        return _act(parts, who, page, fault, name, action, asked)
 
     router.add_api_route(f"/faults/{{fault}}/{name}", act, methods=["POST"], name=name)
 
@@ -183,135 +194,72 @@ for _name, _action in ACTIONS.items():
     _add(_name, _action)
 
 
-@dataclass(frozen=True, slots=True)
-class Child:
-    """Faults of one code that a root explains, on one line."""
-
-    line: Line
-    where: str
-    since: str
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """A fault in the list, with what it brought with it: by code, and how many in all."""
-
-    line: Line
-    deadline: Deadline | None
-    children: Sequence[Child]
-    total: int
-
-
-def _found(
-    connection: Connection, who: Identity, show: str, wanted: Filter, rows: paging.Page
-) -> list[Fault]:
-    at, limit = rows.position, rows.limit + 1
-    if show == "all":
-        before = (at[0], at[1]) if at else None
-        return list_faults(connection, who.scope, wanted, before=before, limit=limit)
-    wanted = replace(wanted, is_open=True, suppressed=False)
-    match show:
-        case "shelved":
-            wanted = replace(wanted, shelved=True)
-        case "maintenance":
-            wanted = replace(wanted, maintained=True)
-        case _:
-            wanted = replace(wanted, suspected=False, shelved=False)
-    behind = (at[0], at[1], at[2]) if at else None
-    return list_by_rank(connection, who.scope, wanted, behind=behind, limit=limit)
-
-
-def _newest(fault: Fault) -> paging.Position:
-    return [fault.opened_at_ms, fault.id]
-
-
-def _ranked(fault: Fault) -> paging.Position:
-    return [fault.rank, fault.opened_at_ms, fault.id]
-
-
-def _folded(language: Language, children: list[Fault], lines: dict[str, Line]) -> list[Child]:
-    """One line for all faults of a code, in the order in which they began."""
-    codes: dict[str, list[Fault]] = {}
-    for child in children:
-        codes.setdefault(child.code, []).append(child)
-    folded: list[Child] = []
-    for same in codes.values():
-        first = lines[same[0].id]
-        where = say(language, "list_comma").join(lines[child.id].device for child in same[:3])
-        if len(same) > 1:
-            where = say(language, "n_of_them", where=where, n=len(same))
-        folded.append(Child(first, where, first.began))
-    return folded
-
-
-def _lead(language: Language, counts: Tally) -> str:
-    parts = [
-        f"{say(language, one.lower())} {grouped(counts.severities[one])}"
-        for one in SEVERITIES
-        if counts.severities.get(one)
-    ]
-    lead = say(language, "f_lead", n=grouped(counts.listed))
-    if parts:
-        lead += say(language, "colon") + say(language, "sep").join(parts)
-    if counts.suspected:
-        lead += say(language, "semicolon") + say(language, "f_apart", n=counts.suspected)
-    return lead
-
-
-def _told(page: Page, done: int, missed: int) -> str:
-    """What became of an action on several faults."""
-    words = [page.say("n_done", n=done)] if done else []
-    if missed:
-        words.append(page.say("n_missed", n=missed))
-    return page.say("semicolon").join(words)
-
-
-def _firms(language: Language, who: Identity, known: Known) -> list[tuple[str, str]]:
-    if not who.scope.is_district:
-        return []
-    return [(firm, named(language, name)) for firm, name in known.directory.firms.items()]
-
-
-def _basis(language: Language, fault: Fault) -> str:
-    return basis_line(language, fault.code, fault.kind, fault.evidence)
-
-
-def _evidence(language: Language, fault: Fault) -> list[str]:
-    return [f"{name} {value}" for name, value in evidence_lines(language, fault)]
-
-
-def _act_on_some(
-    parts: Parts, who: Identity, picked: Sequence[str], action: str, hours: int = 0
-) -> Response:
-    now_ms = parts.now_ms()
-    asked = Asked(who.name, now_ms, Said(), now_ms + hours * HOUR_MS)
-    audited.about("", faults=list(dict.fromkeys(picked)))
-    done = 0
-    for fault in dict.fromkeys(picked):
+def _is_never_shelved(parts: Parts, who: Identity, fault: str) -> bool:
+    """Whether no reason and no time would help: then that is what is said. Raises NotFound."""
+    with reading(parts.deps.engine) as connection:
         try:
-            with writing(parts.deps.engine) as connection:
-                move_fault(
-                    connection, who.scope, fault, lambda was: ACTIONS[action].move(was, asked)
-                )
-            done += 1
-        except (UnknownFault, FaultMoved):
-            continue  # it is counted as missed
-    missed = len(set(picked)) - done
-    return RedirectResponse(f"/faults?done={done}&missed={missed}", 303)
+            found = find_fault(connection, who.scope, fault)
+        except UnknownFault as error:
+            raise NotFound from error
+    return found.safety or found.kind == faults.PLATFORM
+
+
+@dataclass(frozen=True, slots=True)
+class Countdown:
+    """What is due next, large. kind: ok, soon, over, paused. due_ms: empty where no clock runs."""
+
+    kind: str
+    figure: str
+    text: str
+    due_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """Another fault like it, and how that one ended. said: the last note at it, and whose."""
+
+    fault: str
+    name: str
+    where: str
+    at: str
+    severity: str
+    word: str
+    how: str
+    said: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Related:
+    """The charging session that ran when it began."""
+
+    id: str
+    order: str
+    at: str
+    state: str
 
 
 def _act(
-    parts: Parts, who: Identity, page: Page, fault: str, action: Action, asked: Asked
+    parts: Parts,
+    who: Identity,
+    page: Page,
+    fault: str,
+    name: str,
+    action: Action,
+    asked: Asked,
 ) -> Response:
     try:
         with writing(parts.deps.engine) as connection:
-            was = find_fault(connection, who.scope, fault)
             move_fault(connection, who.scope, fault, lambda now: action.move(now, asked))
     except UnknownFault as error:
         raise NotFound from error
     except FaultMoved:
-        refused = "safety_stays" if action.timed and was.safety else "moved_on"
-        return _fault_page(parts, who, page, fault, status=409, notice=page.say(refused))
+        with reading(parts.deps.engine) as connection:
+            now = find_fault(connection, who.scope, fault)
+            why = why_not(page.language, connection, now, name, asked.now_ms)
+        word = "fw_not_done_here" if name == "shelve" else "fw_faster_here"
+        told = page.say(word, why=why)
+        return _fault_page(parts, who, page, fault, status=409, notice=told)
     return RedirectResponse(f"/faults/{fault}", 303)
 
 
@@ -323,59 +271,131 @@ def _fault_page(
     *,
     status: int = 200,
     notice: str = "",
+    filled: Filled | None = None,
 ) -> Response:
     now_ms = parts.now_ms()
+    language = page.language
     with reading(parts.deps.engine) as connection:
         try:
             found = find_fault(connection, who.scope, fault)
         except UnknownFault as error:
             raise NotFound from error
         known = parts.registry.get(connection)
-        (line,) = fault_lines(connection, who, known, page.language, [found], now_ms)
+        (line,) = fault_lines(connection, who, known, language, [found], now_ms)
         events = history(connection, found.id)
-        told = list_deliveries(connection, who.scope, fault=found.id, limit=TOLD_SHOWN + 1)
+        deliveries = list_deliveries(connection, who.scope, fault=found.id, limit=TOLD_SHOWN + 1)
         children = children_of(connection, who.scope, [found.id]).get(found.id, [])
-        lines = fault_lines(connection, who, known, page.language, children, now_ms)
-        past = same_before(connection, who.scope, found, now_ms - PAST_MS)
+        lines = fault_lines(connection, who, known, language, children, now_ms)
+        same_here = same_before(connection, who.scope, found, now_ms - PAST_MS)
+        same_near = (
+            []
+            if found.compound is None or found.device is None
+            else same_nearby(connection, who.scope, found, now_ms - PAST_MS)
+        )
+        past = _past(connection, who, parts, language, [*same_here, *same_near], now_ms)
         held_by = _window(connection, who, found)
         kept = of_faults(connection, known, who.scope, [found.id], now_ms)[found.id]
+        called = contacts(connection, found)
+        standing = _standing(connection, who, found)
+        session = _session(connection, who, language, found, now_ms)
+        overrides = overrides_in_force(connection)
+        assigned = assignees(connection, who.scope) if who.role in MAY_ACT else []
+    # after the database was let go: the telemetry store may take its time
+    charts: FaultCharts | None = fault_charts(
+        parts, language, known, found, standing, overrides, now_ms
+    )
     rule = RULES.get(found.code)
-    advice = "" if rule is None else named(page.language, Name(rule.advice_zh, rule.advice_en))
+    advice = "" if rule is None else named(language, Name(rule.advice_zh, rule.advice_en))
     by_id = {one.fault: one for one in lines}
+    due = deadline(language, found, kept, now_ms)
     return page.render(
         "fault.html",
         status,
         who=who,
         line=line,
         found=found,
-        advice=advice,
-        evidence=evidence_lines(page.language, found),
+        advice=[part.strip() for part in advice.replace("；", ";").split(";") if part.strip()],
+        calls=[call(one) for one in called[:CALLS_SHOWN]],
+        evidence=evidence_lines(language, found),
+        charts=charts,
         happened=_happened(
-            [_event(page.language, event, now_ms) for event in reversed(events)],
-            notices(page.language, told[:TOLD_SHOWN], now_ms),
+            [_event(language, event, now_ms) for event in reversed(events)],
+            notices(language, deliveries[:TOLD_SHOWN], now_ms),
         ),
-        is_told=bool(told),
-        more_told=len(told) > TOLD_SHOWN,
-        children=_folded(page.language, children, by_id),
+        is_told=bool(deliveries),
+        more_told=len(deliveries) > TOLD_SHOWN,
+        children=folded(language, children, by_id),
         child_count=len(children),
-        past=[_past(page.language, one) for one in past],
+        same_here=past[: len(same_here)],
+        same_near=past[len(same_here) :],
         held_by=held_by,
-        deadline=deadline(page.language, found, kept, now_ms),
-        steps=step_lines(page.language, kept, now_ms),
-        step_notes=notes(page.language, kept),
-        shelved_until=""
-        if found.shelved_until_ms is None
-        else when(found.shelved_until_ms, now_ms),
-        onsite="" if found.onsite_at_ms is None else when(found.onsite_at_ms, now_ms),
-        repaired="" if found.repaired_at_ms is None else when(found.repaired_at_ms, now_ms),
-        hours=[(hours, duration(page.language, hours * 3600)) for hours in SHELVED_FOR_H],
-        may_act=who.role in (Role.OPERATOR, Role.FIRM),
+        session=session,
+        countdown=_countdown(language, kept, due, now_ms),
+        now_ms=now_ms,
+        steps=step_lines(language, kept, now_ms),
+        step_notes=notes(language, kept),
+        shelved_until=_known(found.shelved_until_ms, now_ms),
+        onsite=_known(found.onsite_at_ms, now_ms),
+        repaired=_known(found.repaired_at_ms, now_ms),
+        hours=shelf_choices(language),
+        assigned=assigned,
+        filled=filled or Filled(),
+        may_act=who.role in MAY_ACT,
         may_acknowledge=found.state in (State.OPEN, State.CLEARED),
         may_shelve=not found.safety and found.kind != faults.PLATFORM,
         is_closed=found.state is State.CLOSED,
         is_flapping=faults.is_flapping(found) and found.state is not State.CLOSED,
         notice=notice,
     )
+
+
+def _known(at_ms: int | None, now_ms: int) -> str:
+    return "" if at_ms is None else when(at_ms, now_ms)
+
+
+def _countdown(
+    language: Language, kept: Ledger, due: Deadline | None, now_ms: int
+) -> Countdown | None:
+    """The next limit as a figure and what it is for; what pauses the clock, where it stands."""
+    if due is None:
+        return None
+    step = kept.next
+    if due.kind == "paused" or step is None or step.due_ms is None:
+        return Countdown(due.kind, "", due.text, None)
+    what = say(language, _TO_DO[step.name]) if step.name in _TO_DO else ""
+    if step.verdict is Verdict.OVERDUE:
+        late_s = (now_ms - step.due_ms) / 1000
+        return Countdown(
+            "over", duration(language, late_s), say(language, "fw_late", what=what), None
+        )
+    left_s = (step.due_ms - now_ms) / 1000
+    figure = countdown(left_s) if left_s < 3600 else duration(language, left_s)
+    is_short = left_s < 3600
+    return Countdown(
+        due.kind, figure, say(language, "fw_left", what=what), step.due_ms if is_short else None
+    )
+
+
+def _standing(connection: Connection, who: Identity, fault: Fault) -> Standing | None:
+    if fault.device is None:
+        return None
+    return find_device(connection, who.scope, fault.device, blind=False)
+
+
+def _session(
+    connection: Connection, who: Identity, language: Language, fault: Fault, now_ms: int
+) -> Related | None:
+    """What was being charged at this socket when it began."""
+    if fault.kind != "port" or fault.device is None:
+        return None
+    found = session_around(connection, who.scope, fault.device, fault.since_ms)
+    if found is None:
+        return None
+    at = say(language, "not_known")
+    if found.started_at_ms is not None:
+        at = when(found.started_at_ms, now_ms)
+    state = say(language, "fw_session_open") if found.ended_at_ms is None else ""
+    return Related(found.id, found.order, at, state)
 
 
 def _window(connection: Connection, who: Identity, fault: Fault) -> dict[str, str] | None:
@@ -390,17 +410,49 @@ def _window(connection: Connection, who: Identity, fault: Fault) -> dict[str, st
     return {"id": window.id, "reason": window.reason, "owner": window.owner, "until": until}
 
 
-def _past(language: Language, fault: Fault) -> dict[str, str]:
-    resolution = fault.resolution or ""
-    word = f"res_{resolution}"
-    return {
-        "fault": fault.id,
-        "name": fault_name(language, fault.code),
-        "at": when(fault.opened_at_ms, None),
-        "severity": say(language, fault.severity.lower()),
-        "state": say(language, f"s_{fault.state}"),
-        "resolution": say(language, word) if knows(word) else resolution,
-    }
+def _past(
+    connection: Connection,
+    who: Identity,
+    parts: Parts,
+    language: Language,
+    some: list[Fault],
+    now_ms: int,
+) -> list[Past]:
+    known = parts.registry.get(connection)
+    said = last_words(connection, [one.id for one in some]) if some else {}
+    found = []
+    for line, one in zip(
+        fault_lines(connection, who, known, language, some, now_ms), some, strict=True
+    ):
+        event = said.get(one.id)
+        found.append(
+            Past(
+                one.id,
+                fault_name(language, one.code),
+                line.device,
+                when(one.opened_at_ms, None),
+                line.severity,
+                line.word,
+                _how_it_ended(language, one, now_ms),
+                "" if event is None or event.note is None else event.note,
+                "" if event is None else event.actor,
+            )
+        )
+    return found
+
+
+def _how_it_ended(language: Language, fault: Fault, now_ms: int) -> str:
+    """Its resolution, and how long it lasted."""
+    ended_ms = fault.cleared_at_ms or fault.closed_at_ms
+    if fault.state is not State.CLOSED or ended_ms is None:
+        lasted = duration(language, max(0, now_ms - fault.since_ms) / 1000)
+        return say(language, "fw_still_stands", lasted=lasted)
+    word = f"res_{fault.resolution}"
+    how = say(language, word) if knows(word) else fault.resolution or ""
+    if not how:
+        how = say(language, "h_over" if fault.cleared_at_ms is not None else "fw_ended")
+    lasted = duration(language, max(0, ended_ms - fault.since_ms) / 1000)
+    return say(language, "fw_ended_after", how=how, lasted=lasted)
 
 
 def _happened(

@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 LIMIT, MOST = 100, 500
 _SIGNATURE_BYTES = 12
-_OWN = ("cursor", "limit", "lang", "done", "missed")  # may change from page to page
+_OWN = ("cursor", "limit", "lang", "did", "done", "part")  # may change from page to page
 
 Position = list[Any]
 

@@ -1,13 +1,14 @@
-// The keyboard of the fault pages. Without this script everything works with links and buttons.
+// The keyboard of the fault pages, and what picks several. Without it everything works with links
+// and buttons. Questions are popovers: the browser opens and closes them by itself.
 "use strict";
 
 const OFF = "courtyard_keys_off"; // in the browser: somebody wants no single keys
 const GO_MS = 1500; // so long after g a second key may come
-const PLACES = { o: "/", f: "/faults", d: "/ingestion" };
-const rows = [...document.querySelectorAll(".fault-row")];
+const PLACES = { o: "/", f: "/faults", c: "/sheds", d: "/ingestion" };
 const help = document.getElementById("keys");
 const switched = document.getElementById("keys-on");
-let cursor = -1;
+const list = document.getElementById("fault-list");
+let cursor = null; // the id of the fault that the keys are at: rows come and go
 let went = -Infinity;
 
 document.documentElement.classList.add("scripted-page");
@@ -20,29 +21,67 @@ function isOff() {
   }
 }
 
-function move(step) {
-  if (rows.length === 0) return;
-  rows[cursor]?.removeAttribute("data-cursor");
-  cursor = Math.min(rows.length - 1, Math.max(0, cursor + step));
-  rows[cursor].setAttribute("data-cursor", "");
-  rows[cursor].querySelector(".fault-name").focus({ preventScroll: true });
-  rows[cursor].scrollIntoView({ block: "nearest" });
+function rows() {
+  return [...document.querySelectorAll(".fault-row")];
 }
 
-function picked() {
-  return document.querySelector(".pick input:checked") !== null;
+function here() {
+  return cursor === null ? null : rows().find((row) => row.dataset.fault === cursor) ?? null;
+}
+
+function move(step) {
+  const every = rows();
+  if (every.length === 0) return;
+  const at = every.indexOf(here());
+  const next = every[Math.min(every.length - 1, Math.max(0, at + step))];
+  for (const row of every) row.removeAttribute("data-cursor");
+  cursor = next.dataset.fault;
+  next.setAttribute("data-cursor", "");
+  next.querySelector(".fault-name").focus({ preventScroll: true });
+  next.scrollIntoView({ block: "nearest" });
+}
+
+function boxes() {
+  return [...document.querySelectorAll('.pick input[name="fault"]')];
+}
+
+function count() {
+  if (list === null) return;
+  const every = boxes();
+  const n = every.filter((box) => box.checked).length;
+  const told = list.querySelector("[data-picked]");
+  if (told !== null) told.textContent = list.dataset.pickedWord.replace("#", n);
+  const all = document.getElementById("pick-all");
+  if (all !== null) {
+    all.checked = n > 0 && n === every.length;
+    all.indeterminate = n > 0 && n < every.length;
+  }
+}
+
+function pick() {
+  const box = here()?.querySelector(".pick input");
+  if (!box) return false;
+  box.checked = !box.checked;
+  count();
+  return true;
 }
 
 function press(key) {
-  const target = document.querySelector(`main [data-key="${key}"]`);
+  const target = document.querySelector(`main [data-key="${CSS.escape(key)}"]`);
   if (target === null || target.disabled) return false;
-  if (target.closest(".bulk-bar") && !picked()) {
-    const box = rows[cursor]?.querySelector(".pick input");
-    if (!box) return false;
-    box.checked = true;
-  }
-  if (target.matches("textarea")) target.focus();
+  if (target.closest(".bulk-bar") && !boxes().some((box) => box.checked) && !pick()) return false;
+  if (target.matches("textarea, input")) target.focus();
   else target.click();
+  return true;
+}
+
+function leave() {
+  if (press("Escape")) return true;
+  for (const box of boxes()) box.checked = false;
+  count();
+  here()?.removeAttribute("data-cursor");
+  cursor = null;
+  document.activeElement?.blur();
   return true;
 }
 
@@ -58,11 +97,8 @@ function act(event) {
     case "k":
       move(-1);
       return true;
-    case "x": {
-      const box = rows[cursor]?.querySelector(".pick input");
-      if (box) box.checked = !box.checked;
-      return Boolean(box);
-    }
+    case "x":
+      return pick();
     case "g":
       went = performance.now();
       return true;
@@ -70,11 +106,13 @@ function act(event) {
       help.hidden = !help.hidden;
       if (!help.hidden) help.scrollIntoView({ block: "center" });
       return true;
+    case "/":
     case "a":
     case "s":
     case "c":
-    case "Escape":
       return press(event.key);
+    case "Escape":
+      return leave();
     default:
       return false;
   }
@@ -87,10 +125,43 @@ switched.addEventListener("change", () => {
 });
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+  const asked = document.querySelector(".ask:popover-open");
+  if (asked !== null) {
+    // Enter in a field answers this question, and no other one of the same form.
+    const isField = event.target.closest("input:not([type=checkbox]), select");
+    if (event.key === "Enter" && isField && asked.contains(event.target)) {
+      event.preventDefault();
+      asked.querySelector(".button-main").click();
+    }
+    return; // its own keys, and the browser's: Escape closes it
+  }
   if (event.target.closest("input:not([type=checkbox]), textarea, select")) {
     if (event.key === "Escape") event.target.blur();
     return;
   }
   if (event.key !== "?" && event.key !== "Escape" && isOff()) return;
   if (act(event)) event.preventDefault();
+});
+document.addEventListener("change", (event) => {
+  if (event.target.id === "pick-all") {
+    for (const box of boxes()) box.checked = event.target.checked;
+  }
+  if (event.target.closest(".pick")) count();
+});
+// An address that is sent on says only what was asked for.
+document.querySelector(".fault-filter")?.addEventListener("submit", (event) => {
+  for (const field of event.target.elements) {
+    const isAtFirst = field.value === "" || (field.name === "show" && field.value === "open");
+    if (field.name && isAtFirst) field.disabled = true;
+  }
+});
+window.addEventListener("pageshow", () => {
+  for (const field of document.querySelectorAll(".fault-filter [disabled]")) field.disabled = false;
+  count();
+});
+document.addEventListener("faults-changed", () => {
+  const row = here();
+  if (row === null) cursor = null;
+  else row.setAttribute("data-cursor", "");
+  count();
 });

@@ -116,7 +116,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "key_move": ("上下", "next, previous"),
     "key_open": ("打开", "open"),
     "key_pick": ("选择", "select"),
-    "key_go": ("总览、故障、数据", "overview, faults, data"),
+    "key_go": ("总览、故障、充电、数据", "overview, faults, charging, data"),
     "key_back": ("返回列表", "back to the list"),
     "key_on": ("启用单键快捷键", "Single keys work"),
     # maintenance windows

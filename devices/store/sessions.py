@@ -124,3 +124,29 @@ def measured_row(measured: Measured | None) -> dict[str, float | None]:
         "power_kwh": None if measured is None else measured.power_kwh,
         "power_known": None if measured is None else measured.power_known,
     }
+
+
+def session_around(
+    connection: Connection, scope: Scope, port: str, at_ms: int, apart_ms: int = 120_000
+) -> Session | None:
+    """The session of a port that ran at that time, or ended within apart_ms before it.
+
+    A stop that shows a fault is often told a moment before the fault begins.
+    """
+    column = sessions.c
+    query = (
+        select(sessions)
+        .where(
+            column.port == port,
+            scope.holds(column.compound),
+            column.started_at_ms <= at_ms + apart_ms,
+        )
+        .order_by(column.started_at_ms.desc())
+        .limit(1)
+    )
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        return None
+    found = session_of(row)
+    ended_ms = found.ended_at_ms
+    return found if ended_ms is None or ended_ms >= at_ms - apart_ms else None

@@ -9,6 +9,7 @@ from sqlalchemy import select, update
 
 from api import identity
 from devices.store import tokens
+from devices.store.saved_filters import save_filter
 from devices.store.schema import fault_events, people, rosters, stand_ins, targets
 from devices.store.schema import routes as routes_table
 from tests.api.cast import (
@@ -62,6 +63,7 @@ IDS = {
     "export": ("own-export", "strange-export", "no-export"),
     "user": ("own-user", "strange-user", "no-user"),
     "api_token": ("2", "3", "3000"),
+    "saved": ("1", "2", "3000"),
 }
 BODIES = {
     **{f"/v1/faults/{{fault}}/{action}": body for action, body in ACTIONS.items()},
@@ -95,7 +97,11 @@ OPERATORS_ONLY = (
     "/v1/tokens/{api_token}",
 )
 # Open to everyone, for nobody is known there yet; or of what is somebody's own.
-NO_ACTORS = ("/login", "/logout", "/setup", "/account/password", "/display", "/tour")
+OF_THEIR_OWN = (
+    *("/account/password", "/display", "/tour"),
+    *("/faults/filters", "/faults/filters/{saved}/delete"),
+)
+NO_ACTORS = ("/login", "/logout", "/setup", *OF_THEIR_OWN)
 # The same address is read by everybody, and written to by operators.
 READ_BY_ALL = (
     "/v1/compounds/{compound}/usage/corrections",
@@ -191,6 +197,8 @@ def with_rows(cast: Cast) -> None:
             a_person(connection, f"{whose}-person", firm=firm, name=f"{whose}-name")
             a_roster(connection, f"{whose}-roster", f"{whose}-person", firm=firm)
             a_stand_in(connection, f"{whose}-leave", f"{whose}-person", firm=firm)
+        for number in (2, 3):  # yaxin's and kangqiao's
+            save_filter(connection, number, "mine", "whose=mine", NOW_MS)
         a_user(connection, "own-user", "firm", "yaxin")
         a_user(connection, "strange-user", "firm", "kangqiao")
     an_export(cast, "own-export")

@@ -244,7 +244,7 @@ def test_the_page_of_a_fault_shows_its_steps_with_their_limits(cast: Cast) -> No
     page = client.get("/faults/late", headers=en).text
     assert "limit 18:57:10, 45 min overdue" in page
     assert 'data-step="over"' in page
-    assert "Acknowledge: 45 min overdue" in page
+    assert "<b>45 min</b> <span>late to acknowledge</span>" in page
     assert "limit 20:12:10, 30:00 left" in client.get("/faults/visit", headers=en).text
     assert "Acknowledge: 5:00 left" in client.get("/faults", headers=en).text
 
