@@ -20,7 +20,8 @@ LANGUAGE_COOKIE = "courtyard_language"
 THEME_COOKIE = "courtyard_theme"
 TOUR_COOKIE = "courtyard_tour"
 YEAR_S = 365 * 86_400
-ADMINISTRATION = ("users", "tokens", "rules", "audit")  # pages of operators, by their addresses
+# pages of operators, by their addresses
+ADMINISTRATION = ("administration", "users", "tokens", "rules", "audit")
 _HERE = Path(__file__).parent
 
 

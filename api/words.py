@@ -21,6 +21,7 @@ from api.texts import (
     maintenance,
     overview,
     places,
+    registry,
     rules,
     usage,
 )
@@ -45,6 +46,7 @@ LISTS = (
     maintenance,
     overview,
     places,
+    registry,
     rules,
     usage,
 )

@@ -131,10 +131,17 @@ def find_device(connection: Connection, scope: Scope, device: str) -> Device | N
 
 
 def list_firms(
-    connection: Connection, scope: Scope, *, after: str | None = None, limit: int = 100
+    connection: Connection,
+    scope: Scope,
+    *,
+    only: str | None = None,
+    after: str | None = None,
+    limit: int = 100,
 ) -> list[ListedFirm]:
-    """In order of id; of a firm's own people only theirs."""
+    """In order of id; of a firm's own people only theirs. only: the one with this id."""
     query = select(firms).where(_is_firm(scope)).order_by(firms.c.id).limit(limit)
+    if only is not None:
+        query = query.where(firms.c.id == only)
     if after is not None:
         query = query.where(firms.c.id > after)
     found = [_firm(row) for row in connection.execute(query)]
@@ -170,10 +177,11 @@ def list_compounds(
     *,
     words: Sequence[str] = (),
     firm: str | None = None,
+    only: str | None = None,
     after: str | None = None,
     limit: int = 100,
 ) -> list[ListedCompound]:
-    """In order of id."""
+    """In order of id. only: the one with this id."""
     column = compounds.c
     fields = (column.id, column.name_zh, column.name_en)
     query = (
@@ -184,6 +192,8 @@ def list_compounds(
     )
     if firm is not None:
         query = query.where(column.firm == firm)
+    if only is not None:
+        query = query.where(column.id == only)
     if after is not None:
         query = query.where(column.id > after)
     found = [_compound(row) for row in connection.execute(query)]

@@ -120,6 +120,11 @@ def heed(connection: Connection, protocol: str, name: str) -> None:
     )
 
 
+def registered(connection: Connection, protocol: str, name: str, now_ms: int) -> Registered | None:
+    """The device that a sender is by now."""
+    return _registered(connection, [Sender(protocol, name)], now_ms).get((protocol, name))
+
+
 def _together(one: Unknown, other: Unknown) -> Unknown:
     """A sender with several topics, as the newest of them says."""
     last = one if one.newest > other.newest else other

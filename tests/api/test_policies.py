@@ -65,6 +65,7 @@ IDS = {
     "api_token": ("2", "3", "3000"),
     "saved": ("1", "2", "3000"),
 }
+REGISTRY = ("firms/{firm}", "compounds/{compound}", "devices/{device}")
 BODIES = {
     **{f"/v1/faults/{{fault}}/{action}": body for action, body in ACTIONS.items()},
     "/v1/sla/limits/{firm}": {"P4": {"acknowledge": {"amount": 2, "unit": "working_days"}}},
@@ -75,6 +76,8 @@ BODIES = {
     "/v1/users/{user}/role": {"role": "viewer"},
     "/v1/compounds/{compound}/usage/corrections": {"day": "2026-11-10", "reason": "late"},
     "/v1/compounds/{compound}/usage/corrections/preview": {"day": "2026-11-10"},
+    **{f"/v1/registry/{what}": {} for what in REGISTRY},
+    "/v1/registry/devices/{device}/move": {"compound": XIANGYUNLI},
 }
 # Parameters in a path that are nobody's.
 COMMON = {
@@ -84,6 +87,7 @@ COMMON = {
     "severity": "P1",
     "code": "SHED_OVERTEMP",
     "rule_set": "0",
+    "registry_import": "no-import",
 }
 OPERATORS_ONLY = (
     "/v1/sla/limits/{firm}",
@@ -95,6 +99,11 @@ OPERATORS_ONLY = (
     "/v1/users/{user}",
     *(f"/v1/users/{{user}}/{what}" for what in ("password", "role", "disable", "enable")),
     "/v1/tokens/{api_token}",
+    *(
+        f"{place}/devices/{{device}}/{what}"
+        for place in ("/v1/registry", "/administration")
+        for what in ("move", "retire", "restore")
+    ),
 )
 # Open to everyone, for nobody is known there yet; or of what is somebody's own.
 OF_THEIR_OWN = (
