@@ -55,6 +55,8 @@ _OF_ROSTERS = {
     *("person", "planned", "people", "roster"),
 }
 _OF_PEOPLE = {"created_at", "created_by", "used_at"}
+LISTS = ("devices", "compounds", "firms")
+A_FILE = "id,kind,compound\na-new-gate,gate,atlantis\n"
 HOLIDAYS = {"off": [{"name": "国庆节", "first": "2026-10-01", "last": "2026-10-07"}]}
 A_USER = {"name": "wang", "role": "viewer"}
 A_TOKEN = {"name": "grafana", "role": "viewer"}
@@ -89,6 +91,9 @@ OF_ROUTES = {
     "/v1/tokens/{api_token}": _OF_PEOPLE,
     "/v1/exports": _OF_EXPORTS,
     "/v1/exports/{export}": _OF_EXPORTS,
+    "/v1/registry/imports": {"made_at", "made_by"},
+    "/v1/registry/imports/{registry_import}": {"made_at", "made_by"},
+    "/v1/registry/unknown": {"first_at", "last_at"},
     "/v1/audit": {"items"},  # each has its own people, and commands
     "/v1/usage": {"pending_days"},  # each sums up in its own time
     # The judge saves what adds up between events once a minute: until then one may be ahead.
@@ -480,10 +485,11 @@ class TestTheWholeFleet:
                 assert system.post(path, token, asked_for).status == 201
             wanted = {"what": "usage", "format": "csv", "compound": shed.compound}
             assert system.post("/v1/exports", token, wanted).status == 202
+            assert system.post("/v1/registry/imports", token, A_FILE).status == 201
         below = {"/v1/stream", "/metrics", "/readyz"}
         of_the_journal = {"/v1/rules/dry-run"}  # and of this process: nobody has started one
         files = {route for route in routes if route.startswith("/v1/reports/")}
-        files.add("/v1/exports/{export}/file")
+        files |= {"/v1/exports/{export}/file", "/v1/registry/template/{file_type}"}
         assert files
         for route in sorted(routes - below - of_the_journal - files):
             apart = OF_ITS_OWN | OF_ROUTES.get(route, set())
@@ -542,7 +548,7 @@ def ask(route: str, system: System, token: str, device: str, compound: str) -> A
         parameters = {"bucket": "hour"}
     elif route.endswith("/availability") or route == "/v1/kpis":
         parameters = {"to": instant(int(time.time() - 60) // 60 * 60_000)}  # else it is up to now
-    elif route in ("/v1/devices", "/v1/compounds"):
+    elif route in ("/v1/devices", "/v1/compounds", *(f"/v1/registry/{of}" for of in LISTS)):
         parameters = {"limit": 500}
     elif route == "/v1/routes/dry-run":
         parameters = {"code": "GATE_OFFLINE", "compound": compound}
@@ -556,6 +562,10 @@ def ask(route: str, system: System, token: str, device: str, compound: str) -> A
     ids |= {"person": person["id"], "roster": roster["id"], "user": A_USER["name"]}
     newest = system.get("/v1/tokens", token, limit=1).json["items"][0]
     ids |= {"api_token": str(newest["id"])}
+    ids |= {"person": person["id"], "roster": roster["id"]}
+    (imported,) = system.get("/v1/registry/imports", token).json["items"]
+    ids["registry_import"] = imported["id"]
+    ids["firm"] = system.get(f"/v1/registry/compounds/{compound}", token).json["firm"]
     path = route.format(compound=compound, device=device, **ids)
     return system.get(path, token, **parameters)
 
