@@ -63,6 +63,11 @@ app.add_typer(audit_app, name="audit")
 app.add_typer(db_app, name="db")
 
 
+class RegistryTable(StrEnum):
+    DEVICES = "devices"
+    COMPOUNDS = "compounds"
+
+
 class ReportFormat(StrEnum):
     PDF = "pdf"
     XLSX = "xlsx"
@@ -461,7 +466,8 @@ def backfill(with_parent: WithParent = False) -> None:
 
 @registry_app.command(
     "import",
-    epilog="Examples: courtyard registry import erqi;  courtyard registry import devices.csv",
+    epilog="Examples: courtyard registry import erqi;"
+    "  courtyard registry import devices.csv --preview",
 )
 def registry_import(
     source: Annotated[str, typer.Argument(help="erqi, or a .json, .csv or .xlsx file.")],
@@ -472,6 +478,9 @@ def registry_import(
     compounds: Annotated[
         int | None, typer.Option(min=1, help="erqi: only so many compounds.")
     ] = None,
+    preview: Annotated[
+        bool, typer.Option("--preview", help="Say what each line would do, and write nothing.")
+    ] = False,
 ) -> None:
     """Add and change firms, compounds and devices: all of the source, or nothing.
 
@@ -479,10 +488,14 @@ def registry_import(
     """
     settings = _start("registry")
     from courtyard.audit import by_command
-    from courtyard.registry import import_registry
+    from courtyard.registry import import_registry, preview_import
 
+    if preview:
+        text, is_right = preview_import(settings, source)
+        typer.echo(text)
+        raise typer.Exit(0 if is_right else FAILED)
     with by_command(_user(), "registry import", Path(source).name):
-        typer.echo(import_registry(settings, source, vendors, compounds))
+        typer.echo(import_registry(settings, source, vendors, compounds, _user()))
 
 
 @registry_app.command("export", epilog="Example: courtyard registry export registry.json")
@@ -494,6 +507,73 @@ def registry_export(
     from courtyard.registry import export_registry
 
     typer.echo(export_registry(settings, file), err=True)
+
+
+@registry_app.command("imports", epilog="Example: courtyard registry imports")
+def registry_list_imports() -> None:
+    """The newest imports of files: id, state, when, lines new ~changed =unchanged !wrong, file."""
+    settings = _start("registry")
+    from courtyard.registry import list_imports
+
+    typer.echo(list_imports(settings))
+
+
+@registry_app.command("undo", epilog="Example: courtyard registry undo 5f0c…")
+def registry_undo(
+    import_id: Annotated[str, typer.Argument(metavar="IMPORT", help="Of `registry imports`.")],
+) -> None:
+    """Put back what an import changed; what it added goes out of service."""
+    settings = _start("registry")
+    from courtyard.audit import by_command
+    from courtyard.registry import undo_import
+
+    with by_command(_user(), "registry undo", import_id):
+        typer.echo(undo_import(settings, import_id, _user()))
+
+
+@registry_app.command("template", epilog="Example: courtyard registry template devices.xlsx")
+def registry_template(
+    file: Annotated[Path, typer.Argument(help="A new .csv or .xlsx file.")],
+    table: Annotated[
+        RegistryTable, typer.Option(help="What a CSV file is of; XLSX has both.")
+    ] = RegistryTable.DEVICES,
+    language: Annotated[ReportLanguage, typer.Option(help="Of its headings.")] = ReportLanguage.ZH,
+) -> None:
+    """Write an empty file to fill in and import."""
+    _start("registry")
+    from courtyard.registry import write_template
+
+    typer.echo(write_template(file, table.value, language.value))
+
+
+@registry_app.command("unknown", epilog="Example: courtyard registry unknown")
+def registry_unknown() -> None:
+    """Who sends and is in no registry: last heard, messages kept, format, name, topic."""
+    settings = _start("registry")
+    from courtyard.registry import list_unknown
+
+    typer.echo(list_unknown(settings))
+
+
+@registry_app.command("retire", epilog="Example: courtyard registry retire xiangyunli-gate-3")
+def registry_retire(device: Annotated[str, typer.Argument(help="Its id.")]) -> None:
+    """Take a device out of service: its faults are closed, its history stays."""
+    _serve_device(device, retire=True)
+
+
+@registry_app.command("restore", epilog="Example: courtyard registry restore xiangyunli-gate-3")
+def registry_restore(device: Annotated[str, typer.Argument(help="Its id.")]) -> None:
+    """Bring a device back into service."""
+    _serve_device(device, retire=False)
+
+
+def _serve_device(device: str, *, retire: bool) -> None:
+    settings = _start("registry")
+    from courtyard.audit import by_command
+    from courtyard.registry import serve_device
+
+    with by_command(_user(), f"registry {'retire' if retire else 'restore'}", device):
+        typer.echo(serve_device(settings, device, retire=retire))
 
 
 RuleFile = Annotated[Path, typer.Argument(metavar="FILE", help="A rule file, in TOML.")]

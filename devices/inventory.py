@@ -741,9 +741,9 @@ def device_entry(device: Device) -> dict[str, object]:
     if device.model:
         dumped["model"] = device.model
     if device.commissioned_at_ms is not None:
-        dumped["commissioned_at"] = _rfc3339(device.commissioned_at_ms)
+        dumped["commissioned_at"] = rfc3339(device.commissioned_at_ms)
     if device.decommissioned_at_ms is not None:
-        dumped["decommissioned_at"] = _rfc3339(device.decommissioned_at_ms)
+        dumped["decommissioned_at"] = rfc3339(device.decommissioned_at_ms)
     return dumped
 
 
@@ -909,7 +909,8 @@ def _is_timezone(name: str) -> bool:
     return True
 
 
-def _rfc3339(at_ms: int) -> str:
+def rfc3339(at_ms: int) -> str:
+    """A time as registry files have it."""
     instant = _EPOCH + timedelta(milliseconds=at_ms)
     return instant.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 

@@ -12,6 +12,7 @@ import os
 import re
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 from pathlib import Path
@@ -73,21 +74,36 @@ def read(path: Path, known: Registry) -> Registry:
     known: the firms, compounds and devices that there are; CSV and XLSX add to them, JSON stands
     alone. Raises BadRegistry, SpreadsheetsMissing.
     """
+    if path.suffix.lower() != ".json":
+        return read_tables(path.name, tables_of(path), known)
+    with _named(path.name):
+        return parse(_json(_content(path)))
+
+
+def tables_of(path: Path) -> Tables:
+    """The rows of a CSV or XLSX file. Raises BadRegistry, SpreadsheetsMissing."""
+    with _named(path.name):
+        return tables(_content(path), path.suffix)
+
+
+def read_tables(name: str, found: Tables, known: Registry) -> Registry:
+    """What the rows of the file of this name describe, over what is known. Raises BadRegistry."""
+    with _named(name):
+        compounds = read_compound_rows(found.get(COMPOUNDS, ()), known)
+        if compounds.problems:
+            raise BadRegistry(compounds.problems)
+        return parse_rows(found.get(DEVICES, ()), compounds.registry)
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Every problem begins with the name of the file."""
     try:
-        content = _content(path)
-        match path.suffix.lower():
-            case ".json":
-                return parse(_json(content))
-            case suffix:
-                found = tables(content, suffix)
-                compounds = read_compound_rows(found.get(COMPOUNDS, ()), known)
-                if compounds.problems:
-                    raise BadRegistry(compounds.problems)
-                return parse_rows(found.get(DEVICES, ()), compounds.registry)
+        yield
     except BadRegistry as error:
         raise BadRegistry(
             [
-                Problem(f"{path.name}, {p.where}" if p.where else path.name, p.what, p.word)
+                Problem(f"{name}, {p.where}" if p.where else name, p.what, p.word)
                 for p in error.problems
             ]
         ) from error

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from devices.imports import Line, Outcome, Plan, Rows, Step, is_same, plan
 from devices.registry import Device, Registry
-from devices.store.registry import load, lock_revisions, save
+from devices.store.registry import Change, load, lock_revisions, save
 from devices.store.schema import registry_imports
 
 KEPT = 200  # imports, the oldest of them forgotten first
@@ -74,12 +74,17 @@ class Import:
 @dataclass(frozen=True, slots=True)
 class Came:
     """What an attempt came to. refusal: None: it is done, now or before. names: of what is in the
-    way; is_news: it was done by this attempt."""
+    way. change: what was written by this attempt; None: nothing."""
 
     made: Import
     refusal: Refusal | None = None
     names: tuple[str, ...] = ()
-    is_news: bool = False
+    change: Change | None = None
+
+    @property
+    def is_news(self) -> bool:
+        """Whether it was done by this attempt."""
+        return self.change is not None
 
 
 def preview(
@@ -178,7 +183,8 @@ def apply(connection: Connection, import_id: str, digest: str, by: str, now_ms: 
     step = planned.step
     if not step.compounds_after and not step.devices_after:
         return Came(found, Refusal.NOTHING)
-    save(connection, Registry((), step.compounds_after, step.devices_after), now_ms)
+    wanted = Registry((), step.compounds_after, step.devices_after)
+    change = save(connection, wanted, now_ms)
     _change(
         connection,
         import_id,
@@ -187,7 +193,7 @@ def apply(connection: Connection, import_id: str, digest: str, by: str, now_ms: 
         applied_at_ms=now_ms,
         applied_by=by,
     )
-    return Came(find(connection, import_id), is_news=True)
+    return Came(find(connection, import_id), change=change)
 
 
 def undo(connection: Connection, import_id: str, by: str, now_ms: int) -> Came:
@@ -216,9 +222,9 @@ def undo(connection: Connection, import_id: str, by: str, now_ms: int) -> Came:
         if one.id not in before
     ]
     back = Registry((), step.compounds_before, (*step.devices_before, *retired))
-    save(connection, back, now_ms)
+    change = save(connection, back, now_ms)
     _change(connection, import_id, state=State.UNDONE, undone_at_ms=now_ms, undone_by=by)
-    return Came(find(connection, import_id), is_news=True)
+    return Came(find(connection, import_id), change=change)
 
 
 def discard(connection: Connection, import_id: str) -> None:
