@@ -24,8 +24,17 @@ from tests.api.reports.made import (
 )
 
 
-def test_it_says_in_chinese_whose_it_is_and_what_the_figures_are() -> None:
-    text = text_of(render(a_report(), "zh"))
+@pytest.fixture(scope="module")
+def in_chinese() -> bytes:
+    return render(a_report(), "zh")
+
+
+@pytest.fixture(scope="module")
+def text_in_chinese(in_chinese: bytes) -> str:
+    return text_of(in_chinese)
+
+
+def test_it_says_in_chinese_whose_it_is_and_what_the_figures_are(text_in_chinese: str) -> None:
     for expected in (
         "小区运行月报",
         "祥云里",
@@ -40,7 +49,7 @@ def test_it_says_in_chinese_whose_it_is_and_what_the_figures_are() -> None:
         "烟雾报警",
         "另有已归并3处、疑似2处、误报1处",
     ):
-        assert expected in text, expected
+        assert expected in text_in_chinese, expected
 
 
 def test_passages_by_hour_are_bars_below_those_by_day() -> None:
@@ -69,16 +78,15 @@ def test_it_says_the_same_in_english() -> None:
     assert "通行次数" not in text
 
 
-def test_what_is_not_known_is_a_dash_and_not_zero() -> None:
-    assert "翻台率—次/日" in text_of(render(a_report(), "zh"))
+def test_what_is_not_known_is_a_dash_and_not_zero(text_in_chinese: str) -> None:
+    assert "翻台率—次/日" in text_in_chinese
 
 
-def test_provisional_days_are_marked_and_final_ones_are_not() -> None:
-    text = text_of(render(a_report(), "zh"))
-    assert "暂定" in text
-    assert "11-21*" in text
-    assert "11-20*" not in text
-    assert "本月尚未结束：数据截至2026-11-2319:42" in text
+def test_provisional_days_are_marked_and_final_ones_are_not(text_in_chinese: str) -> None:
+    assert "暂定" in text_in_chinese
+    assert "11-21*" in text_in_chinese
+    assert "11-20*" not in text_in_chinese
+    assert "本月尚未结束：数据截至2026-11-2319:42" in text_in_chinese
     done = document(an_empty_report(), "zh")
     assert [mark["text"] for mark in done["marks"]] == ["已定稿"]
 
@@ -124,11 +132,11 @@ def test_every_page_has_its_number() -> None:
         assert re.search(rf"\b{n}\s*/\s*{len(pages)}\b", page), f"page {n}"
 
 
-def test_figures_made_elsewhere_are_shown_with_their_coverage() -> None:
+def test_figures_made_elsewhere_are_shown_with_their_coverage(text_in_chinese: str) -> None:
     text = text_of(render(a_report(given=given()), "zh"))
     assert "门禁可用率99.2%98.0%" in text or "门禁可用率99.3%98.0%" in text
     assert "平均修复时间——" in text
-    assert "可用率与响应" not in text_of(render(a_report(), "zh"))
+    assert "可用率与响应" not in text_in_chinese
 
 
 @pytest.mark.parametrize("name", HOSTILE[:4], ids=range(4))
@@ -139,11 +147,11 @@ def test_markup_in_a_name_is_shown_and_not_obeyed(name: str) -> None:
     assert text.count(shown) >= 2
 
 
-@pytest.mark.parametrize("name", HOSTILE, ids=range(len(HOSTILE)))
-@pytest.mark.parametrize("language", ["zh", "en"])
-def test_no_name_can_break_a_report(name: str, language: str) -> None:
+@pytest.mark.parametrize(("n", "name"), list(enumerate(HOSTILE)), ids=range(len(HOSTILE)))
+def test_no_name_can_break_a_report(n: int, name: str) -> None:
+    """The languages share the template: each name in one of them."""
     report = a_firms_report([name], name=Name(name, name), faults=some_faults(place=name))
-    made = render(report, language)  # type: ignore[arg-type]
+    made = render(report, "en" if n % 2 else "zh")
     assert made.startswith(b"%PDF-")
     assert len(pages_of(made)) <= 5
     assert "root:" not in text_of(made)
@@ -164,14 +172,14 @@ def test_a_reason_from_a_device_cannot_break_it_either() -> None:
     assert '#panic("x")' in text
 
 
-def test_the_same_report_is_the_same_file() -> None:
-    assert render(a_report(), "zh") == render(a_report(), "zh")
+def test_the_same_report_is_the_same_file(in_chinese: bytes) -> None:
+    assert render(a_report(), "zh") == in_chinese
 
 
-def test_a_page_can_be_had_as_a_picture() -> None:
+def test_a_page_can_be_had_as_a_picture(in_chinese: bytes) -> None:
     made = pictures(a_report(), "zh", ppi=30)
     assert all(picture.startswith(b"\x89PNG") for picture in made)
-    assert len(made) == len(pages_of(render(a_report(), "zh")))
+    assert len(made) == len(pages_of(in_chinese))
 
 
 def test_a_month_that_has_just_begun_has_one_day() -> None:
@@ -211,14 +219,14 @@ def test_a_font_of_a_directory_is_taken(tmp_path: Path) -> None:
     assert "祥云里" in text_of(render(a_report(), "zh", tmp_path))
 
 
-def test_corrections_of_final_days_are_listed_with_their_reasons() -> None:
+def test_corrections_of_final_days_are_listed_with_their_reasons(text_in_chinese: str) -> None:
     report = a_report(corrections=some_corrections(), corrections_total=2)
     text = text_of(render(report, "zh"))
     for expected in ("定稿后的更正", "充电量-1.50kWh", "电表更换", "网关补传", "按读数重算"):
         assert expected in text, expected
     text = text_of(render(report, "en"))
     assert "Correctionsafterthefigureswerefinal" in text
-    assert "定稿后的更正" not in text_of(render(a_report(), "zh"))
+    assert "定稿后的更正" not in text_in_chinese
 
 
 @pytest.mark.long
