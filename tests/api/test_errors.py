@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
+from structlog.testing import capture_logs
 
 from devices.telemetry import TelemetryAway, TelemetryError, TelemetryRefused
 from tests.api.cast import GATE, XIANGYUNLI, Cast, a_fault
@@ -160,7 +161,9 @@ def test_a_telemetry_store_that_is_away_is_503(
 
 def test_an_error_of_ours_is_a_500_problem_that_tells_nothing_of_the_inside(cast: Cast) -> None:
     cast.telemetry.series = None  # type: ignore[assignment]
-    answer = cast.client("operator").get(f"/v1/devices/{GATE}/telemetry?quantity=door_state")
+    with capture_logs() as logs:
+        answer = cast.client("operator").get(f"/v1/devices/{GATE}/telemetry?quantity=door_state")
+    assert [line["log_level"] for line in logs] == ["error"]
     assert answer.status_code == 500
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert "NoneType" not in answer.text
