@@ -6,9 +6,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PYTEST := $(BIN)/pytest
-TWO := -n 2 --dist loadfile
-THREE := -n 3 --dist loadfile  # on two cores: many tests wait for a process or a broker
+# In their order: files with few tests are the slow ones, and would otherwise come last, alone.
+FILES := --dist loadfile --no-loadscope-reorder
+TWO := -n 2 $(FILES)
+THREE := -n 3 $(FILES)  # on two cores: many tests wait for a process or a broker
 ARGS ?=
+# What is compiled is kept, whatever the environment says: each worker and each process of the tests
+# would compile it again, a fifth of what all of them take.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo check test integration bench bench-usage bench-alerts chaos score lock screenshots wheel
