@@ -71,6 +71,7 @@ def runs_again(demo: Running, command: str, was: int) -> bool:
     return part_of(demo, command) not in (None, was)
 
 
+@pytest.mark.long
 def test_the_demo_shows_what_to_do_and_leaves_nothing_behind(system: System) -> None:
     with socket.create_server((HOST, system.metrics_port)):  # somebody else listens there
         demo = start(system)
