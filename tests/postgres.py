@@ -75,6 +75,8 @@ class Cluster:
         self._socket_folder = socket_folder
         self._count = 0
         self._idle: list[str] = []
+        self._tables: dict[str, object] = {}  # of each template
+        self._open: dict[str, psycopg.Connection] = {}  # to each copy that was taken back
 
     def url(self, database: str) -> str:
         return f"postgresql://postgres@/{database}?host={self._socket_folder}"
@@ -95,17 +97,29 @@ class Cluster:
 
     def take_back(self, database: str, template: str) -> None:
         """Empty the tables of a copy for the next test; one that was altered is dropped."""
+        if template not in self._tables:
+            with self._connect(template) as original:
+                self._tables[template] = original.execute(_TABLES).fetchone()
         try:
-            with self._connect(database) as copy, self._connect(template) as original:
-                copy.execute("SET lock_timeout = '2s'")  # somebody may still be connected
-                copy.execute(_EMPTY)
-                same = copy.execute(_TABLES).fetchone() == original.execute(_TABLES).fetchone()
+            if database not in self._open:
+                self._open[database] = self._connect(database)
+                # somebody may still be connected
+                self._open[database].execute("SET lock_timeout = '2s'")
+            self._open[database].execute(_EMPTY)
+            found = self._open[database].execute(_TABLES).fetchone()
+            same = found == self._tables[template]
         except psycopg.Error:
             same = False
         if same:
             self._idle.append(database)
         else:
+            if database in self._open:
+                self._open.pop(database).close()
             self.drop(database)
+
+    def close(self) -> None:
+        for connection in self._open.values():
+            connection.close()
 
     def _connect(self, database: str) -> psycopg.Connection:
         return psycopg.connect(self.url(database), autocommit=True, connect_timeout=5)
@@ -152,7 +166,10 @@ def cluster() -> Iterator[Cluster]:
         try:
             started = Cluster(folder)
             _wait(started, server, folder / "log")
-            yield started
+            try:
+                yield started
+            finally:
+                started.close()
         finally:
             server.send_signal(signal.SIGQUIT)  # at once: nothing in it is worth a clean shutdown
             with suppress(subprocess.TimeoutExpired):
