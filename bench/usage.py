@@ -173,6 +173,7 @@ def _copy_days(engine: Engine, compound: str, start_ms: int, first_ms: int) -> N
         ]
         if rows:
             connection.execute(insert(usage_months), rows)
+    UsageDays(engine).build_months(compound, NOW_MS)  # those before anything came
     UsageDays(engine).build_spans(compound, NOW_MS)
 
 

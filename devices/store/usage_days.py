@@ -36,6 +36,7 @@ from devices.store.corrections import newest_revision as newest_correction
 from devices.store.database import answering, conflict_insert, reading, writing
 from devices.store.schema import (
     compounds,
+    usage_corrections,
     usage_days,
     usage_days_due,
     usage_hours,
@@ -52,10 +53,13 @@ READ_DAYS = 2  # of one compound in one transaction: some 5,000 rows at most, be
 # wrong if it does so later, the day is only summed up once more.
 SETTLED_AFTER_MS = HOUR_MS
 FURTHEST_DAYS = 3660  # an hour that is older is nobody's usage
-MONTHS_BACK_MS = 366 * DAY_MS  # months before anything came: they say what was expected
+# Months before anything came: they say what was expected. A year by month stands beside the year
+# before it, so that a page of a compound asks for two.
+MONTHS_BACK_MS = 2 * 366 * DAY_MS
 SPANS_BACK_MS = 400 * DAY_MS  # a range is at most a year, and begins somewhere in a month
 DAYS_AT_ONCE = 16  # of a compound, in one commit
 DUE_AT_ONCE = 500
+NEVER_MS = 2**62
 
 _Packed = dict[str, tuple[float, float, float, dict[str, float | dict[str, float]]]]
 _pack = msgspec.msgpack.Encoder().encode
@@ -238,6 +242,7 @@ def sums_of_compound(
     days: dict[tuple[str, int], bytes] = {}
     with reading(engine) as connection:
         promise = Promise(entry, reporters(connection, scope, entry.id), to_ms)
+        recorded_ms = _recorded_from(connection, entry.id)
         if len(starts) == 1 or starts[-1] - starts[0] > HOUR_MS * (len(starts) - 1):
             due = due_days(connection, scope, names, month_of(from_ms, zone), to_ms)
             days = day_sums(connection, scope, names, from_ms, to_ms)
@@ -259,9 +264,23 @@ def sums_of_compound(
                 ready = months if piece.unit == "month" else days
                 _add(places.of(piece.from_ms), ready[entry.id, piece.from_ms])
     for begin, end in stretches:
-        rows = _hours(engine, scope, entry.id, begin, end)
+        rows = _hours(engine, scope, entry.id, max(begin, recorded_ms), end)
         sum_hours(promise, rows, begin, end, places)
     return places.sums
+
+
+def _recorded_from(connection: Connection, compound: str) -> int:
+    """When the first hour on record or correction of a compound began: nothing is read before.
+
+    Of two years by month, one of them before it was there, that is three quarters of the time.
+    """
+    first_ms = first_hours(connection, [compound]).get(compound)
+    column = usage_corrections.c
+    corrected_ms = connection.scalar(
+        select(func.min(column.from_ms)).where(column.compound == compound)
+    )
+    known = [at_ms for at_ms in (first_ms, corrected_ms) if at_ms is not None]
+    return hour_of(min(known, default=NEVER_MS))
 
 
 def _hours(
