@@ -43,12 +43,12 @@ from courtyard.web import JournalForApi
 from devices.credentials import Seal
 from devices.journal import MESSAGES, Raw
 from devices.registry import Device
-from devices.store.database import open_database, reading
+from devices.store.database import open_database, reading, writing
 from devices.store.journal import Draft, JournalWriter
 from devices.store.schema import faults
 from devices.store.telemetry.embedded import EmbeddedTelemetry
 from simulators import erqi
-from tests.api.cast import NOW_MS, SECRET
+from tests.api.cast import NOW_MS, SECRET, a_judge
 
 RATE = 33  # messages a second of the whole district
 GOAL_MS = 50
@@ -245,7 +245,6 @@ def run(asked: argparse.Namespace) -> int:
             folder.mkdir(exist_ok=True)
         else:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-pages-")))
-        before = {one.pid for one in psutil.process_iter()}
         url = f"sqlite:///{folder / 'courtyard.db'}"
         if asked.database != "sqlite":
             url = database(asked.database, stack)
@@ -259,6 +258,10 @@ def run(asked: argparse.Namespace) -> int:
             _journal(folder / "journal.db", asked.hours)
         journal = FollowedJournal(folder / "journal.db")
         stack.callback(journal.close)
+        head = journal.head()
+        with writing(engine) as connection:  # the judge has read all of it
+            read = {"position": head.id, "jseq": head.jseq, "journal_id": head.journal_id}
+            a_judge(connection, **read)
         app = create_app(
             Dependencies(
                 engine=engine,
@@ -287,13 +290,8 @@ def run(asked: argparse.Namespace) -> int:
                 [row.id for row in rows if row.compound in own],
                 found.link,
             )
-            TestClient(app).get("/readyz")
-            store = [
-                one
-                for one in psutil.process_iter()
-                if one.pid not in before and one.name() == "postgres"
-            ]
-            server = Server(app, found.tokens[who], store)
+            TestClient(app).get("/readyz")  # so that there is a connection to look at
+            server = Server(app, found.tokens[who], _servers(url))
             for case in cases(app, known, who, asked.requests, Random(5)):
                 if asked.only not in case.name:
                     continue
@@ -305,6 +303,15 @@ def run(asked: argparse.Namespace) -> int:
                     print(f"{case.name:64} is not for them", flush=True)
         print(f"over {GOAL_MS} ms: {', '.join(case.name for case in over) or 'none'}")
     return 1 if over else 0
+
+
+def _servers(url: str) -> list[psutil.Process]:
+    """The processes of this database's server, where it is one of ours."""
+    folder = url.partition("host=")[2]
+    for one in psutil.process_iter(["name", "cmdline"]):
+        if folder and one.info["name"] == "postgres" and f"{folder}/data" in one.info["cmdline"]:
+            return [one, *one.children(recursive=True)]
+    return []
 
 
 def _ids(devices: Sequence[Device], kind: str) -> list[str]:
