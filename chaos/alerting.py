@@ -160,7 +160,10 @@ class _Victims:
             victim.process.end(20)
 
     def _kill(self, part: str, *, may_be_armed: bool) -> None:
-        self._running[part].process.kill()
+        victim = self._running[part]
+        if victim.point:
+            victim.process.was_ended = True  # it may have come to its point in this moment
+        victim.process.kill()
         self.kills[part] += 1
         self._running[part] = self._start(part, may_be_armed=may_be_armed)
 
@@ -174,7 +177,6 @@ class _Victims:
         """Start again what has died at its crash point."""
         for part, victim in list(self._running.items()):
             if victim.point and not victim.process.is_alive:
-                victim.process.was_ended = True
                 self._owed[part] += 1
                 self._at_points += 1
                 self._kill(part, may_be_armed=True)
