@@ -23,6 +23,7 @@ from api.texts import (
     places,
     registry,
     rules,
+    summaries,
     usage,
 )
 from devices.words import TEXTS
@@ -48,6 +49,8 @@ LISTS = (
     places,
     registry,
     rules,
+    summaries,
+    summaries,
     usage,
 )
 
