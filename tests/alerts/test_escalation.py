@@ -224,23 +224,23 @@ def test_a_call_that_has_come_to_its_end_is_forgotten_once_it_was_answered(
     assert escalating.waiting() == 0
 
 
-def test_whoever_was_not_called_after_all_is_not_told_of_the_end(escalating: Escalating) -> None:
-    escalating.has(Policy(Severity.P2, (Step(60, To.TARGET, "duty"),)))
-    with writing(escalating.engine) as connection:
+def test_whoever_was_not_called_after_all_is_not_told_of_the_end(on_either: Escalating) -> None:
+    on_either.has(Policy(Severity.P2, (Step(60, To.TARGET, "duty"),)))
+    with writing(on_either.engine) as connection:
         connection.execute(
             update(routes).where(routes.c.target == "duty").values(severities=["P1"])
         )
-    escalating.raised("f", severity="P2")
-    assert escalating.told_now() == [("yaxin-robot", Why.RAISED)]
-    escalating.now_ms += 2 * MINUTE_MS
-    assert escalating.escalator.step() == 1
-    with writing(escalating.engine) as connection:  # before that is sent it is over
+    on_either.raised("f", severity="P2")
+    assert on_either.told_now() == [("yaxin-robot", Why.RAISED)]
+    on_either.now_ms += 2 * MINUTE_MS
+    assert on_either.escalator.step() == 1
+    with writing(on_either.engine) as connection:  # before that is sent it is over
         connection.execute(update(faults).where(faults.c.id == "f").values(state="closed"))
         a_fault_event(
-            connection, "f", was="open", becomes="closed", reason="over", at_ms=escalating.now_ms
+            connection, "f", was="open", becomes="closed", reason="over", at_ms=on_either.now_ms
         )
-    assert escalating.told_now() == [("yaxin-robot", Why.OVER)]
-    dropped = [row for row in escalating.rows() if row.state is DeliveryState.CANCELLED]
+    assert on_either.told_now() == [("yaxin-robot", Why.OVER)]
+    dropped = [row for row in on_either.rows() if row.state is DeliveryState.CANCELLED]
     assert {(row.target, row.reason) for row in dropped} == {("duty", "answered")}
     assert len(dropped) == 2
 
