@@ -38,7 +38,7 @@ from devices.telling import unit_of, value_text
 
 CURVES = 2  # of one fault: what showed it, and what tells most beside it
 AROUND_MS = 30 * 60_000  # at least so much before and after
-LONGEST_MS = 7 * DAY_MS  # of one that lasted longer only its beginning is drawn
+LONGEST_MS = 3 * DAY_MS  # of one that lasted longer only its beginning is drawn
 FIRST_MS = 2 * DAY_MS
 SIZES = (("wide", curves.WIDE), ("narrow", curves.NARROW))
 # What a rule looks at that is worked out by us, and the reading that it is worked out from.

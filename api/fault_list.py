@@ -20,6 +20,7 @@ from api.parts import Known
 from api.sla_views import Deadline, deadline
 from api.words import Language, grouped, say
 from devices.faults import Fault, State
+from devices.sla import Ledger
 from devices.store import kpis
 from devices.store.faults import (
     Filter,
@@ -111,7 +112,7 @@ def fault_list(
 ) -> FaultList:
     """Raises NotFound for a filter by what is not theirs."""
     narrow = wanted_rows(known, who, question)
-    late = _overdue(connection, known, who, kpis.Filter(), now_ms)
+    ledgers, late = _ledgers(connection, known, who, now_ms)
     if question.overdue:
         narrow = replace(narrow, ids=late)
     wanted = _shown(question, narrow)
@@ -130,8 +131,9 @@ def fault_list(
     lines = {
         line.fault: line for line in fault_lines(connection, who, known, language, every, now_ms)
     }
-    standing = [one.id for one in (*pinned, *shown) if one.state is not State.CLOSED]
-    ledgers = sla.of_faults(connection, known, who.scope, standing, now_ms)
+    others = [one.id for one in shown if one.state is not State.CLOSED and one.id not in ledgers]
+    if others:  # a guess, our own, or what a root explains
+        ledgers |= sla.of_faults(connection, known, who.scope, others, now_ms)
     counts = tally(connection, who.scope)
 
     def groups(some: Iterable[Fault]) -> list[Group]:
@@ -163,7 +165,7 @@ def fault_list(
         views=_views(language, question, counts, len(late)),
         counts=counts,
         overdue=len(late),
-        matched=None if question.shown == "all" else count_faults(connection, who.scope, wanted),
+        matched=_matched(connection, who, question, wanted, counts),
         lead=_lead(language, counts),
         has_impact=any(line.impact for line in lines.values()),
         cursor=cursor,
@@ -269,11 +271,29 @@ def _guesses(connection: Connection, who: Identity, narrow: Filter) -> list[Faul
     return list_by_rank(connection, who.scope, of, limit=SUSPECTED_SHOWN + 1)
 
 
-def _overdue(
-    connection: Connection, known: Known, who: Identity, of: kpis.Filter, now_ms: int
-) -> frozenset[str]:
-    late = sla.overdue(connection, known, who.scope, of, now_ms)
-    return frozenset(case.id for case, _ in late)
+def _ledgers(
+    connection: Connection, known: Known, who: Identity, now_ms: int
+) -> tuple[dict[str, Ledger], frozenset[str]]:
+    """Of all that stands, and of which of them a limit has passed."""
+    every = sla.standing(connection, known, who.scope, kpis.Filter(), now_ms)
+    late = frozenset(case.id for case, one in every if sla.is_late(case, one))
+    return {case.id: one for case, one in every}, late
+
+
+def _matched(
+    connection: Connection, who: Identity, question: Question, wanted: Filter, counts: Tally
+) -> int | None:
+    """How many the list holds; of a plain one it was counted already."""
+    if question.shown == "all":
+        return None
+    if question.is_narrow:
+        return count_faults(connection, who.scope, wanted)
+    return {
+        "open": counts.listed,
+        "suspected": counts.suspected,
+        "shelved": counts.shelved,
+        "maintenance": counts.maintained,
+    }[question.shown]
 
 
 def _views(language: Language, question: Question, counts: Tally, overdue: int) -> list[View]:

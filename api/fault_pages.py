@@ -4,7 +4,7 @@ They work without scripts; `faults.js` adds the keyboard, `faults_live.js` keeps
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
@@ -65,6 +65,7 @@ from devices.store.maintenance import UnknownWindow, find_window
 from devices.store.saved_filters import list_filters
 from devices.store.sessions import session_around
 
+ROWS = 50  # of a page of the list, unless it is asked for more or fewer
 TOLD_SHOWN = 200  # deliveries of one fault
 CALLS_SHOWN = 10
 PAST_MS = 180 * 86_400_000
@@ -100,6 +101,8 @@ def faults_page(
     part: only what changes by itself, for the script that keeps the page up to date.
     """
     now_ms = parts.now_ms()
+    if "limit" not in request.query_params:
+        rows = replace(rows, limit=ROWS)
     if part:
         copy: FaultListCopy = request.app.state.fault_list
         mine = who.name if question.whose == "mine" else ""

@@ -147,14 +147,27 @@ def of_faults(
     return {case.id: one for case, one in book.ledgers(found)}
 
 
+def standing(
+    connection: Connection, known: Known, scope: Scope, wanted: rows.Filter, now_ms: int
+) -> list[tuple[store.Case, Ledger]]:
+    """Open faults with their ledgers, but for what is suspected, explained or our own."""
+    found = store.standing(connection, scope, wanted, MOST_STANDING)
+    begun_ms = min((case.opened_at_ms for case in found.cases), default=now_ms)
+    book = Book(connection, known.directory, scope, begun_ms, now_ms, wanted)
+    return list(book.ledgers(found))
+
+
+def is_late(case: store.Case, one: Ledger) -> bool:
+    """Whether a limit has passed without what was due."""
+    return is_counted(case) and one.is_overdue
+
+
 def overdue(
     connection: Connection, known: Known, scope: Scope, wanted: rows.Filter, now_ms: int
 ) -> list[tuple[store.Case, Ledger]]:
     """Open faults of which a limit has passed without what was due."""
-    found = store.standing(connection, scope, wanted, MOST_STANDING)
-    begun_ms = min((case.opened_at_ms for case in found.cases), default=now_ms)
-    book = Book(connection, known.directory, scope, begun_ms, now_ms, wanted)
-    return [(case, one) for case, one in book.ledgers(found) if is_counted(case) and one.is_overdue]
+    every = standing(connection, known, scope, wanted, now_ms)
+    return [(case, one) for case, one in every if is_late(case, one)]
 
 
 def tallies(

@@ -520,8 +520,9 @@ def _matching(scope: Scope, wanted: Filter) -> Select[Any]:
         query = query.where(faults.c.stream == LIVE)
     if wanted.suspected is not None:
         query = query.where(faults.c.suspected.is_(wanted.suspected))
+    if wanted.suppressed is not None:
+        query = query.where(~UNEXPLAINED if wanted.suppressed else UNEXPLAINED)
     for column, is_set in (
-        (faults.c.suppressed_by, wanted.suppressed),
         (faults.c.shelved_until_ms, wanted.shelved),
         (faults.c.maintenance, wanted.maintained),
     ):
@@ -535,16 +536,19 @@ def _matching(scope: Scope, wanted: Filter) -> Select[Any]:
     if wanted.acute:
         query = query.where((faults.c.severity == Severity.P1) | faults.c.safety.is_(True))
     for word in wanted.sought:
-        query = query.where(_fits(word))
+        query = query.where(_fits(word, of_now=wanted.is_of_now))
     return query
 
 
-def _fits(word: Sought) -> ColumnElement[bool]:
+def _fits(word: Sought, *, of_now: bool) -> ColumnElement[bool]:
+    """of_now: of few, so their devices are looked up; of all there ever were all devices are."""
     named = select(devices.c.id).where(
         devices.c.name.icontains(word.text, autoescape=True)
         | devices.c.id.icontains(word.text, autoescape=True)
     )
-    ways: list[ColumnElement[bool]] = [faults.c.id == word.text, faults.c.device.in_(named)]
+    looked_up = named.where(devices.c.id == faults.c.device).exists()
+    is_named: ColumnElement[bool] = looked_up if of_now else faults.c.device.in_(named)
+    ways = [faults.c.id == word.text, is_named]
     if word.codes:
         ways.append(faults.c.code.in_(word.codes))
     if word.compounds:

@@ -14,7 +14,7 @@ from devices.alerts import DeliveryState
 from devices.faults import PLATFORM, RETOLD, Held, State, Why
 from devices.rules import Severity
 from devices.sla import Limits, parse_limits, print_limits
-from devices.store.faults import OPEN_STATES
+from devices.store.faults import OPEN_STATES, UNEXPLAINED
 from devices.store.kpis import Filter
 from devices.store.schema import LIVE, deliveries, fault_events, faults, sla_limits
 from devices.store.scope import Scope
@@ -121,7 +121,7 @@ def events_since(connection: Connection, number: int, opened_before_ms: int) -> 
 _COUNTED = (
     faults.c.stream == LIVE,
     faults.c.suspected.is_(False),
-    faults.c.suppressed_by.is_(None),
+    UNEXPLAINED,
     faults.c.kind != PLATFORM,
 )
 
