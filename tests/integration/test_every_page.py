@@ -30,6 +30,7 @@ MORE = {
     "/compounds/{compound}": ("/compounds/xiangyunli?bucket=hour", "/compounds/lianxin-hutong"),
     "/alerts/new": ("/alerts/new?channel=webhook",),
     "/alerts/dry-run": ("/alerts/dry-run?code=SHED_SMOKE&compound=xiangyunli",),
+    "/administration/devices": ("/administration/devices?q=nothing",),
     "/charging": ("/charging?compound=xiangyunli",),
     "/ingestion": ("/ingestion?show=all",),
 }
@@ -105,7 +106,13 @@ def examples_of(made: Evening) -> dict[str, Any]:
         },
     )
     assert stand_in.status_code == 201, stand_in.text
+    file = "id,kind,compound\nxiangyunli-gate-9,gate,祥云里\nx,gate,atlantis\n".encode()
+    imported = client.post("/v1/registry/imports", content=file)
+    assert imported.status_code == 201, imported.text
     return {
+        "registry_import": imported.json()["id"],
+        "file_type": "csv",
+        "firm": "yaxin",
         "compound": "xiangyunli",
         "device": "xiangyunli-shed-1",
         "fault": root,
