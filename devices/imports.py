@@ -205,14 +205,21 @@ def _flaws(rows: Rows, read: RowsRead) -> dict[int, list[Flaw]]:
 
 
 _COLUMN = {"name.zh": "name_zh", "name.en": "name_en"}
+# What is no id there is a name that nothing has.
+_NO_SUCH = {"compound": "no_compound", "firm": "no_firm", "parent": "no_parent"}
 
 
 def _flaw(problem: Problem, column: str, value: str, *, is_there: bool) -> Flaw:
+    word = problem.word
+    if is_there and word == "parent_elsewhere":
+        word = "child_elsewhere"
+    elif word == "no_id":
+        word = _NO_SUCH.get(column, word)
     return Flaw(
         column,
         value[:_SHOWN],
         f"{problem.where}: {problem.what}" if is_there else problem.what,
-        "child_elsewhere" if is_there and problem.word == "parent_elsewhere" else problem.word,
+        word,
         {name: str(text)[:_SHOWN] for name, text in problem.values.items()}
         | ({"child": problem.where.split(".")[0]} if is_there else {}),
     )

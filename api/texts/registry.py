@@ -76,9 +76,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "rg_move_it": ("移动设备", "Move it"),
     "rg_retire": ("停用", "Take out of service"),
     "rg_retire_note": (
-        "立即停用：未关闭的故障按“已停用”关闭，不再报故障，历史保留；充电棚的插座一起停用。可随时恢复。",
+        "立即停用：未关闭的故障按“已停用”关闭，不再报故障，历史保留；无人确认的安全故障仍等人确认；充电棚的插座一起停用。可随时恢复。",
         "From now on its faults are closed as out of service, it raises none, its history stays."
-        " A shed's ports go with it. It can come back at any time.",
+        " Safety faults that nobody answered still wait for a person. A shed's ports go with it."
+        " It can come back at any time.",
     ),
     "rg_retire_it": ("停用设备", "Take it out of service"),
     "rg_restore": ("恢复使用", "Bring back"),

@@ -70,6 +70,11 @@ def test_a_wrong_line_is_told_with_column_and_value_beside_the_good_ones() -> No
     assert made.step.devices_after == ()  # all or nothing
 
 
+def test_a_name_that_no_compound_has_is_told_as_that() -> None:
+    (line,) = of_devices(GATE | {"compound": "大花园", "parent": "网关"}).lines
+    assert [flaw.word for flaw in line.flaws] == ["no_compound", "no_parent"]
+
+
 def test_what_hangs_on_a_device_that_moves_is_told_at_its_line() -> None:
     made = of_devices({"id": "gw-1", "kind": "gateway", "compound": "court"})
     (flaw,) = made.lines[0].flaws
