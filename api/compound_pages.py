@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fastapi import APIRouter
+from starlette.requests import Request
 from starlette.responses import Response
 
 from api import charging_pages, compounds, export_pages, places, site_plan, usage_views
@@ -14,12 +15,15 @@ from api.compounds import counted, judge_is_blind
 from api.console import Line, fault_lines
 from api.identity import Reader
 from api.instants import when
+from api.last_day import LastDay
 from api.overview import SEVERITIES, UP_KINDS, Figure
 from api.pages import Page, PageOf
 from api.parts import PartsOf
 from api.places import Seen
+from api.reports.words import UNKNOWN
+from api.usage import compound_csv
 from api.words import duration, grouped, named, say
-from devices.days import DAY_MS
+from devices.days import DAY_MS, midnight_of, zone_of
 from devices.faults import Fault, State
 from devices.store.compounds import Entry, States, device_states
 from devices.store.database import reading
@@ -52,11 +56,13 @@ class Over:
 
 @router.get("/compounds/{compound}")
 def compound_page(
+    request: Request,
     parts: PartsOf,
     who: Reader,
     page: PageOf,
     compound: str,
     bucket: usage_views.BucketOf = "day",
+    since: usage_views.SinceOf = "",
     until: usage_views.UntilOf = "",
 ) -> Response:
     """One compound: figures, open faults, plan, places, usage, charging."""
@@ -93,8 +99,12 @@ def compound_page(
             )
             charged = charging_pages.session_lines(connection, who, language, newest, now_ms)
     usage = usage_views.of_compound(
-        page, parts.deps.engine, who.scope, entry, bucket, until, now_ms
+        page, parts.deps.engine, who.scope, entry, bucket, until, now_ms, since=since
     )
+    if usage is not None:
+        usage.csv = usage_views.address(page).replace(
+            page.request.url.path, f"{page.request.url.path}/usage.csv", 1
+        )
     if usage is not None and blind:
         usage.notices.append(page.say("u_stale"))
     seen = places.seen(standings[:DEVICES_SHOWN], rows, now_ms)
@@ -105,7 +115,10 @@ def compound_page(
         name=named(language, entry.name),
         entry=entry,
         firm=named(language, known.directory.firms[entry.firm]),
-        figures=_figures(page, entry, seen, rows, states, blind, now_ms),
+        figures=[
+            *_figures(page, entry, seen, rows, states, blind, now_ms),
+            *_passages(page, request.app.state.last_day, entry, now_ms),
+        ],
         lines=lines[: len(first)],
         more_open=max(0, len(rows) - len(first)),
         over=[
@@ -131,6 +144,22 @@ def compound_page(
         may_make=export_pages.may_make(who),
         as_of=when(now_ms, now_ms),
     )
+
+
+@router.get("/compounds/{compound}/usage.csv")
+def usage_csv(
+    parts: PartsOf,
+    who: Reader,
+    compound: str,
+    bucket: usage_views.BucketOf = "day",
+    since: usage_views.SinceOf = "",
+    until: usage_views.UntilOf = "",
+) -> Response:
+    """The usage that the page shows, with all its figures."""
+    with reading(parts.deps.engine) as connection:
+        entry = compounds.find(parts.registry.get(connection), who, compound)
+    asked = usage_views.asked_for(entry, bucket, since, until, parts.now_ms())
+    return compound_csv(parts, who, entry, asked.starts, asked.to_ms)
 
 
 def _by_severity(fault: Fault) -> tuple[bool, bool, str]:
@@ -183,6 +212,16 @@ def _figures(
         )
     )
     return found
+
+
+def _passages(page: Page, last_day: LastDay, entry: Entry, now_ms: int) -> list[Figure]:
+    """Today's, as far as they are known."""
+    if not entry.devices.get("gate"):
+        return []
+    hours = last_day.since(entry, midnight_of(now_ms, zone_of(entry.timezone))) or []
+    known = [hour.passages for hour in hours if hour.passages is not None]
+    value = grouped(round(sum(known))) if known else UNKNOWN
+    return [Figure(page.say("cp_passages"), value, page.say("cp_times") if known else "")]
 
 
 def _counted(page: Page, label: str, counts: places.Counted) -> Figure:

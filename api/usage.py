@@ -19,9 +19,9 @@ from starlette.responses import Response
 from api import compounds, shapes, tables
 from api.corrected import UNCORRECTED, Marked, marked
 from api.errors import Away, BadParameter
-from api.identity import Reader
+from api.identity import Identity, Reader
 from api.instants import print_instant
-from api.parts import PartsOf
+from api.parts import Parts, PartsOf
 from api.periods import parse_period
 from devices.apart import Apart
 from devices.coverage import KINDS, Sum
@@ -129,16 +129,12 @@ def get_usage(
     if bucket == "hour" and to_ms - from_ms > MOST_BUCKETS * HOUR_MS:
         raise BadParameter("bucket", f"at most {MOST_BUCKETS} hours: ask for days")
     starts = list(bucket_starts(from_ms, to_ms, zone, bucket))
+    if as_csv:
+        return compound_csv(parts, who, entry, starts, to_ms)
     sums = sums_of_compound(engine, who.scope, entry, starts, to_ms)
     parts_apart, apart = apart_of_compound(engine, who.scope, entry, starts, to_ms, now_ms)
     corrected = marked(engine, who.scope, [entry.id], from_ms, to_ms)
     kinds = [kind for kind in KINDS if entry.devices.get(kind)]
-    if as_csv:
-        table = Table((), _total(sums), kinds)
-        return table.answer(
-            f"usage-{entry.id}-{local_date(from_ms, zone)}",
-            table.lines((), sums, parts_apart, starts, to_ms, zone, now_ms, corrected),
-        )
     previous = None
     if compare is not None:
         before_ms = _before(from_ms, to_ms, zone)
@@ -164,6 +160,21 @@ def get_usage(
             "previous": previous,
             "buckets": _buckets(starts, to_ms, sums, parts_apart, kinds, zone, now_ms, corrected),
         }
+    )
+
+
+def compound_csv(
+    parts: Parts, who: Identity, entry: Entry, starts: Sequence[int], to_ms: int
+) -> Response:
+    """A line for each bucket of a compound, as CSV."""
+    engine, now_ms, zone = parts.deps.engine, parts.now_ms(), zone_of(entry.timezone)
+    sums = sums_of_compound(engine, who.scope, entry, starts, to_ms)
+    parts_apart, _ = apart_of_compound(engine, who.scope, entry, starts, to_ms, now_ms)
+    corrected = marked(engine, who.scope, [entry.id], starts[0], to_ms)
+    table = Table((), _total(sums), [kind for kind in KINDS if entry.devices.get(kind)])
+    return table.answer(
+        f"usage-{entry.id}-{local_date(starts[0], zone)}",
+        table.lines((), sums, parts_apart, starts, to_ms, zone, now_ms, corrected),
     )
 
 

@@ -4,7 +4,7 @@ Every figure stands with its coverage and its status; what is not known is a das
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta, tzinfo
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
@@ -42,6 +42,8 @@ Bucket = Literal["hour", "day", "week", "month"]
 
 BUCKETS: tuple[Bucket, ...] = ("hour", "day", "week", "month")
 DAYS, WEEKS, MONTHS = 14, 8, 12  # that are shown at once
+MOST_BY_DAY, MOST_DAYS = 62, 366  # of a range that somebody picked; longer ones are by week
+LABELS_SHOWN = 5  # below a chart of such a range
 KIND_OF: Mapping[PartName, str] = {"gates": "gate", "charging": "port", "lighting": "lamp"}
 CHARTED: Mapping[PartName, tuple[str, ...]] = {
     "gates": ("passages",),
@@ -59,6 +61,9 @@ _TOLD_AS: Mapping[Bucket, str] = {
 
 BucketOf = Annotated[Bucket, Query(description="How long a bar is.")]
 UntilOf = Annotated[str, Query(max_length=10, description="The last day that is shown.")]
+SinceOf = Annotated[
+    str, Query(max_length=10, description="The first day; without it what a bucket has room for.")
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +72,7 @@ class Spell:
 
     starts: of its buckets up to now; ends at to_ms. places: buckets that a chart has room for.
     before, before_to_ms: the same so long before, of as much of the last bucket as is over;
-    is_cut: that is not all of it.
+    is_cut: that is not all of it. days: of a range that somebody picked, None for others.
     """
 
     bucket: Bucket
@@ -80,6 +85,12 @@ class Spell:
     first: date
     last: date
     is_cut: bool = False
+    days: int | None = None
+
+    @property
+    def word(self) -> str:
+        """Of its texts: the bucket's, or that of a range that was picked."""
+        return self.bucket if self.days is None else "span"
 
     @property
     def ends(self) -> list[int]:
@@ -110,6 +121,45 @@ def spell(bucket: Bucket, last: date, zone: tzinfo, end_ms: int) -> Spell:
     return Spell(
         bucket, zone, starts, over_ms, len(begins), earlier, before_to_ms, first, last, is_cut
     )
+
+
+def picked(first: date, last: date, zone: tzinfo, end_ms: int) -> Spell:
+    """The local days from `first` to `last`, beside as many before them: by hour, day or week."""
+    days = (last - first).days + 1
+    if days == 1:
+        return spell("hour", last, zone, end_ms)
+    bucket: Bucket = "day" if days <= MOST_BY_DAY else "week"
+    step = 1 if bucket == "day" else 7
+    dates = [first + timedelta(days=n) for n in range(0, days, step)]
+    begins = [began(day, zone) for day in dates]
+    earlier = [began(day - timedelta(days=days), zone) for day in dates]
+    whole_ms = began(last + timedelta(days=1), zone)
+    over_ms = min(end_ms, whole_ms)
+    starts = [at_ms for at_ms in begins if at_ms < over_ms]
+    before_to_ms, is_cut = begins[0], over_ms < whole_ms
+    if is_cut:
+        open_ms = -(-(over_ms - starts[-1]) // HOUR_MS) * HOUR_MS
+        before_to_ms = min(begins[0], earlier[len(starts) - 1] + open_ms)
+        earlier = earlier[: len(starts)]
+    return Spell(
+        bucket,
+        zone,
+        starts,
+        over_ms,
+        len(begins),
+        earlier,
+        before_to_ms,
+        first,
+        last,
+        is_cut,
+        days,
+    )
+
+
+def last_week(today: date) -> tuple[date, date]:
+    """Monday and Sunday of the week before."""
+    monday = today - timedelta(days=today.weekday() + 7)
+    return monday, monday + timedelta(days=6)
 
 
 def _dates(bucket: Bucket, last: date) -> Iterator[date]:
@@ -158,9 +208,19 @@ class Sums:
     apart_before: Apart = field(default_factory=nothing_apart)
 
 
-def read_compound(engine: Engine, scope: Scope, entry: Entry, asked: Spell, now_ms: int) -> Sums:
+def read_compound(
+    engine: Engine,
+    scope: Scope,
+    entry: Entry,
+    asked: Spell,
+    now_ms: int,
+    *,
+    with_apart: bool = True,
+) -> Sums:
     borders, before, now = borders_of(asked)
     sums = sums_of_compound(engine, scope, entry, borders, asked.to_ms)
+    if not with_apart:
+        return Sums([sums[n] for n in now], [sums[n] for n in before])
     _, apart = apart_of_compound(engine, scope, entry, asked.starts, asked.to_ms, now_ms)
     _, apart_before = apart_of_compound(
         engine, scope, entry, asked.before, asked.before_to_ms, now_ms
@@ -258,6 +318,10 @@ class UsageView:
     later: str
     is_known: bool
     has_before: bool
+    since: str
+    until: str
+    newest: str
+    csv: str = ""
     notices: list[str] = field(default_factory=list)
 
 
@@ -271,8 +335,12 @@ def view(
     *,
     own: Sequence[PartName] = PARTS,
     buckets: Sequence[Bucket] = BUCKETS,
+    hourly: tuple[Spell, Sums] | None = None,
 ) -> UsageView:
-    """What a page shows. kinds: that there are; newest: the last day that can be asked for."""
+    """What a page shows. kinds: that there are; newest: the last day that can be asked for.
+
+    hourly: the last day by hour, of which passages are drawn too.
+    """
     language = page.language
     parts = [part for part in own if KIND_OF[part] in kinds]
     finals = [status(end, asked.zone, now_ms) == "final" for end in asked.ends]
@@ -285,14 +353,21 @@ def view(
     ]
     columns = [(part, row_of(part, key)) for part in parts for key in charted[part]]
     stops = _stops(language, total) if "charging" in parts else []
+    if hourly is not None and "gates" in parts:
+        made[0] = _with_hours(language, made[0], *hourly, now_ms)
     step = {"hour": 1, "day": DAYS, "week": 7 * WEEKS, "month": 365}[asked.bucket]
+    if asked.days is not None:
+        step = asked.days
+    week = last_week(newest)
     of_parts = Sum({KIND_OF[part]: total.part(KIND_OF[part]) for part in parts})
     whole = total if len(own) == len(PARTS) else of_parts
     return UsageView(
         asked=asked,
-        title=say(language, f"u_each_{asked.bucket}"),
+        title=say(language, "u_each_span", n=asked.days, each=say(language, f"u_of_{asked.bucket}"))
+        if asked.days is not None
+        else say(language, f"u_each_{asked.bucket}"),
         range=_range(asked),
-        before_word=say(language, f"u_before_{asked.bucket}"),
+        before_word=say(language, f"u_before_{asked.word}", n=asked.days),
         is_final=finals[-1],
         coverage=share(whole.coverage),
         parts=made,
@@ -309,16 +384,56 @@ def view(
         stops=stops,
         stopped=number(sum(_counts(total).values())),
         choices=[
-            (say(language, f"u_{one}"), address(page, bucket=one, until=""), one == asked.bucket)
+            (
+                say(language, f"u_{one}"),
+                address(page, bucket=one, since="", until=""),
+                one == asked.word,
+            )
             for one in buckets
-        ],
-        earlier=address(page, until=str(asked.first - timedelta(days=1))),
+        ]
+        + (
+            [
+                (
+                    say(language, "u_last_week"),
+                    address(page, bucket="", since=str(week[0]), until=str(week[1])),
+                    (asked.first, asked.last) == week and asked.days is not None,
+                )
+            ]
+            if len(own) == len(PARTS)
+            else []
+        ),
+        earlier=_moved(page, asked, asked.first - timedelta(days=1)),
         later=""
         if asked.last >= newest
-        else address(page, until=str(min(newest, asked.last + timedelta(days=step)))),
+        else _moved(page, asked, min(newest, asked.last + timedelta(days=step))),
         is_known=any(part.is_known for part in made),
         has_before=any(chart.drawn.before for part in made for chart in part.charts),
+        since=str(asked.first),
+        until=str(asked.last),
+        newest=str(newest),
     )
+
+
+def _moved(page: Page, asked: Spell, last: date) -> str:
+    """The same so long a time, with another last day."""
+    if asked.days is None:
+        return address(page, until=str(last))
+    return address(page, since=str(last - timedelta(days=asked.days - 1)), until=str(last))
+
+
+def _with_hours(
+    language: Language, part: PartView, asked: Spell, sums: Sums, now_ms: int
+) -> PartView:
+    """The gates with their passages of the last day by hour before those of all days."""
+    finals = [status(end, asked.zone, now_ms) == "final" for end in asked.ends]
+    total, before = total_of(sums.now), total_of(sums.before)
+    labels = _labels(language, asked)
+    charted = CHARTED["gates"]
+    of_day = _part(language, asked, "gates", charted, sums, total, before, finals, labels)
+    (chart,) = of_day.charts
+    day = f"{asked.last:%m-%d}"
+    titled = replace(chart, title=f"{chart.title}{say(language, 'u_at_day', day=day)}")
+    return replace(part, charts=[titled, *part.charts])
 
 
 def address(page: Page, **changed: str) -> str:
@@ -553,6 +668,8 @@ def total_of(sums: Sequence[Sum | None]) -> Sum:
 def _range(asked: Spell) -> str:
     if asked.bucket == "hour":
         return f"{asked.last:%Y-%m-%d}"
+    if asked.first.year != asked.last.year and asked.days is not None:
+        return f"{asked.first:%Y-%m-%d} – {asked.last:%Y-%m-%d}"
     last = local_date(asked.to_ms - 1, asked.zone)
     return f"{asked.first:%Y-%m-%d} – {last:%m-%d}"
 
@@ -571,6 +688,9 @@ def _labels(language: Language, asked: Spell) -> list[str]:
         day = local_date(asked.starts[n], asked.zone) if n < len(asked.starts) else None
         if day is None:
             labels.append("")
+        elif asked.days is not None:
+            every = max(1, -(-asked.places // LABELS_SHOWN))
+            labels.append(f"{day:%m-%d}" if n % every == 0 else "")
         elif asked.bucket == "month":
             labels.append(say(language, "u_month_no", n=day.month) if n % 2 == 0 else "")
         elif asked.bucket == "week":
@@ -578,6 +698,19 @@ def _labels(language: Language, asked: Spell) -> list[str]:
         else:
             labels.append(f"{day:%m-%d}" if n % 4 == 1 else "")
     return labels
+
+
+def parse_since(since: str, last: date) -> date:
+    """The first day of a range that ends with `last`. Raises BadParameter."""
+    try:
+        first = date.fromisoformat(since)
+    except ValueError:
+        raise BadParameter("since", f"{since!r} is no date like 2026-11-23") from None
+    if first > last:
+        raise BadParameter("since", f"{since} is after the last day, {last}")
+    if (last - first).days >= MOST_DAYS:
+        raise BadParameter("since", f"a range has at most {MOST_DAYS} days")
+    return first
 
 
 def parse_until(until: str, newest: date) -> date:
@@ -596,6 +729,15 @@ def parse_until(until: str, newest: date) -> date:
 # A compound's part of its page
 
 
+def asked_for(entry: Entry, bucket: Bucket, since: str, until: str, now_ms: int) -> Spell:
+    """What the address of a compound's page asks for. Raises BadParameter."""
+    zone = zone_of(entry.timezone)
+    last = parse_until(until, local_date(now_ms, zone))
+    if since:
+        return picked(parse_since(since, last), last, zone, now_ms)
+    return spell(bucket, last, zone, now_ms)
+
+
 def of_compound(
     page: Page,
     engine: Engine,
@@ -605,16 +747,22 @@ def of_compound(
     until: str,
     now_ms: int,
     own: Sequence[PartName] = PARTS,
+    since: str = "",
 ) -> UsageView | None:
-    """None: the compound has none of these devices."""
+    """None: the compound has none of these devices. since: the first day of a range that was
+    picked."""
     if not any(entry.devices.get(KIND_OF[part]) for part in own):
         return None
-    zone = zone_of(entry.timezone)
+    asked = asked_for(entry, bucket, since, until, now_ms)
+    zone, last = asked.zone, asked.last
     newest = local_date(now_ms, zone)
-    asked = spell(bucket, parse_until(until, newest), zone, now_ms)
     sums = read_compound(engine, scope, entry, asked, now_ms)
     kinds = [kind for kind in KIND_OF.values() if entry.devices.get(kind)]
-    shown = view(page, asked, sums, kinds, now_ms, newest, own=own)
+    hourly = None
+    if asked.bucket == "day" and "gate" in kinds and len(own) == len(PARTS):
+        of_day = spell("hour", last, zone, now_ms)
+        hourly = of_day, read_compound(engine, scope, entry, of_day, now_ms, with_apart=False)
+    shown = view(page, asked, sums, kinds, now_ms, newest, own=own, hourly=hourly)
     of_range = asked.starts[0], asked.to_ms
     corrections, _ = marked(engine, scope, [entry.id], *of_range).of(*of_range)
     if corrections:

@@ -64,6 +64,13 @@ document.addEventListener("click", async (event) => {
   const focus = link.rel ? `.steps a[rel="${link.rel}"]` : ".choice [aria-current]";
   if (await show(link.href, focus)) history.pushState(null, "", link.href);
 });
+document.addEventListener("submit", async (event) => {
+  const form = event.target.closest("#usage form.range");
+  if (form === null) return;
+  event.preventDefault();
+  const address = `${location.pathname}?${new URLSearchParams(new FormData(form))}`;
+  if (await show(address, ".pick > summary")) history.pushState(null, "", address);
+});
 window.addEventListener("popstate", () => show(location.href, null));
 setInterval(() => {
   if (!document.hidden && section().querySelector(".chart-row")) {

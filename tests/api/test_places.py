@@ -9,7 +9,21 @@ from api.site_plan import WIDE, plan_view, text_width, wrapped
 from devices.faults import Fault, State
 from devices.rules import Severity
 from devices.store.devices import Standing
-from tests.api.cast import DEVICES, LAMP, NOW_MS, PORT, SHED, XIANGYUNLI, Cast, a_fault, a_state
+from tests.api.cast import (
+    DAY_MS,
+    DEVICES,
+    GATE,
+    HOUR_MS,
+    LAMP,
+    NOW_MS,
+    PORT,
+    SHED,
+    XIANGYUNLI,
+    Cast,
+    a_fault,
+    a_state,
+    an_hour,
+)
 
 
 def a_standing(device: str, kind: str, **more: object) -> Standing:
@@ -213,6 +227,41 @@ def test_the_page_draws_trouble_with_shape_word_and_link(cast: Cast) -> None:
     linked = set(re.findall('href="/devices/([^"]+)"', plan))
     assert linked == {one.id for one in DEVICES if one.compound == XIANGYUNLI}
     assert f'href="/devices/{SHED}"' in plan
+
+
+def test_the_head_has_figures_with_their_whole_and_todays_passages(cast: Cast) -> None:
+    with cast.write() as connection:
+        a_state(connection, GATE, "online")
+        a_state(connection, PORT, "online", latest={"port_status": ("in_use", NOW_MS)})
+        a_fault(connection, "open", severity="P3")
+        a_fault(connection, "symptom", code="GATE_MAINS_LOST", suppressed_by="open")
+        an_hour(connection, GATE, NOW_MS - NOW_MS % HOUR_MS, 60, granted=12.0)
+        an_hour(connection, GATE, NOW_MS - NOW_MS % HOUR_MS - 20 * HOUR_MS, 60, granted=7.0)
+    html = cast.client("yaxin").get(f"/compounds/{XIANGYUNLI}").text
+    head = html[html.index('data-live="figures"') : html.index('data-live="plan"')]
+    text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", head))
+    for figure in (
+        "未关闭故障 1 一般 1",
+        "联网设备在线 1 /4 · 未知 3",
+        "充电中 1 /2 · 未知 1",
+        "亮灯 — /8 · 未知 8",
+        "最近消息 5 秒前",
+        "今日通行 12 次",  # not yesterday's
+    ):
+        assert figure in text
+
+
+def test_what_was_mended_lately_stands_below_what_is_open(cast: Cast) -> None:
+    with cast.write() as connection:
+        a_fault(connection, "open")
+        closed = {"state": "closed", "opened_at_ms": NOW_MS - 2 * HOUR_MS}
+        a_fault(connection, "over", code="GATE_HELD_OPEN", closed_at_ms=NOW_MS - HOUR_MS, **closed)
+        closed["opened_at_ms"] = NOW_MS - 31 * DAY_MS
+        a_fault(connection, "long-ago", code="GATE_FORCED", **closed)
+    html = cast.client("yaxin").get(f"/compounds/{XIANGYUNLI}").text
+    faults = html[html.index('data-live="open"') : html.index('data-live="places"')]
+    assert re.findall(r'href="/faults/([^"]+)"', faults) == ["open", "over"]
+    assert "持续 1 小时" in faults
 
 
 def test_when_our_judge_stands_still_the_plan_says_that_nothing_is_known(cast: Cast) -> None:

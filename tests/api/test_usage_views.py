@@ -1,5 +1,7 @@
 """Usage on pages: each figure with its coverage and status, unknown as a dash and never 0."""
 
+import csv
+import io
 import re
 from datetime import date, datetime
 from typing import Any
@@ -7,7 +9,7 @@ from typing import Any
 import pytest
 
 from api.errors import BadParameter
-from api.usage_views import Bucket, parse_until, spell
+from api.usage_views import Bucket, parse_until, picked, spell
 from devices.days import DISTRICT_ZONE, began
 from devices.store.schema import usage_days, usage_days_due, usage_since
 from devices.store.usage_days import UsageDays
@@ -109,7 +111,7 @@ def test_what_nothing_arrived_for_is_a_dash_and_said(cast: Cast) -> None:
     assert "19:00 3 — — —" in text
     html = usage_of(shown(cast, f"{URL}?until=2026-10-01"))
     assert "这段时间没有收到数据：用量未知，不是 0。" in words(html)
-    assert html.count('class="missing"') == 4 * 14
+    assert html.count('class="missing"') == 4 * 14 + 24  # of the last day by the hour, too
     assert '<rect class="bar"' not in html
 
 
@@ -130,7 +132,8 @@ def test_a_provisional_figure_is_underlined_and_its_bar_hatched(cast: Cast) -> N
         an_hour(connection, GATE, HOUR - 8 * DAY_MS, 120, granted=4)
     html = usage_of(shown(cast))
     assert '<b class="provisional">7</b>' in html
-    assert (html.count('<rect class="bar"'), html.count('<rect class="provisional"')) == (1, 1)
+    looks = [html.count(f'<rect class="{look}"') for look in ("bar", "provisional")]
+    assert looks == [1, 2]  # today's also by the hour
     html = usage_of(shown(cast, f"{URL}?until=2026-11-20"))
     assert "<b>4</b>" in html
     assert 'class="provisional"' not in html.replace('key-provisional"', "")
@@ -150,6 +153,86 @@ def test_one_goes_back_in_time_and_forth_again(cast: Cast) -> None:
     html = usage_of(shown(cast, f"{URL}?until=2026-11-09&bucket=day"))
     assert f'href="{URL}?until=2026-11-23&amp;bucket=day#usage" rel="next"' in html
     assert cast.client("yaxin").get(f"{URL}?until=nonsense").status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "bucket", "places", "before", "before_to", "is_cut"),
+    [
+        (date(2026, 11, 16), date(2026, 11, 22), "day", 7, "11-09 00", "11-16 00", False),
+        (date(2026, 11, 20), date(2026, 11, 20), "hour", 24, "11-19 00", "11-20 00", False),
+        # of today only so much of the day before the range as is over: until 20:00
+        (date(2026, 11, 20), TODAY, "day", 4, "11-16 00", "11-19 20", True),
+        (date(2026, 7, 1), date(2026, 9, 30), "week", 14, "03-31 00", "07-01 00", False),
+    ],
+)
+def test_a_range_that_was_picked_is_compared_with_as_many_days_before_it(
+    first: date,
+    last: date,
+    bucket: Bucket,
+    places: int,
+    before: str,
+    before_to: str,
+    is_cut: bool,
+) -> None:
+    asked = picked(first, last, DISTRICT_ZONE, NOW_MS)
+    assert (asked.bucket, asked.places, asked.is_cut) == (bucket, places, is_cut)
+    assert (local(asked.before[0]), local(asked.before_to_ms)) == (before, before_to)
+    assert asked.before_to_ms <= asked.starts[0]
+
+
+def test_last_week_is_one_click_and_stands_beside_the_week_before(cast: Cast) -> None:
+    with cast.write() as connection:
+        for days, kwh in ((1, 1.5), (7, 2.5), (8, 2.0), (15, 9.0)):  # Sunday, Monday, Sunday before
+            an_hour(connection, PORT, HOUR - days * DAY_MS, 60, energy_kwh=kwh, sessions=1.0)
+    link = re.search(r'href="([^"]+)#usage">上周</a>', usage_of(shown(cast)))
+    assert link is not None
+    assert link[1] == f"{URL}?since=2026-11-16&amp;until=2026-11-22"
+    html = usage_of(shown(cast, link[1].replace("&amp;", "&")))
+    text = words(html)
+    assert "7 天，每天 · 2026-11-16 – 11-22" in text
+    assert "充电量，每天 4.0 kWh" in text
+    assert "充电量 kWh 4.0 2.0 +100 %" in text
+    assert 'aria-current="true">上周</a>' in html
+    assert f'href="{URL}?since=2026-11-09&amp;until=2026-11-15#usage" rel="prev"' in html
+
+
+def test_passages_of_the_last_day_are_drawn_by_the_hour_too(cast: Cast) -> None:
+    with cast.write() as connection:
+        an_hour(connection, GATE, HOUR - 3 * HOUR_MS, 120, granted=28)
+        an_hour(connection, GATE, HOUR - DAY_MS, 120, granted=5)
+    text = words(usage_of(shown(cast)))
+    assert "通行次数，每小时，11-23 28 次" in text
+    assert "通行次数，每天 33 次" in text
+    assert "每小时" not in words(usage_of(shown(cast, f"{URL}?bucket=week")))
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        ("since=nonsense", "is no date"),
+        ("since=2026-11-20&until=2026-11-19", "is after the last day"),
+        ("since=2025-11-20&until=2026-11-23", "at most 366 days"),
+    ],
+)
+def test_a_range_that_cannot_be_is_refused_in_words(cast: Cast, query: str, says: str) -> None:
+    for url in (URL, f"{URL}/usage.csv"):
+        answer = cast.client("yaxin").get(f"{url}?{query}")
+        assert answer.status_code == 422
+        assert says in answer.text
+
+
+def test_what_is_shown_can_be_taken_along_as_csv(cast: Cast) -> None:
+    with cast.write() as connection:
+        an_hour(connection, PORT, HOUR - DAY_MS, 60, energy_kwh=1.25, sessions=1.0)
+    html = usage_of(shown(cast, f"{URL}?since=2026-11-21&until=2026-11-22"))
+    assert f'href="{URL}/usage.csv?since=2026-11-21&amp;until=2026-11-22" download' in html
+    answer = cast.client("yaxin").get(f"{URL}/usage.csv?since=2026-11-21&until=2026-11-22")
+    assert answer.headers["Content-Type"].startswith("text/csv")
+    head, *lines = list(csv.reader(io.StringIO(answer.text.removeprefix("\ufeff"))))
+    assert len(lines) == 2
+    energy = head.index("charging_energy_kwh")
+    assert [line[energy] for line in lines] == ["0.0", "1.25"]
+    assert cast.client("kangqiao").get(f"{URL}/usage.csv").status_code == 404
 
 
 def test_while_the_judge_stands_still_usage_says_so(cast: Cast) -> None:
