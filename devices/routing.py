@@ -37,6 +37,7 @@ from devices.rules import Severity
 from devices.words import Language
 
 NO_HOURS: Mapping[str, TargetHours] = MappingProxyType({})
+NO_NAMES: Mapping[str, Name] = MappingProxyType({})
 
 
 class BadDescription(ValueError):
@@ -155,15 +156,16 @@ def rehearse(
     known: Mapping[str, str | None],
     at_ms: int,
     hours: Mapping[str, TargetHours] = NO_HOURS,
+    firms: Mapping[str, Name] = NO_NAMES,
 ) -> Rehearsal:
     """Who would be told of this move. known: targets that were told of the fault. hours: of the
-    targets that have any."""
+    targets that have any. firms: their names; one without is called by its id."""
     fault, event = move
     decision = decide(fault, event, site, directory, known, at_ms)
     weighed = [
         (route, weigh(route, fault, event, site, directory, at_ms)) for route in directory.routes
     ]
-    speaker = _Speaker(fault, site, directory, at_ms)
+    speaker = _Speaker(fault, site, directory, at_ms, firms)
     return Rehearsal(
         fault,
         event,
@@ -233,7 +235,15 @@ def _not_told(
 class _Speaker:
     """Says of a route, in both languages, why it leads to somebody or to nobody."""
 
-    def __init__(self, fault: Fault, site: Site, directory: Directory, at_ms: int) -> None:
+    def __init__(
+        self,
+        fault: Fault,
+        site: Site,
+        directory: Directory,
+        at_ms: int,
+        firms: Mapping[str, Name],
+    ) -> None:
+        self._firms = firms
         self._fault = fault
         self._site = site
         self._directory = directory
@@ -265,16 +275,16 @@ class _Speaker:
         fault, site = self._fault, self._site
         match weighed.obstacle:
             case Obstacle.FIRM:
-                return _only(route.firm, "物业", "firm", site.firm)
+                return _only("物业", "firm", self._firm(route.firm), self._firm(site.firm))
             case Obstacle.COMPOUND:
-                return _only(route.compound, "小区", "compound", fault.compound)
+                return _only("小区", "compound", _said(route.compound), _said(fault.compound))
             case Obstacle.KIND:
-                return _only(route.kind, "类型", "kind", fault.kind)
+                return _only("类型", "kind", _said(route.kind), _said(fault.kind))
             case Obstacle.CODE:
-                return _only(route.code, "代码", "code", fault.code)
+                return _only("代码", "code", _said(route.code), _said(fault.code))
             case Obstacle.SEVERITY:
                 wanted = "/".join(one.value for one in route.severities)
-                return _only(wanted, "级别", "severity", fault.severity.value)
+                return _only("级别", "severity", _said(wanted), _said(fault.severity.value))
             case Obstacle.HOURS:
                 assert route.hours is not None
                 moment = self.moment()
@@ -294,15 +304,15 @@ class _Speaker:
         """What the route names, all of which fits."""
         zh, en = [], []
         for value, of_zh, of_en in (
-            (route.firm, "物业", "firm"),
-            (route.compound, "小区", "compound"),
-            (route.kind, "类型", "kind"),
-            (route.code, "代码", "code"),
-            ("/".join(one.value for one in route.severities), "级别", "severity"),
+            (self._firm(route.firm), "物业", "firm"),
+            (_said(route.compound), "小区", "compound"),
+            (_said(route.kind), "类型", "kind"),
+            (_said(route.code), "代码", "code"),
+            (_said("/".join(one.value for one in route.severities)), "级别", "severity"),
         ):
-            if value:
-                zh.append(f"{of_zh} {value}")
-                en.append(f"{of_en} {value}")
+            if value is not None:
+                zh.append(f"{of_zh} {value.zh}")
+                en.append(f"{of_en} {value.en}")
         if route.hours is not None:
             zh.append(hours_text("zh", route.hours))
             en.append(hours_text("en", route.hours))
@@ -311,14 +321,24 @@ class _Speaker:
             f"the route fits: {', '.join(en)}" if en else "the route takes every fault",
         )
 
+    def _firm(self, firm: str | None) -> Name | None:
+        return self._firms.get(firm or "") or _said(firm)
 
-def _only(wanted: str | None, of_zh: str, of_en: str, is_: str | None) -> Name:
+
+def _said(word: str | None) -> Name | None:
+    """A word that is the same in both languages, if there is one."""
+    return Name(word, word) if word else None
+
+
+def _only(of_zh: str, of_en: str, wanted: Name | None, is_: Name | None) -> Name:
+    wanted, is_ = wanted or _NONE, is_ or _NONE
     return Name(
-        f"只限{of_zh} {wanted}；此故障的{of_zh}为 {is_ or '无'}",
-        f"only of {of_en} {wanted}; the fault's is {is_ or 'none'}",
+        f"只限{of_zh} {wanted.zh}；此故障的{of_zh}为 {is_.zh}",
+        f"only of {of_en} {wanted.en}; the fault's is {is_.en}",
     )
 
 
+_NONE = Name("无", "none")
 _GONE = Name("通知的对象已删除", "whom it leads to was deleted")
 _OTHER_FIRM = Name("物业只收到本公司小区的故障", "a firm's people hear of its own compounds only")
 _KNOWS = Name("已收到过该故障的通知", "was told of the fault")

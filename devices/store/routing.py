@@ -9,6 +9,7 @@ from devices.alerts import Directory, Site
 from devices.days import zone_of
 from devices.faults import Fault, Why
 from devices.maintenance import covering
+from devices.registry import Name
 from devices.routing import BadDescription, Rehearsal, again, described
 from devices.rules import Severity
 from devices.store.deliveries import told
@@ -16,7 +17,7 @@ from devices.store.devices import compounds_of
 from devices.store.faults import find_fault
 from devices.store.hours import hours_of
 from devices.store.maintenance import standing_windows
-from devices.store.schema import compounds
+from devices.store.schema import compounds, firms
 from devices.store.scope import Scope
 from devices.store.targets import directory
 
@@ -99,7 +100,8 @@ def _rehearse(
     standing = _seen_by(scope, directory(connection, at_ms))
     seen = {one: person for one, person in known.items() if one in standing.targets}
     hours = hours_of(connection, standing.targets)
-    return routing.rehearse(move, _site(connection, move[0]), standing, seen, at_ms, hours)
+    site, names = _site(connection, move[0]), _firms(connection, scope)
+    return routing.rehearse(move, site, standing, seen, at_ms, hours, names)
 
 
 def _window(connection: Connection, fault: Fault, at_ms: int) -> str | None:
@@ -111,6 +113,14 @@ def _site(connection: Connection, fault: Fault) -> Site:
     query = select(compounds.c.firm, compounds.c.timezone).where(compounds.c.id == fault.compound)
     row = connection.execute(query).one_or_none()
     return Site() if row is None else Site(row.firm, zone_of(row.timezone))
+
+
+def _firms(connection: Connection, scope: Scope) -> dict[str, Name]:
+    """Names of the firms that one may know of."""
+    query = select(firms.c.id, firms.c.name_zh, firms.c.name_en)
+    if scope.firm is not None:
+        query = query.where(firms.c.id == scope.firm)
+    return {firm: Name(zh, en) for firm, zh, en in connection.execute(query)}
 
 
 def _seen_by(scope: Scope, standing: Directory) -> Directory:

@@ -121,6 +121,15 @@ def test_it_says_by_which_channel_to_whom_and_why(routed: Cast) -> None:
     assert (by_day["target_name"], by_day["reason"]) == ("office-name", "hours")
 
 
+def test_firms_are_called_by_their_names(routed: Cast) -> None:
+    found = tried(routed, code="SHED_SMOKE", device=SHED)
+    (stranger,) = (one["why"] for one in found["not_told"] if one["route"] == "stranger")
+    assert stranger == {
+        "zh": "只限物业 康桥；此故障的物业为 亚新",
+        "en": "only of firm Kangqiao; the fault's is Yaxin",
+    }
+
+
 def test_holidays_and_stand_ins_count(routed: Cast) -> None:
     client = routed.client("operator")
     days = {"off": [{"name": "x", "first": "2026-11-24", "last": "2026-11-24"}]}

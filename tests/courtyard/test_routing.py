@@ -69,7 +69,7 @@ def test_who_would_be_told_and_who_not_is_said_with_the_reasons(
     assert capsys.readouterr().out.splitlines() == [
         "2026-11-28 Sat 23:10 (weekend)  Gate offline GATE_OFFLINE · P3 · xiangyunli-gate-1",
         "Told:",
-        "  mail · 李伟 (email, en): the route fits: firm yaxin; 值班: 李伟's turn"
+        "  mail · 李伟 (email, en): the route fits: firm Yaxin; 值班: 李伟's turn"
         " (11-28 08:00 to 11-29 08:00)",
         "Not told:",
         "  office (by-day): only working days 08:30–17:30; it is 2026-11-28 Sat 23:10 (weekend)",
