@@ -29,6 +29,7 @@ from api.sla import of_faults
 from api.sla_views import deadline
 from api.words import Language, named, say
 from devices import faults
+from devices.audit import REPEATED
 from devices.catalogue import RULES
 from devices.faults import Fault, FaultEvent, FaultMoved, Move, State, Why
 from devices.links import NAME_CHARACTERS, clean_name, is_own_form, sign_form
@@ -160,6 +161,7 @@ def _act(parts: Parts, who: Answerer, do: str, filled: Filled) -> bool:
         for event in newest_events(connection, who.sent.fault, EVENTS_SHOWN):
             same = (event.reason, event.actor, event.note) == (_LEAVES[do], actor, note)
             if same and 0 <= now_ms - event.at_ms < AGAIN_WITHIN_MS:
+                audited.came_out(REPEATED)
                 return True
         said = Said(note, assignee=None if to is None else to.name)
         move = _by_link(ACTIONS[do].move, Asked(actor, now_ms, said), who, to)

@@ -15,6 +15,7 @@ from starlette.requests import Request
 
 from api import audited
 from api.errors import BadParameter, Problem
+from devices.audit import REPEATED
 from devices.store import idempotency
 
 HEADER = "Idempotency-Key"
@@ -60,7 +61,7 @@ class Once:
             detail = f"This token has used {error}; nothing was done."
             raise TooMany(detail, headers={"Retry-After": str(AGAIN_S)}) from error
         if kept is not None:
-            audited.came_out("repeated")
+            audited.came_out(REPEATED)
             return shape.model_validate_json(kept)
         answer = _recorded(action())
         kept = answer.model_dump_json(by_alias=True).encode()

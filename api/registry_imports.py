@@ -22,6 +22,7 @@ from api.parts import Parts, PartsOf
 from api.registry import BadEntry
 from api.shapes import registry as shape
 from api.words import Language, knows, say
+from devices.audit import REPEATED
 from devices.columns import COMPOUNDS, heading
 from devices.imports import Flaw, Line, Outcome, Rows
 from devices.inventory import BadRegistry
@@ -256,7 +257,7 @@ def _record(came: Came) -> None:
     if came.refusal is not None:
         audited.came_out(f"refused 409 {came.refusal}"[:32])
     elif not came.is_news:
-        audited.came_out("repeated")
+        audited.came_out(REPEATED)
 
 
 def _came(parts: Parts, action: Callable[[Connection], Came]) -> shape.Import:

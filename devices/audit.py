@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 DONE = "done"
+REPEATED = "repeated"  # the same was asked before: nothing was done
 START = "0" * 64  # before the first row
 
 TEXT_AT_MOST = 200  # characters of each text

@@ -141,6 +141,8 @@ def test_a_second_tap_on_the_button_is_the_first_one_again(cast: Cast) -> None:
         assert send(client, link, do, note="收到").status_code == 303
         assert send(client, link, do, note="收到").status_code == 303
     assert [reason for reason, _, _ in steps(cast)] == [Why.COMMENTED, Why.ACKNOWLEDGED]
+    rows = cast.client("operator").get("/v1/audit").json()["items"][::-1]
+    assert [row["outcome"] for row in rows] == ["done", "repeated", "done", "repeated"]
     cast.now_ms += 3 * MINUTE_MS
     assert send(client, link, "comment", note="收到").status_code == 303
     assert len(steps(cast)) == 3
