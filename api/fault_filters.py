@@ -110,13 +110,13 @@ def asked(
     state: Annotated[str, Query(pattern="^(open|acknowledged|cleared|closed)?$")] = "",
     whose: Annotated[Whose, Query()] = "",
     assignee: Annotated[str, Query(max_length=120)] = "",
-    overdue: Annotated[Literal["", "yes"], Query()] = "",
+    overdue: Annotated[Literal["", "yes", "true"], Query()] = "",  # true: as the API has it
 ) -> Question:
     """The question of this address; raises BadParameter."""
     return _checked(
         Question(
             *(show, text, firm, compound, kind, code),
-            *(severity, state, whose, assignee, overdue),
+            *(severity, state, whose, assignee, "yes" if overdue else ""),
         )
     )
 

@@ -66,6 +66,7 @@ def with_many(cast: Cast) -> None:
         ("severity=P2", ["hot", "west"]),
         ("state=acknowledged", ["seen", "wangs"]),
         ("overdue=yes", ["west"]),
+        ("overdue=true", ["west"]),  # as the API calls it
         ("text=01%E5%8F%B7%E6%8F%92%E5%BA%A7", ["hot"]),  # the name of a device
         ("text=%E8%BF%9E%E5%BF%83", ["west"]),  # of a compound
         ("text=over-temp", ["hot"]),  # of a fault
