@@ -18,6 +18,7 @@ from starlette.responses import RedirectResponse, Response
 from api import compounds, deliveries, hours, paging, shapes, targets
 from api.console import Line, fault_lines
 from api.errors import Away, BadParameter, Moved, NotFound
+from api.form_refusals import refused
 from api.identity import Actor, Identity, Reader, Role
 from api.instants import when
 from api.overview import SEVERITIES, compound_name, fault_name
@@ -183,7 +184,8 @@ def test_target(parts: PartsOf, who: Actor, page: PageOf, target: str) -> Respon
     try:
         tested = targets.send_test(parts, who, target)
     except Away as error:
-        return _target_page(parts, who, page, target, status=503, notice=error.detail)
+        status, notice = refused(page, error)
+        return _target_page(parts, who, page, target, status=status, notice=notice)
     word = "al_test_ok" if tested.accepted else "al_test_bad"
     return _target_page(parts, who, page, target, notice=page.say(word, answer=tested.answer))
 
@@ -710,20 +712,6 @@ def _address(channel: ChannelName, url: str) -> str:
 def _new_secret() -> str:
     """For a receiver: as Standard Webhooks writes them."""
     return "whsec_" + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
-
-
-def refused(page: Page, error: Exception) -> tuple[int, str]:
-    """Status and sentence; never what was written, for an address may be in it."""
-    match error:
-        case ValidationError():
-            first = error.errors(include_input=False)[0]
-            return 422, f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
-        case NotFound():
-            return 404, page.say("al_gone")
-        case BadParameter() | Moved() | Away():
-            return error.status, error.detail
-        case _:
-            raise error
 
 
 def _done(page: Page, done: str) -> str:

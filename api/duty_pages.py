@@ -20,10 +20,10 @@ from api.alert_pages import (
     firms_of,
     led_to,
     may_act,
-    refused,
     whom_of,
 )
 from api.errors import BadParameter, Moved, NotFound
+from api.form_refusals import refused
 from api.identity import Actor, Identity, Reader, Role
 from api.instants import when
 from api.overview import SEVERITIES, fault_name
@@ -231,7 +231,8 @@ def delete_person(parts: PartsOf, who: Actor, page: PageOf, person: str) -> Resp
     try:
         rosters.remove_person(parts, who, person)
     except Moved as error:
-        return _person_page(parts, who, page, person, status=409, notice=error.detail)
+        status, notice = refused(page, error)
+        return _person_page(parts, who, page, person, status=status, notice=notice)
     return RedirectResponse("/alerts/duty?done=person_gone", 303)
 
 

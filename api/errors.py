@@ -57,6 +57,7 @@ class BadParameter(Problem):
 
     def __init__(self, name: str, detail: str) -> None:
         super().__init__(f"{name}: {detail}", {"errors": [{"parameter": name, "detail": detail}]})
+        self.parameter = name
 
 
 class Unauthenticated(Problem):

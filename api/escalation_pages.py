@@ -9,9 +9,10 @@ from pydantic import ValidationError
 from starlette.responses import RedirectResponse, Response
 
 from api import escalations, shapes
-from api.alert_pages import Names, firms_of, led_to, may_act, refused
+from api.alert_pages import Names, firms_of, led_to, may_act
 from api.compounds import check_firm
 from api.errors import BadParameter, NotFound
+from api.form_refusals import refused
 from api.identity import Actor, Identity, Reader
 from api.pages import Page, PageOf
 from api.parts import Parts, PartsOf
@@ -157,7 +158,10 @@ def _steps(
             continue
         what, _, id_ = to.partition(":")
         step = {"after_s": _seconds(minutes), "to": what, "id": id_ or None, "working": working}
-        found.append(shapes.alerts.EscalationStep.model_validate(step))
+        try:
+            found.append(shapes.alerts.EscalationStep.model_validate(step))
+        except ValidationError as error:
+            raise BadParameter("steps", f"{to[:60]!r} is nobody to tell") from error
     return found
 
 

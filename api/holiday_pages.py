@@ -8,8 +8,8 @@ from pydantic import ValidationError
 from starlette.responses import RedirectResponse, Response
 
 from api import holidays, shapes
-from api.alert_pages import refused
 from api.errors import BadParameter
+from api.form_refusals import refused
 from api.identity import Actor, Identity, Reader, Role
 from api.instants import when
 from api.pages import Page, PageOf
@@ -112,7 +112,7 @@ def _holidays(text: str) -> list[shapes.duty.Holiday]:
         name = " ".join(word for word in words if not word[:1].isdigit())
         if not 1 <= len(days) <= 2 or not name:
             raise BadParameter(
-                "off", f"line {number}: write a name, the first day and the last, like 2027-01-01"
+                f"off.{number}", "write a name, the first day and the last, like 2027-01-01"
             )
         found.append(shapes.duty.Holiday(name=name, first=days[0], last=days[-1]))
     return found

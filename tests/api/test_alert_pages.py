@@ -108,7 +108,7 @@ def test_a_receivers_secret_is_made_for_it_and_kept_when_the_form_is_refused(cas
     form = {"name": "n", "url": "ftp://x", "secret": secret}
     refused = cast.client("operator").post("/alerts/new?channel=webhook", data=form)
     assert (refused.status_code, secret in refused.text) == (422, True)
-    assert "is not like https://host/path" in refused.text
+    assert "地址：不符合该通道的要求" in refused.text
     robot = cast.client("operator").post(
         "/alerts/new?channel=dingtalk", data=FORM | {"url": "ftp://x"}
     )
@@ -164,7 +164,7 @@ def test_a_secret_is_replaced_kept_beside_the_new_one_or_removed(
 def test_an_address_that_cannot_be_right_is_refused_and_the_old_one_stays(cast: Cast) -> None:
     target = made(cast)
     answer = cast.client("yaxin").post(f"/alerts/targets/{target}", data={"url": "ftp://x"})
-    assert (answer.status_code, "is not like https" in answer.text) == (422, True)
+    assert (answer.status_code, "地址：不符合该通道的要求" in answer.text) == (422, True)
     assert stored(cast, target).url == ADDRESS
 
 

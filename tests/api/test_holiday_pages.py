@@ -27,14 +27,20 @@ def test_what_came_with_it_is_shown_and_a_year_is_entered_as_it_was_announced(ca
 def test_what_cannot_be_is_told_and_kept_to_be_mended(cast: Cast) -> None:
     client = cast.client("operator")
     for off, work, says in (
-        ("元旦", "", "line 1"),
-        ("元旦 2027-01-01 2027-01-02 2027-01-03", "", "line 1"),
-        ("元旦 2027-01-03 2027-01-01", "", "ends before it begins"),
-        ("元旦 2027-01-01", "2027-01-04", "is a mon"),
+        ("元旦", "", "第 1 行 放假：每行写名称"),
+        ("元旦 2027-01-01 2027-01-02 2027-01-03", "", "第 1 行 放假：每行写名称"),
+        ("元旦 2027-01-03 2027-01-01", "", "先后正确"),
+        ("元旦 2027-01-01", "2027-01-04", "须是周末"),
     ):
         form = {"year": "2027", "off": off, "work": work}
         answer = client.post("/alerts/holidays", data=form, headers={"Accept": "text/html"})
         assert (answer.status_code, says in answer.text, off in answer.text) == (422, True, True)
+    english = client.post(
+        "/alerts/holidays",
+        data={"year": "2027", "off": "元旦 2027-01-03 2027-01-01"},
+        headers={"Accept": "text/html", "Accept-Language": "en"},
+    )
+    assert "ends before it begins" in english.text
     with cast.write() as connection:
         assert connection.execute(select(holidays)).all() == []
 
