@@ -17,46 +17,29 @@ import html
 import os
 import re
 import statistics
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 from random import Random
 from urllib.parse import urlencode
 
 import psutil
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
-from sqlalchemy import select
+from sqlalchemy import Engine, select
 from starlette.testclient import TestClient
 
-from api.app import create_app
-from api.parts import Dependencies
 from bench import year
-from bench.usage import database
 from courtyard.collector import let_rest
-from courtyard.journals import FollowedJournal
-from courtyard.mappings import field_tables
-from courtyard.web import JournalForApi
-from devices.credentials import Seal
-from devices.journal import MESSAGES, Raw
+from devices.catalogue import RULES
 from devices.registry import Device
-from devices.store.database import open_database, reading, writing
-from devices.store.journal import Draft, JournalWriter
-from devices.store.schema import faults
-from devices.store.telemetry.embedded import EmbeddedTelemetry
+from devices.store.database import reading
+from devices.store.schema import faults, maintenance, quarantine
 from simulators import erqi
-from tests.api.cast import NOW_MS, SECRET, a_judge
 
-RATE = 33  # messages a second of the whole district
 GOAL_MS = 50
 MOST_PAGES = 40  # of a list, one behind the other; and its last ones, where `--deep`
-PAYLOAD = (
-    b'{"ts":1795399200123,"boot":7,"seq":1841,"values":{"power_w":182.4,"voltage_v":228.7,'
-    b'"board_temp_c":31.0,"csq":22}}'
-)
 FIRM = "yaxin"
 # Not pages: for programs, files, what never ends, and what is there only before there is anybody.
 NOT_PAGES = {
@@ -65,6 +48,7 @@ NOT_PAGES = {
     "/metrics",
     "/assets/{name:path}",
     "/exports/direct",
+    "/administration/template/{file_type}",
     "/parts/overview/live",
     "/setup",
 }
@@ -77,7 +61,10 @@ class Known:
     devices: Mapping[str, Sequence[str]]  # by kind
     compounds: Sequence[str]
     faults: Sequence[str]
+    windows: Sequence[str]
+    refused: Sequence[str]
     link: str
+    registry_import: str
 
 
 Choose = Callable[[Known, Random], str]
@@ -88,6 +75,11 @@ CHOICES: Mapping[str, Choose] = {
     "fault": lambda known, rng: rng.choice(known.faults),
     "session": lambda known, rng: f"{rng.choice(known.devices['port'])}-{rng.randrange(900)}",
     "token": lambda known, _: known.link,
+    "window": lambda known, rng: rng.choice(known.windows),
+    "refused": lambda known, rng: rng.choice(known.refused),
+    "registry_import": lambda known, _: known.registry_import,
+    "code": lambda _, rng: rng.choice(sorted(RULES)),
+    "firm": lambda _, __: FIRM,
     "target": lambda _, __: "target-1",
     "route": lambda _, __: "route-1",
     "person": lambda _, __: "person-1",
@@ -102,6 +94,7 @@ DEVICE_PATHS = {
     "/devices/{device}/sessions": ("shed", "port"),
     "/devices/{device}/children": ("shed", "gateway"),
     "/devices/{device}/messages": ("gate", "shed"),
+    "/administration/devices/{device}": ("gate", "shed"),
 }
 # Questions besides the bare address; `{…}` as in CHOICES.
 QUERIES: Mapping[str, Sequence[Mapping[str, str]]] = {
@@ -240,58 +233,17 @@ def _joined(page: str, address: str) -> str:
 def run(asked: argparse.Namespace) -> int:
     let_rest()  # as the API's process does
     with ExitStack() as stack:
-        if asked.keep:
-            folder = asked.keep
-            folder.mkdir(exist_ok=True)
-        else:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-pages-")))
-        url = f"sqlite:///{folder / 'courtyard.db'}"
-        if asked.database != "sqlite":
-            url = database(asked.database, stack)
-        engine = open_database(url)
-        stack.callback(engine.dispose)
-        had_readings = (folder / "telemetry.db").exists()
-        telemetry = EmbeddedTelemetry(folder / "telemetry.db")
-        stack.callback(telemetry.close)
-        found = year.fill(engine, None if had_readings else telemetry, asked.hours_days)
-        if not (folder / "journal.db").exists():
-            _journal(folder / "journal.db", asked.hours)
-        journal = FollowedJournal(folder / "journal.db")
-        stack.callback(journal.close)
-        head = journal.head()
-        with writing(engine) as connection:  # the judge has read all of it
-            read = {"position": head.id, "jseq": head.jseq, "journal_id": head.journal_id}
-            a_judge(connection, **read)
-        app = create_app(
-            Dependencies(
-                engine=engine,
-                telemetry=telemetry,
-                journal=JournalForApi(journal, Seal(SECRET)),
-                clock=lambda: NOW_MS,
-                secret_key=SECRET,
-                demo=False,
-                version="bench",
-                field_tables=field_tables(),
-            )
-        )
-        registry = erqi.registry()
+        stands = stack.enter_context(year.standing(asked))
+        engine, app, found = stands.engine, stands.app, stands.year
         gc.collect()
         gc.freeze()  # what filling left behind is not there in the API, and is not looked through
+        imported = an_import(app, found.tokens["operator"])
         over = []
         print(f"{engine.dialect.name}, load {os.getloadavg()[0]:.1f}", flush=True)
         for who, firm in (("operator", None), (FIRM, FIRM)):
-            with reading(engine) as connection:
-                rows = connection.execute(select(faults.c.id, faults.c.compound)).all()
-            own = {one.id for one in registry.compounds.values() if firm in (None, one.firm)}
-            ours = [one for one in found.asked if one.compound in own]
-            known = Known(
-                {kind: _ids(ours or found.asked, kind) for kind in DEVICE_KINDS},
-                sorted(own),
-                [row.id for row in rows if row.compound in own],
-                found.link,
-            )
-            TestClient(app).get("/readyz")  # so that there is a connection to look at
-            server = Server(app, found.tokens[who], _servers(url))
+            known = known_to(engine, found, firm, imported)
+            TestClient(app).get("/readyz")  # so that the database has a process for us
+            server = Server(app, found.tokens[who], _servers(stands.url))
             for case in cases(app, known, who, asked.requests, Random(5)):
                 if asked.only not in case.name:
                     continue
@@ -303,6 +255,45 @@ def run(asked: argparse.Namespace) -> int:
                     print(f"{case.name:64} is not for them", flush=True)
         print(f"over {GOAL_MS} ms: {', '.join(case.name for case in over) or 'none'}")
     return 1 if over else 0
+
+
+def known_to(engine: Engine, found: year.Year, firm: str | None, imported: str) -> Known:
+    """What a firm, or the district, has to ask for."""
+    registry = erqi.registry()
+    own = {one.id for one in registry.compounds.values() if firm in (None, one.firm)}
+    with reading(engine) as connection:
+        of_faults, of_windows, of_refusals = (
+            [str(row[0]) for row in connection.execute(query) if row[1] in own]
+            for query in (
+                select(faults.c.id, faults.c.compound),
+                select(maintenance.c.id, maintenance.c.compound),
+                select(quarantine.c.id, quarantine.c.compound),
+            )
+        )
+    ours = [one for one in found.asked if one.compound in own]
+    return Known(
+        {kind: _ids(ours, kind) for kind in DEVICE_KINDS},
+        sorted(own),
+        of_faults,
+        of_windows,
+        of_refusals,
+        found.link,
+        imported,
+    )
+
+
+def an_import(app: FastAPI, token: str) -> str:
+    """A file with 500 devices that are new, as it is shown before it does anything."""
+    lines = ["id,kind,compound,name,interval_s"]
+    lines += [f"xiangyunli-gate-{n},gate,xiangyunli,门 {n},30" for n in range(100, 600)]
+    client = TestClient(app, headers={"Authorization": f"Bearer {token}", "Accept": "text/html"})
+    answer = client.post(
+        "/administration/imports", files={"file": ("gates.csv", "\n".join(lines).encode())}
+    )
+    found = re.search(r"/administration/imports/([\w-]+)", str(answer.url))
+    if found is None:
+        raise SystemExit(f"an import of devices came to {answer.status_code} at {answer.url}")
+    return found[1]
 
 
 def _servers(url: str) -> list[psutil.Process]:
@@ -318,31 +309,12 @@ def _ids(devices: Sequence[Device], kind: str) -> list[str]:
     return [one.id for one in devices if one.kind == kind]
 
 
-def _journal(path: Path, hours: int) -> None:
-    """Messages of so many hours, each in a record of its own, as they come when it is calm."""
-    rng = Random(6)
-    senders = [device for device in erqi.registry().devices.values() if device.kind != "port"]
-    messages = hours * 3600 * RATE
-    with JournalWriter(path, lambda: NOW_MS) as writer:
-        for first in range(0, messages, 5000):
-            drafts = []
-            for n in range(first, min(first + 5000, messages)):
-                one = rng.choice(senders)
-                topic = f"courtyard/v1/{one.compound}/{one.kind}/{one.id}/telemetry".encode()
-                at_ms = NOW_MS - (messages - n) * 1000 // RATE
-                drafts.append(Draft(MESSAGES, 1, (Raw(topic, PAYLOAD, 0, at_ms, one.compound),)))
-            writer.commit(drafts)
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--hours", type=int, default=8, help="of the journal (8)")
-    parser.add_argument("--hours-days", type=int, default=31, help="days with hours of usage (31)")
+    year.add_arguments(parser)
     parser.add_argument("--requests", type=int, default=40, help="of each page (40)")
-    parser.add_argument("--database", default="sqlite", help="sqlite (default) or postgresql")
-    parser.add_argument("--keep", type=Path, default=None, help="folder of an SQLite database")
     parser.add_argument("--only", default="", help="cases with this in their name")
     return run(parser.parse_args())
 

@@ -6,19 +6,32 @@ log, 5,000 refused messages, people, targets, rosters and windows as a district 
 compounds, those that are asked for, a month of readings and every socket's sessions of a year.
 """
 
+import argparse
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random
 
+from fastapi import FastAPI
 from sqlalchemy import Connection, Engine, func, insert, select, update
 
+from api.app import create_app
+from api.parts import Dependencies
 from bench import usage
+from courtyard.journals import FollowedJournal
+from courtyard.mappings import field_tables
+from courtyard.web import JournalForApi
 from devices import audit
+from devices.credentials import Seal
+from devices.journal import MESSAGES, Raw
 from devices.links import link_of, sign
 from devices.registry import Compound, Device
 from devices.store import audit_log, tokens
-from devices.store.database import reading, upgrade, writing
+from devices.store.database import open_database, reading, upgrade, writing
+from devices.store.journal import Draft, JournalWriter
 from devices.store.links import make_key
 from devices.store.schema import (
     audit_head,
@@ -34,12 +47,17 @@ from devices.store.telemetry.embedded import EmbeddedTelemetry
 from devices.telemetry import Point
 from simulators import erqi
 from tests.api import cast, district
-from tests.api.cast import DAY_MS, HOUR_MS, JOURNAL, NOW_MS
+from tests.api.cast import DAY_MS, HOUR_MS, JOURNAL, NOW_MS, SECRET
 
 ASKED_COMPOUNDS = 5
+RATE = 33  # messages a second of the whole district
 READ_DAYS = 31
 SESSIONS_A_DAY = 3  # of a socket of the compounds that are asked for
 AUDITED, REFUSED, PEOPLE, TARGETS, ROSTERS, WINDOWS = 20_000, 5_000, 90, 30, 12, 200
+PAYLOAD = (
+    b'{"ts":1795399200123,"boot":7,"seq":1841,"values":{"power_w":182.4,"voltage_v":228.7,'
+    b'"board_temp_c":31.0,"csq":22}}'
+)
 FIRMS = ("kangqiao", "yaxin", "zhengmei")
 
 
@@ -50,6 +68,71 @@ class Year:
     asked: Sequence[Device]
     tokens: dict[str, str]
     link: str
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A database and stores that are filled, and the application over them."""
+
+    url: str
+    folder: Path
+    engine: Engine
+    app: FastAPI
+    year: Year
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Those that `standing` takes."""
+    parser.add_argument("--hours", type=int, default=8, help="of the journal (8)")
+    parser.add_argument("--hours-days", type=int, default=31, help="days with hours of usage (31)")
+    parser.add_argument("--database", default="sqlite", help="sqlite (default) or postgresql")
+    parser.add_argument("--keep", type=Path, default=None, help="folder of an SQLite database")
+
+
+@contextmanager
+def standing(asked: argparse.Namespace) -> Iterator[Standing]:
+    """Everything filled in, in the folder that was asked for, or in one of its own."""
+    with ExitStack() as stack:
+        folder: Path | None = asked.keep
+        if folder is None:
+            made = stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-year-"))
+            folder = Path(made)
+        folder.mkdir(exist_ok=True)
+        url = f"sqlite:///{folder / 'courtyard.db'}"
+        if asked.database != "sqlite":
+            url = usage.database(asked.database, stack)
+        engine = open_database(url)
+        stack.callback(engine.dispose)
+        had_readings = (folder / "telemetry.db").exists()
+        telemetry = EmbeddedTelemetry(folder / "telemetry.db")
+        stack.callback(telemetry.close)
+        found = fill(engine, None if had_readings else telemetry, asked.hours_days)
+        if not (folder / "journal.db").exists():
+            _journal(folder / "journal.db", asked.hours)
+        journal = FollowedJournal(folder / "journal.db")
+        stack.callback(journal.close)
+        head = journal.head()
+        with writing(engine) as connection:  # the judge has read all of it
+            read = {"position": head.id, "jseq": head.jseq, "journal_id": head.journal_id}
+            cast.a_judge(connection, **read)
+        app = application(engine, telemetry, journal)
+        yield Standing(url, folder, engine, app, found)
+
+
+def application(engine: Engine, telemetry: EmbeddedTelemetry, journal: FollowedJournal) -> FastAPI:
+    """The API at the moment at which everything stands."""
+    return create_app(
+        Dependencies(
+            engine=engine,
+            telemetry=telemetry,
+            journal=JournalForApi(journal, Seal(SECRET)),
+            clock=lambda: NOW_MS,
+            secret_key=SECRET,
+            demo=False,
+            version="bench",
+            field_tables=field_tables(),
+        )
+    )
 
 
 def chosen() -> list[Device]:
@@ -277,3 +360,19 @@ def _link(connection: Connection) -> str:
         .limit(1)
     ).one()
     return sign(link_of(row.id, row.fault, row.target, NOW_MS), make_key(connection, NOW_MS))
+
+
+def _journal(path: Path, hours: int) -> None:
+    """Messages of so many hours, each in a record of its own, as they come when it is calm."""
+    rng = Random(6)
+    senders = [device for device in erqi.registry().devices.values() if device.kind != "port"]
+    messages = hours * 3600 * RATE
+    with JournalWriter(path, lambda: NOW_MS) as writer:
+        for first in range(0, messages, 5000):
+            drafts = []
+            for n in range(first, min(first + 5000, messages)):
+                one = rng.choice(senders)
+                topic = f"courtyard/v1/{one.compound}/{one.kind}/{one.id}/telemetry".encode()
+                at_ms = NOW_MS - (messages - n) * 1000 // RATE
+                drafts.append(Draft(MESSAGES, 1, (Raw(topic, PAYLOAD, 0, at_ms, one.compound),)))
+            writer.commit(drafts)

@@ -1,0 +1,148 @@
+"""From a message to the changed page: how long until a console shows it.
+
+    make bench-live        (or: python -m bench.live --trials 40 --database postgresql)
+
+The real processes over the whole district: broker, `courtyard ingest`, `courtyard api`, with the
+fleet simulated beside them, and Chromium without a window that shows the overview. A message is
+published, and the page is asked until the figure on its tile has changed. Counted from before the
+publisher was started, so that its own start is in it. Two questions: a socket that is used or not
+(a value: nothing that anybody is told of), and a gate that is tampered with or not any more (a
+fault). A message of the simulated fleet that says the opposite at the same moment would be counted
+as slow.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from random import Random
+
+from playwright.sync_api import Page, sync_playwright
+
+from devices.registry import Device
+from simulators import erqi
+from tests import postgres
+from tests.chromium import NAMES
+from tests.e2e.system import System
+
+GOAL_S = 2.0
+WITHIN_S = 30.0
+POLL_MS = 20
+STANDS_MS = 20_000  # until the fleet has reported, and the page listens
+BETWEEN_MS = 3_000  # until the page shows that a socket is idle
+
+
+def charging(compound: str) -> str:
+    """How many sockets its tile says are used, as an expression in the page."""
+    return f"document.querySelector('[data-live=\"tile-{compound}\"] .tile-line')?.textContent"
+
+
+def trouble(compound: str) -> str:
+    """The severity that its tile has."""
+    return f"document.querySelector('[data-live=\"tile-{compound}\"]')?.dataset.severity"
+
+
+class Measurement:
+    """A system and a page that shows it."""
+
+    def __init__(self, system: System, page: Page) -> None:
+        self._system = system
+        self._page = page
+
+    def publish(self, device: Device, payload: dict[str, object]) -> None:
+        topic = f"courtyard/v1/{device.compound}/{device.kind}/{device.id}/telemetry"
+        self._system.publish(topic, payload)
+
+    def told_s(self, shown: str, device: Device, payload: dict[str, object]) -> float:
+        """Seconds until `shown` is another than before this message."""
+        before = self._page.evaluate(shown)
+        begun_s = time.monotonic()
+        self.publish(device, payload)
+        self.await_true(f"({shown}) !== {json.dumps(before)}")
+        return time.monotonic() - begun_s
+
+    def await_true(self, expression: str) -> None:
+        until_s = time.monotonic() + WITHIN_S
+        while not self._page.evaluate(expression):
+            if time.monotonic() > until_s:
+                raise SystemExit(f"not within {WITHIN_S} s: {expression}")
+            self._page.wait_for_timeout(POLL_MS)
+
+
+def measure(system: System, page: Page, trials: int) -> dict[str, list[float]]:
+    """Seconds of each trial, by what was told."""
+    devices = erqi.registry().devices.values()
+    gates = list({one.compound: one for one in devices if one.kind == "gate"}.values())[:trials]
+    troubled = {one.compound for one in gates}  # their tiles say what is wrong, and no count
+    sheds = [one for one in devices if one.kind == "shed" and one.compound not in troubled]
+    rng = Random(2)
+    measured = Measurement(system, page)
+    measured.await_true("document.getElementById('liveness').dataset.liveWord"
+                        " === document.getElementById('liveness').textContent")  # fmt: skip
+    used, tampered = [], []
+    for gate in gates:
+        shed = rng.choice(sheds)
+        idle: dict[str, object] = {"ports": {"1": {"port_status": "idle", "power_w": 0}}}
+        busy: dict[str, object] = {"ports": {"1": {"port_status": "in_use", "power_w": 182}}}
+        measured.publish(shed, idle | {"values": {}})
+        page.wait_for_timeout(BETWEEN_MS + rng.random() * 1000)
+        used.append(measured.told_s(charging(shed.compound), shed, busy | {"values": {}}))
+        tampered.append(measured.told_s(trouble(gate.compound), gate, {"values": {"tamper": True}}))
+        page.wait_for_timeout(rng.random() * 1000)  # not in step with the server's rounds
+    return {"a socket is used: its tile": used, "a gate is tampered with: its tile": tampered}
+
+
+def run(asked: argparse.Namespace) -> int:
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-live-")))
+        url = None
+        if asked.database == "postgresql":
+            cluster = stack.enter_context(postgres.cluster())
+            url = cluster.url(cluster.create())
+        system = System(folder, url, stack)
+        system.run("registry", "import", "erqi")
+        token = system.token("--role", "operator")
+        system.ingest()
+        system.api()
+        if asked.fleet:
+            system.start("simulate", COURTYARD_BROKER_URL=f"mqtt://127.0.0.1:{system.broker_port}")
+        chromium = next(filter(None, map(shutil.which, NAMES)), None)
+        browser = stack.enter_context(sync_playwright()).chromium.launch(
+            executable_path=chromium, args=["--no-sandbox", "--disable-dev-shm-usage"]
+        )
+        stack.callback(browser.close)
+        context = browser.new_context(extra_http_headers={"Authorization": f"Bearer {token}"})
+        page = context.new_page()
+        page.goto(f"http://127.0.0.1:{system.api_port}/")
+        page.wait_for_timeout(STANDS_MS)
+        print(f"{asked.database}, load {os.getloadavg()[0]:.1f}", flush=True)
+        is_met = True
+        for name, taken_s in measure(system, page, asked.trials).items():
+            p95_s = statistics.quantiles(taken_s, n=20, method="inclusive")[18]
+            is_met &= p95_s <= GOAL_S
+            print(
+                f"{name:36} median {statistics.median(taken_s):5.2f} s  p95 {p95_s:5.2f} s"
+                f"  at most {max(taken_s):5.2f} s  ({len(taken_s)} trials)"
+                f"   load {os.getloadavg()[0]:.1f}"
+            )
+        print(f"goal {GOAL_S} s: {'met' if is_met else 'MISSED'}")
+    return 0 if is_met else 1
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--trials", type=int, default=40)
+    parser.add_argument("--database", default="sqlite", help="sqlite (default) or postgresql")
+    parser.add_argument("--no-fleet", dest="fleet", action="store_false", help="nothing beside")
+    return run(parser.parse_args())
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
