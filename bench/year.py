@@ -14,9 +14,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from fastapi import FastAPI
-from sqlalchemy import Connection, Engine, func, insert, select, update
+from psycopg.types.json import Json
+from sqlalchemy import JSON, Connection, Engine, delete, func, insert, select, update
 
 from api.app import create_app
 from api.parts import Dependencies
@@ -98,11 +100,13 @@ def standing(asked: argparse.Namespace) -> Iterator[Standing]:
             made = stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-year-"))
             folder = Path(made)
         folder.mkdir(exist_ok=True)
-        url = f"sqlite:///{folder / 'courtyard.db'}"
+        url = filled = f"sqlite:///{folder / 'courtyard.db'}"
         if asked.database != "sqlite":
             url = usage.database(asked.database, stack)
         engine = open_database(url)
         stack.callback(engine.dispose)
+        if url != filled and (folder / "courtyard.db").exists():
+            _told("copied from SQLite", lambda: _copy(open_database(filled), engine))
         had_readings = (folder / "telemetry.db").exists()
         telemetry = EmbeddedTelemetry(folder / "telemetry.db")
         stack.callback(telemetry.close)
@@ -117,6 +121,31 @@ def standing(asked: argparse.Namespace) -> Iterator[Standing]:
             cast.a_judge(connection, **read)
         app = application(engine, telemetry, journal)
         yield Standing(url, folder, engine, app, found)
+
+
+def _copy(source: Engine, to: Engine) -> None:
+    """Everything of an SQLite database that was filled, into an empty PostgreSQL."""
+    upgrade(source)
+    upgrade(to)
+    with reading(source) as connection, writing(to) as into:
+        into.exec_driver_sql("SET session_replication_role = replica")  # in any order
+        driver: Any = into.connection.driver_connection
+        for table in metadata.sorted_tables:
+            into.execute(delete(table))
+            names = ", ".join(f'"{column.name}"' for column in table.c)
+            are_json = [isinstance(column.type, JSON) for column in table.c]
+            rows = connection.execution_options(stream_results=True).execute(select(table))
+            with driver.cursor().copy(f"COPY {table.name} ({names}) FROM STDIN") as copy:
+                for row in rows:
+                    values = zip(row, are_json, strict=True)
+                    copy.write_row([Json(value) if is_json else value for value, is_json in values])
+            for column in table.c:
+                if column is table.autoincrement_column:
+                    into.exec_driver_sql(
+                        f"SELECT setval(pg_get_serial_sequence('{table.name}', '{column.name}'),"
+                        f" (SELECT coalesce(max({column.name}), 0) + 1 FROM {table.name}), false)"
+                    )
+        into.exec_driver_sql("SET session_replication_role = origin")
 
 
 def application(engine: Engine, telemetry: EmbeddedTelemetry, journal: FollowedJournal) -> FastAPI:
