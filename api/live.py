@@ -1,7 +1,7 @@
-"""What open consoles show, kept up to date: rendered once a second, whoever looks.
+"""What open consoles show, kept up to date: rendered every 0.75 s, whoever looks.
 
 A view of a page (`Shown`) is rendered once for all consoles that show the same; each gets the
-parts that have become others since the second before. What they show may depend on nothing but
+parts that have become others since the time before. What they show may depend on nothing but
 `Shown`: who asks is no part of it, and is not there when it is rendered.
 
 Events: `ready` (listening from here: load the parts anew), `parts` (elements with `data-live`, to
@@ -31,10 +31,10 @@ from devices.store.scope import Scope
 
 log = structlog.get_logger()
 
-EVERY_S = 1.0  # how often it is looked
+EVERY_S = 0.75  # how often it is looked: a message is to be seen within two seconds
 REST_S = 0.25  # at least, between two looks: rendering never takes all of a core
-RING = 16  # seconds that a console may fall behind; then it loads all parts anew
-AWAKE = 15  # looks without news, after which a sign of life is sent: proxies cut what is silent
+RING = 16  # turns that a console may fall behind; then it loads all parts anew
+AWAKE = 20  # turns without news, after which a sign of life is sent: proxies cut what is silent
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +208,6 @@ def _render(looking: Mapping[Shown, Audience], turn: int) -> dict[Shown, Rendere
         try:
             found[shown] = audience.render(turn)
         except Exception:  # its consoles are told; others, and the next turn, go on
-            if not audience.is_away:  # once, not once a second
+            if not audience.is_away:  # once, not every turn
                 log.exception("live_view_away", view=shown.view)
     return found

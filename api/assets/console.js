@@ -1,4 +1,4 @@
-// Keeps the overview up to date: the server sends the parts of it that change, once a second; all of
+// Keeps the overview up to date: the server sends the parts of it that change, at once; all of
 // them are asked for where that begins.
 // Without this script the page shows the same; it just has to be reloaded.
 "use strict";

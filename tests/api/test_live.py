@@ -190,7 +190,7 @@ def test_silence_is_broken_so_that_no_proxy_cuts_it() -> None:
         live, view = Live(), FakeView(a="1")
         chunks = live.follow(SHOWN, view)
         await anext(chunks)
-        for _ in range(16):
+        for _ in range(21):
             await live.look()
         chunk = await anext(chunks)
         assert chunk.endswith(b": ping\n\n")
