@@ -20,7 +20,7 @@ from tests.integration.test_console import is_there
 from tests.playwright_browser import playwright_chromium, watched
 
 INTO = Path(__file__).parents[1] / "docs" / "screenshots"
-COMPOUNDS = 40
+COMPOUNDS, HOURS = 24, 30
 DESK, PHONE = (1280, 860), (390, 844)
 TALLEST = {"desk": 1500, "phone": 1700}  # px; what is below is more of the same
 COLOURS = 64
@@ -37,7 +37,11 @@ class Shot(NamedTuple):
 def shots(made: Evening) -> Iterator[Shot]:
     """Every page that has something to look at."""
     client = made.client("operator")
-    faults = client.get("/v1/faults?state=open&limit=500").json()["items"]
+    faults = [
+        one
+        for one in client.get("/v1/faults?limit=500").json()["items"]
+        if one["state"] != "closed"
+    ]
 
     def fault(code: str) -> str:
         return str(next(one["id"] for one in faults if one["code"] == code))
@@ -81,7 +85,7 @@ def main(wanted: list[str]) -> None:
     INTO.mkdir(exist_ok=True)
     with (
         tempfile.TemporaryDirectory(prefix="courtyard-evening-") as directory,
-        evening(Path(directory), COMPOUNDS) as made,
+        evening(Path(directory), COMPOUNDS, HOURS) as made,
         served(made.app) as url,
         playwright_chromium() as browser,
     ):
