@@ -9,7 +9,7 @@ from collections.abc import Mapping
 TEXTS: Mapping[str, tuple[str, str]] = {
     "more": ("更多", "More"),
     "help": ("帮助", "Help"),
-    "what_is": ("“{word}”是什么", "What is “{word}”?"),
+    "what_is": ("“{term}”是什么", "What is “{term}”?"),
     # language and colours
     "display": ("语言与外观", "Language and colours"),
     "dp_language": ("语言", "Language"),

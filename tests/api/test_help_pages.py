@@ -1,7 +1,5 @@
 """What every page has besides its own: help, menu, tour, and how somebody wants the console."""
 
-import re
-
 import pytest
 from starlette.testclient import TestClient
 
@@ -42,12 +40,14 @@ def test_what_is_not_in_the_catalogue_says_so_and_shows_the_way_back(cast: Cast)
     assert "<script>" not in answer.text.replace('<script src="', "")
 
 
-@pytest.mark.parametrize(("name", "places"), [("operator", 6), ("yaxin", 3), ("viewer", 3)])
-def test_the_menu_has_what_the_bar_has_no_room_for(cast: Cast, name: str, places: int) -> None:
+@pytest.mark.parametrize("name", ["operator", "yaxin", "viewer"])
+def test_the_menu_has_what_the_bar_has_no_room_for(cast: Cast, name: str) -> None:
     text = cast.client(name).get("/help", headers=ZH).text
     menu = text[text.index('class="menu-list"') : text.index("</details>")]
-    assert len(re.findall(r"<li>", menu)) == places + 1
-    assert ('href="/users"' in menu) == (name == "operator")
+    for place in ("/maintenance", "/exports", "/help", "/display", "/docs"):
+        assert f'href="{place}"' in menu
+    for place in ("/users", "/tokens", "/audit"):
+        assert (f'href="{place}"' in menu) == (name == "operator")
 
 
 def test_the_tour_is_shown_until_somebody_ends_it_and_again_when_asked_for(cast: Cast) -> None:

@@ -123,7 +123,11 @@ def examples_of(made: Evening) -> dict[str, Any]:
     imported = client.post("/v1/registry/imports", content=file)
     assert imported.status_code == 201, imported.text
     refused = first("/v1/quarantine?limit=1")
-    replayed = client.post(f"/quarantine/{refused}/replay", headers={"Origin": "http://testserver"})
+    replayed = client.post(
+        f"/quarantine/{refused}/replay",
+        data={"sure": "yes"},
+        headers={"Origin": "http://testserver"},
+    )
     assert replayed.status_code == 303, replayed.text
     return {
         "registry_import": imported.json()["id"],
