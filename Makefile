@@ -66,7 +66,7 @@ score: $(INSTALLED) ## faults and usage against the truth: five scenarios (ARGS=
 lock: $(INSTALLED) ## resolve the requirements again and write both lock files
 	$(BIN)/python -m pip install --quiet "uv==0.13.9"
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
-		--extra apprise --extra postgres --extra reports --extra spreadsheets pyproject.toml -o requirements.txt
+		--extra apprise --extra oidc --extra postgres --extra reports --extra spreadsheets pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
 		--extra dev pyproject.toml -o requirements-dev.txt
 

@@ -51,6 +51,7 @@ from api import (
     maintenance,
     maintenance_calendar,
     maintenance_pages,
+    oidc,
     pages,
     quarantine,
     quarantine_pages,
@@ -155,6 +156,7 @@ ROUTERS = (
     users.router,
     tokens.router,
     login.router,
+    oidc.router,
     setup.router,
     display.router,
     help_pages.router,
@@ -240,6 +242,7 @@ def create_app(deps: Dependencies) -> FastAPI:
     app.state.overview_parts = OverviewParts(app.state.overview, last_day)
     app.state.last_day = last_day
     app.state.charging = charging_pages.ChargingCopy()
+    app.state.logins = oidc.Logins()
     app.state.account_days = ingestion.DaysCopy()
     app.state.settled = SettledWeeks()
     app.state.fault_list = FaultListCopy()

@@ -81,9 +81,15 @@ def log_out(request: Request, parts: PartsOf) -> Response:
 
 def opened(request: Request, parts: Parts, token: int, to: str) -> Response:
     """On to `to`, with a new session of this token or user."""
+    answer = RedirectResponse(own_path(to), 303)
+    logged_in_by(request, parts, token, answer)
+    return answer
+
+
+def logged_in_by(request: Request, parts: Parts, token: int, answer: Response) -> None:
+    """Give this answer a new session of a token or user."""
     with writing(parts.deps.engine) as connection:
         session = tokens.open_session(connection, token, parts.now_ms())
-    answer = RedirectResponse(own_path(to), 303)
     answer.set_cookie(
         COOKIE,
         session,
@@ -92,7 +98,6 @@ def opened(request: Request, parts: Parts, token: int, to: str) -> Response:
         samesite="strict",
         secure=request.url.scheme == "https",
     )
-    return answer
 
 
 def address_of(request: Request) -> str:
@@ -161,8 +166,15 @@ def _by_password(
 
 
 def _form(page: Page, to: str, *, name: str = "", wrong: str = "", status: int = 403) -> Response:
+    parts: Parts = page.request.app.state.parts
+    provider = parts.deps.login_provider
     return page.render(
-        "login.html", status if wrong else 200, to=own_path(to), name=name, wrong=wrong
+        "login.html",
+        status if wrong else 200,
+        to=own_path(to),
+        name=name,
+        wrong=wrong,
+        provider="" if provider is None else provider.called,
     )
 
 

@@ -123,6 +123,45 @@ class Messenger(Protocol):
         ...
 
 
+class LoginRefused(Exception):
+    """A login provider's answer that cannot be taken; the text is for our log, not for people."""
+
+
+class LoginAway(Exception):
+    """The login provider does not answer, or not as it has to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """Who a login provider says somebody is. role, firm: for a new user; None: none is made."""
+
+    name: str
+    display: str
+    role: str | None = None
+    firm: str | None = None
+
+
+class LoginProvider(Protocol):
+    """Where people log in with what they have elsewhere (OpenID Connect)."""
+
+    @property
+    def called(self) -> str:
+        """What people call it."""
+        ...
+
+    def begin(self, state: str, nonce: str, challenge: str) -> str:
+        """The address to send a browser to. Raises LoginAway."""
+        ...
+
+    def finish(self, code: str, verifier: str, nonce: str) -> Claimed:
+        """Who came back with this code. Raises LoginRefused, LoginAway."""
+        ...
+
+    def is_issuer(self, issuer: str) -> bool:
+        """Whether this is what it calls itself."""
+        ...
+
+
 class Exports(Protocol):
     """Who makes what `/v1/exports` is asked for."""
 
@@ -163,7 +202,8 @@ class Dependencies:
     the system's. messenger: None: targets can be read, and neither made nor tested. exports: None
     where nobody makes them. recount: None where nothing is worked out again. field_tables: how a
     format's fields are mapped onto ours, by the registry's name of the format. passwords: None
-    where nobody logs in with one. monotonic: seconds, by which failed logins wait.
+    where nobody logs in with one. login_provider: None: there is none. monotonic: seconds, by which
+    failed logins wait.
     """
 
     engine: Engine
@@ -182,6 +222,7 @@ class Dependencies:
     recount: DayRecount | None = None
     field_tables: Mapping[str, Sequence[FieldTable]] = field(default_factory=dict)
     passwords: Passwords | None = None
+    login_provider: LoginProvider | None = None
     monotonic: Callable[[], float] = time.monotonic
 
     def __post_init__(self) -> None:

@@ -127,6 +127,47 @@ def _public_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _issuer(value: str) -> str:
+    """As it stands in the provider's tokens, to the letter: nothing is taken off."""
+    url = urlsplit(value)
+    is_here = url.hostname in ("localhost", "127.0.0.1", "::1")
+    if value and (
+        not (url.scheme == "https" or (url.scheme == "http" and is_here))
+        or not url.hostname
+        or url.query
+        or url.fragment
+        or url.username is not None
+    ):
+        raise ValueError("is not like https://id.example.org/realms/district (http on loopback)")
+    return value
+
+
+def role_mapping(text: str) -> dict[str, tuple[str, str | None]]:
+    """`"duty=operator, yaxin-staff=firm:yaxin"`: role and firm by what a claim has, in order.
+
+    Raises ValueError.
+    """
+    mapping: dict[str, tuple[str, str | None]] = {}
+    for entry in filter(None, (part.strip() for part in text.split(","))):
+        value, _, meant = (part.strip() for part in entry.rpartition("="))
+        role, _, firm = meant.partition(":")
+        if (
+            not value
+            or role not in ("operator", "firm", "viewer")
+            or (role == "firm") != bool(firm)
+        ):
+            raise ValueError(
+                f"{entry!r} is not like duty=operator, staff=firm:yaxin or inspection=viewer"
+            )
+        mapping.setdefault(value, (role, firm or None))
+    return mapping
+
+
+def _roles(value: str) -> str:
+    role_mapping(value)
+    return value
+
+
 def _allowed(value: str) -> str:
     from alerts.outgoing import parse_allowed  # only where it is set
 
@@ -219,6 +260,23 @@ class Settings(BaseSettings):
         SecretStr(""),
         description="smtp://user:password@host:587?from=address, smtps://…; empty: no e-mail",
     )
+    oidc_issuer: Annotated[str, AfterValidator(_issuer)] = Field(
+        "", description="OpenID Connect provider to log in with; empty: none"
+    )
+    oidc_client_id: str = Field("", description="what the provider calls courtyard")
+    oidc_client_secret: SecretStr = Field(
+        SecretStr(""), description="of that client; empty: a public client"
+    )
+    oidc_name: str = Field("SSO", max_length=40, description="what the button is called")
+    oidc_scopes: str = Field("openid profile", description="what is asked for; with openid")
+    oidc_user_claim: str = Field("preferred_username", description="claim that holds the user name")
+    oidc_email_domain: str = Field(
+        "", description="with oidc_user_claim email: the domain whose names are ours"
+    )
+    oidc_role_claim: str = Field("", description="claim with groups or roles, like realm.roles")
+    oidc_roles: Annotated[str, AfterValidator(_roles)] = Field(
+        "", description="duty=operator,staff=firm:yaxin: who is made a user; empty: nobody"
+    )
     fonts: Path | None = Field(
         None, description="directory with a Chinese font, for PDF reports; empty: the system's"
     )
@@ -249,6 +307,23 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"{variable('influxdb_set_retention')}: there is no InfluxDB; the embedded store"
                 " keeps readings as long as telemetry_retention says without it"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _oidc_is_whole(self) -> "Settings":
+        if not self.oidc_issuer:
+            return self
+        for name in ("oidc_client_id", "public_url"):
+            if not getattr(self, name):
+                raise ValueError(f"{variable(name)}: must be set when a login provider is used")
+        if "openid" not in self.oidc_scopes.split():
+            raise ValueError(f"{variable('oidc_scopes')}: must have openid in it")
+        if bool(self.oidc_roles) != bool(self.oidc_role_claim):
+            raise ValueError(f"{variable('oidc_roles')}: goes with {variable('oidc_role_claim')}")
+        if (self.oidc_user_claim == "email") != bool(self.oidc_email_domain):
+            raise ValueError(
+                f"{variable('oidc_email_domain')}: goes with {variable('oidc_user_claim')}=email"
             )
         return self
 

@@ -13,12 +13,12 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from api.app import create_app
-from api.parts import Dependencies, JournalAway
+from api.parts import Dependencies, JournalAway, LoginProvider
 from api.passwords import Passwords
 from courtyard.clock import now_ms
 from courtyard.collector import let_rest
 from courtyard.dry_runs import ChildDryRuns
-from courtyard.errors import DONE, FAILED
+from courtyard.errors import DONE, FAILED, CommandError
 from courtyard.exports import FOLDER, ChildExports
 from courtyard.journals import FollowedJournal
 from courtyard.listening import listen
@@ -74,6 +74,7 @@ def run_api(settings: Settings, *, demo: bool, with_parent: bool) -> int:
             recount=day_recount(engine, telemetry),
             field_tables=field_tables(),
             passwords=Passwords(),
+            login_provider=_login_provider(settings),
         )
     )
     server = uvicorn.Server(
@@ -96,6 +97,20 @@ def run_api(settings: Settings, *, demo: bool, with_parent: bool) -> int:
         telemetry.close()
         journal.close()
         engine.dispose()
+
+
+def _login_provider(settings: Settings) -> LoginProvider | None:
+    """The one of the settings. Raises CommandError where what it takes is not installed."""
+    if not settings.oidc_issuer:
+        return None
+    try:
+        from courtyard import oidc  # only here: it takes packages of an extra
+    except ImportError as error:
+        raise CommandError(
+            "COURTYARD_OIDC_ISSUER: logging in with a provider takes more packages: install"
+            " courtyard[oidc]"
+        ) from error
+    return oidc.OidcProvider(oidc.config_of(settings), oidc.fetch, now_ms)
 
 
 def _offer_setup(settings: Settings, engine: Engine) -> None:

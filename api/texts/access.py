@@ -28,6 +28,25 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "令牌无效或已撤销。核对后再试。",
         "This token is unknown or revoked. Check it and try again.",
     ),
+    "login_oidc": ("用 {called} 登录", "Log in with {called}"),
+    "login_oidc_again": (
+        "这次登录已过期，或已用过。再点一次“用 {called} 登录”。",
+        "This login has expired or was used already: press “Log in with {called}” again.",
+    ),
+    "login_oidc_refused": (
+        "{called} 没有确认身份。没有登录；原因在接口的日志里。",
+        "{called} did not confirm who you are. Nobody was logged in; the log of the API has why.",
+    ),
+    "login_oidc_away": (
+        "{called} 没有应答。用密码登录，或稍后再试。",
+        "{called} does not answer. Log in with a password, or try again later.",
+    ),
+    "login_oidc_nobody": (
+        "这里没有这个用户，或已停用。请区运营人员建立。",
+        "There is no such user here, or they are disabled: ask an operator to make one.",
+    ),
+    "login_done": ("已登录。", "You are logged in."),
+    "login_on": ("继续", "Go on"),
     "login_demo": (
         "演示：在本机不登录也可查看。",
         "Demo: on this machine you may look without logging in.",

@@ -167,6 +167,8 @@ def test_only_these_routes_are_open_to_everyone(cast: Cast) -> None:
         "/docs",
         "/assets/{name:path}",
         "/login",
+        "/login/oidc",
+        "/login/oidc/callback",
         "/logout",
         "/setup",
         "/display",  # what is chosen there is kept in the browser

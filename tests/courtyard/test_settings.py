@@ -15,6 +15,7 @@ from courtyard.settings import (
     kept_secret,
     load_settings,
     parse_duration,
+    role_mapping,
     secret_key,
 )
 
@@ -139,6 +140,7 @@ def test_no_secret_is_printed() -> None:
         "influxdb_token",
         "secret_key",
         "smtp_url",
+        "oidc_client_secret",
     }
 
 
@@ -172,3 +174,48 @@ def test_two_kept_secrets_differ(tmp_path: Path) -> None:
 def test_a_duration_prints_back_the_same(milliseconds: int) -> None:
     duration = timedelta(milliseconds=milliseconds)
     assert parse_duration(format_duration(duration)) == duration
+
+
+A_PROVIDER = {
+    "COURTYARD_OIDC_ISSUER": "https://id.example.org/realms/district/",
+    "COURTYARD_OIDC_CLIENT_ID": "courtyard",
+    "COURTYARD_PUBLIC_URL": "https://courtyard.example.org",
+}
+
+
+class TestLoginProviders:
+    def test_an_issuer_stays_as_it_is_to_the_letter(self) -> None:
+        settings = load_settings(A_PROVIDER)
+        assert settings.oidc_issuer.endswith("/district/")
+        assert settings.oidc_roles == "", "nobody is made a user"
+
+    @pytest.mark.parametrize(
+        ("wrong", "named"),
+        [
+            ({"COURTYARD_OIDC_ISSUER": "http://id.example.org"}, "OIDC_ISSUER"),
+            ({"COURTYARD_OIDC_ISSUER": "https://id.example.org?x=1"}, "OIDC_ISSUER"),
+            ({"COURTYARD_OIDC_ISSUER": "https://me@id.example.org"}, "OIDC_ISSUER"),
+            ({"COURTYARD_OIDC_CLIENT_ID": ""}, "OIDC_CLIENT_ID"),
+            ({"COURTYARD_PUBLIC_URL": ""}, "PUBLIC_URL"),
+            ({"COURTYARD_OIDC_SCOPES": "profile"}, "OIDC_SCOPES"),
+            ({"COURTYARD_OIDC_USER_CLAIM": "email"}, "OIDC_EMAIL_DOMAIN"),
+            ({"COURTYARD_OIDC_EMAIL_DOMAIN": "example.org"}, "OIDC_EMAIL_DOMAIN"),
+            ({"COURTYARD_OIDC_ROLES": "duty=operator"}, "OIDC_ROLE"),
+            ({"COURTYARD_OIDC_ROLE_CLAIM": "groups"}, "OIDC_ROLE"),
+            ({"COURTYARD_OIDC_ROLES": "duty=king"}, "OIDC_ROLES"),
+            ({"COURTYARD_OIDC_ROLES": "staff=firm"}, "OIDC_ROLES"),
+            ({"COURTYARD_OIDC_ROLES": "duty=operator:yaxin"}, "OIDC_ROLES"),
+            ({"COURTYARD_OIDC_ROLES": "operator"}, "OIDC_ROLES"),
+        ],
+    )
+    def test_half_a_provider_is_none(self, wrong: dict[str, str], named: str) -> None:
+        with pytest.raises(UsageError, match=f"COURTYARD_{named}"):
+            load_settings(A_PROVIDER | wrong)
+
+    def test_roles_are_read_in_their_order(self) -> None:
+        mapping = role_mapping("a=b=operator, staff=firm:yaxin,look=viewer,look=operator,")
+        assert list(mapping.items()) == [
+            ("a=b", ("operator", None)),
+            ("staff", ("firm", "yaxin")),
+            ("look", ("viewer", None)),
+        ]
