@@ -23,6 +23,7 @@ from api.errors import BadParameter, NotFound, Problem, of_http
 NAME_CHARACTERS = 60
 _SUSPECT = re.compile(rb"\x00|%00|\\u0000|\\u[dD][89a-fA-F]")
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_BOUNDARY = re.compile(r'boundary="?([^";,\s]+)')
 _PART_NAME = re.compile(rb'\bname="([^"\r\n]*)"')
 
 
@@ -56,8 +57,12 @@ def check_body(content_type: str, body: bytes) -> None:
     if not _SUSPECT.search(body):
         return
     if "multipart/" in content_type:
-        for part in body.split(b"\r\n--"):
-            if b"\0" in part:
+        boundary = _BOUNDARY.search(content_type)
+        ends = b"\r\n--" + (boundary[1].encode("latin-1") if boundary else b"")
+        for part in (b"\r\n" + body).split(ends):
+            head, _, said = part.partition(b"\r\n\r\n")
+            is_file = b'filename="' in head  # of any bytes; whoever reads it says what it may be
+            if b"\0" in head or (b"\0" in said and not is_file):
                 found = _PART_NAME.search(part)
                 raise _refusal("body" if found is None else found[1].decode("utf-8", "replace"))
     elif "form-urlencoded" in content_type:

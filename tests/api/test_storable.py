@@ -68,6 +68,21 @@ def test_the_field_is_named_where_it_stands(kind: str, body: bytes, field: str) 
     assert caught.value.detail.startswith(f"{field}: holds a NUL character")
 
 
+FILES = "multipart/form-data; boundary=x-y"
+FILE = (
+    b'--x-y\r\nContent-Disposition: form-data; name="file"; filename="d%b.xlsx"\r\n\r\nPK\0\r\n--\0'
+)
+NOTE = b'\r\n--x-y\r\nContent-Disposition: form-data; name="note"\r\n\r\na%b\r\n--x-y--\r\n'
+
+
+def test_a_file_may_be_of_any_bytes_and_what_is_sent_with_it_may_not() -> None:
+    check_body(FILES, FILE % b"" + NOTE % b"")
+    with pytest.raises(BadParameter, match="note: holds a NUL"):
+        check_body(FILES, FILE % b"" + NOTE % b"\0")
+    with pytest.raises(BadParameter, match="file: holds a NUL"):
+        check_body(FILES, FILE % b"\0" + NOTE % b"")
+
+
 @pytest.mark.parametrize(
     ("kind", "body"),
     [
