@@ -13,7 +13,7 @@ from api.identity import Actor, Reader, Role, operators_only
 from api.instants import when
 from api.pages import Page, PageOf
 from api.parts import Known, PartsOf
-from api.registry_pages import kind_names
+from api.registry_forms import kind_names
 from api.senders import ONLY, ask, district_only, payload_text, pick, standing
 from api.words import grouped, named
 from devices.ids import is_id
@@ -23,6 +23,7 @@ from devices.store.senders import Unknown, read_inbox
 
 router = APIRouter(prefix="/administration", include_in_schema=False)
 
+PAYLOAD_SHOWN = 160  # characters
 SHOWS = ("new", "registered", "ignored")
 
 WordOf = Annotated[str, Form(max_length=200)]
@@ -133,7 +134,7 @@ def _line(page: Page, known: Known, one: Unknown, payload: str | None, now_ms: i
         name=sender.name,
         says=" · ".join(word for word in says if word),
         topic=one.topic,
-        payload=page.say("i_not_kept") if payload is None else payload,
+        payload=page.say("i_not_kept") if payload is None else _short(payload),
         first=when(one.first_ms, now_ms),
         last=when(one.last_ms, now_ms),
         count=grouped(one.count),
@@ -141,6 +142,10 @@ def _line(page: Page, known: Known, one: Unknown, payload: str | None, now_ms: i
         is_retired=registered is not None and registered.is_retired,
         register=f"/administration/new-device?{urlencode(filled)}",
     )
+
+
+def _short(payload: str) -> str:
+    return payload if len(payload) <= PAYLOAD_SHOWN else f"{payload[:PAYLOAD_SHOWN]}…"
 
 
 def _done(page: Page, done: str) -> str:

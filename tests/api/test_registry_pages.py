@@ -202,6 +202,12 @@ class TestFirms:
             firm = load(connection).firms["zhengmei"]
         assert (firm.name.zh, firm.contacts) == ("正美物业", ())
 
+    def test_what_cannot_be_is_told(self, li: TestClient) -> None:
+        answer = li.post("/administration/firms", data={"id": "正美", "name_zh": ""})
+        assert answer.status_code == 422
+        for text in ("物业: 不是编号", "中文名: 必填"):
+            assert text in answer.text
+
 
 class TestRoles:
     def test_a_firm_changes_what_it_knows_best_of_what_is_its_own(self, cast: Cast) -> None:
