@@ -21,6 +21,7 @@ from api.errors import Away, BadParameter, Moved, NotFound
 from api.form_refusals import refused
 from api.identity import Actor, Identity, Reader, Role
 from api.instants import when
+from api.namesakes import firm_name, told_apart
 from api.overview import SEVERITIES, compound_name, fault_name
 from api.pages import Page, PageOf
 from api.parts import Known, Parts, PartsOf
@@ -312,7 +313,7 @@ def ask_delete_route(parts: PartsOf, who: Reader, page: PageOf, route: str) -> R
             found = find_route(connection, who.scope, route)
         except UnknownRoute as error:
             raise NotFound from error
-        names = led_to(connection, who, parts.now_ms())
+        names = led_to(connection, page.language, known, who, parts.now_ms())
     what = say(page.language, "sep").join(_leads(page.language, known, found))
     target = whom_of(page.language, found, names)[1]
     return page.render(
@@ -486,7 +487,7 @@ def _routes_page(
         behind = (rows.position[0], rows.position[1]) if rows.position else None
         found = list_routes(connection, who.scope, behind=behind, limit=rows.limit + 1)
         shown, cursor = rows.split(found, lambda route: [route.created_at_ms, route.id])
-        names = led_to(connection, who, now_ms)
+        names = led_to(connection, page.language, known, who, now_ms)
     fields = ("whom", "firm", "compound", "kind", "code", "hours_from", "hours_to", "outside")
     blank = dict.fromkeys(fields, "")
     kinds = [(name, named(page.language, Name(of.zh, of.en))) for name, of in KINDS.items()]
@@ -579,7 +580,6 @@ def _target(
 ) -> TargetLine:
     kind, means = _state(language, target, state, now_ms)
     shape = targets.shape_target(target)
-    firm = known.directory.firms.get(target.firm) if target.firm else None
     delivered_ms = state.delivered_at_ms
     return TargetLine(
         id=target.id,
@@ -587,7 +587,7 @@ def _target(
         channel=target.channel.value,
         channel_word=say(language, f"ch_{target.channel}"),
         language_word=say(language, f"al_{target.language}"),
-        firm=target.firm or say(language, "al_district") if firm is None else named(language, firm),
+        firm=firm_name(language, known, target.firm),
         host=shape.host,
         signed=shape.signed,
         state=kind,
@@ -634,7 +634,9 @@ def whom_of(language: Language, route: Route, names: Names) -> tuple[str, str]:
     return f"{address}/{id_}", say(language, f"al_to_{what}", name=name)
 
 
-def led_to(connection: Connection, who: Identity, now_ms: int) -> Names:
+def led_to(
+    connection: Connection, language: Language, known: Known, who: Identity, now_ms: int
+) -> Names:
     """Names of all that routes may lead to, each with what it is."""
     scope = who.scope
     people = list_people(connection, scope, limit=PEOPLE_AT_MOST)
@@ -642,7 +644,10 @@ def led_to(connection: Connection, who: Identity, now_ms: int) -> Names:
     return {
         **{("target", id_): name for id_, name in choices_of(connection, who)},
         **{("roster", one.id): one.name for one in rosters},
-        **{("person", one.id): one.name for one in people},
+        **{
+            ("person", id_): name
+            for id_, name in told_apart(language, known, people, sees_phones=may_act(who)).items()
+        },
     }
 
 
@@ -653,8 +658,7 @@ def _leads(language: Language, known: Known, route: Route) -> list[str]:
         comma = say(language, "list_comma")
         words.append(comma.join(say(language, one.lower()) for one in route.severities))
     if route.firm is not None:
-        firm = known.directory.firms.get(route.firm)
-        words.append(route.firm if firm is None else named(language, firm))
+        words.append(firm_name(language, known, route.firm))
     if route.compound is not None:
         words.append(compound_name(language, known.directory.compounds, route.compound))
     if route.kind is not None:

@@ -23,6 +23,7 @@ from api.errors import Forbidden, NotFound
 from api.fault_actions import ACTIONS, Asked, Said
 from api.identity import Answerer, Answering, Identity, Role, refuse_other_sites
 from api.instants import when
+from api.namesakes import told_apart
 from api.pages import Page
 from api.parts import Parts, PartsOf
 from api.sla import of_faults
@@ -222,6 +223,8 @@ def _show(
         called = contacts(connection, found)
         names = device_names(connection, scope, {found.device} if found.device else set())
         to = others(connection, who.sent)
+        staff = [one for one in to if one.person is not None]
+        labels = told_apart(page.language, known, staff, sees_phones=True)
         kept = of_faults(connection, known, scope, [found.id], now_ms)[found.id]
     rule = RULES.get(found.code)
     basis = basis_line(page.language, found.code, found.kind, found.evidence)
@@ -237,7 +240,7 @@ def _show(
         evidence=[] if basis else evidence_lines(page.language, found),
         calls=[call(one) for one in called[:CONTACTS_SHOWN]],
         events=[_event(page.language, event, now_ms) for event in events],
-        others=to,
+        others=[(one.id, labels.get(one.id, one.name)) for one in to],
         sent=who.sent,
         filled=filled,
         form=sign_form(who.text, who.key, now_ms),

@@ -26,10 +26,11 @@ from api.errors import BadParameter, Moved, NotFound
 from api.form_refusals import refused
 from api.identity import Actor, Identity, Reader, Role
 from api.instants import when
+from api.namesakes import firm_name, told_apart
 from api.overview import SEVERITIES, fault_name
 from api.pages import Page, PageOf
 from api.parts import Known, Parts, PartsOf
-from api.words import Language, named, say
+from api.words import Language, say
 from devices.alerts import ROUTES_AT_MOST
 from devices.calendars import print_minute
 from devices.catalogue import RULES
@@ -373,7 +374,7 @@ def dry_run_page(
             status, notice = refused(page, error)
     with reading(parts.deps.engine) as connection:
         known = parts.registry.get(connection)
-        whom = _whom_of(connection, page.language, who, found, parts.now_ms())
+        whom = _whom_of(connection, page.language, known, who, found, parts.now_ms())
     return page.render(
         "alert_dry_run.html",
         status,
@@ -467,7 +468,7 @@ def _duty_page(
         rosters=[_roster(language, known, one, names, now_ms) for one in shown],
         people=[_person(language, who, known, one, targets) for one in everybody],
         stand_ins=[_stand_in(language, one, names, of_rosters, now_ms) for one in away],
-        choices=[(one.id, one.name) for one in everybody],
+        choices=list(told_apart(language, known, everybody, sees_phones=may_act(who)).items()),
         roster_choices=list(of_rosters.items()),
         older="" if cursor is None else page.address(cursor=cursor, done=""),
         written=blank | dict(written or {}),
@@ -531,11 +532,12 @@ def _roster_page(
         known = parts.registry.get(connection)
         found = None if roster is None else _find_roster(connection, who, roster, now_ms)
         whose = (firm or who.scope.firm) if found is None else found.firm
-        people = [
-            (one.id, one.name)
+        theirs = [
+            one
             for one in list_people(connection, who.scope, limit=PEOPLE_AT_MOST)
             if one.firm == (whose or None)
         ]
+        people = list(told_apart(language, known, theirs, sees_phones=may_act(who)).items())
         names = {} if found is None else rosters.names_in(connection, [found])
     line, then, levels = None, [], []
     if found is not None:
@@ -594,7 +596,7 @@ def _roster(
     return RosterLine(
         id=roster.id,
         name=roster.name,
-        firm=_firm(language, known, roster.firm),
+        firm=firm_name(language, known, roster.firm),
         turns=say(language, f"du_turns_{roster.rotation}", at=at, n=len(roster.people)),
         now=_shift(language, first, roster, names, now_ms),
         then=[_shift(language, one, roster, names, now_ms) for one in then],
@@ -620,7 +622,7 @@ def _person(
     return PersonLine(
         id=person.id,
         name=person.name,
-        firm=_firm(language, known, person.firm),
+        firm=firm_name(language, known, person.firm),
         phone=person.phone if sees_phone else "",
         targets=[targets.get(one, one) for one in person.targets],
     )
@@ -650,6 +652,7 @@ def _stand_in(
 def _whom_of(
     connection: Connection,
     language: Language,
+    known: Known,
     who: Identity,
     found: shapes.duty.DryRouting | None,
     now_ms: int,
@@ -657,17 +660,10 @@ def _whom_of(
     """For each route that leads to nobody this time, to whom it leads at others."""
     if found is None or not found.not_told:
         return {}
-    names = led_to(connection, who, now_ms)
+    names = led_to(connection, language, known, who, now_ms)
     wanted = {one.route for one in found.not_told}
     every = list_routes(connection, who.scope, limit=ROUTES_AT_MOST)
     return {one.id: whom_of(language, one, names)[1] for one in every if one.id in wanted}
-
-
-def _firm(language: Language, known: Known, firm: str | None) -> str:
-    if firm is None:
-        return say(language, "al_district")
-    name = known.directory.firms.get(firm)
-    return firm if name is None else named(language, name)
 
 
 def _levels(*levels: Sequence[str]) -> list[list[str]]:

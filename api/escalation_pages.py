@@ -97,7 +97,7 @@ def _page(
     with reading(parts.deps.engine) as connection:
         known = parts.registry.get(connection)
         check_firm(known.directory, who, firm or None)
-        names = led_to(connection, who, parts.now_ms())
+        names = led_to(connection, language, known, who, parts.now_ms())
     found = escalations.list_all(parts, who, firm or None)
     whose = who.scope.firm or firm or None
     return page.render(

@@ -57,12 +57,17 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Other:
-    """To whom a fault may be handed on: a target, or a person by the targets that reach them."""
+    """To whom a fault may be handed on: a target, or a person by the targets that reach them.
+
+    firm, phone: of a person.
+    """
 
     id: str
     name: str
     targets: tuple[str, ...]
     person: str | None = None
+    firm: str | None = None
+    phone: str = ""
 
 
 def newest_key(connection: Connection) -> Key | None:
@@ -172,7 +177,7 @@ def others(connection: Connection, sent: Sent) -> list[Other]:
     standing = {row.id: row.name for row in connection.execute(query)}
     who = people.c
     staff = (
-        select(who.id, who.name, who.targets)
+        select(who.id, who.name, who.targets, who.firm, who.phone)
         .where(_of(who.firm, firms_), who.deleted_at_ms.is_(None))
         .order_by(who.name, who.id)
     )
@@ -180,7 +185,7 @@ def others(connection: Connection, sent: Sent) -> list[Other]:
     for row in connection.execute(staff):
         by = tuple(target for target in row.targets if target in standing)
         if by and row.id != sent.person:
-            found.append(Other(f"person-{row.id}", row.name, by, row.id))
+            found.append(Other(f"person-{row.id}", row.name, by, row.id, row.firm, row.phone))
     found += [
         Other(f"target-{target}", name, (target,))
         for target, name in standing.items()

@@ -219,6 +219,18 @@ def test_it_is_handed_on_to_another_target_of_the_firm_which_is_told(cast: Cast)
     assert assignee == "项目经理"
 
 
+def test_people_of_one_name_are_told_apart_where_it_is_handed_on(cast: Cast) -> None:
+    link, client = told(cast, firm=None), cast.client(None)
+    with cast.write() as connection:
+        for person, phone, firm in (("one", "13800000001", "yaxin"), ("two", "13800000002", None)):
+            a_target(connection, f"to-{person}", firm=firm, name=f"to-{person}")
+            row = {"name": "王芳", "phone": phone, "firm": firm, "targets": [f"to-{person}"]}
+            a_person(connection, person, **row)
+    page = client.get(link).text
+    assert ">王芳 · 亚新<" in page
+    assert ">王芳 · 区值班<" in page
+
+
 def test_from_the_district_it_is_handed_on_to_the_firm_in_charge(cast: Cast) -> None:
     link, client = told(cast, firm=None), cast.client(None)
     with cast.write() as connection:

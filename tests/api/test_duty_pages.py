@@ -121,6 +121,23 @@ def test_what_cannot_be_is_told_on_the_page(staffed: Cast) -> None:
     assert (needed.status_code, "先移出值班表" in needed.text) == (409, True)
 
 
+def test_people_of_one_name_are_told_apart_where_one_is_chosen(staffed: Cast) -> None:
+    with staffed.write() as connection:
+        a_person(connection, "li-2", name="李敏", phone="13800000009")
+        a_person(connection, "li-3", name="李敏", firm="kangqiao", phone="13800000010")
+    choice = r'<option value="(?:person:)?(li|li-2|li-3|wang)"[^>]*>([^<]*)<'
+    for path, name in (("/alerts/routes", "operator"), ("/alerts/duty", "operator")):
+        assert dict(re.findall(choice, page(staffed, path, name))) == {
+            "li": "李敏 · 亚新 · …0002",
+            "li-2": "李敏 · 亚新 · …0009",
+            "li-3": "李敏 · 康桥",
+            "wang": "王建国",
+        }
+    roster = dict(re.findall(choice, page(staffed, "/alerts/rosters/night", "yaxin")))
+    assert roster == {"li": "李敏 · …0002", "li-2": "李敏 · …0009", "wang": "王建国"}
+    assert "…0002" not in page(staffed, "/alerts/routes", "viewer")
+
+
 def test_a_stand_in_is_arranged_and_ended_after_a_question(staffed: Cast) -> None:
     client = staffed.client("yaxin")
     form = {"person": "li", "by": "wang", "roster": "night", "note": "出差"}
