@@ -2,10 +2,8 @@
 // Without this script the links and the form of the section are pages of their own.
 "use strict";
 
-const SLOW_MS = 300; // only what takes longer is told
 const LEAST_PX = 8; // a shorter drag is a click
 const SPACE = "http://www.w3.org/2000/svg";
-let asking = null;
 
 document.documentElement.classList.add("scripted-page");
 
@@ -13,46 +11,7 @@ function section() {
   return document.getElementById("readings");
 }
 
-function tell(word) {
-  const told = section().querySelector('[role="status"]');
-  told.textContent = word;
-  told.hidden = word === "";
-}
-
-async function show(address, focus) {
-  asking?.abort();
-  const mine = (asking = new AbortController());
-  const slow = setTimeout(() => {
-    section().setAttribute("aria-busy", "true");
-    tell(section().dataset.loading);
-  }, SLOW_MS);
-  try {
-    const answer = await fetch(address, {
-      credentials: "same-origin",
-      redirect: "manual",
-      headers: { Accept: "text/html" },
-      signal: AbortSignal.any([mine.signal, AbortSignal.timeout(15_000)]),
-    });
-    if (answer.type === "opaqueredirect" || answer.status === 401) {
-      location.reload(); // the login is over
-      return false;
-    }
-    if (!answer.ok) throw new Error(String(answer.status));
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    const fresh = page.getElementById("readings");
-    section().replaceWith(document.adoptNode(fresh));
-    if (focus !== null) fresh.querySelector(focus)?.focus({ preventScroll: true });
-    return true;
-  } catch {
-    if (!mine.signal.aborted) {
-      section().removeAttribute("aria-busy");
-      tell(section().dataset.failed);
-    }
-    return false;
-  } finally {
-    clearTimeout(slow);
-  }
-}
+const show = shown("readings");
 
 async function go(address, focus) {
   if (await show(address, focus)) history.pushState(null, "", address);

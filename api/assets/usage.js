@@ -2,60 +2,19 @@
 // Without this script its links are pages of their own.
 "use strict";
 
-const SLOW_MS = 300; // only what takes longer is told
 const AGAIN_MS = 60_000; // the newest figures move on
-let asking = null;
 
 function section() {
   return document.getElementById("usage");
 }
 
-function tell(word) {
-  const told = section().querySelector('[role="status"]');
-  if (told === null) return;
-  told.textContent = word;
-  told.hidden = word === "";
-}
-
-async function show(address, focus) {
-  asking?.abort();
-  const mine = (asking = new AbortController());
-  const slow = setTimeout(() => {
-    section().setAttribute("aria-busy", "true");
-    tell(section().dataset.loading);
-  }, SLOW_MS);
-  try {
-    const answer = await fetch(address, {
-      credentials: "same-origin",
-      redirect: "manual",
-      headers: { Accept: "text/html" },
-      signal: AbortSignal.any([mine.signal, AbortSignal.timeout(15_000)]),
-    });
-    if (answer.type === "opaqueredirect" || answer.status === 401) {
-      location.reload(); // the login is over
-      return false;
-    }
-    if (!answer.ok) throw new Error(String(answer.status));
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    const fresh = page.getElementById("usage");
-    const open = [...section().querySelectorAll("details")].map((one) => one.open);
-    section().replaceWith(document.adoptNode(fresh));
-    for (const [n, one] of [...fresh.querySelectorAll("details")].entries()) one.open = open[n];
-    const stops = page.getElementById("stops")?.closest("section");
-    const old = document.getElementById("stops")?.closest("section");
-    if (stops && old) old.replaceWith(document.adoptNode(stops));
-    if (focus !== null) fresh.querySelector(focus)?.focus({ preventScroll: true });
-    return true;
-  } catch {
-    if (!mine.signal.aborted) {
-      section().removeAttribute("aria-busy");
-      tell(section().dataset.failed);
-    }
-    return false;
-  } finally {
-    clearTimeout(slow);
-  }
-}
+const show = shown("usage", (page, fresh) => {
+  const open = [...section().querySelectorAll("details")].map((one) => one.open);
+  for (const [n, one] of [...fresh.querySelectorAll("details")].entries()) one.open = open[n];
+  const stops = page.getElementById("stops")?.closest("section");
+  const old = document.getElementById("stops")?.closest("section");
+  if (stops && old) old.replaceWith(document.adoptNode(stops));
+});
 
 document.addEventListener("click", async (event) => {
   const link = event.target.closest("#usage .choice a, #usage .steps a");

@@ -1,0 +1,55 @@
+// Shows another address of one section of the page in its place: the old one stays until the new
+// one is there. For the scripts that are loaded behind this one.
+"use strict";
+
+const SLOW_MS = 300; // only what takes longer is told
+
+// show(address, focus) of the section with this id; `focus` is what gets it afterwards, null: nothing.
+// `along(page, fresh)` is called with the new page before the new section takes its place.
+function shown(id, along = () => {}) {
+  let asking = null;
+  const section = () => document.getElementById(id);
+
+  function tell(word) {
+    const told = section().querySelector('[role="status"]');
+    if (told === null) return;
+    told.textContent = word;
+    told.hidden = word === "";
+  }
+
+  return async function show(address, focus) {
+    asking?.abort();
+    const mine = (asking = new AbortController());
+    const slow = setTimeout(() => {
+      section().setAttribute("aria-busy", "true");
+      tell(section().dataset.loading);
+    }, SLOW_MS);
+    try {
+      const answer = await fetch(address, {
+        credentials: "same-origin",
+        redirect: "manual",
+        headers: { Accept: "text/html" },
+        signal: AbortSignal.any([mine.signal, AbortSignal.timeout(15_000)]),
+      });
+      if (answer.type === "opaqueredirect" || answer.status === 401) {
+        location.reload(); // the login is over
+        return false;
+      }
+      if (!answer.ok) throw new Error(String(answer.status));
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const fresh = page.getElementById(id);
+      along(page, fresh);
+      section().replaceWith(document.adoptNode(fresh));
+      if (focus !== null) fresh.querySelector(focus)?.focus({ preventScroll: true });
+      return true;
+    } catch {
+      if (!mine.signal.aborted) {
+        section().removeAttribute("aria-busy");
+        tell(section().dataset.failed);
+      }
+      return false;
+    } finally {
+      clearTimeout(slow);
+    }
+  };
+}
