@@ -41,9 +41,7 @@ from devices.store.rosters import list_people, list_rosters
 from devices.store.target_states import TargetState, faults_of, target_states
 from devices.store.targets import (
     UnknownRoute,
-    UnknownTarget,
     find_route,
-    find_target,
     list_routes,
     list_targets,
 )
@@ -74,8 +72,7 @@ def targets_page(
     now_ms = parts.now_ms()
     with reading(parts.deps.engine) as connection:
         known = parts.registry.get(connection)
-        behind = (rows.position[0], rows.position[1]) if rows.position else None
-        found = list_targets(connection, who.scope, behind=behind, limit=rows.limit + 1)
+        found = list_targets(connection, who.scope, behind=rows.behind, limit=rows.limit + 1)
         shown, cursor = rows.split(found, lambda target: [target.name, target.id])
         states = target_states(connection, [target.id for target in shown])
     return page.render(
@@ -158,7 +155,7 @@ def change_target(
 ) -> Response:
     """Empty fields stay as they are."""
     with reading(parts.deps.engine) as connection:
-        found = _find(connection, who, target)
+        found = targets.target_of(connection, who, target)
     newest, before = (*found.secrets[:2], None, None)[:2]
     if secret.strip():
         newest, before = secret.strip(), newest if keep_before else None
@@ -227,16 +224,14 @@ def change_hours(
 def ask_delete_target(parts: PartsOf, who: Reader, page: PageOf, target: str) -> Response:
     """Whether it is really to be deleted."""
     with reading(parts.deps.engine) as connection:
-        found = _find(connection, who, target)
-    return page.render(
-        "alert_confirm.html",
-        who=who,
-        question=page.say("al_delete_target", name=found.name),
-        means=page.say("al_delete_target_means"),
-        action=f"/alerts/targets/{target}/delete",
+        found = targets.target_of(connection, who, target)
+    return ask(
+        page,
+        who,
+        page.say("al_delete_target", name=found.name),
+        page.say("al_delete_target_means"),
+        f"/alerts/targets/{target}/delete",
         back=f"/alerts/targets/{target}",
-        verb=page.say("al_delete"),
-        may_act=may_act(who),
     )
 
 
@@ -316,15 +311,13 @@ def ask_delete_route(parts: PartsOf, who: Reader, page: PageOf, route: str) -> R
         names = led_to(connection, page.language, known, who, parts.now_ms())
     what = say(page.language, "sep").join(_leads(page.language, known, found))
     target = whom_of(page.language, found, names)[1]
-    return page.render(
-        "alert_confirm.html",
-        who=who,
-        question=page.say("al_delete_route"),
-        means=page.say("al_delete_route_means", what=what, target=target),
-        action=f"/alerts/routes/{route}/delete",
+    return ask(
+        page,
+        who,
+        page.say("al_delete_route"),
+        page.say("al_delete_route_means", what=what, target=target),
+        f"/alerts/routes/{route}/delete",
         back="/alerts/routes",
-        verb=page.say("al_delete"),
-        may_act=may_act(who),
     )
 
 
@@ -446,7 +439,7 @@ def _target_page(
     now_ms = parts.now_ms()
     with reading(parts.deps.engine) as connection:
         known = parts.registry.get(connection)
-        found = _find(connection, who, target)
+        found = targets.target_of(connection, who, target)
         state = target_states(connection, [target]).get(target, TargetState())
         leading = list_routes(connection, who.scope, target=target, limit=ROUTES_SHOWN)
         names = {("target", target): found.name}
@@ -484,8 +477,7 @@ def _routes_page(
     now_ms = parts.now_ms()
     with reading(parts.deps.engine) as connection:
         known = parts.registry.get(connection)
-        behind = (rows.position[0], rows.position[1]) if rows.position else None
-        found = list_routes(connection, who.scope, behind=behind, limit=rows.limit + 1)
+        found = list_routes(connection, who.scope, behind=rows.behind, limit=rows.limit + 1)
         shown, cursor = rows.split(found, lambda route: [route.created_at_ms, route.id])
         names = led_to(connection, page.language, known, who, now_ms)
     fields = ("whom", "firm", "compound", "kind", "code", "hours_from", "hours_to", "outside")
@@ -697,13 +689,6 @@ def compounds_of(language: Language, who: Identity, known: Known) -> list[tuple[
     return [(entry.id, named(language, entry.name)) for entry in known.directory.visible(who.scope)]
 
 
-def _find(connection: Connection, who: Identity, target: str) -> Target:
-    try:
-        return find_target(connection, who.scope, target)
-    except UnknownTarget as error:
-        raise NotFound from error
-
-
 def _address(channel: ChannelName, url: str) -> str:
     """As it was written; of e-mail plain addresses do, too."""
     url = url.strip()
@@ -716,6 +701,29 @@ def _address(channel: ChannelName, url: str) -> str:
 def _new_secret() -> str:
     """For a receiver: as Standard Webhooks writes them."""
     return "whsec_" + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
+
+
+def ask(
+    page: Page,
+    who: Identity,
+    question: str,
+    means: str,
+    action: str,
+    *,
+    back: str,
+    verb: str = "al_delete",
+) -> Response:
+    """Whether it is really to be done. action: where yes is sent; back: where no leads."""
+    return page.render(
+        "alert_confirm.html",
+        who=who,
+        question=question,
+        means=means,
+        action=action,
+        back=back,
+        verb=page.say(verb),
+        may_act=may_act(who),
+    )
 
 
 def _done(page: Page, done: str) -> str:

@@ -291,7 +291,7 @@ def charging_page(
                 connection,
                 who.scope,
                 Filter(entry.id),
-                before=(rows.position[0], rows.position[1]) if rows.position else None,
+                before=rows.behind,
                 limit=min(rows.limit, SESSIONS_SHOWN) + 1,
             )
             is_more = len(found) > min(rows.limit, SESSIONS_SHOWN)

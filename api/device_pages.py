@@ -144,7 +144,7 @@ def device_faults(
             connection,
             who.scope,
             Filter(device=seen.standing.id),
-            before=(rows.position[0], rows.position[1]) if rows.position else None,
+            before=rows.behind,
             limit=_most(rows) + 1,
         )
         shown, older = _split(page, rows, found, lambda one: [one.opened_at_ms, one.id])
@@ -167,7 +167,7 @@ def device_sessions(
             connection,
             who.scope,
             _sessions_of(seen.standing),
-            before=(rows.position[0], rows.position[1]) if rows.position else None,
+            before=rows.behind,
             limit=_most(rows) + 1,
         )
         shown, older = _split(page, rows, found, lambda one: [one.started_at_ms, one.id])

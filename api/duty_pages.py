@@ -15,6 +15,7 @@ from starlette.responses import RedirectResponse, Response
 
 from api import paging, rosters, routing, shapes
 from api.alert_pages import (
+    ask,
     choices_of,
     compounds_of,
     firms_of,
@@ -49,11 +50,7 @@ from devices.rosters import (
 )
 from devices.store.database import reading
 from devices.store.rosters import (
-    UnknownPerson,
-    UnknownRoster,
     UnknownStandIn,
-    find_person,
-    find_roster,
     find_stand_in,
     list_people,
     list_rosters,
@@ -123,15 +120,14 @@ def ask_end_stand_in(parts: PartsOf, who: Reader, page: PageOf, stand_in: str) -
             raise NotFound from error
         names = names_of(connection, {found.person, found.by})
     line = _stand_in(page.language, found, names, {}, parts.now_ms())
-    return page.render(
-        "alert_confirm.html",
-        who=who,
-        question=page.say("du_end_stand_in", by=line.by, person=line.person),
-        means=page.say("du_end_stand_in_means"),
-        action=f"/alerts/stand-ins/{stand_in}/end",
+    return ask(
+        page,
+        who,
+        page.say("du_end_stand_in", by=line.by, person=line.person),
+        page.say("du_end_stand_in_means"),
+        f"/alerts/stand-ins/{stand_in}/end",
         back="/alerts/duty",
-        verb=page.say("m_end"),
-        may_act=may_act(who),
+        verb="m_end",
     )
 
 
@@ -203,7 +199,7 @@ def change_person(
 ) -> Response:
     """Name and language stay as they are where they are empty; telephone and targets do not."""
     with reading(parts.deps.engine) as connection:
-        found = _find_person(connection, who, person)
+        found = rosters.person_of(connection, who, person)
     try:
         body = shapes.duty.PersonSettings(
             name=name.strip() or found.name,
@@ -222,8 +218,8 @@ def change_person(
 def ask_delete_person(parts: PartsOf, who: Reader, page: PageOf, person: str) -> Response:
     """Whether they are really to be deleted."""
     with reading(parts.deps.engine) as connection:
-        found = _find_person(connection, who, person)
-    return _ask(page, who, "person", person, found.name, "/alerts/people")
+        found = rosters.person_of(connection, who, person)
+    return _ask(page, who, "person", found.name, f"/alerts/people/{person}")
 
 
 @router.post("/alerts/people/{person}/delete")
@@ -309,7 +305,7 @@ def change_roster(
 ) -> Response:
     """Empty fields stay as they are, but for the levels."""
     with reading(parts.deps.engine) as connection:
-        found = _find_roster(connection, who, roster, parts.now_ms())
+        found = rosters.roster_of(connection, who, roster, parts.now_ms())
     try:
         body = shapes.duty.RosterSettings(
             name=name.strip() or found.name,
@@ -331,8 +327,8 @@ def change_roster(
 def ask_delete_roster(parts: PartsOf, who: Reader, page: PageOf, roster: str) -> Response:
     """Whether it is really to be deleted."""
     with reading(parts.deps.engine) as connection:
-        found = _find_roster(connection, who, roster, parts.now_ms())
-    return _ask(page, who, "roster", roster, found.name, "/alerts/rosters")
+        found = rosters.roster_of(connection, who, roster, parts.now_ms())
+    return _ask(page, who, "roster", found.name, f"/alerts/rosters/{roster}")
 
 
 @router.post("/alerts/rosters/{roster}/delete")
@@ -450,9 +446,8 @@ def _duty_page(
     language = page.language
     with reading(parts.deps.engine) as connection:
         known = parts.registry.get(connection)
-        behind = (rows.position[0], rows.position[1]) if rows.position else None
         found = list_rosters(
-            connection, who.scope, at_ms=now_ms, behind=behind, limit=rows.limit + 1
+            connection, who.scope, at_ms=now_ms, behind=rows.behind, limit=rows.limit + 1
         )
         shown, cursor = rows.split(found, lambda roster: [roster.name, roster.id])
         everybody = list_people(connection, who.scope, limit=PEOPLE_AT_MOST)
@@ -492,7 +487,7 @@ def _person_page(
         known = parts.registry.get(connection)
         found = written or Person("", "", firm or who.scope.firm)
         if person is not None:
-            found = _find_person(connection, who, person)
+            found = rosters.person_of(connection, who, person)
         whose = found.firm or who.scope.firm
         theirs = [
             (one.id, f"{one.name} · {say(page.language, f'ch_{one.channel}')}")
@@ -530,7 +525,7 @@ def _roster_page(
     language = page.language
     with reading(parts.deps.engine) as connection:
         known = parts.registry.get(connection)
-        found = None if roster is None else _find_roster(connection, who, roster, now_ms)
+        found = None if roster is None else rosters.roster_of(connection, who, roster, now_ms)
         whose = (firm or who.scope.firm) if found is None else found.firm
         theirs = [
             one
@@ -575,17 +570,10 @@ def _roster_page(
     )  # fmt: skip
 
 
-def _ask(page: Page, who: Identity, what: str, id_: str, name: str, address: str) -> Response:
-    return page.render(
-        "alert_confirm.html",
-        who=who,
-        question=page.say(f"du_delete_{what}", name=name),
-        means=page.say(f"du_delete_{what}_means"),
-        action=f"{address}/{id_}/delete",
-        back=f"{address}/{id_}",
-        verb=page.say("al_delete"),
-        may_act=may_act(who),
-    )
+def _ask(page: Page, who: Identity, what: str, name: str, address: str) -> Response:
+    question = page.say(f"du_delete_{what}", name=name)
+    means = page.say(f"du_delete_{what}_means")
+    return ask(page, who, question, means, f"{address}/delete", back=address)
 
 
 def _roster(
@@ -669,17 +657,3 @@ def _whom_of(
 def _levels(*levels: Sequence[str]) -> list[list[str]]:
     """Those that name somebody; what is empty between two falls out."""
     return [kept for level in levels if (kept := list(filter(None, level)))]
-
-
-def _find_person(connection: Connection, who: Identity, person: str) -> Person:
-    try:
-        return find_person(connection, who.scope, person)
-    except UnknownPerson as error:
-        raise NotFound from error
-
-
-def _find_roster(connection: Connection, who: Identity, roster: str, at_ms: int) -> Roster:
-    try:
-        return find_roster(connection, who.scope, roster, at_ms)
-    except UnknownRoster as error:
-        raise NotFound from error

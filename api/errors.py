@@ -1,6 +1,7 @@
 """Errors as people and programs see them: RFC 9457 problem details, all made in one place."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
 
@@ -110,6 +111,15 @@ class Away(Problem):
 
     def __init__(self, detail: str, retry_after_s: float = RETRY_AFTER_S) -> None:
         super().__init__(detail, headers={"Retry-After": str(max(1, round(retry_after_s)))})
+
+
+@contextmanager
+def or_not_found(*unknown: type[LookupError]) -> Iterator[None]:
+    """Of what somebody named, what is not there for them is NotFound."""
+    try:
+        yield
+    except unknown as error:
+        raise NotFound from error
 
 
 def answer(problem: Problem) -> Response:

@@ -73,7 +73,7 @@ def exclusions_page(
             connection,
             who.scope,
             wanted,
-            before=(rows.position[0], rows.position[1]) if rows.position else None,
+            before=rows.behind,
             limit=most + 1,
         )
         shown = found[:most]

@@ -77,7 +77,7 @@ def _listed(
         connection,
         who.scope,
         wanted,
-        before=(page.position[0], page.position[1]) if page.position else None,
+        before=page.behind,
         limit=page.limit + 1,
     )
     shown, cursor = page.split(rows, lambda one: [one.at_ms, one.device])

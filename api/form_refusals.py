@@ -14,12 +14,12 @@ def refused(page: Page, error: Exception) -> tuple[int, str]:
     match error:
         case ValidationError():
             return 422, _must_be(page, str(error.errors(include_input=False)[0]["loc"][0]))
-        case BadParameter():
-            # it says more than what the field has to be, in English
-            told = error.detail if page.language == "en" else _must_be(page, error.parameter)
-            return error.status, told
         case NotFound():
             return 404, page.say("al_gone")
+        case BadParameter() | Moved() | Away() if page.language == "en":
+            return error.status, error.detail  # it says more: what is wrong with this one
+        case BadParameter():
+            return error.status, _must_be(page, error.parameter)
         case Moved():
             is_named = isinstance(error.__cause__, PersonNeeded)
             return error.status, page.say("rf_named" if is_named else "rf_too_many")

@@ -62,7 +62,7 @@ def list_all(
             who.scope,
             Filter(compound, firm, state),
             now_ms=now_ms,
-            before=(page.position[0], page.position[1]) if page.position else None,
+            before=page.behind,
             limit=page.limit + 1,
         )
     shown, cursor = page.split(rows, lambda window: [window.ends_at_ms, window.id])

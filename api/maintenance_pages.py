@@ -9,6 +9,7 @@ from starlette.responses import RedirectResponse, Response
 
 from api import audited, maintenance, paging, shapes
 from api.errors import BadParameter, Moved
+from api.form_refusals import refused
 from api.identity import Actor, Identity, Reader, Role
 from api.instants import when
 from api.overview import compound_name, fault_name
@@ -72,14 +73,9 @@ def make(
         with writing(parts.deps.engine) as connection:
             made = maintenance.make(connection, parts, who, body, parts.now_ms()).id
             audited.about(made)
-    except ValidationError as error:
-        first = error.errors()[0]
-        notice = f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
-        return _page(parts, who, page, rows, status=422, notice=notice, written=written)
-    except (BadParameter, Moved) as error:
-        return _page(
-            parts, who, page, rows, status=error.status, notice=error.detail, written=written
-        )
+    except (ValidationError, BadParameter, Moved) as error:
+        status, notice = refused(page, error)
+        return _page(parts, who, page, rows, status=status, notice=notice, written=written)
     return RedirectResponse(f"/maintenance/{made}", 303)
 
 
@@ -124,9 +120,8 @@ def _page(
     blank = dict.fromkeys(shapes.faults.NewWindow.model_fields, "")
     with reading(parts.deps.engine) as connection:
         known = parts.registry.get(connection)
-        before = (rows.position[0], rows.position[1]) if rows.position else None
         found = list_windows(
-            connection, who.scope, Filter(), now_ms=now_ms, before=before, limit=rows.limit + 1
+            connection, who.scope, Filter(), now_ms=now_ms, before=rows.behind, limit=rows.limit + 1
         )
         shown, cursor = rows.split(found, lambda window: [window.ends_at_ms, window.id])
         ids = {device for window in shown for device in window.devices[:NAMED]}

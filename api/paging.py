@@ -33,6 +33,11 @@ class Page:
     key: bytes
     question: bytes
 
+    @property
+    def behind(self) -> tuple[Any, Any] | None:
+        """The position of a list that is in the order of two things."""
+        return None if self.position is None else (self.position[0], self.position[1])
+
     def split(
         self, rows: Sequence[T], position: Callable[[T], Position]
     ) -> tuple[Sequence[T], str | None]:

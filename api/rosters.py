@@ -1,7 +1,8 @@
 """People, duty rosters, and who stands in for whom."""
 
 import secrets
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, tzinfo
 from typing import Annotated
@@ -12,7 +13,7 @@ from sqlalchemy import Connection
 
 from api import shapes
 from api.compounds import check_firm
-from api.errors import BadParameter, Moved, NotFound
+from api.errors import BadParameter, Moved, or_not_found
 from api.identity import Actor, Identity, Reader, Role
 from api.instants import DISTRICT_ZONE, parse_instant, print_instant, print_known, zone_of
 from api.paging import PageOf
@@ -62,6 +63,16 @@ DAY_MS = 86_400_000
 STANDS_IN_AT_MOST_MS = 366 * DAY_MS
 AWAY_FROM_NOW_MS = 3 * 366 * DAY_MS  # of what is asked or planned; a calendar ends in 9999
 
+
+@contextmanager
+def room() -> Iterator[None]:
+    """One more than there may be is Moved."""
+    try:
+        yield
+    except TooMany as error:
+        raise Moved(f"{error}. Nothing was done.") from error
+
+
 FirmOf = Annotated[str | None, Query(description="Only this property firm's.")]
 
 
@@ -79,7 +90,7 @@ def list_all_people(
             connection,
             who.scope,
             firm=firm,
-            behind=(page.position[0], page.position[1]) if page.position else None,
+            behind=page.behind,
             limit=page.limit + 1,
         )
     shown, cursor = page.split(rows, lambda person: [person.name, person.id])
@@ -90,7 +101,7 @@ def list_all_people(
 def get_person(parts: PartsOf, who: Reader, person: str) -> shapes.duty.Person:
     """One of them."""
     with reading(parts.deps.engine) as connection:
-        return shape_person(_person(connection, who, person), who)
+        return shape_person(person_of(connection, who, person), who)
 
 
 @router.post("/people", status_code=201, responses=shapes.refusals.TOO_MANY)
@@ -106,10 +117,8 @@ def make_person(parts: PartsOf, who: Actor, body: shapes.duty.NewPerson) -> shap
         )
 
         def make() -> shapes.duty.Person:
-            try:
+            with room():
                 add_person(connection, person)
-            except TooMany as error:
-                raise Moved(f"{error}. Nothing was done.") from error
             return shape_person(person, who)
 
         return who.once.do(connection, now_ms, shapes.duty.Person, make)
@@ -121,7 +130,7 @@ def replace_person(
 ) -> shapes.duty.Person:
     """Give them this name, language, phone and these targets."""
     with writing(parts.deps.engine) as connection:
-        found = _person(connection, who, person)
+        found = person_of(connection, who, person)
         changed = _settings(connection, who, body, person, found.firm)
         changed = replace(changed, changed_by=who.name, changed_at_ms=parts.now_ms())
         return shape_person(change_person(connection, who.scope, changed), who)
@@ -135,9 +144,8 @@ def remove_person(parts: PartsOf, who: Actor, person: str) -> Response:
     """
     with writing(parts.deps.engine) as connection:
         try:
-            delete_person(connection, who.scope, person, parts.now_ms())
-        except UnknownPerson as error:
-            raise NotFound from error
+            with or_not_found(UnknownPerson):
+                delete_person(connection, who.scope, person, parts.now_ms())
         except PersonNeeded as error:
             raise Moved(f"{error}: take them out of it first. Nothing was done.") from error
     return Response(status_code=204)
@@ -159,7 +167,7 @@ def list_all_rosters(
             who.scope,
             at_ms=now_ms,
             firm=firm,
-            behind=(page.position[0], page.position[1]) if page.position else None,
+            behind=page.behind,
             limit=page.limit + 1,
         )
         names = names_in(connection, rows)
@@ -173,7 +181,7 @@ def get_roster(parts: PartsOf, who: Reader, roster: str) -> shapes.duty.Roster:
     """One of them."""
     now_ms = parts.now_ms()
     with reading(parts.deps.engine) as connection:
-        found = _roster(connection, who, roster, now_ms)
+        found = roster_of(connection, who, roster, now_ms)
         return shape_roster(found, names_in(connection, [found]), now_ms)
 
 
@@ -196,10 +204,10 @@ def get_duty(
     with reading(parts.deps.engine) as connection:
         at_ms = now_ms
         if at is not None:
-            zone = zone_of(_roster(connection, who, roster, now_ms).timezone)
+            zone = zone_of(roster_of(connection, who, roster, now_ms).timezone)
             at_ms = parse_instant("at", at, zone)
             _check_near("at", at_ms, now_ms)
-        found = _roster(connection, who, roster, at_ms)
+        found = roster_of(connection, who, roster, at_ms)
         names = names_in(connection, [found])
     first, *then = shifts(found, at_ms, 1 + NEXT_SHIFTS)
     levels = [called(found, level, at_ms) for level in range(1, _levels_of(found) + 1)]
@@ -225,10 +233,8 @@ def make_roster(parts: PartsOf, who: Actor, body: shapes.duty.NewRoster) -> shap
         )
 
         def make() -> shapes.duty.Roster:
-            try:
+            with room():
                 add_roster(connection, roster)
-            except TooMany as error:
-                raise Moved(f"{error}. Nothing was done.") from error
             found = find_roster(connection, who.scope, roster.id, now_ms)
             return shape_roster(found, names_in(connection, [found]), now_ms)
 
@@ -242,7 +248,7 @@ def replace_roster(
     """Give it this name and plan. Who is on duty follows from the new one at once."""
     now_ms = parts.now_ms()
     with writing(parts.deps.engine) as connection:
-        found = _roster(connection, who, roster, now_ms)
+        found = roster_of(connection, who, roster, now_ms)
         changed = _plan(connection, who, body, roster, found.firm, now_ms)
         changed = replace(changed, changed_by=who.name, changed_at_ms=now_ms)
         found = change_roster(connection, who.scope, changed)
@@ -252,11 +258,8 @@ def replace_roster(
 @router.delete("/rosters/{roster}", status_code=204, responses=shapes.refusals.TOO_MANY)
 def remove_roster(parts: PartsOf, who: Actor, roster: str) -> Response:
     """It is gone with the routes that led to it. What its people were told stays on record."""
-    with writing(parts.deps.engine) as connection:
-        try:
-            delete_roster(connection, who.scope, roster, parts.now_ms())
-        except UnknownRoster as error:
-            raise NotFound from error
+    with writing(parts.deps.engine) as connection, or_not_found(UnknownRoster):
+        delete_roster(connection, who.scope, roster, parts.now_ms())
     return Response(status_code=204)
 
 
@@ -285,7 +288,7 @@ def list_all_stand_ins(
             from_ms=from_ms,
             person=person,
             roster=roster,
-            behind=(page.position[0], page.position[1]) if page.position else None,
+            behind=page.behind,
             limit=page.limit + 1,
         )
     shown, cursor = page.split(rows, lambda one: [one.from_ms, one.id])
@@ -300,10 +303,8 @@ def make_stand_in(parts: PartsOf, who: Actor, body: shapes.duty.NewStandIn) -> s
         stand_in = _stand_in(connection, who, body, now_ms)
 
         def make() -> shapes.duty.StandIn:
-            try:
+            with room():
                 add_stand_in(connection, stand_in, now_ms)
-            except TooMany as error:
-                raise Moved(f"{error}. Nothing was done.") from error
             return shape_stand_in(stand_in)
 
         return who.once.do(connection, now_ms, shapes.duty.StandIn, make)
@@ -312,11 +313,8 @@ def make_stand_in(parts: PartsOf, who: Actor, body: shapes.duty.NewStandIn) -> s
 @router.delete("/stand-ins/{stand_in}", status_code=204, responses=shapes.refusals.TOO_MANY)
 def remove_stand_in(parts: PartsOf, who: Actor, stand_in: str) -> Response:
     """It ends now; one that has not begun never was."""
-    with writing(parts.deps.engine) as connection:
-        try:
-            delete_stand_in(connection, who.scope, stand_in, parts.now_ms())
-        except UnknownStandIn as error:
-            raise NotFound from error
+    with writing(parts.deps.engine) as connection, or_not_found(UnknownStandIn):
+        delete_stand_in(connection, who.scope, stand_in, parts.now_ms())
     return Response(status_code=204)
 
 
@@ -398,18 +396,14 @@ def shape_stand_in(stand_in: StandIn) -> shapes.duty.StandIn:
 # What was asked for, checked
 
 
-def _person(connection: Connection, who: Identity, person: str) -> Person:
-    try:
+def person_of(connection: Connection, who: Identity, person: str) -> Person:
+    with or_not_found(UnknownPerson):
         return find_person(connection, who.scope, person)
-    except UnknownPerson as error:
-        raise NotFound from error
 
 
-def _roster(connection: Connection, who: Identity, roster: str, at_ms: int) -> Roster:
-    try:
+def roster_of(connection: Connection, who: Identity, roster: str, at_ms: int) -> Roster:
+    with or_not_found(UnknownRoster):
         return find_roster(connection, who.scope, roster, at_ms)
-    except UnknownRoster as error:
-        raise NotFound from error
 
 
 def _firm_of(parts: Parts, who: Identity, firm: str | None) -> str | None:
@@ -502,14 +496,14 @@ def _check_people(
 def _stand_in(
     connection: Connection, who: Identity, body: shapes.duty.NewStandIn, now_ms: int
 ) -> StandIn:
-    person = _person(connection, who, body.person)
-    if _person(connection, who, body.by).firm != person.firm:
+    person = person_of(connection, who, body.person)
+    if person_of(connection, who, body.by).firm != person.firm:
         raise BadParameter("by", "whoever stands in is of the same firm")
     if body.by == body.person:
         raise BadParameter("by", "nobody stands in for themselves")
     zone: tzinfo = DISTRICT_ZONE
     if body.roster is not None:
-        roster = _roster(connection, who, body.roster, now_ms)
+        roster = roster_of(connection, who, body.roster, now_ms)
         if roster.firm != person.firm:
             raise BadParameter("roster", "the roster is of another firm")
         zone = zone_of(roster.timezone)

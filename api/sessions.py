@@ -66,7 +66,7 @@ def list_of_compound(
             connection,
             who.scope,
             Filter(compound, port, shed, state, asked.from_ms, asked.to_ms),
-            before=(page.position[0], page.position[1]) if page.position else None,
+            before=page.behind,
             limit=page.limit + 1,
         )
         running = (row.port for row in rows if row.state is SessionState.OPEN)

@@ -25,7 +25,7 @@ def list_all(
             connection,
             who.scope,
             target=target,
-            behind=(page.position[0], page.position[1]) if page.position else None,
+            behind=page.behind,
             limit=page.limit + 1,
         )
     shown, cursor = page.split(rows, lambda told: [told.created_at_ms, told.target])

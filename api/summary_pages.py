@@ -63,7 +63,7 @@ def summaries_page(
             connection,
             who.scope,
             target=target or None,
-            behind=(rows.position[0], rows.position[1]) if rows.position else None,
+            behind=rows.behind,
             limit=most + 1,
         )
     shown = found[:most]

@@ -9,11 +9,12 @@ from sqlalchemy import Connection
 from api import compounds, shapes
 from api.compounds import check_firm
 from api.devices import check_kind
-from api.errors import Away, BadParameter, Moved, NotFound
+from api.errors import Away, BadParameter, or_not_found
 from api.identity import Actor, Identity, Reader
 from api.instants import print_instant, print_known
 from api.paging import PageOf
 from api.parts import Messenger, NotAccepted, Parts, PartsOf
+from api.rosters import room
 from devices.alerts import ChannelName, Language, Route, Target
 from devices.calendars import BadCalendar, Hours, hours_text, parse_minute, print_minute
 from devices.catalogue import COMPOUND, PLATFORM, RULES
@@ -21,7 +22,6 @@ from devices.rules import Severity
 from devices.store.database import reading, writing
 from devices.store.rosters import UnknownPerson, UnknownRoster, find_person, find_roster
 from devices.store.targets import (
-    TooMany,
     UnknownRoute,
     UnknownTarget,
     add_route,
@@ -47,7 +47,7 @@ def list_all_targets(parts: PartsOf, who: Reader, page: PageOf) -> shapes.alerts
         rows = list_targets(
             connection,
             who.scope,
-            behind=(page.position[0], page.position[1]) if page.position else None,
+            behind=page.behind,
             limit=page.limit + 1,
         )
     shown, cursor = page.split(rows, lambda target: [target.name, target.id])
@@ -60,7 +60,7 @@ def list_all_targets(parts: PartsOf, who: Reader, page: PageOf) -> shapes.alerts
 def get_target(parts: PartsOf, who: Reader, target: str) -> shapes.alerts.Target:
     """One target."""
     with reading(parts.deps.engine) as connection:
-        return shape_target(_find(connection, who, target))
+        return shape_target(target_of(connection, who, target))
 
 
 @router.post("/targets", status_code=201, responses=shapes.refusals.TOO_MANY)
@@ -75,7 +75,7 @@ def make_target(parts: PartsOf, who: Actor, body: shapes.alerts.NewTarget) -> sh
     _check(parts, target)
 
     def make() -> shapes.alerts.Target:
-        try:
+        with room():
             add_target(connection, target)
             if body.routed:
                 route = Route(
@@ -87,8 +87,6 @@ def make_target(parts: PartsOf, who: Actor, body: shapes.alerts.NewTarget) -> sh
                     created_at_ms=now_ms,
                 )
                 add_route(connection, route)
-        except TooMany as error:
-            raise Moved(f"{error}. Nothing was done.") from error
         return shape_target(target)
 
     with writing(parts.deps.engine) as connection:
@@ -101,22 +99,19 @@ def replace_target(
 ) -> shapes.alerts.Target:
     """Give it this name, address, secret and language; what waits for it is tried again at once."""
     with reading(parts.deps.engine) as connection:
-        found = _find(connection, who, target)
+        found = target_of(connection, who, target)
     now_ms = parts.now_ms()
     changed = _target(body, target, found.channel, found.firm, who, now_ms)
     _check(parts, changed)
-    with writing(parts.deps.engine) as connection:
-        try:
-            return shape_target(change_target(connection, who.scope, target, changed))
-        except UnknownTarget as error:
-            raise NotFound from error
+    with writing(parts.deps.engine) as connection, or_not_found(UnknownTarget):
+        return shape_target(change_target(connection, who.scope, target, changed))
 
 
 @router.post("/targets/{target}/test", responses=shapes.refusals.TOO_MANY)
 def send_test(parts: PartsOf, who: Actor, target: str) -> shapes.alerts.Tested:
     """Send it a test message now; what was answered. It mends one that was broken."""
     with reading(parts.deps.engine) as connection:
-        found = _find(connection, who, target)
+        found = target_of(connection, who, target)
     try:
         with parts.target_turns.turn():
             answer = _messenger(parts).test(found)
@@ -130,11 +125,8 @@ def send_test(parts: PartsOf, who: Actor, target: str) -> shapes.alerts.Tested:
 @router.delete("/targets/{target}", status_code=204, responses=shapes.refusals.TOO_MANY)
 def remove_target(parts: PartsOf, who: Actor, target: str) -> Response:
     """Send nothing there any more, and forget its address. Its deliveries stay on record."""
-    with writing(parts.deps.engine) as connection:
-        try:
-            delete_target(connection, who.scope, target, parts.now_ms())
-        except UnknownTarget as error:
-            raise NotFound from error
+    with writing(parts.deps.engine) as connection, or_not_found(UnknownTarget):
+        delete_target(connection, who.scope, target, parts.now_ms())
     return Response(status_code=204)
 
 
@@ -155,7 +147,7 @@ def list_all_routes(
             target=target,
             person=person,
             roster=roster,
-            behind=(page.position[0], page.position[1]) if page.position else None,
+            behind=page.behind,
             limit=page.limit + 1,
         )
     shown, cursor = page.split(rows, lambda route: [route.created_at_ms, route.id])
@@ -173,10 +165,8 @@ def make_route(parts: PartsOf, who: Actor, body: shapes.duty.NewRoute) -> shapes
         route = _route(connection, parts, who, body, now_ms)
 
         def make() -> shapes.duty.Route:
-            try:
+            with room():
                 add_route(connection, route)
-            except TooMany as error:
-                raise Moved(f"{error}. Nothing was done.") from error
             return shape_route(route)
 
         return who.once.do(connection, now_ms, shapes.duty.Route, make)
@@ -185,11 +175,8 @@ def make_route(parts: PartsOf, who: Actor, body: shapes.duty.NewRoute) -> shapes
 @router.delete("/routes/{route}", status_code=204, responses=shapes.refusals.TOO_MANY)
 def remove_route(parts: PartsOf, who: Actor, route: str) -> Response:
     """It leads nowhere any more."""
-    with writing(parts.deps.engine) as connection:
-        try:
-            delete_route(connection, who.scope, route, parts.now_ms())
-        except UnknownRoute as error:
-            raise NotFound from error
+    with writing(parts.deps.engine) as connection, or_not_found(UnknownRoute):
+        delete_route(connection, who.scope, route, parts.now_ms())
     return Response(status_code=204)
 
 
@@ -254,11 +241,9 @@ def _host(url: str) -> str:
     return parsed.hostname or ""
 
 
-def _find(connection: Connection, who: Identity, target: str) -> Target:
-    try:
+def target_of(connection: Connection, who: Identity, target: str) -> Target:
+    with or_not_found(UnknownTarget):
         return find_target(connection, who.scope, target)
-    except UnknownTarget as error:
-        raise NotFound from error
 
 
 def _firm_of(parts: Parts, who: Identity, firm: str | None) -> str | None:
@@ -348,15 +333,13 @@ def _whose(
     """The firm of whomever the route leads to. Raises BadParameter, NotFound."""
     if sum(one is not None for one in (body.target, body.person, body.roster)) != 1:
         raise BadParameter("target", "a route leads to one of target, person and roster")
-    try:
+    with or_not_found(UnknownPerson, UnknownRoster):
         if body.person is not None:
             return find_person(connection, who.scope, body.person).firm
         if body.roster is not None:
             return find_roster(connection, who.scope, body.roster, now_ms).firm
-    except (UnknownPerson, UnknownRoster) as error:
-        raise NotFound from error
     assert body.target is not None
-    return _find(connection, who, body.target).firm
+    return target_of(connection, who, body.target).firm
 
 
 def _hours(when: shapes.duty.When | None) -> Hours | None:

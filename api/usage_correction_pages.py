@@ -178,7 +178,7 @@ def _page(
     now_ms = parts.now_ms()
     language = page.language
     may_act = who.role is Role.OPERATOR
-    before = (rows.position[0], rows.position[1]) if rows.position else None
+    before = rows.behind
     with reading(parts.deps.engine) as connection:
         entry = compounds.find(parts.registry.get(connection), who, compound)
         found = list_corrections(

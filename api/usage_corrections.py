@@ -72,7 +72,7 @@ def list_all(
             compound=compound,
             from_ms=asked.from_ms,
             to_ms=asked.to_ms,
-            before=(page.position[0], page.position[1]) if page.position else None,
+            before=page.behind,
             limit=page.limit + 1,
         )
     rows, cursor = page.split(found, lambda one: [one.created_at_ms, one.id])

@@ -69,7 +69,25 @@ TEXTS: dict[str, tuple[str, str]] = {
         "时段：选日子，时间写成 08:30 至 17:30，两者不能相同。",
         "Hours: choose days; times like 08:30 to 17:30, which differ.",
     ),
-    "rf_compound": ("小区：选一个现有的小区。", "Compound: choose one that there is."),
+    "rf_compound": (
+        "小区：选一个现有的小区；计划维护须写明小区、类型、设备或故障代码之一。",
+        "Compound: choose one that there is; maintenance names one, a kind, devices or codes.",
+    ),
+    "rf_devices": (
+        "设备：填写所选小区、所选类型的设备编号，用空格隔开。",
+        "Devices: ids of that compound and kind, with blanks between.",
+    ),
+    "rf_codes": (
+        "故障代码：从目录中选，且属于所选类型；安全类故障只能对指明的设备暂停通知。",
+        "Codes: of the catalogue and of that kind; safety faults are held only for named devices.",
+    ),
+    "rf_starts_at": ("开始时间：在一年之内。", "Begin: within a year."),
+    "rf_ends_at": (
+        "结束时间：须在开始之后、尚未过去，且不超过 31 天。",
+        "End: to come, after the beginning, and within 31 days of it.",
+    ),
+    "rf_reason": ("原因：须填写，不能太长。", "Reason: write one, not too long."),
+    "rf_owner": ("负责人：须填写，不能太长。", "Who answers for it: write a name, not too long."),
     "rf_kind": ("类型：选一种现有的类型。", "Kind: choose one that there is."),
     "rf_code": ("故障：从目录中选一种。", "Fault: choose one of the catalogue."),
     "rf_severity": ("级别：从 P1 至 P4 中选。", "Severity: from P1 to P4."),

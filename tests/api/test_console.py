@@ -610,7 +610,7 @@ def test_a_maintenance_window_is_made_and_ended_on_its_page(cast: Cast) -> None:
         "/maintenance", data=form | {"codes": "GATE_DURESS"}, headers={**OURS, **ZH}
     )
     assert refused.status_code == 422
-    assert "held only for named devices" in words(refused.text)
+    assert "安全类故障只能对指明的设备暂停通知" in words(refused.text)
     assert 'value="更换门锁"' in refused.text  # what was written is still there
     empty = client.post("/maintenance", data={"compound": XIANGYUNLI}, headers={**OURS, **ZH})
     assert empty.status_code == 422
