@@ -133,12 +133,12 @@ def test_a_range_of_which_the_journal_has_nothing_is_empty_and_no_error(journal:
 
 
 @pytest.fixture
-def data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+def data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, data_dir: Path) -> Path:
     for name in list(os.environ):
         if name.startswith("COURTYARD_"):
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COURTYARD_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("COURTYARD_DATA_DIR", str(data_dir))
     engine = open_operational(load_settings(os.environ))
     with writing(engine) as connection:
         save(connection, District(*DEVICES).registry, START_MS)

@@ -26,8 +26,8 @@ GARDEN = Compound("garden", Name("花园", "Garden"), "yaxin", 294)
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    made = load_settings({"COURTYARD_DATA_DIR": str(tmp_path / "data")})
+def settings(data_dir: Path) -> Settings:
+    made = load_settings({"COURTYARD_DATA_DIR": str(data_dir)})
     engine = open_operational(made)
     with writing(engine) as connection:
         known = Registry([Firm("yaxin", Name("亚新", "Yaxin"))], [GARDEN],

@@ -21,8 +21,8 @@ from tests.api.reports.made import text_of
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    settings = load_settings({"COURTYARD_DATA_DIR": str(tmp_path / "data")})
+def settings(data_dir: Path) -> Settings:
+    settings = load_settings({"COURTYARD_DATA_DIR": str(data_dir)})
     engine = open_operational(settings)
     with writing(engine) as connection:
         a_district(connection)

@@ -30,8 +30,8 @@ def day() -> date:
 
 
 @pytest.fixture
-def settings(tmp_path: Path, day: date) -> Settings:
-    settings = load_settings({"COURTYARD_DATA_DIR": str(tmp_path / "data")})
+def settings(data_dir: Path, day: date) -> Settings:
+    settings = load_settings({"COURTYARD_DATA_DIR": str(data_dir)})
     engine = open_operational(settings)
     with writing(engine) as connection:
         a_district(connection)

@@ -32,12 +32,12 @@ LI = Wanted("li-min", "李敏", "operator", None, None)
 
 
 @pytest.fixture
-def settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Settings:
+def settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, data_dir: Path) -> Settings:
     for name in list(os.environ):
         if name.startswith("COURTYARD_"):
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COURTYARD_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("COURTYARD_DATA_DIR", str(data_dir))
     return load_settings(os.environ)
 
 
