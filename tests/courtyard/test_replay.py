@@ -133,8 +133,8 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    made = Bench(tmp_path)
+def bench(data_dir: Path) -> Iterator[Bench]:
+    made = Bench(data_dir.parent)
     for minute in range(10):
         made.receives(minute, "gate", "gate-b")
     yield made
