@@ -89,7 +89,7 @@ class Scales:
 
 def visit(page: Page, scales: Scales, url: str) -> Visit:
     scales.taken()
-    page.goto(url, wait_until="load")
+    page.goto(url, wait_until="load", timeout=120_000)
     page.wait_for_timeout(SETTLE_MS)
     paint = page.evaluate(
         "performance.getEntriesByName('first-contentful-paint').map(one => one.startTime)[0]"

@@ -52,6 +52,7 @@ NOT_PAGES = {
     "/livez",
     "/readyz",
     "/metrics",
+    "/openapi.json",
     "/assets/{name:path}",
     "/exports/direct",
     "/administration/template/{file_type}",

@@ -128,7 +128,8 @@ def _copy(source: Engine, to: Engine) -> None:
     upgrade(source)
     upgrade(to)
     with reading(source) as connection, writing(to) as into:
-        into.exec_driver_sql("SET session_replication_role = replica")  # in any order
+        into.exec_driver_sql("SET LOCAL session_replication_role = replica")  # in any order
+        into.exec_driver_sql("SET LOCAL statement_timeout = 0")
         driver: Any = into.connection.driver_connection
         for table in metadata.sorted_tables:
             into.execute(delete(table))
@@ -145,7 +146,6 @@ def _copy(source: Engine, to: Engine) -> None:
                         f"SELECT setval(pg_get_serial_sequence('{table.name}', '{column.name}'),"
                         f" (SELECT coalesce(max({column.name}), 0) + 1 FROM {table.name}), false)"
                     )
-        into.exec_driver_sql("SET session_replication_role = origin")
 
 
 def application(engine: Engine, telemetry: EmbeddedTelemetry, journal: FollowedJournal) -> FastAPI:
