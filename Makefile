@@ -16,7 +16,7 @@ ARGS ?=
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test integration bench bench-usage bench-alerts chaos score lock screenshots wheel
+.PHONY: help setup demo check test integration bench bench-usage bench-alerts bench-console chaos score lock screenshots wheel
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,12 @@ bench-usage: $(INSTALLED) ## how quickly usage is answered, and late data is in 
 
 bench-alerts: $(INSTALLED) ## how quickly people are told of faults (ARGS="--database postgresql")
 	$(BIN)/python -m bench.alerts $(ARGS)
+
+bench-console: $(INSTALLED) ## pages, their weight and first paint, live updates, 200 open consoles: an hour
+	@failed=0; for what in "pages --keep data/bench-year" \
+		"pages --keep data/bench-year --database postgresql" "browser --keep data/bench-year" \
+		live "live --database postgresql" consoles "consoles --database postgresql"; do \
+		echo "== $$what"; $(BIN)/python -m bench.$$what $(ARGS) || failed=1; done; exit $$failed
 
 chaos: $(INSTALLED) ## kills and outages against the real processes, hours (ARGS="kills --kills 20")
 	$(BIN)/python -m chaos $(ARGS)
