@@ -20,7 +20,7 @@ from tests.integration.test_console import is_there
 from tests.playwright_browser import playwright_chromium, watched
 
 INTO = Path(__file__).parents[1] / "docs" / "screenshots"
-COMPOUNDS, HOURS = 24, 30
+COMPOUNDS, HOURS = 20, 26
 DESK, PHONE = (1280, 860), (390, 844)
 TALLEST = {"desk": 1500, "phone": 1700}  # px; what is below is more of the same
 COLOURS = 64
@@ -69,6 +69,9 @@ def shots(made: Evening) -> Iterator[Shot]:
     yield Shot("holidays", "/alerts/holidays")
     yield Shot("maintenance", "/maintenance")
     yield Shot("exports", "/exports")
+    yield Shot("quarantine", "/quarantine")
+    yield Shot("thresholds", "/rules")
+    yield Shot("registry", "/administration/devices")
     yield Shot("corrections", "/compounds/xiangyunli/corrections")
     yield Shot("users", "/users")
     yield Shot("tokens", "/tokens")
