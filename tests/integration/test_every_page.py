@@ -57,7 +57,7 @@ CUT = """
       const style = getComputedStyle(one);
       return one.scrollWidth > one.clientWidth + 1 && one.clientWidth > 0
         && style.textOverflow === 'ellipsis' && style.overflowX !== 'visible'
-        && !one.matches('.me span');
+        && !one.matches('.me span, .payload');
     }).map((one) => one.textContent.trim())
 """
 SMALL = """
@@ -193,7 +193,7 @@ def looked_at(seen: Watched, path: str, schemes: Sequence[Literal["light", "dark
 
 
 WIDE = """
-    [...document.querySelectorAll('body *')]
+    [...document.querySelectorAll('main *, footer *')]
       .filter((one) => one.getBoundingClientRect().right > 361)
       .slice(0, 3).map((one) => `${one.tagName}.${one.className}`).join(' ')
 """
