@@ -40,6 +40,7 @@ from devices.credentials import Seal
 from devices.journal import MESSAGES, Raw
 from devices.judgement import LIVE
 from devices.kinds import KINDS
+from devices.registry import Contact, Registry
 from devices.rosters import Person, Roster
 from devices.rules import Severity
 from devices.store import registry as registry_rows
@@ -166,7 +167,7 @@ def evening(directory: Path, compounds: int = 9, hours: int | None = None) -> It
     try:
         upgrade(engine)
         with writing(engine) as connection:
-            registry_rows.save(connection, plan.registry(), plan.start_ms)
+            registry_rows.save(connection, _with_phones(plan.registry()), plan.start_ms)
         new_robot = _staff(engine, robots, plan.start_ms)
         _play(_Parts(engine, telemetry, Staged(plan, plan.seed), directory / "journal.db", now))
         robots_clock.is_over = True
@@ -203,6 +204,13 @@ def evening(directory: Path, compounds: int = 9, hours: int | None = None) -> It
 def _without_waiting(connection: Any, _record: object) -> None:
     """No fsync: what is killed begins anew."""
     connection.execute("PRAGMA synchronous = OFF")
+
+
+def _with_phones(known: Registry) -> Registry:
+    """Each firm with somebody to call."""
+    duty = (Contact("值班室", "037155550100", "duty"),)
+    firms = [replace(firm, contacts=duty) for firm in known.firms.values()]
+    return Registry(firms, known.compounds.values(), known.devices.values())
 
 
 def _tokens(engine: Engine, at_ms: int) -> dict[str, str]:
