@@ -147,10 +147,13 @@ def draw(
     size: Size,
     limits: Sequence[Limit] = (),
     marks: Sequence[Mark] = (),
+    *,
+    from_zero: bool = False,
 ) -> Curve:
-    """A curve of numbers, with its limits in sight."""
+    """A curve of numbers, with its limits in sight. from_zero: so is 0, as for amounts."""
     known = [(bucket, *both) for bucket in buckets if (both := _ends(bucket)) is not None]
     levels = [limit.level for limit in limits] if known else []
+    levels += [0.0] if from_zero and known else []
     lows = [*levels, *(low for _, low, _ in known)]
     highs = [*levels, *(high for _, _, high in known)]
     bottom, top, step = scale(min(lows, default=0.0), max(highs, default=1.0))

@@ -109,7 +109,10 @@ def _drawn(
         for pace in paces
         if pace.at_ms >= from_ms and (found := value(pace)) is not None
     ]
-    drawn = [(look, curves.draw(buckets, of, DISTRICT_ZONE, size)) for look, size in SIZES]
+    drawn = [
+        (look, curves.draw(buckets, of, DISTRICT_ZONE, size, from_zero=True))
+        for look, size in SIZES
+    ]
     return bool(buckets), drawn
 
 

@@ -35,7 +35,17 @@ MORE = {
     "/alerts/dry-run": ("/alerts/dry-run?code=SHED_SMOKE&compound=xiangyunli",),
     "/administration/devices": ("/administration/devices?q=nothing",),
     "/charging": ("/charging?compound=xiangyunli",),
-    "/ingestion": ("/ingestion?show=all",),
+    "/ingestion": ("/ingestion?show=all", "/ingestion?show=week&compound=xiangyunli"),
+    "/quarantine": ("/quarantine?reason=clock",),
+    "/quarantine/replay": ("/quarantine/replay?reason=not_json",),
+    "/rules": ("/rules?show=changed",),
+    "/rules/{code}": (
+        "/rules/SHED_OVERTEMP?device=xiangyunli-shed-1",
+        # its boxes a little hotter, as a draft
+        "/rules/SHED_OVERTEMP?draft=W1siYm9hcmRfdGVtcF9jID49NzAiLCJyYWlzZXMiLCI-PTc1Il1d",
+    ),
+    "/maintenance/calendar": ("/maintenance/calendar?view=week",),
+    "/maintenance/new": ("/maintenance/new?compound=xiangyunli",),
 }
 # Nothing to look at, or parts of what is; /setup is open only before there is anybody.
 NOT_PAGES = (
@@ -48,6 +58,7 @@ NOT_PAGES = (
     "/openapi.json",
     "/setup",
     "/exports/direct",
+    "/login/oidc",  # leads elsewhere, and back
 )
 # What an address does not work without.
 NEEDED = {"/alerts/new": "?channel=dingtalk", "/quarantine/replays": "?first={asked}&last={asked}"}

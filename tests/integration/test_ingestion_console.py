@@ -4,10 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import Engine, update
 
-from api.identity import COOKIE
 from devices.pace import STRETCH_MS, Pace
 from devices.store import tokens
 from devices.store.pace import keep_pace
@@ -17,14 +16,11 @@ from tests.api.served import served
 from tests.api.test_accounting import with_accounts
 from tests.eventually import eventually
 from tests.integration.test_console import is_there
+from tests.playwright_browser import watched
 
-CHROMIUM = "/usr/bin/chromium"
 HOSTILE = '{"name":"<img src=https://elsewhere.example/x onerror=alert(1)>"}'
-WATCH = """
-    window.violations = [];
-    document.addEventListener('securitypolicyviolation', (event) =>
-      window.violations.push(event.violatedDirective + ' ' + event.blockedURI));
-"""
+
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture
@@ -43,20 +39,17 @@ def site(sqlite_database: Engine, tmp_path: Path) -> Iterator[tuple[Cast, str]]:
 
 
 @pytest.fixture
-def page(site: tuple[Cast, str]) -> Iterator[Page]:
+def page(playwright_browser: Browser, site: tuple[Cast, str]) -> Iterator[Page]:
     """Li Min's, on a phone."""
     cast, url = site
     with cast.write() as connection:
         who = tokens.identify(connection, cast.tokens["operator"], NOW_MS)
         assert who is not None
         session = tokens.open_session(connection, who.token_id, NOW_MS)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        context = browser.new_context(viewport={"width": 360, "height": 800}, locale="zh-CN")
-        context.add_cookies([{"name": COOKIE, "value": session, "url": url}])
-        context.add_init_script(WATCH)
-        yield context.new_page()
-        browser.close()
+    made = watched(playwright_browser, url, "zh", session)
+    made.page.set_viewport_size({"width": 360, "height": 800})
+    yield made.page
+    made.page.context.close()
 
 
 def is_well(page: Page) -> None:

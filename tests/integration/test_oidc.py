@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import Engine
 
 from api.app import create_app
@@ -18,7 +18,7 @@ from tests.eventually import eventually
 from tests.integration.test_console import is_there
 from tests.oidc_provider import CLIENT, SECRET, StandIn, standing_in
 
-CHROMIUM = "/usr/bin/chromium"
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture
@@ -63,12 +63,10 @@ class Late(OidcProvider):
 
 
 @pytest.fixture
-def page() -> Iterator[Page]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        context = browser.new_context(locale="zh-CN")
-        yield context.new_page()
-        browser.close()
+def page(playwright_browser: Browser) -> Iterator[Page]:
+    context = playwright_browser.new_context(locale="zh-CN")
+    yield context.new_page()
+    context.close()
 
 
 def test_somebody_logs_in_elsewhere_and_is_led_back_to_where_they_wanted_to_go(
