@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from api import paging
-from api.calls import call
+from api.calls import Call, call, on_duty
 from api.console import evidence_lines, fault_lines
 from api.errors import NotFound
 from api.fault_actions import ACTIONS, Action, Asked, Said
@@ -36,7 +36,7 @@ from api.identity import Actor, Identity, Reader
 from api.instants import when
 from api.overview import fault_name
 from api.pages import Page, PageOf
-from api.parts import Parts, PartsOf
+from api.parts import Known, Parts, PartsOf
 from api.sla import of_faults
 from api.sla_views import Deadline, deadline, notes, step_lines
 from api.told import Notice, notices
@@ -298,7 +298,7 @@ def _fault_page(
         past = _past(connection, who, parts, language, [*same_here, *same_near], now_ms)
         held_by = _window(connection, who, found)
         kept = of_faults(connection, known, who.scope, [found.id], now_ms)[found.id]
-        called = contacts(connection, found)
+        calls = _calls(connection, who, known, language, found, now_ms)
         standing = _standing(connection, who, found)
         session = _session(connection, who, language, found, now_ms)
         overrides = overrides_in_force(connection)
@@ -318,7 +318,7 @@ def _fault_page(
         line=line,
         found=found,
         advice=[part.strip() for part in advice.replace("；", ";").split(";") if part.strip()],
-        calls=[call(one) for one in called[:CALLS_SHOWN]],
+        calls=calls[:CALLS_SHOWN],
         evidence=evidence_lines(language, found),
         charts=charts,
         happened=_happened(
@@ -377,6 +377,20 @@ def _countdown(
     return Countdown(
         due.kind, figure, say(language, "fw_left", what=what), step.due_ms if is_short else None
     )
+
+
+def _calls(
+    connection: Connection,
+    who: Identity,
+    known: Known,
+    language: Language,
+    fault: Fault,
+    now_ms: int,
+) -> list[Call]:
+    """Who is on duty now, then whom the registry names."""
+    entry = known.directory.compounds.get(fault.compound or "")
+    now = [] if entry is None else on_duty(connection, who.scope, language, entry.firm, now_ms)
+    return [*now, *(call(one) for one in contacts(connection, fault))]
 
 
 def _standing(connection: Connection, who: Identity, fault: Fault) -> Standing | None:

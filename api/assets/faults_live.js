@@ -5,7 +5,7 @@
 
 (() => {
   const GATHER_MS = 350; // news come in bursts: one refresh for all of them
-  const APART_MS = 1_500; // between two refreshes
+  const APART_MS = 900; // between two refreshes
   const LEAST_MS = 15_000; // ages and limits move on without news
   const HAND_MS = 5_000; // so long after the last movement nobody is about to click
   const panel = document.getElementById("fault-list");

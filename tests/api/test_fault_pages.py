@@ -19,6 +19,8 @@ from tests.api.cast import (
     Cast,
     a_fault,
     a_fault_event,
+    a_person,
+    a_roster,
     a_session,
     a_state,
 )
@@ -201,3 +203,23 @@ def test_what_people_and_devices_wrote_is_text(cast: Cast) -> None:
         html = cast.client("operator").get(path).text
         assert "<img" not in html, path
         assert "&lt;img src=x" in html, path
+
+
+def test_who_is_on_duty_is_called_first(cast: Cast) -> None:
+    with_trouble(cast)
+    with_contacts(cast)
+    with cast.write() as connection:
+        a_person(connection, "li", name="李伟", phone="138 0000 0001")
+        a_person(connection, "mute", name="无话", phone="")
+        a_roster(connection, "r", "li", name="夜班")
+        a_roster(connection, "s", "li", name="周末")  # the same person: called once
+        a_roster(connection, "t", "mute", name="另一班")
+        a_person(connection, "zhao", name="赵敏", firm="kangqiao")
+        a_roster(connection, "k", "zhao", firm="kangqiao")
+    told = panel(page(cast, "hot"), "call")
+    assert told.index("李伟 周末，当班至 11-24 08:00:00") < told.index("门岗")
+    assert told.count("李伟") == 1
+    assert "无话" not in told
+    assert "赵敏" not in told
+    assert 'href="tel:13800000001"' in page(cast, "hot")
+    assert "李伟 周末, on duty until" in panel(page(cast, "hot", EN, who="yaxin"), "call")

@@ -2,20 +2,18 @@
 
 import math
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 from sqlalchemy import Engine, select, update
 
 from devices.store.database import reading
 from devices.store.schema import compounds, faults
 from devices.telemetry import Sample
-from tests import chromium
 from tests.api.cast import (
     GATE,
     HOUR_MS,
@@ -36,13 +34,11 @@ from tests.api.cast import (
 from tests.api.served import served
 from tests.eventually import eventually
 from tests.integration.test_console import is_there
+from tests.playwright_browser import WATCH
+
+pytestmark = pytest.mark.long
 
 HOSTILE = '<img src="https://elsewhere.example/x" onerror="window.hurt = true">'
-WATCH = """
-    window.violations = [];
-    document.addEventListener('securitypolicyviolation', (event) =>
-      window.violations.push(event.violatedDirective + ' ' + event.blockedURI));
-"""
 WITHIN_MS = 2_000  # news are seen within it
 PAGES = (
     "/faults", "/faults?severity=P3", "/faults?show=all", "/faults?show=suspected", "/faults/hot",
@@ -50,14 +46,9 @@ PAGES = (
 )  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        found = next(filter(None, map(shutil.which, chromium.NAMES)), None)
-        assert found is not None, "Chromium is missing: on Debian and Ubuntu, apt install chromium"
-        made = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        yield made
-        made.close()
+@pytest.fixture
+def browser(playwright_browser: Browser) -> Browser:
+    return playwright_browser
 
 
 @pytest.fixture
