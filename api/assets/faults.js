@@ -88,7 +88,10 @@
 
   function act(event) {
     if (performance.now() - went < GO_MS && event.key in PLACES) {
-      location.href = PLACES[event.key];
+      const place = PLACES[event.key];
+      // only where they may go: the bar on top has it
+      if (document.querySelector(`header a[href="${place}"]`) === null) return false;
+      location.href = place;
       return true;
     }
     switch (event.key) {

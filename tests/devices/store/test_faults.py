@@ -254,6 +254,8 @@ def test_a_search_looks_into_names_of_devices_and_what_their_words_stand_for(
         "west"
     }
     assert found(database, sought=(Sought("连", compounds=frozenset({LIANXIN})),)) == {"west"}
+    assert found(database, sought=(Sought("东门"),), is_open=True) == {"f"}  # looked up one by one
+    assert found(database, sought=(Sought("GATE-1"),), is_open=True) == {"f", "west"}
 
 
 def test_what_is_acute_is_critical_or_of_the_safety_tier(database: Engine) -> None:
