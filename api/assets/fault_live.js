@@ -14,7 +14,7 @@
   let ahead = 0; // of this clock, ms
 
   function isBusy(old) {
-    if (old.contains(document.querySelector(".ask:popover-open"))) return true;
+    if (old.contains(document.querySelector(":popover-open"))) return true;
     if (old.contains(document.activeElement) && document.activeElement !== document.body) return true;
     return [...old.querySelectorAll("textarea, input[name=assignee]")].some(
       (field) => field.value !== field.defaultValue,
