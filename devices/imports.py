@@ -23,6 +23,7 @@ from devices.inventory import (
     device_entry,
     read_compound_rows,
     read_rows,
+    with_compounds,
 )
 from devices.registry import Compound, Device, Registry
 
@@ -114,15 +115,16 @@ def plan(tables: Mapping[str, Rows], known: Registry) -> Plan:
     """What these rows would do to `known`. tables: rows by table, see `devices.columns`."""
     compound_rows, device_rows = tables.get(COMPOUNDS, ()), tables.get(DEVICES, ())
     compounds = read_compound_rows(compound_rows, known)
-    devices = read_rows(device_rows, compounds.registry)
+    devices = read_rows(device_rows, with_compounds(known, compounds.things.values()))
+    ports = _ports(devices, known)
     lines = [
-        *_lines(COMPOUNDS, compound_rows, compounds, known),
-        *_lines(DEVICES, device_rows, devices, known),
+        *_lines(COMPOUNDS, compound_rows, compounds, known.compounds, {}),
+        *_lines(DEVICES, device_rows, devices, known.devices, ports),
     ]
     if compounds.problems or devices.problems:
         return Plan(tuple(lines), Step())
-    placed = [compounds.registry.compounds[one] for one in compounds.touched]
-    made = [devices.registry.devices[one] for one in devices.touched]
+    placed = [compounds.things[one] for one in compounds.touched]
+    made = [devices.things[one] for one in devices.touched]
     placed = [one for one in placed if known.compounds.get(one.id) != one]
     made = [one for one in made if not is_same(known.devices.get(one.id), one)]
     return Plan(
@@ -158,22 +160,20 @@ def _plain(step: Step) -> list[object]:
     ]
 
 
-def _lines(table: str, rows: Rows, read: RowsRead, known: Registry) -> list[Line]:
+def _lines(
+    table: str,
+    rows: Rows,
+    read: RowsRead[Compound] | RowsRead[Device],
+    before: Mapping[str, Compound] | Mapping[str, Device],
+    ports: Mapping[str, int],
+) -> list[Line]:
     flaws = _flaws(rows, read)
     lines = [Line(table, 0, "", Outcome.WRONG, flaws=tuple(flaws[0]))] if 0 in flaws else []
-    before: Mapping[str, Compound | Device]
-    after: Mapping[str, Compound | Device]
-    before, after = (
-        (known.compounds, read.registry.compounds)
-        if table == COMPOUNDS
-        else (known.devices, read.registry.devices)
-    )
-    ports = _ports(read, known) if table == DEVICES else {}
     for line, identifier in read.lines.items():
         if line in flaws:
             lines.append(Line(table, line, identifier, Outcome.WRONG, flaws=tuple(flaws[line])))
             continue
-        was, becomes = before.get(identifier), after[identifier]
+        was, becomes = before.get(identifier), read.things[identifier]
         changes = () if was is None else _changes(was, becomes)
         moved = ports.get(identifier, 0)
         outcome = (
@@ -187,7 +187,7 @@ def _lines(table: str, rows: Rows, read: RowsRead, known: Registry) -> list[Line
     return lines
 
 
-def _flaws(rows: Rows, read: RowsRead) -> dict[int, list[Flaw]]:
+def _flaws(rows: Rows, read: RowsRead[Compound] | RowsRead[Device]) -> dict[int, list[Flaw]]:
     """What is wrong, by line; 0 for what no line can be blamed for."""
     written = dict(rows)
     line_of = {identifier: line for line, identifier in read.lines.items() if identifier}
@@ -225,12 +225,12 @@ def _flaw(problem: Problem, column: str, value: str, *, is_there: bool) -> Flaw:
     )
 
 
-def _ports(read: RowsRead, known: Registry) -> dict[str, int]:
+def _ports(read: RowsRead[Device], known: Registry) -> dict[str, int]:
     """Shed -> how many of its ports are added or changed, that have no line of their own."""
     own = set(read.lines.values())
     counts: dict[str, int] = {}
     for identifier in read.touched:
-        port = read.registry.devices[identifier]
+        port = read.things[identifier]
         if identifier in own or port.parent is None or is_same(known.devices.get(port.id), port):
             continue
         counts[port.parent] = counts.get(port.parent, 0) + 1

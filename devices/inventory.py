@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime, timedelta
+from typing import Generic, TypeVar
 from zoneinfo import ZoneInfo
 
 from devices.ids import ID, is_id, port_id
@@ -19,6 +20,8 @@ from devices.kinds import KINDS
 from devices.messages import Value
 from devices.quantities import MAX_EXACT
 from devices.registry import Compound, Contact, Device, Firm, Name, Registry
+
+Thing = TypeVar("Thing")
 
 PROTOCOLS = (
     "native",
@@ -144,25 +147,25 @@ def parse_rows(rows: Iterable[tuple[int, Mapping[str, str]]], known: Registry) -
     read = read_rows(rows, known)
     if read.problems:
         raise BadRegistry(read.problems)
-    return read.registry
+    devices = read.things.values()
+    return Registry(known.firms.values(), known.compounds.values(), devices, known.revision)
 
 
 @dataclass(frozen=True, slots=True)
-class RowsRead:
-    """Rows as far as they could be read. lines: line -> the device that it names, "" without one.
+class RowsRead(Generic[Thing]):
+    """Rows as far as they could be read. lines: line -> what it names, "" without a usable id.
 
-    registry: everything that was known, and over it the devices that the rows say, also those with
-    something wrong: not to be kept unless `problems` is empty. touched: their ids, with the ports
-    of their sheds.
+    things: all that was known, and over it what the rows say, also where that is wrong: then it may
+    make no registry. touched: the ids of what the rows say, with the ports of their sheds.
     """
 
     lines: Mapping[int, str]
-    registry: Registry
+    things: Mapping[str, Thing]
     touched: Sequence[str]
     problems: Sequence[Problem]
 
 
-def read_rows(rows: Iterable[tuple[int, Mapping[str, str]]], known: Registry) -> RowsRead:
+def read_rows(rows: Iterable[tuple[int, Mapping[str, str]]], known: Registry) -> RowsRead[Device]:
     """The same as `parse_rows`, with everything that is wrong beside what is right."""
     problems: list[Problem] = []
     foreign: set[str] = set()
@@ -176,15 +179,14 @@ def read_rows(rows: Iterable[tuple[int, Mapping[str, str]]], known: Registry) ->
         devices.append((where, device))
         lines[line] = device.id
     touched = _put_together(devices, known, ", ", problems)
-    merged = known.devices | {device.id: device for device in touched}
-    registry = Registry(
-        known.firms.values(), known.compounds.values(), merged.values(), known.revision
-    )
-    return RowsRead(lines, registry, [device.id for device in touched], problems)
+    things = known.devices | {device.id: device for device in touched}
+    return RowsRead(lines, things, [device.id for device in touched], problems)
 
 
-def read_compound_rows(rows: Iterable[tuple[int, Mapping[str, str]]], known: Registry) -> RowsRead:
-    """The same for rows of compounds. lines: line -> compound; touched: their ids."""
+def read_compound_rows(
+    rows: Iterable[tuple[int, Mapping[str, str]]], known: Registry
+) -> RowsRead[Compound]:
+    """The same for rows of compounds."""
     problems: list[Problem] = []
     foreign: set[str] = set()
     lines: dict[int, str] = {}
@@ -201,11 +203,12 @@ def read_compound_rows(rows: Iterable[tuple[int, Mapping[str, str]]], known: Reg
         lines[line] = compound.id
         if compound.id:
             compounds[compound.id] = compound
-    merged = known.compounds | compounds
-    registry = Registry(
-        known.firms.values(), merged.values(), known.devices.values(), known.revision
-    )
-    return RowsRead(lines, registry, list(compounds), problems)
+    return RowsRead(lines, known.compounds | compounds, list(compounds), problems)
+
+
+def with_compounds(known: Registry, compounds: Iterable[Compound]) -> Registry:
+    """`known`, with these compounds in place of its own."""
+    return Registry(known.firms.values(), compounds, known.devices.values(), known.revision)
 
 
 def parse_entries(entries: Sequence[Mapping[str, object]], known: Registry) -> Registry:

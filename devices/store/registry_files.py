@@ -29,6 +29,7 @@ from devices.inventory import (
     parse,
     parse_rows,
     read_compound_rows,
+    with_compounds,
 )
 from devices.registry import Registry
 
@@ -92,7 +93,8 @@ def read_tables(name: str, found: Tables, known: Registry) -> Registry:
         compounds = read_compound_rows(found.get(COMPOUNDS, ()), known)
         if compounds.problems:
             raise BadRegistry(compounds.problems)
-        return parse_rows(found.get(DEVICES, ()), compounds.registry)
+        placed = with_compounds(known, compounds.things.values())
+        return parse_rows(found.get(DEVICES, ()), placed)
 
 
 @contextmanager

@@ -3,9 +3,11 @@
 import dataclasses
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from devices.columns import COMPOUNDS, DEVICES
-from devices.imports import Change, Outcome, Plan, Rows, plan
+from devices.imports import Change, Outcome, Plan, Rows, Step, plan
 from devices.inventory import parse
 from devices.registry import Registry
 
@@ -125,3 +127,31 @@ def test_what_was_applied_changes_nothing_when_it_comes_again() -> None:
     again = of_devices(GATE, known=after)
     assert again.lines[0].outcome is Outcome.UNCHANGED
     assert again.step.devices_after == ()
+
+
+CELLS = st.sampled_from(
+    ["", "gate-1", "gate-2", "gw-1", "shed-1", "shed-1-p01", "garden", "court", "yaxin", "gate",
+     "shed", "port", "lamp", "2", "65", "juy", "native", "often", "东门", "2026-11-23T10:00:00Z"]
+)  # fmt: skip
+COLUMNS = ("id", "kind", "compound", "parent", "name", "protocol", "external_id", "ports",
+           "port_no", "interval_s", "decommissioned_at", "firm", "households")  # fmt: skip
+ROWS = st.lists(st.dictionaries(st.sampled_from(COLUMNS), CELLS, max_size=8), max_size=5)
+
+
+@given(ROWS, ROWS)
+def test_any_rows_are_a_plan_and_what_it_did_is_not_done_again(
+    compounds: list[dict[str, str]], devices: list[dict[str, str]]
+) -> None:
+    tables = {COMPOUNDS: rows(*compounds), DEVICES: rows(*devices)}
+    made = plan(tables, KNOWN)
+    assert len([line for line in made.lines if line.line]) == len(compounds) + len(devices)
+    step = made.step
+    if made.count(Outcome.WRONG):
+        assert step == Step()
+        return
+    there = KNOWN.compounds | {one.id: one for one in step.compounds_after}
+    have = KNOWN.devices | {one.id: one for one in step.devices_after}
+    after = Registry(KNOWN.firms.values(), there.values(), have.values())
+    again = plan(tables, after)
+    assert {line.outcome for line in again.lines} <= {Outcome.UNCHANGED}
+    assert again.step == Step()

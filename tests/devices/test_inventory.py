@@ -563,7 +563,7 @@ class TestRows:
         ]
         read = read_rows(enumerate(rows, 2), WITHOUT_DEVICES)
         assert read.lines == {2: "gate-1", 3: "gate-2"}
-        assert read.registry.devices["gate-1"].compound == "garden"
+        assert read.things["gate-1"].compound == "garden"
         assert {problem.word for problem in read.problems} == {"no_number", "no_compound"}
 
     def test_problems_name_the_line(self) -> None:
@@ -615,7 +615,7 @@ class TestCompoundRows:
             "latitude": "34.7",
             "contacts": "李伟, 0371-6601, 值班；王五，0371-6602",
         }
-        yard = read_compound_rows([(2, row)], WITHOUT_DEVICES).registry.compounds["yard"]
+        yard = read_compound_rows([(2, row)], WITHOUT_DEVICES).things["yard"]
         assert (yard.name, yard.households, yard.latitude) == (Name("大院", "大院"), 80, 34.7)
         assert yard.contacts == (
             Contact("李伟", "0371-6601", "值班"),
@@ -627,7 +627,7 @@ class TestCompoundRows:
 
     def test_what_has_no_column_stays(self) -> None:
         row = {"id": "garden", "households": "295"}
-        garden = read_compound_rows([(2, row)], WITHOUT_DEVICES).registry.compounds["garden"]
+        garden = read_compound_rows([(2, row)], WITHOUT_DEVICES).things["garden"]
         assert garden == dataclasses.replace(WITHOUT_DEVICES.compounds["garden"], households=295)
 
     def test_problems_name_the_line(self) -> None:

@@ -241,6 +241,15 @@ class TestSpreadsheets:
             "district.csv, line 2, firm: there is no firm 'nobody'"
         ]
 
+    @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
+    def test_any_bytes_are_rows_or_refused(self, content: bytes) -> None:
+        try:
+            found = tables(content, ".csv", UPLOADED)
+        except BadRegistry as error:
+            assert error.problems  # noqa: PT017 - either outcome is right
+        else:
+            assert set(found) <= {DEVICES, COMPOUNDS}
+
 
 class TestTemplates:
     @pytest.mark.parametrize("language", ["zh", "en"])

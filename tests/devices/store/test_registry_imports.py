@@ -1,5 +1,6 @@
 """Imports in the database: what was previewed is applied, or nothing; and the way back."""
 
+import threading
 from dataclasses import replace
 
 import pytest
@@ -206,3 +207,17 @@ def test_lines_are_read_in_pages(engine: Engine) -> None:
         assert [line.id for _, line in page] == ["gate-10", "gate-11"]
         rest = registry_imports.lines_of(connection, made.id, after=page[-1][0])
         assert [line.id for _, line in rest] == ["gate-12", "gate-13", "gate-14"]
+
+
+def test_of_two_who_confirm_at_once_one_writes(engine: Engine) -> None:
+    made = previewed(engine, GATE)
+    before = revision(engine)
+    came: list[Came] = []
+    both = [threading.Thread(target=lambda: came.append(applied(engine, made))) for _ in range(2)]
+    for one in both:
+        one.start()
+    for one in both:
+        one.join(30)
+    assert sorted(one.is_news for one in came) == [False, True]
+    assert [one.refusal for one in came] == [None, None]
+    assert revision(engine) == before + 1
