@@ -11,6 +11,7 @@ from devices.store.schema import sessions
 from tests.api.cast import (
     GATE,
     LAMP,
+    LIANXIN,
     MINUTE_MS,
     NOW_MS,
     PORT,
@@ -137,4 +138,29 @@ def test_a_compound_shows_a_fault_on_its_plan_within_two_seconds_and_keeps_what_
     assert shown_within(browser, f"{spot} === 'p1'") < WITHIN_S
     assert browser.run("document.querySelector('details[data-keep=sheds]').open")
     assert browser.run("document.activeElement.parentElement.dataset.keep") == "sheds"
+    assert browser.errors == []
+
+
+def test_the_board_shows_only_what_has_faults_or_what_is_called_so(
+    browser: Browser, site: tuple[Cast, str]
+) -> None:
+    cast, url = site
+    with cast.write() as connection:
+        a_fault(connection, "open")
+    enter(browser, cast, url)
+    browser.open(url)
+    shown = "[...document.querySelectorAll('.tile')].filter((one) => one.offsetHeight).length"
+    assert browser.run(shown) == 2
+    browser.run("document.getElementById('only-trouble').click()")
+    assert browser.run(shown) == 1
+    browser.run("document.getElementById('only-trouble').click()")
+    browser.run("document.getElementById('find').focus()")
+    browser.ask("Input.insertText", text="连心")
+    browser.await_true(f"{shown} === 1")
+    assert (
+        browser.run("document.querySelector('.tile:not([hidden]) a').getAttribute('href')")
+        == f"/compounds/{LIANXIN}"
+    )
+    browser.ask("Input.insertText", text="无此处")
+    browser.await_true("!document.querySelector('.no-match').hidden")
     assert browser.errors == []
