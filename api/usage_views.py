@@ -256,13 +256,15 @@ class FigureLine:
 
 @dataclass(frozen=True, slots=True)
 class ChartView:
-    """A chart with its headline. told: what it shows, in words."""
+    """A chart with its headline. told: what it shows, in words. covered: the share and the words of
+    its own coverage, where that is not its part's."""
 
     title: str
     value: str
     unit: str
     told: str
     drawn: charts.Chart
+    covered: tuple[float, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -434,7 +436,11 @@ def _with_hours(
     of_day = _part(language, asked, "gates", charted, sums, total, before, finals, labels)
     (chart,) = of_day.charts
     day = f"{asked.last:%m-%d}"
-    titled = replace(chart, title=f"{chart.title}{say(language, 'u_at_day', day=day)}")
+    titled = replace(
+        chart,
+        title=f"{chart.title}{say(language, 'u_at_day', day=day)}",
+        covered=(of_day.share, of_day.coverage),
+    )
     return replace(part, charts=[titled, *part.charts])
 
 
