@@ -47,18 +47,11 @@ MORE = {
     "/maintenance/calendar": ("/maintenance/calendar?view=week",),
     "/maintenance/new": ("/maintenance/new?compound=xiangyunli",),
 }
-# Nothing to look at, or parts of what is; /setup is open only before there is anybody.
+# Nothing to look at, parts of what is, or a way elsewhere; /setup is open only before there is
+# anybody.
 NOT_PAGES = (
-    "/v1/",
-    "/assets/",
-    "/parts/",
-    "/livez",
-    "/readyz",
-    "/metrics",
-    "/openapi.json",
-    "/setup",
-    "/exports/direct",
-    "/login/oidc",  # leads elsewhere, and back
+    *("/v1/", "/assets/", "/parts/", "/livez", "/readyz", "/metrics", "/openapi.json"),
+    *("/setup", "/exports/direct", "/login/oidc"),
 )
 # What an address does not work without.
 NEEDED = {"/alerts/new": "?channel=dingtalk", "/quarantine/replays": "?first={asked}&last={asked}"}
