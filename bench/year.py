@@ -21,6 +21,7 @@ from psycopg.types.json import Json
 from sqlalchemy import JSON, Connection, Engine, delete, func, insert, select, update
 
 from api.app import create_app
+from api.last_day import LastDay
 from api.parts import Dependencies
 from bench import usage
 from courtyard.journals import FollowedJournal
@@ -120,6 +121,10 @@ def standing(asked: argparse.Namespace) -> Iterator[Standing]:
             read = {"position": head.id, "jseq": head.jseq, "journal_id": head.journal_id}
             cast.a_judge(connection, **read)
         app = application(engine, telemetry, journal)
+        last_day: LastDay = app.state.last_day
+        while last_day.read_some():  # as its task does in the API, which does not run here
+            pass
+        last_day.is_kept_new = True
         yield Standing(url, folder, engine, app, found)
 
 
