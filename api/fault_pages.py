@@ -317,7 +317,7 @@ def _fault_page(
         who=who,
         line=line,
         found=found,
-        advice=[part.strip() for part in advice.replace("；", ";").split(";") if part.strip()],
+        advice=_steps(advice),
         calls=calls[:CALLS_SHOWN],
         evidence=evidence_lines(language, found),
         charts=charts,
@@ -350,6 +350,12 @@ def _fault_page(
         is_flapping=faults.is_flapping(found) and found.state is not State.CLOSED,
         notice=notice,
     )
+
+
+def _steps(advice: str) -> list[str]:
+    """What to do, one thing after the other."""
+    steps = [part.strip() for part in advice.replace("；", ";").split(";")]
+    return [step[:1].upper() + step[1:] for step in steps if step]
 
 
 def _known(at_ms: int | None, now_ms: int) -> str:

@@ -223,3 +223,10 @@ def test_who_is_on_duty_is_called_first(cast: Cast) -> None:
     assert "赵敏" not in told
     assert 'href="tel:13800000001"' in page(cast, "hot")
     assert "李伟 周末, on duty until" in panel(page(cast, "hot", EN, who="yaxin"), "call")
+
+
+def test_what_to_do_is_told_step_by_step(cast: Cast) -> None:
+    with_trouble(cast)
+    html = page(cast, "hot", EN)
+    assert "<li>Cut power</li><li>Inspect the socket</li>" in html
+    assert "断电并到场检查插座" in panel(page(cast, "hot"), "do")  # one step is no list
