@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 
 import structlog
 from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
 
 from api.parts import Clock, RegistryCopy
+from api.stream import to_its_end
 from devices.coverage import Sum
 from devices.days import DAY_MS
 from devices.journal import UNASSIGNED
@@ -120,15 +120,15 @@ class LastDay:
         self.is_kept_new = True
         while True:
             try:
-                is_behind = await asyncio.to_thread(self.read_some)
+                is_behind = await to_its_end(self.read_some)
                 if self._failing:
                     self._failing = False
                     log.info("last_day_goes_on")
                 await asyncio.sleep(FIRST_STEP_S if is_behind else STEP_S)
-            except SQLAlchemyError as error:
-                if not self._failing:
+            except Exception:  # of the database mostly; whatever it is, the next turn goes on
+                if not self._failing:  # once, not once a second
                     self._failing = True
-                    log.warning("last_day_stands_still", error=type(error).__name__)
+                    log.exception("last_day_stands_still")
                 await asyncio.sleep(STEP_S)
 
     def read_some(self) -> bool:

@@ -1,9 +1,13 @@
 """The last 24 hours on the overview: what is summed up, and what nobody knows."""
 
+import asyncio
 import re
+import threading
 
 import pytest
 from sqlalchemy import insert
+from sqlalchemy.exc import OperationalError
+from structlog.testing import capture_logs
 
 from api.charts import stacks
 from api.last_day import BEFORE_MS, HOURS, Hour, LastDay, together
@@ -173,3 +177,27 @@ def test_a_compound_that_was_not_heard_says_since_when(cast: Cast) -> None:
         a_judge(connection, watermark_ms=NOW_MS - 3 * MINUTE_MS)
     cast.app.state.overview.look_again()
     assert 'class="stale"' not in cast.client("operator").get("/").text
+
+
+def test_a_database_that_is_away_is_told_of_and_asked_again(cast: Cast) -> None:
+    day = the_day(cast)
+    fails = iter([True])
+
+    def read_some() -> bool:
+        if next(fails, False):
+            raise OperationalError("SELECT", {}, Exception("away"))
+        read.set()
+        return True
+
+    async def play() -> None:
+        task = asyncio.create_task(day.run())
+        async with asyncio.timeout(10):
+            while not read.is_set():
+                await asyncio.sleep(0.01)
+        task.cancel()
+
+    read = threading.Event()
+    day.read_some = read_some  # type: ignore[method-assign]
+    with capture_logs() as logs:
+        asyncio.run(play())
+    assert [line["event"] for line in logs] == ["last_day_stands_still", "last_day_goes_on"]

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.long
 
 # What to put for a parameter of an address is found by EXAMPLES; more ways to ask for a page:
 MORE = {
-    "/": ("/?firm=zhengmei",),
+    "/": ("/?firm=zhengmei", "/?sort=trouble"),
     "/faults": ("/faults?show=all", "/faults?show=shelved"),
     "/compounds/{compound}": (
         "/compounds/xiangyunli?bucket=hour",
