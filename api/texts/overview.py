@@ -91,7 +91,6 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "sort_trouble": ("故障优先", "Trouble first"),
     "t_seen": ("最近消息 {age}前", "last message {age} ago"),
     "t_stale": ("{age}前", "{age} ago"),
-    "k_stale": ("久未收到消息", "Not heard lately"),
     # the last day
     "ld_title": ("近 24 小时", "Last 24 hours"),
     "ld_key_hour": ("每小时", "By hour"),
