@@ -6,7 +6,7 @@ Each page by light and by dark on a desk, and on a phone; in Chinese, the first 
 import io
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +21,8 @@ from tests.playwright_browser import playwright_chromium, watched
 
 INTO = Path(__file__).parents[1] / "docs" / "screenshots"
 COMPOUNDS, HOURS = 14, 18
+DOCUMENT = INTO.parent / "console.md"
+PHONE_SHOWN = ("-phone", 110, ", phone")
 DESK, PHONE = (1280, 860), (390, 844)
 TALLEST = {"desk": 1200, "phone": 1400}  # px; what is below is more of the same
 COLOURS = 256  # of fewer, rare ones are lost: those of severity
@@ -30,6 +32,7 @@ class Shot(NamedTuple):
     """A page and the file that shows it; english: in English too."""
 
     name: str
+    title: str
     path: str
     english: bool = False
 
@@ -47,40 +50,40 @@ def shots(made: Evening) -> Iterator[Shot]:
         return str(next(one["id"] for one in faults if one["code"] == code))
 
     session = client.get("/v1/compounds/xiangyunli/sessions?limit=1").json()["items"][0]["id"]
-    yield Shot("overview", "/", english=True)
-    yield Shot("compound", "/compounds/xiangyunli", english=True)
-    yield Shot("faults", "/faults", english=True)
-    yield Shot("fault", f"/faults/{fault('SHED_SMOKE')}", english=True)
-    yield Shot("root-cause", f"/faults/{fault('GW_OFFLINE')}")
-    yield Shot("device", "/devices/xiangyunli-shed-1-p01")
-    yield Shot("messages", "/devices/xiangyunli-shed-1/messages")
-    yield Shot("sheds", "/sheds", english=True)
-    yield Shot("sessions", "/charging?compound=xiangyunli")
-    yield Shot("session", f"/sessions/{session}")
-    yield Shot("ingestion", "/ingestion", english=True)
-    yield Shot("alerts", "/alerts")
-    yield Shot("target", "/alerts/targets/duty")
-    yield Shot("deliveries", "/alerts/deliveries")
-    yield Shot("routes", "/alerts/routes")
-    yield Shot("duty", "/alerts/duty")
-    yield Shot("roster", "/alerts/rosters/district")
-    yield Shot("escalations", "/alerts/escalations")
-    yield Shot("dry-run", "/alerts/dry-run?code=SHED_SMOKE&compound=xiangyunli")
-    yield Shot("holidays", "/alerts/holidays")
-    yield Shot("maintenance", "/maintenance")
-    yield Shot("exports", "/exports")
-    yield Shot("quarantine", "/quarantine")
-    yield Shot("thresholds", "/rules")
-    yield Shot("registry", "/administration/devices")
-    yield Shot("corrections", "/compounds/xiangyunli/corrections")
-    yield Shot("users", "/users")
-    yield Shot("tokens", "/tokens")
-    yield Shot("audit", "/audit")
-    yield Shot("account", "/account")
-    yield Shot("display", "/display")
-    yield Shot("help", "/help")
-    yield Shot("catalogue", "/help/faults")
-    yield Shot("login", "/login")
+    yield Shot("overview", "总览 Overview", "/", english=True)
+    yield Shot("compound", "小区 A compound", "/compounds/xiangyunli", english=True)
+    yield Shot("faults", "故障 Faults", "/faults", english=True)
+    yield Shot("fault", "一个故障 A fault", f"/faults/{fault('SHED_SMOKE')}", english=True)
+    yield Shot("root-cause", "根因 A root cause", f"/faults/{fault('GW_OFFLINE')}")
+    yield Shot("device", "设备 A device", "/devices/xiangyunli-shed-1-p01")
+    yield Shot("messages", "原始消息 What it sent", "/devices/xiangyunli-shed-1/messages")
+    yield Shot("sheds", "充电棚 Sheds", "/sheds", english=True)
+    yield Shot("sessions", "充电记录 Sessions", "/charging?compound=xiangyunli")
+    yield Shot("session", "一次充电 A session", f"/sessions/{session}")
+    yield Shot("ingestion", "数据 Ingestion", "/ingestion", english=True)
+    yield Shot("alerts", "告警目标 Targets", "/alerts")
+    yield Shot("target", "一个目标 A target", "/alerts/targets/duty")
+    yield Shot("deliveries", "已发送 Deliveries", "/alerts/deliveries")
+    yield Shot("routes", "路由 Routes", "/alerts/routes")
+    yield Shot("duty", "值班 Duty", "/alerts/duty")
+    yield Shot("roster", "值班表 A roster", "/alerts/rosters/district")
+    yield Shot("escalations", "升级 Escalation", "/alerts/escalations")
+    yield Shot("dry-run", "试算 Dry run", "/alerts/dry-run?code=SHED_SMOKE&compound=xiangyunli")
+    yield Shot("holidays", "节假日 Holidays", "/alerts/holidays")
+    yield Shot("maintenance", "维护 Maintenance", "/maintenance")
+    yield Shot("exports", "导出 Exports", "/exports")
+    yield Shot("quarantine", "隔离 Quarantine", "/quarantine")
+    yield Shot("thresholds", "阈值 Thresholds", "/rules")
+    yield Shot("registry", "登记 Registry", "/administration/devices")
+    yield Shot("corrections", "更正 Corrections", "/compounds/xiangyunli/corrections")
+    yield Shot("users", "用户 Users", "/users")
+    yield Shot("tokens", "令牌 Tokens", "/tokens")
+    yield Shot("audit", "审计 Audit log", "/audit")
+    yield Shot("account", "我的账号 My account", "/account")
+    yield Shot("display", "语言与外观 Language and colours", "/display")
+    yield Shot("help", "帮助 Help", "/help")
+    yield Shot("catalogue", "故障目录 Catalogue", "/help/faults")
+    yield Shot("login", "登录 Login", "/login")
 
 
 def main(wanted: list[str]) -> None:
@@ -94,10 +97,27 @@ def main(wanted: list[str]) -> None:
     ):
         eventually(lambda: is_there(f"{url}/livez"))
         session = made.session("operator")
-        for shot in shots(made):
+        listed = list(shots(made))
+        for shot in listed:
             if not wanted or shot.name in wanted:
                 take(browser, url, session, shot)
                 print(shot.name, flush=True)
+    write_gallery(listed)
+
+
+def write_gallery(listed: Sequence[Shot]) -> None:
+    """All pictures that there are, at the end of docs/console.md."""
+    rows = ["| page | by light | by dark | on a phone |", "|---|---|---|---|"]
+    for shot in listed:
+        if (INTO / f"{shot.name}-phone.png").exists():
+            shown = " | ".join(
+                f'<img src="screenshots/{shot.name}{end}.png" width="{width}"'
+                f' alt="{shot.title}{how}">'
+                for end, width, how in (("", 300, ""), ("-dark", 300, ", dark"), PHONE_SHOWN)
+            )
+            rows.append(f"| {shot.title} | {shown} |")
+    text = DOCUMENT.read_text("utf-8")
+    DOCUMENT.write_text(text[: text.index(rows[0])] + "\n".join(rows) + "\n", "utf-8")
 
 
 def take(browser: Browser, url: str, session: str, shot: Shot) -> None:
