@@ -208,7 +208,7 @@ def _without_waiting(connection: Any, _record: object) -> None:
 
 def _with_phones(known: Registry) -> Registry:
     """Each firm with somebody to call."""
-    duty = (Contact("值班室", "037155550100", "duty"),)
+    duty = (Contact("值班室", "037155550100", "值班"),)
     firms = [replace(firm, contacts=duty) for firm in known.firms.values()]
     return Registry(firms, known.compounds.values(), known.devices.values())
 
