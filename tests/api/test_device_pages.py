@@ -466,7 +466,7 @@ def test_wherever_a_device_is_named_its_page_is_one_click_away(cast: Cast) -> No
         a_fault(connection, "f")
         a_session(connection, "s")
         a_refusal(connection, 1)
-    assert f'href="/devices/{GATE}"' in cast.client("operator").get("/ingestion").text
+    assert f'href="/devices/{GATE}"' in cast.client("operator").get("/quarantine").text
     client = cast.client("yaxin")
     for path, device in (
         (f"/compounds/{XIANGYUNLI}", GATE),
