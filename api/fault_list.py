@@ -120,7 +120,7 @@ def fault_list(
     position = newest if question.shown == "all" else ranked
     shown, cursor = rows.split(found, position)
     is_first = rows.position is None
-    pinned = _pinned(connection, who, question, wanted) if is_first else []
+    pinned = _pinned(connection, who, question, shown) if is_first else []
     guesses: list[Fault] = []
     if question.shown == "open" and is_first:
         guesses = _guesses(connection, who, narrow)
@@ -249,20 +249,15 @@ def _rows(
 
 
 def _pinned(
-    connection: Connection, who: Identity, question: Question, wanted: Filter
+    connection: Connection, who: Identity, question: Question, shown: Sequence[Fault]
 ) -> list[Fault]:
-    """What is acute and unanswered, and not in the list that is asked for."""
+    """What is acute and unanswered, and not in the list: there it would be on the first page."""
     if question.shown == "all" or (question.shown == "open" and not question.is_narrow):
         return []
     acute = Filter(is_open=True, suppressed=False, suspected=False, acute=True)
     every = list_by_rank(connection, who.scope, acute, limit=PINNED_SHOWN * 2)
+    inside = {fault.id for fault in shown}
     waiting = [fault for fault in every if fault.state is not State.ACKNOWLEDGED]
-    if not waiting:
-        return []
-    ids = frozenset(fault.id for fault in waiting)
-    among = wanted.ids & ids if wanted.ids is not None else ids
-    listed = list_by_rank(connection, who.scope, replace(wanted, ids=among), limit=len(ids))
-    inside = {fault.id for fault in listed}
     return [fault for fault in waiting if fault.id not in inside][:PINNED_SHOWN]
 
 
