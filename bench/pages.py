@@ -56,6 +56,7 @@ NOT_PAGES = {
     "/assets/{name:path}",
     "/exports/direct",
     "/administration/template/{file_type}",
+    "/compounds/{compound}/usage.csv",
     "/parts/overview/live",
     "/setup",
 }
