@@ -1,6 +1,6 @@
 """Every page in a real browser: what it weighs, and when something is to be seen.
 
-    make bench-browser        (or: python -m bench.browser --database postgresql)
+    python -m bench.browser [--keep data/bench-year] [--only /sheds]
 
 The whole district with a year behind it (`bench.year`), the API as a process of its own, and
 Chromium without a window. Each page is opened twice by the district's operator: first with an empty

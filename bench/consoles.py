@@ -1,6 +1,6 @@
 """What open consoles cost the API, while the district changes under them.
 
-    make bench-console        (or: python -m bench.consoles --consoles 200 --seconds 60)
+    python -m bench.consoles [--consoles 200] [--seconds 60] [--database postgresql]
 
 An API process of its own over the whole simulated district with a year of faults. Another process
 changes 1 % of the district's devices each second, in state and values, and opens and closes faults.

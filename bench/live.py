@@ -1,14 +1,15 @@
 """From a message to the changed page: how long until a console shows it.
 
-    make bench-live        (or: python -m bench.live --trials 40 --database postgresql)
+    python -m bench.live [--trials 40] [--database postgresql]
 
-The real processes over the whole district: broker, `courtyard ingest`, `courtyard api`, with the
-fleet simulated beside them, and Chromium without a window that shows the overview. A message is
-published, and the page is asked until the figure on its tile has changed. Counted from before the
-publisher was started, so that its own start is in it. Two questions: a socket that is used or not
-(a value: nothing that anybody is told of), and a gate that is tampered with or not any more (a
-fault). A message of the simulated fleet that says the opposite at the same moment would be counted
-as slow.
+The real processes over the whole district: broker, `courtyard ingest`, `courtyard api`, and
+Chromium without a window that shows the overview. A message is published, and the page is asked
+until the figure on its tile has changed. Counted from before the publisher was started, so that its
+own start is in it. Two questions: a socket that is used (a value: nothing that anybody is told of),
+and a gate that is tampered with (a fault).
+
+--fleet: the simulated fleet reports beside it. A message of it that says the opposite of ours at
+the same moment ends the measurement.
 """
 
 import argparse
@@ -140,7 +141,7 @@ def main() -> int:
     )
     parser.add_argument("--trials", type=int, default=40)
     parser.add_argument("--database", default="sqlite", help="sqlite (default) or postgresql")
-    parser.add_argument("--no-fleet", dest="fleet", action="store_false", help="nothing beside")
+    parser.add_argument("--fleet", action="store_true", help="the simulated fleet reports beside")
     return run(parser.parse_args())
 
 

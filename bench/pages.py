@@ -1,6 +1,6 @@
 """Every page of the console over the whole district and a year: how long the server takes.
 
-    make bench-pages        (or: python -m bench.pages --requests 40 --database postgresql)
+    python -m bench.pages [--requests 40] [--database postgresql] [--keep data/bench-year]
 
 The pages are those that the application has: a new one that nothing is known of here ends the
 measurement. Each is asked for as the district's operator and as a property firm, with its filters
