@@ -5,7 +5,7 @@ The pages are those of the application's routes: a new one is looked at without 
 and only asks for an example of what stands in its address.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import pytest
@@ -55,6 +55,8 @@ NOT_PAGES = (
 )
 # What an address does not work without.
 NEEDED = {"/alerts/new": "?channel=dingtalk", "/quarantine/replays": "?first={asked}&last={asked}"}
+Scheme = Literal["light", "dark"]
+LOOKS: Mapping[str, Sequence[Scheme]] = {"zh": ("light", "dark"), "en": ("dark",)}
 SERIOUS = ("serious", "critical")
 CUT = """
     [...document.querySelectorAll('main *, header *')].filter((one) => {
@@ -163,7 +165,7 @@ def test_every_page_is_read_by_everybody_everywhere(
     made, url = evening_site.made, evening_site.url
     session, paths = made.session("operator"), pages(made)
     problems: list[str] = []
-    for language, schemes in (("zh", ("light", "dark")), ("en", ("dark",))):
+    for language, schemes in LOOKS.items():
         seen = watched(playwright_browser, url, language, session)
         for path in paths:
             problems += [f"{language} {path}: {told}" for told in looked_at(seen, path, schemes)]
@@ -171,7 +173,7 @@ def test_every_page_is_read_by_everybody_everywhere(
     assert not problems, "\n".join(problems)
 
 
-def looked_at(seen: Watched, path: str, schemes: Sequence[Literal["light", "dark"]]) -> list[str]:
+def looked_at(seen: Watched, path: str, schemes: Sequence[Scheme]) -> list[str]:
     """What is wrong with a page on a desk and on a phone.
 
     All rules hold by the first scheme; what another one can change is how well it is told apart.
