@@ -9,10 +9,10 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from api import shapes
+from api.console.pages import PageOf
 from api.errors import BadParameter
 from api.identity import Reader, operators_only
 from api.instants import DISTRICT_ZONE, parse_range, print_instant, when
-from api.pages import PageOf
 from api.paging import Page as Rows
 from api.paging import PageOf as RowsOf
 from api.parts import PartsOf

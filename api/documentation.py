@@ -8,9 +8,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from api.compression import squeezed, takes_gzip
+from api.console.pages import PageOf, assets
 from api.errors import NotFound
 from api.identity import EVERYONE
-from api.pages import PageOf, assets
 from api.shapes.refusals import Problem
 
 router = APIRouter(include_in_schema=False, dependencies=[EVERYONE])

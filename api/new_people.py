@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from api import audited
-from api.pages import Page
+from api.console.pages import Page
 from api.passwords import Passwords
 from devices.store.tokens import BadToken, Role
 from devices.store.users import NameTaken, NewUser, TooManyUsers, User, add_user

@@ -7,12 +7,12 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from api import audited, shapes
+from api.console.token_pages import LARGEST_ID, ONLY
 from api.errors import BadParameter, Moved, NotFound
 from api.identity import Actor, Identity, Reader, operators_only
 from api.instants import print_instant, print_known
 from api.paging import PageOf
 from api.parts import PartsOf
-from api.token_pages import LARGEST_ID, ONLY
 from devices.store import tokens
 from devices.store.database import reading, writing
 from devices.store.scope import DISTRICT

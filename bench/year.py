@@ -21,7 +21,7 @@ from psycopg.types.json import Json
 from sqlalchemy import JSON, Connection, Engine, delete, func, insert, select, update
 
 from api.app import create_app
-from api.last_day import LastDay
+from api.console.last_day import LastDay
 from api.parts import Dependencies
 from bench import usage
 from courtyard.journals import FollowedJournal

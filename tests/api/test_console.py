@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, delete
 
-from api.overview import OverviewCopy
+from api.console.overview import OverviewCopy
 from api.words import Language, countdown, duration, knows, say
 from devices.catalogue import RULES
 from devices.faults import Held, State, Why
@@ -41,7 +41,7 @@ from tests.api.cast import (
     a_window,
     an_export,
 )
-from tests.api.test_login import OURS, logged_in
+from tests.api.console.test_login import OURS, logged_in
 
 ZH = {"Accept-Language": "zh-CN,zh;q=0.9"}
 ACTIONS = (

@@ -11,13 +11,13 @@ from pathlib import Path
 from sqlalchemy import create_engine
 
 from api.app import create_app
+from api.console.pages import assets
 from api.documentation import document
-from api.pages import assets
 from api.parts import Dependencies
 from tests.api.cast import SECRET, Cast, FakeTelemetry
 
 SNAPSHOT = Path(__file__).with_name("openapi.json")
-SWAGGER = Path(__file__).parents[2] / "api" / "assets" / "swagger-ui"
+SWAGGER = Path(__file__).parents[2] / "api" / "console" / "assets" / "swagger-ui"
 
 
 def made() -> str:

@@ -7,7 +7,7 @@ from api.fault_actions import ACTIONS
 from devices.store.database import reading
 from devices.store.schema import fault_events, faults
 from tests.api.cast import HOUR_MS, NOW_MS, XIANGYUNLI, Cast, a_fault
-from tests.api.test_login import OURS, logged_in
+from tests.api.console.test_login import OURS, logged_in
 
 BODIES = {
     "comment": {"note": "on my way"},

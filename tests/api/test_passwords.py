@@ -7,8 +7,8 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 from sqlalchemy import select, update
 from starlette.testclient import TestClient
 
+from api.console.pages import LANGUAGE_COOKIE
 from api.identity import COOKIE
-from api.pages import LANGUAGE_COOKIE
 from api.passwords import Passwords
 from devices.store import schema, users
 from devices.store.scope import DISTRICT

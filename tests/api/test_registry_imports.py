@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 from devices.store import audit_log
 from devices.store.registry import load
 from tests.api.cast import GATE, SHED, XIANGYUNLI, Cast
-from tests.api.test_registry_pages import SURE, browser_of
+from tests.api.console.test_registry_pages import SURE, browser_of
 
 HEAD = "设备编号,类型,小区,名称\n"
 GOOD = f"{HEAD}gate-9,智能门禁,祥云里,西门\n{GATE},gate,{XIANGYUNLI},南门\n"

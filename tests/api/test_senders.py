@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 
 from devices.store.schema import revisions
 from tests.api.cast import XIANGYUNLI, Cast, a_refusal
-from tests.api.test_registry_pages import browser_of
+from tests.api.console.test_registry_pages import browser_of
 
 TOPIC = f"courtyard/v1/{XIANGYUNLI}/gate/gate-9"
 IMEI = "860000000000017"

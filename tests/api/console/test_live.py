@@ -1,0 +1,312 @@
+"""What open consoles are sent: rendered once for all who see the same, and never another's."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import httpx2
+import pytest
+from structlog.testing import capture_logs
+
+from api.console.live import RING, Live, Rendered, Shown
+from api.console.overview_parts import VIEW, OverviewParts
+from devices.store import tokens
+from devices.store.database import writing
+from devices.store.scope import DISTRICT, Scope
+from tests.api.cast import (
+    GATE,
+    LIANXIN,
+    NOW_MS,
+    STRANGE_GATE,
+    XIANGYUNLI,
+    Cast,
+    a_fault,
+    a_state,
+)
+from tests.api.served import served
+
+WAIT_S = 10
+ZH = {"Accept-Language": "zh-CN"}
+EN = {"Accept-Language": "en"}
+SHOWN = Shown("fake", DISTRICT, "zh")
+
+
+class FakeView:
+    """A view that shows what it is told to; fails while it is told to. turns: when it was asked."""
+
+    def __init__(self, **parts: str) -> None:
+        self.parts = parts
+        self.frame = "frame"
+        self.fails = False
+        self.turns: list[int] = []
+
+    def __call__(self, turn: int) -> Rendered:
+        self.turns.append(turn)
+        if self.fails:
+            raise ValueError("no view")
+        return Rendered(self.frame, dict(self.parts))
+
+
+class Console:
+    """Reads what it is sent, event by event."""
+
+    def __init__(self, chunks: AsyncIterator[bytes]) -> None:
+        self._chunks = chunks
+
+    async def next(self) -> list[tuple[str, str]]:
+        async with asyncio.timeout(WAIT_S):
+            return list(events((await anext(self._chunks)).decode()))
+
+
+def events(text: str) -> Iterator[tuple[str, str]]:
+    for event in text.split("\n\n"):
+        name = re.search(r"^event: (.*)$", event, re.MULTILINE)
+        if name is not None:
+            yield name[1], "\n".join(re.findall(r"^data: ?(.*)$", event, re.MULTILINE))
+
+
+def test_a_console_loads_all_and_is_then_sent_what_has_changed() -> None:
+    async def play() -> None:
+        live, view = Live(), FakeView(a="<p>1</p>", b="<p>2</p>")
+        console = Console(live.follow(SHOWN, view))
+        assert await console.next() == []  # it was not rendered yet
+        await live.look()
+        assert await console.next() == [("ready", "")]
+        view.parts["b"] = "<p>3\n4</p>"
+        await live.look()
+        assert await console.next() == [("parts", "<p>3\n4</p>")]
+        view.frame, view.parts["a"] = "another", "<p>5</p>"
+        await live.look()
+        assert await console.next() == [("ready", "")]
+
+    asyncio.run(play())
+
+
+def test_what_many_show_is_rendered_once_and_what_differs_by_itself() -> None:
+    async def play() -> None:
+        live = Live()
+        views = {
+            shown: FakeView(a=f"<p>{n}</p>")
+            for n, shown in enumerate(
+                (
+                    SHOWN,
+                    replace(SHOWN, scope=Scope("yaxin")),
+                    replace(SHOWN, language="en"),
+                    replace(SHOWN, firm="yaxin"),
+                    replace(SHOWN, view="another"),
+                )
+            )
+        }
+        consoles = [
+            (Console(live.follow(shown, view)), view)
+            for shown, view in views.items()
+            for _ in range(3)
+        ]
+        for console, _ in consoles:
+            await console.next()
+        assert live.listeners == 15
+        await live.look()
+        for console, _ in consoles:
+            await console.next()
+        for view in views.values():
+            view.parts["a"] += "!"
+        await live.look()
+        for console, view in consoles:
+            assert await console.next() == [("parts", view.parts["a"])]
+        assert [view.turns for view in views.values()] == [[1, 2]] * 5
+
+    asyncio.run(play())
+
+
+def test_who_comes_later_loads_all_at_once_and_who_leaves_is_forgotten() -> None:
+    async def play() -> None:
+        live, view = Live(), FakeView(a="<p>1</p>")
+        first = live.follow(SHOWN, view)
+        await Console(first).next()
+        await live.look()
+        later = live.follow(SHOWN, FakeView())
+        assert await Console(later).next() == [("ready", "")]
+        assert live.listeners == 2
+        for one in (first, later):
+            await one.aclose()  # type: ignore[attr-defined]
+        assert live.listeners == 0
+        await live.look()
+        assert view.turns == [1]  # nobody looks, so nothing is rendered
+
+    asyncio.run(play())
+
+
+def test_who_falls_behind_a_little_gets_all_of_it_and_far_behind_loads_anew() -> None:
+    async def play() -> None:
+        live, view = Live(), FakeView(a="0")
+        slow, slower = (Console(live.follow(SHOWN, view)) for _ in range(2))
+        for console in (slow, slower):
+            await console.next()
+        await live.look()
+        for console in (slow, slower):
+            await console.next()
+        for n in range(1, RING + 2):
+            view.parts["a"] = str(n)
+            await live.look()
+            if n == 3:
+                assert await slow.next() == [("parts", "1"), ("parts", "2"), ("parts", "3")]
+        assert await slow.next() == [("parts", str(n)) for n in range(4, RING + 2)]
+        assert await slower.next() == [("back", ""), ("ready", "")]
+
+    asyncio.run(play())
+
+
+def test_a_view_that_cannot_be_rendered_is_told_once_and_others_go_on() -> None:
+    async def play() -> None:
+        live, broken, whole = Live(), FakeView(a="1"), FakeView(a="1")
+        console = Console(live.follow(SHOWN, broken))
+        other = Console(live.follow(replace(SHOWN, language="en"), whole))
+        for one in (console, other):
+            await one.next()
+        await live.look()
+        for one in (console, other):
+            await one.next()
+        broken.fails = True
+        for n in range(3):
+            whole.parts["a"] = f"after {n}"
+            await live.look()
+            assert await other.next() == [("parts", f"after {n}")]
+        assert await console.next() == [("away", "")]
+        late = Console(live.follow(SHOWN, broken))
+        assert await late.next() == [("away", ""), ("ready", "")]
+        broken.fails, broken.parts["a"] = False, "2"
+        await live.look()
+        assert await console.next() == [("back", ""), ("parts", "2")]
+
+    with capture_logs() as logs:
+        asyncio.run(play())
+    assert [line["event"] for line in logs] == ["live_view_away"]
+
+
+def test_silence_is_broken_so_that_no_proxy_cuts_it() -> None:
+    async def play() -> None:
+        live, view = Live(), FakeView(a="1")
+        chunks = live.follow(SHOWN, view)
+        await anext(chunks)
+        for _ in range(21):
+            await live.look()
+        chunk = await anext(chunks)
+        assert chunk.endswith(b": ping\n\n")
+
+    asyncio.run(play())
+
+
+# The overview
+
+
+def with_trouble(cast: Cast) -> None:
+    with cast.write() as connection:
+        a_state(connection, GATE, "online")
+        a_fault(connection, "own-fault", severity="P2", opened_at_ms=NOW_MS - 90_000)
+        a_fault(connection, "strange-fault", device=STRANGE_GATE, compound=LIANXIN, severity="P2")
+
+
+@pytest.mark.parametrize("name", ["operator", "yaxin"])
+def test_every_part_of_the_page_that_changes_is_sent_as_the_page_has_it(
+    cast: Cast, name: str
+) -> None:
+    with_trouble(cast)
+    page = cast.client(name).get("/", headers=ZH).text
+    parts: OverviewParts = cast.app.state.overview_parts
+    scope = DISTRICT if name == "operator" else Scope(name)
+    sent = parts.render(Shown(VIEW, scope, "zh"), 1).parts
+    assert {*sent, "board"} == set(re.findall(r'data-live="([\w-]+)"', page))
+    for part, html in sent.items():
+        assert f'data-live="{part}"' in html
+        if part not in ("health", "clock"):  # it says how long the database took
+            assert html.strip() in page, part
+
+
+@contextmanager
+def following(cast: Cast, at: str, who: str, **headers: str) -> Iterator[Iterator[str]]:
+    """The events that a console of `who` is sent, as text."""
+    bearer = {"Authorization": f"Bearer {cast.tokens[who]}", **headers}
+    with (
+        httpx2.Client(timeout=WAIT_S) as client,
+        client.stream("GET", f"{at}/parts/overview/live", headers=bearer) as response,
+    ):
+        assert response.status_code == 200
+        assert "Content-Encoding" not in response.headers
+        yield blocks(response.iter_lines())
+
+
+def blocks(lines: Iterator[str]) -> Iterator[str]:
+    block: list[str] = []
+    for line in lines:
+        if line:
+            block.append(line)
+        elif block:
+            yield "\n".join(block)
+            block = []
+
+
+def until(told: Iterator[str], word: str) -> list[str]:
+    """What came until something with this word, and that."""
+    heard = []
+    for one in told:
+        heard.append(one)
+        if word in one:
+            return heard
+    raise AssertionError(f"it ended without {word!r}: {heard}")
+
+
+def test_a_firm_is_sent_its_own_alone_while_the_district_looks_at_all(cast: Cast) -> None:
+    with (
+        served(cast.app) as at,
+        following(cast, at, "operator", **ZH) as district,
+        following(cast, at, "yaxin", **ZH) as own,
+        following(cast, at, "kangqiao", **EN) as stranger,
+    ):
+        for told in (district, own, stranger):
+            until(told, "event: ready")
+        with_trouble(cast)
+        all_ = until(district, "own-fault")
+        assert "strange-fault" in all_[-1]
+        ours = "\n".join(until(own, "own-fault"))
+        theirs = "\n".join(until(stranger, "strange-fault"))
+        assert "祥云里" in ours
+        for name in (LIANXIN, "连心胡同", STRANGE_GATE, "strange-fault"):
+            assert name not in ours, name
+        assert "Lianxin Hutong" in theirs
+        for name in (XIANGYUNLI, "祥云里", "Xiangyunli", "own-fault"):
+            assert name not in theirs, name
+
+
+def test_nothing_of_who_asks_is_in_what_is_shared(cast: Cast) -> None:
+    with_trouble(cast)
+    parts = {
+        name: cast.client(name).get("/parts/overview", headers=ZH).content
+        for name in ("operator", "viewer")
+    }
+    assert parts["operator"] == parts["viewer"]
+
+
+def test_a_filter_for_another_firm_is_404_before_anything_is_sent(cast: Cast) -> None:
+    client = cast.client("yaxin")
+    strange, unknown = (
+        client.get(f"/parts/overview/live?firm={firm}") for firm in ("kangqiao", "nobody")
+    )
+    assert strange.status_code == unknown.status_code == 404
+    assert strange.content == unknown.content
+
+
+def test_a_console_whose_token_is_revoked_is_cut_off(cast: Cast) -> None:
+    cast.app.state.parts = replace(
+        cast.app.state.parts, deps=replace(cast.app.state.parts.deps, ask_again_s=0.1)
+    )
+    with served(cast.app) as at, following(cast, at, "yaxin") as told:
+        until(told, "event: ready")
+        with writing(cast.engine) as connection:
+            who = tokens.identify(connection, cast.tokens["yaxin"], NOW_MS)
+            assert who is not None
+            tokens.revoke(connection, who.token_id, NOW_MS)
+        with_trouble(cast)  # so that there is something to send
+        for _ in told:  # ends
+            pass
