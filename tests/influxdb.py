@@ -10,7 +10,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -22,6 +21,8 @@ from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode
+
+from tests.brokers import free_port
 
 START_S = 60
 NAMES = "COURTYARD_TEST_INFLUXDB_URL, _TOKEN, _ORG and _BUCKET"
@@ -43,7 +44,7 @@ class Server:
     """A private server in a folder of its own, that a test may kill and start again."""
 
     def __init__(self, influxd: str, folder: Path) -> None:
-        port = _free_port()
+        port = free_port()
         self.access = Access(f"http://127.0.0.1:{port}", "test-token", "test-org", "test-bucket")
         self._log = folder / "log"
         self._command = [
@@ -187,12 +188,6 @@ def _version(influxd: str) -> str:
     return subprocess.run(
         [influxd, "version"], capture_output=True, text=True, check=True, timeout=30
     ).stdout
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _set_up(access: Access) -> None:
