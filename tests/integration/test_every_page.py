@@ -200,7 +200,13 @@ def looked_at(seen: Watched, path: str, schemes: Sequence[Scheme]) -> list[str]:
 
 WIDE = """
     [...document.querySelectorAll('main *, footer *')]
-      .filter((one) => one.getBoundingClientRect().right > 361)
+      .filter((one) => {
+        let around = one.parentElement;  // what may be scrolled by itself makes no page wide
+        while (around && getComputedStyle(around).overflowX === 'visible') {
+          around = around.parentElement;
+        }
+        return !around && one.getBoundingClientRect().right > 361;
+      })
       .slice(0, 3).map((one) => `${one.tagName}.${one.className}`).join(' ')
 """
 
