@@ -12,23 +12,24 @@ from datetime import date, datetime, time, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Query
+from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
 from api import compounds, shapes
 from api.accounting import FOREVER_MS, DayAccount, account_days, account_for
 from api.console.overview import OverviewCopy
-from api.console.overview_pages import evidence_lines, fault_lines
+from api.console.overview_pages import Line, evidence_lines, fault_lines
 from api.console.paces import pace_views, waits_ms
 from api.console.pages import Page, PageOf
 from api.console.quarantine_pages import RefusedLine, advice, reason_name, refused_line
 from api.identity import Identity, Reader, Role
 from api.instants import DISTRICT_ZONE, when
-from api.parts import Parts, PartsOf
+from api.parts import Known, Parts, PartsOf
 from api.words import grouped, named
 from devices.days import DAY_MS, local_date
 from devices.journal import UNASSIGNED
-from devices.store.accounts import FORWARD, JUDGE, follower, forwarded
+from devices.store.accounts import FORWARD, JUDGE, Forwarded, follower, forwarded
 from devices.store.compounds import Entry
 from devices.store.database import reading
 from devices.store.faults import Filter, list_faults
@@ -97,17 +98,7 @@ def ingestion_page(
         judge, forward = follower(connection, JUDGE), follower(connection, FORWARD)
         answered = forwarded(connection)
         paces = read_pace(connection) if is_district else []
-        ours = []
-        if is_district:
-            wanted = Filter(kind="platform", is_open=True)
-            ours = list_faults(connection, who.scope, wanted, limit=FAULTS_SHOWN)
-        ours.sort(key=lambda fault: fault.severity)  # the worst first
-        alarms = [
-            (line, evidence_lines(page.language, fault))
-            for line, fault in zip(
-                fault_lines(connection, who, known, page.language, ours, now_ms), ours, strict=True
-            )
-        ]
+        alarms = _alarms(connection, who, known, page, now_ms) if is_district else []
     today = local_date(now_ms, DISTRICT_ZONE)
     hours = _hours(show, today)
     account = account_for(parts, who, compound or None, hours)
@@ -159,15 +150,7 @@ def ingestion_page(
             _reason_line(page, reason, count, refused.get(reason), places, who, compound, now_ms)
             for reason, count in sorted(account.quarantined.items(), key=lambda item: -item[1])
         ],
-        telemetry=(
-            [
-                (page.say("i_confirmed"), grouped(answered.confirmed)),
-                (page.say("i_dead"), grouped(answered.dead)),
-            ]
-            if answered is not None
-            else []
-        )
-        + ([(page.say("i_behind"), grouped(behind))] if behind is not None else []),
+        telemetry=_telemetry(page, answered, behind),
         alarms=alarms,
         curves=curves,
         has_pace=bool(paces),
@@ -185,6 +168,31 @@ def ingestion_page(
         as_of=when(now_ms, now_ms),
         grouped=grouped,
     )
+
+
+def _alarms(
+    connection: Connection, who: Identity, known: Known, page: Page, now_ms: int
+) -> list[tuple[Line, list[tuple[str, str]]]]:
+    """What is wrong with our own parts, the worst first, each with what showed it."""
+    wanted = Filter(kind="platform", is_open=True)
+    ours = list_faults(connection, who.scope, wanted, limit=FAULTS_SHOWN)
+    ours.sort(key=lambda fault: fault.severity)
+    lines = fault_lines(connection, who, known, page.language, ours, now_ms)
+    return [
+        (line, evidence_lines(page.language, fault))
+        for line, fault in zip(lines, ours, strict=True)
+    ]
+
+
+def _telemetry(page: Page, answered: Forwarded | None, behind: int | None) -> list[tuple[str, str]]:
+    """What became of what was handed on to the telemetry store: (word, number)."""
+    lines = []
+    if answered is not None:
+        lines.append((page.say("i_confirmed"), grouped(answered.confirmed)))
+        lines.append((page.say("i_dead"), grouped(answered.dead)))
+    if behind is not None:
+        lines.append((page.say("i_behind"), grouped(behind)))
+    return lines
 
 
 @dataclass(frozen=True, slots=True)
