@@ -1,0 +1,1 @@
+"""The commands, by what they are about; `courtyard.cli` puts them under one name."""
