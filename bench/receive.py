@@ -30,7 +30,8 @@ from bench.publisher import Connection, publish, sample_messages
 from courtyard.broker import EmbeddedBroker
 from courtyard.clock import now_ms
 from devices.store.journal import JournalWriter
-from ingest.receive import BrokerAddress, Receiver
+from ingest.broker_url import BrokerAddress
+from ingest.receive import Receiver
 
 CASES = {
     "stock": "stock paho, counts only",

@@ -4,7 +4,7 @@ import json
 
 from courtyard.errors import CommandError
 from courtyard.settings import Settings
-from ingest.receive import BrokerAddress
+from ingest.broker_url import BrokerAddress
 
 
 def broker_address(settings: Settings) -> BrokerAddress:

@@ -31,7 +31,7 @@ from devices.store.registry import load
 from devices.store.telemetry import TelemetryStore
 from devices.store.telemetry.embedded import EmbeddedTelemetry
 from devices.telemetry import TelemetryError, TelemetryRefused
-from ingest.receive import BrokerAddress
+from ingest.broker_url import BrokerAddress
 
 TIMEOUT_S = 5.0
 

@@ -69,13 +69,14 @@ from devices.sun import lighting_hours
 from ingest import receipts
 from ingest.adapters import ADAPTERS
 from ingest.blame import Blame
+from ingest.broker_url import BrokerAddress
 from ingest.consume import Consumer
 from ingest.decoding import SharedDecodes
 from ingest.forward import Forwarder
 from ingest.judge.plan import plans
 from ingest.ports import Bell
 from ingest.receipts import Receipt
-from ingest.receive import BrokerAddress, Receiver
+from ingest.receive import Receiver
 from ingest.recount import Recounter
 
 RECEIVE, JUDGE, FORWARD = "receive", "judge", "forward"

@@ -30,7 +30,8 @@ from devices.journal import (
     Raw,
 )
 from devices.store.journal import Draft, JournalReader
-from ingest.receive import BrokerAddress, Protocol, Receiver, Timers
+from ingest.broker_url import BrokerAddress
+from ingest.receive import Protocol, Receiver, Timers
 from tests.brokers import HOST, Mosquitto, Nats
 from tests.eventually import eventually
 from tests.mqtt_wire import WireClient

@@ -21,7 +21,7 @@ from devices.store import rule_sets
 from devices.store.database import writing
 from devices.store.journal import JournalWriter
 from devices.store.registry import save
-from ingest.receive import BrokerAddress
+from ingest.broker_url import BrokerAddress
 from tests.brokers import HOST, SERVERS, free_port
 from tests.ingest.judge.district import START_MS, a_registry, a_shed
 

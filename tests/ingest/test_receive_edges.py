@@ -15,14 +15,9 @@ from structlog.testing import capture_logs
 
 from courtyard.clock import now_ms
 from devices.journal import CLOCK, LINK, PROBE, TICK
-from ingest.receive import (
-    PAHO_FINGERPRINT,
-    BadBrokerUrl,
-    BrokerAddress,
-    Protocol,
-    Receiver,
-    fingerprint,
-)
+from ingest.broker_url import BadBrokerUrl, BrokerAddress
+from ingest.mqtt_clients import PAHO_FINGERPRINT, fingerprint
+from ingest.receive import Protocol, Receiver
 from tests.eventually import eventually
 from tests.mqtt_wire import (
     CONNACK,
