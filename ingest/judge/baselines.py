@@ -32,9 +32,10 @@ from devices.registers import Exclusion
 from devices.registry import Registry
 from devices.sessions import Session, reconciled, session_id
 from devices.usage import hour_of
+from ingest.judge.lasting import ACTIVE
 from ingest.judge.memory import DeviceMemory, Presence, Run
 from ingest.judge.plan import PlannedSign
-from ingest.judge.signs import ACTIVE, FaultFinder
+from ingest.judge.signs import FaultFinder
 from ingest.judge.timing import GRACE_MS, Hearing
 from ingest.judge.use import UNAVAILABLE
 

@@ -20,9 +20,10 @@ from devices.registry import Registry
 from devices.roots import together
 from devices.rules import Together
 from ingest.judge import memory as known
+from ingest.judge.lasting import ACTIVE
 from ingest.judge.memory import DeviceMemory, Presence, Seen
 from ingest.judge.plan import PlannedSign
-from ingest.judge.signs import ACTIVE, FaultFinder
+from ingest.judge.signs import FaultFinder
 from ingest.judge.timing import Hearing
 
 OUT = "LAMP_OUT"

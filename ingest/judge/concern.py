@@ -20,8 +20,8 @@ from devices.roots import SUPPRESSES
 from devices.rules import Severity
 from devices.usage import HOUR_MS
 from ingest.judge.baselines import offset_ms
+from ingest.judge.lasting import ACTIVE
 from ingest.judge.memory import DeviceMemory, Presence, Why
-from ingest.judge.signs import ACTIVE
 from ingest.judge.use import UNAVAILABLE, lamps_of, lit_of
 
 _ASLEEP = Why.ASLEEP  # what has no power by day is not out of use

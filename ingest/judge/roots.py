@@ -44,9 +44,10 @@ from devices.rules import Rule, Together, Unusual
 from devices.usage import hour_of
 from ingest.judge import memory as known
 from ingest.judge.holds import Holds
+from ingest.judge.lasting import ACTIVE
 from ingest.judge.memory import DeviceMemory, Presence, Seen, SignKey
 from ingest.judge.plan import PlannedSign, Plans
-from ingest.judge.signs import ACTIVE, Begun, FaultFinder, notice_delay_ms
+from ingest.judge.signs import Begun, FaultFinder, notice_delay_ms
 from ingest.judge.timing import Hearing
 from ingest.judge.yards import (
     ENDED_KEPT,

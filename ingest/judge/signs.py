@@ -24,7 +24,6 @@ from devices.rules import (
     Fell,
     Happened,
     Missing,
-    NeverSeen,
     Refused,
     Returned,
     Rule,
@@ -38,17 +37,13 @@ from devices.rules import (
     Unusual,
 )
 from ingest.judge.holds import Holds
+from ingest.judge.lasting import ACTIVE, Lasting, is_active, is_passing
 from ingest.judge.memory import Aside, DeviceMemory, Presence, Seen, SignKey, Why
 from ingest.judge.patterns import Patterns, concerns, counts_refusals, has, meets
 from ingest.judge.plan import KindPlan, PlannedSign, QuantityPlan
 from ingest.judge.timing import Hearing
 
-ACTIVE = (State.OPEN, State.ACKNOWLEDGED)
-LOOK_AGAIN_MS = 30_000
-LOOK_AT_SILENCE_MS = 5_000
-OVERDUE = 1.1  # so many intervals after its last contact the next one has not come in time
 RULES_CHANGED, RULE_DISABLED = "rules_changed", "rule_disabled"  # why a fault is over
-LOOK_AT_GAP_MS = 10 * 60_000  # numbers fall out of the window without a word
 # What does not last: the person who closed the fault has dealt with it.
 _ENDED_BY_A_PERSON = (
     Happened,
@@ -102,7 +97,7 @@ class FaultFinder:
     ) -> None:
         self._stream = stream
         self._memories = memories
-        self._hearing = hearing
+        self._lasting = Lasting(hearing)
         self._touch = touch
         self._moved = moved
         self._restated = restated
@@ -111,7 +106,6 @@ class FaultFinder:
         self._timers: list[tuple[float, str, str]] = []  # due, device, code
         self._armed: dict[tuple[str, str], float] = {}  # the timer that counts; others are stale
         self._patterns = Patterns(memories, hearing, self, touch)
-        self._watermark_ms = 0
 
     # What comes in
 
@@ -165,7 +159,7 @@ class FaultFinder:
             elif (
                 planned.clears is not None
                 and planned.clears(value)
-                and not (_is_latched(planned) and _is_active(memory, planned.rule.code))
+                and not (_is_latched(planned) and is_active(memory, planned.rule.code))
             ):
                 self._over(memory, seen, at_ms, now_ms)
             else:  # between the levels: the last verdict stands, but the quantity is sent
@@ -348,7 +342,7 @@ class FaultFinder:
 
     def takes_back(self, memory: DeviceMemory, key: SignKey, at_ms: int, now_ms: int) -> None:
         """A pattern turns out not to have been there; a fault that it raised is over."""
-        if _is_active(memory, key[0]):
+        if is_active(memory, key[0]):
             self.goes(memory, key, at_ms, now_ms)
         elif memory.signs.pop(key, None) is not None:
             self._touch(memory)
@@ -494,7 +488,7 @@ class FaultFinder:
             and rule.repeated is None
             and planned.quiet is None
             and not planned.safety
-            and self._due_ms(memory, since_ms, planned.delay_ms) <= watermark_ms
+            and self._lasting.due_ms(memory, since_ms, planned.delay_ms) <= watermark_ms
         )
         if is_plain:  # nothing else to settle: a whole district may fall silent with one tick
             severity = _severity(planned, seen)
@@ -601,7 +595,7 @@ class FaultFinder:
 
     def _withdraw(self, memory: DeviceMemory, code: str, why: str, now_ms: int) -> None:
         """A standing fault whose rule, or whose last sign, is gone is over, for this reason."""
-        fault = memory.faults[code] if _is_active(memory, code) else None
+        fault = memory.faults[code] if is_active(memory, code) else None
         is_off = code not in memory.plan.rules
         if fault is not None and (is_off or not any(key[0] == code for key in memory.signs)):
             why = RULE_DISABLED if is_off else why
@@ -612,7 +606,7 @@ class FaultFinder:
 
     def tick(self, watermark_ms: int) -> None:
         """Everything sent before `watermark_ms` has been judged: what is due, happens."""
-        self._watermark_ms = watermark_ms
+        self._lasting.watermark_ms = watermark_ms
         while self._timers and self._timers[0][0] <= watermark_ms:
             due, device, code = heapq.heappop(self._timers)
             if self._armed.get((device, code)) != due:
@@ -627,7 +621,7 @@ class FaultFinder:
                     key[0] == code
                     and planned is not None
                     and (
-                        self._fell_quiet(memory, planned, seen)
+                        self._lasting.fell_quiet(memory, planned, seen)
                         or self._is_given_up(memory, planned, seen)
                     )
                 ):
@@ -638,7 +632,7 @@ class FaultFinder:
 
     def resume(self, memory: DeviceMemory, watermark_ms: int) -> None:
         """Arm the timers of a device that was just loaded."""
-        self._watermark_ms = max(self._watermark_ms, watermark_ms)
+        self._lasting.watermark_ms = max(self._lasting.watermark_ms, watermark_ms)
         for code in _codes(memory):
             self._arm(memory, code)
         for fault in memory.faults.values():
@@ -689,18 +683,20 @@ class FaultFinder:
             self._raise(memory, rule, standing, present, now_ms)
             self._tell_whether_stale(memory, code)
         else:
-            is_active = standing is not None and standing.state in ACTIVE
-            if is_active and not all(self._away(memory, rule, key, seen) for key, seen in signs):
+            is_standing = standing is not None and standing.state in ACTIVE
+            if is_standing and not all(
+                self._lasting.away(memory, rule, key, seen) for key, seen in signs
+            ):
                 self._arm(memory, code)
                 return
-            if is_active and standing is not None and _waits_for_a_person(standing):
+            if is_standing and standing is not None and _waits_for_a_person(standing):
                 return
             for key, seen in signs:
                 if seen.aside is Aside.NO:
                     del memory.signs[key]
                     self._count_anew(memory, key)
                     self._touch(memory)
-            if is_active and standing is not None:
+            if is_standing and standing is not None:
                 over, event = faults.end(standing, now_ms)
                 self._record(memory, over, standing.state, event)
         self._arm(memory, code)
@@ -717,7 +713,7 @@ class FaultFinder:
             (planned, seen)
             for key, seen in present
             if (planned := memory.plan.signs[key[:2]]) is not None
-            and self._held(memory, planned, seen)
+            and self._lasting.held(memory, planned, seen)
         ]
         if not held:
             return
@@ -726,7 +722,7 @@ class FaultFinder:
         worst = min(held, key=lambda pair: pair[0].sign.severity)[1]
         evidence = dict(worst.evidence)
         since_ms = min(seen.since_ms for _, seen in held)
-        if rule.repeated is not None and not _is_active(memory, rule.code):
+        if rule.repeated is not None and not is_active(memory, rule.code):
             at_ms = max(seen.sample_ms for _, seen in held)
             often = rule.repeated
             if self._patterns.raised(memory, rule.code, often.times, often.within_s, at_ms):
@@ -787,76 +783,20 @@ class FaultFinder:
         )
         self._record(memory, fault, None, event)
 
-    def _held(self, memory: DeviceMemory, planned: PlannedSign, seen: Seen) -> bool:
-        delay_ms = planned.delay_ms
-        if delay_ms == 0 or planned is memory.plan.silent or _is_held_elsewhere(planned):
-            return True
-        if planned.given is not None:
-            told = memory.told(planned.given[0])
-            if told is None or not seen.since_ms < told[1] <= seen.sample_ms:
-                return False
-        if seen.sample_ms - seen.since_ms >= delay_ms:
-            return True
-        # A state holds while the device is online; a gauge, or a share, needs that second sample.
-        needs_sample = planned.gauge or isinstance(planned.sign.detector, Share)
-        return (
-            not needs_sample
-            and self._passed(memory, seen.base_ms, delay_ms)
-            and not self._may_be_gone(memory, planned)
-        )
-
-    def _may_be_gone(self, memory: DeviceMemory, planned: PlannedSign) -> bool:
-        """Whether what was said of a passing state may have been the last before a silence.
-
-        The device would have told of a change, so the state holds unsaid; but not while its next
-        report is overdue: it may have fallen silent before the change. Then the next contact shows
-        it, seconds later where the device is well.
-        """
-        if not _is_passing(planned) or memory.last_seen_ms is None:
-            return False
-        silent_ms = self._watermark_ms - memory.last_seen_ms
-        return silent_ms > OVERDUE * 1000 * memory.device.interval_s
-
     def _begin_anew(self, memory: DeviceMemory, key: SignKey, at_ms: int, now_ms: int) -> None:
         """The device was away: what a passing state lasted until then is no evidence."""
         seen, planned = memory.signs.get(key), memory.plan.signs[key[:2]]
-        if seen is None or not seen.present or not _is_passing(planned):
+        if seen is None or not seen.present or not is_passing(planned):
             return
-        if not _is_active(memory, key[0]):
+        if not is_active(memory, key[0]):
             seen.since_ms = seen.sample_ms = at_ms
             seen.base_ms = now_ms
-
-    def _clear_delay_ms(self, memory: DeviceMemory, rule: Rule) -> float:
-        """How long its signs must be away before it is over; longer while it flaps."""
-        standing = memory.faults.get(rule.code)
-        is_damped = (
-            standing is not None
-            and standing.state in ACTIVE
-            and not standing.safety
-            and faults.is_flapping(standing)
-        )
-        return max(rule.clear_delay_s * 1000, faults.REOPENS_WITHIN_MS if is_damped else 0)
-
-    def _away(self, memory: DeviceMemory, rule: Rule, key: SignKey, seen: Seen) -> bool:
-        delay_ms = self._clear_delay_ms(memory, rule)
-        if delay_ms == 0 or seen.sample_ms - seen.since_ms >= delay_ms:
-            return True
-        needs_sample = memory.plan.signs[key[:2]].gauge and not seen.quieted
-        return not needs_sample and self._passed(memory, seen.base_ms, delay_ms)
-
-    def _fell_quiet(self, memory: DeviceMemory, planned: PlannedSign, seen: Seen) -> bool:
-        quiet = planned.quiet
-        if quiet is None or not seen.present:
-            return False
-        if quiet.given is not None and memory.word(quiet.given[0]) not in quiet.given[1]:
-            return False
-        return self._passed(memory, seen.heard_ms, quiet.after_s * 1000)
 
     def _is_given_up(self, memory: DeviceMemory, planned: PlannedSign, seen: Seen) -> bool:
         """Whether nobody waits any more for the numbers that are missing; notes which those are."""
         if planned is not memory.plan.missing or not seen.present:
             return False
-        if self._watermark_ms - seen.heard_ms >= GIVE_UP_MS:
+        if self._lasting.watermark_ms - seen.heard_ms >= GIVE_UP_MS:
             memory.window.give_up()
         lost = memory.window.lost()
         if lost is not None:
@@ -865,16 +805,6 @@ class FaultFinder:
                 seen.evidence = evidence
                 self._touch(memory)
         return lost is None
-
-    def _passed(self, memory: DeviceMemory, since_ms: int, delay_ms: float) -> bool:
-        """Whether so long has passed in which we could have heard the device say otherwise."""
-        return (
-            memory.state is Presence.ONLINE
-            and self._due_ms(memory, since_ms, delay_ms) <= self._watermark_ms
-        )
-
-    def _due_ms(self, memory: DeviceMemory, since_ms: int, delay_ms: float) -> float:
-        return since_ms + delay_ms + self._hearing.grace_ms(since_ms, memory.device.interval_s)
 
     def _imply(self, memory: DeviceMemory, event: Event, at_ms: int, now_ms: int) -> None:
         """What the event says of a state, as if the device had sent it as a value."""
@@ -922,7 +852,7 @@ class FaultFinder:
         if not seen.present:
             seen.since_ms = seen.sample_ms = at_ms
             seen.base_ms = seen.heard_ms = now_ms
-        elif not _is_active(memory, key[0]):
+        elif not is_active(memory, key[0]):
             del memory.signs[key]
 
     def _forget_session(self, memory: DeviceMemory, key: SignKey, seen: Seen) -> None:
@@ -930,7 +860,7 @@ class FaultFinder:
         began_ms = (memory.session.started_at_ms or 0) if memory.session is not None else 0
         ended_ms = memory.ended.ended_ms if memory.ended is not None else 0
         is_of_session = seen.present and seen.since_ms <= max(began_ms, ended_ms)
-        if is_of_session and not _is_active(memory, key[0]):
+        if is_of_session and not is_active(memory, key[0]):
             del memory.signs[key]
             self._touch(memory)
 
@@ -986,44 +916,13 @@ class FaultFinder:
 
     def _arm(self, memory: DeviceMemory, code: str) -> None:
         """Put the next moment at which the passing of time alone can matter on the heap."""
-        rule = memory.plan.rules.get(code)
-        if rule is None:
-            return
-        due: list[float] = []
-        for key, seen in memory.signs.items():
-            planned = memory.plan.signs.get(key[:2])
-            if key[0] != code or planned is None:
-                continue
-            if not seen.present:
-                due.append(self._due_ms(memory, seen.base_ms, self._clear_delay_ms(memory, rule)))
-                continue
-            if not planned.gauge:
-                due_ms = self._due_ms(memory, seen.base_ms, planned.delay_ms)
-                due.append(due_ms)
-                is_awaited = _is_passing(planned) and memory.state is Presence.ONLINE
-                if is_awaited and not _is_active(memory, code):
-                    due.append(self._next_ms(due_ms, LOOK_AT_SILENCE_MS))
-            else:
-                stale_ms = _stale_after_ms(memory, planned)
-                due.append(self._due_ms(memory, seen.heard_ms, stale_ms))
-            if planned.quiet is not None:
-                fell_ms = self._due_ms(memory, seen.heard_ms, planned.quiet.after_s * 1000)
-                # where it is due but its condition does not hold yet, look again in a while
-                due.append(self._next_ms(fell_ms, LOOK_AGAIN_MS))
-            if planned is memory.plan.missing:
-                due.append(self._next_ms(seen.since_ms, LOOK_AT_GAP_MS))
-        next_ms = min((at for at in due if at > self._watermark_ms), default=None)
+        next_ms = self._lasting.next_due_ms(memory, code)
         if next_ms is None:
             return
         armed_ms = self._armed.get((memory.device.id, code))
         if armed_ms is None or next_ms < armed_ms:  # one that comes earlier arms the next itself
             self._armed[memory.device.id, code] = next_ms
             heapq.heappush(self._timers, (next_ms, memory.device.id, code))
-
-    def _next_ms(self, from_ms: float, step_ms: int) -> float:
-        """The first of these moments that is to come: the same ones after every restart."""
-        passed = max(0, (self._watermark_ms - from_ms) // step_ms + 1)
-        return from_ms + passed * step_ms
 
     def _record(
         self, memory: DeviceMemory, fault: Fault, was: State | None, event: faults.FaultEvent
@@ -1042,7 +941,7 @@ class FaultFinder:
         if fault is None or fault.state not in ACTIVE:
             return
         is_stale = all(
-            self._is_stale(memory, memory.plan.signs[key[:2]], seen)
+            self._lasting.is_stale(memory, memory.plan.signs[key[:2]], seen)
             for key, seen in memory.signs.items()
             if key[0] == code and seen.present
         )
@@ -1051,14 +950,6 @@ class FaultFinder:
             if is_stale:
                 evidence["stale"] = True
             self._restate(memory, replace(fault, evidence=evidence))
-
-    def _is_stale(self, memory: DeviceMemory, planned: PlannedSign, seen: Seen) -> bool:
-        """Whether a gauge has had no sample for three intervals; a state holds."""
-        if not planned.gauge:
-            return False
-        if memory.reason is Why.ASLEEP:
-            return True
-        return self._passed(memory, seen.heard_ms, _stale_after_ms(memory, planned))
 
     def _restate(self, memory: DeviceMemory, fault: Fault) -> None:
         memory.faults[fault.code] = fault
@@ -1101,15 +992,6 @@ def _only_a_person_ends(planned: PlannedSign) -> bool:
     return isinstance(planned.sign.detector, Happened | Stopped) and not planned.sign.detector.over
 
 
-def _is_passing(planned: PlannedSign) -> bool:
-    return isinstance(planned.sign.detector, Equals) and planned.sign.detector.passing
-
-
-def _is_held_elsewhere(planned: PlannedSign) -> bool:
-    """Whether `baselines`, or `presence`, says of it only what has lasted for the delay."""
-    return isinstance(planned.sign.detector, Unusual | NeverSeen)
-
-
 def _severity(planned: PlannedSign, seen: Seen) -> Severity:
     """How bad a sign is with what its evidence says."""
     worse = (of for name, of in planned.sign.worse.items() if seen.evidence.get(name))
@@ -1125,13 +1007,6 @@ def _is_too_soon(planned: PlannedSign, seen: Seen, at_ms: int) -> bool:
     detector = planned.sign.detector
     every_s = detector.every_s if isinstance(detector, Beyond) else 0.0
     return every_s > 0 and at_ms - seen.sample_ms < every_s * 1000
-
-
-def _stale_after_ms(memory: DeviceMemory, planned: PlannedSign) -> float:
-    """After how long without a sample a gauge is unknown."""
-    detector = planned.sign.detector
-    every_s = detector.every_s if isinstance(detector, Beyond) else 0.0
-    return 3000 * max(memory.device.interval_s, every_s)
 
 
 def _is_latched(planned: PlannedSign) -> bool:
@@ -1158,11 +1033,6 @@ def _still_shows(memory: DeviceMemory, planned: PlannedSign, key: SignKey, seen:
     if value is None:
         value = seen.evidence.get(name)
     return value is None or planned.raises(value)
-
-
-def _is_active(memory: DeviceMemory, code: str) -> bool:
-    standing = memory.faults.get(code)
-    return standing is not None and standing.state in ACTIVE
 
 
 def _excused(planned: PlannedSign, memory: DeviceMemory) -> bool:

@@ -38,8 +38,8 @@ from ingest.decoding import SharedDecodes
 from ingest.forward import Forwarder
 from ingest.judge.identity import WINDOW
 from ingest.judge.judge import Judge
+from ingest.judge.lasting import ACTIVE
 from ingest.judge.plan import calm_range, plans
-from ingest.judge.signs import ACTIVE
 from ingest.judge.use import HOURS_KEPT
 from tests.fake_influxdb import parse
 from tests.fakes import FakeForwardStore, FakeJournal, FakeStop, FakeTime

@@ -7,7 +7,8 @@ import pytest
 
 from devices.faults import State, Why
 from ingest.judge.identity import WINDOW
-from ingest.judge.signs import GIVE_UP_MS, LOOK_AT_GAP_MS
+from ingest.judge.lasting import LOOK_AT_GAP_MS
+from ingest.judge.signs import GIVE_UP_MS
 from tests.ingest.judge.district import District, a_device, a_gate, a_shed
 
 GAP = "DEV_DATA_GAP"
