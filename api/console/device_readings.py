@@ -36,7 +36,7 @@ LEAST_MS = 60_000  # that a range is widened to
 ALONE = (("full", curves.FULL), ("wide", curves.WIDE), ("narrow", curves.NARROW))
 BESIDE = (("wide", curves.ROW), ("narrow", curves.SMALL))
 AT_ONCE = 3  # curves on the page of a device, before one is picked
-READ_AT_ONCE = 20_000  # readings behind them: the embedded store gives some 1,400 a millisecond
+READ_AT_ONCE = 20_000  # readings behind them: the embedded store gives some 3,000 a millisecond
 # Those that tell most of how a device of the kind does, the first ones that it has.
 MAIN = {
     "gate": ("door_state", "csq", "rssi_dbm", "board_temp_c"),

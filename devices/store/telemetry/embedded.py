@@ -15,11 +15,12 @@ journal can fill them in again. Readers open `mode=ro`, in this or another proce
 """
 
 import threading
+from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from itertools import groupby
+from itertools import groupby, islice
 from math import fsum
-from operator import itemgetter
+from operator import itemgetter, lt
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 from urllib.parse import quote
@@ -74,7 +75,9 @@ _Names = dict[int, tuple[str, ...]]  # of the fields, by shape
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_names = msgspec.msgpack.Decoder(tuple[str, ...]).decode
-_decode_items = msgspec.msgpack.Decoder(list[list[Any]]).decode
+_decode_items = msgspec.msgpack.Decoder(list[tuple[Any, ...]]).decode
+_at_of, _shape_of = itemgetter(0), itemgetter(1)  # an item
+_NUMBERS = frozenset((float, int))
 
 _SCHEMA = """
 CREATE TABLE series (
@@ -180,8 +183,8 @@ class EmbeddedTelemetry:
 
     def samples(self, query: SeriesQuery) -> list[Sample]:
         samples: list[Sample] = []
-        for of_day in self._series_by_day(query):
-            samples += [Sample(at_ms, value) for at_ms, value in of_day]
+        for at_ms, values in self._series_by_day(query):
+            samples += map(Sample, at_ms, values)
             if len(samples) >= query.limit:
                 return samples[: query.limit]
         return samples
@@ -189,22 +192,24 @@ class EmbeddedTelemetry:
     def buckets(self, query: SeriesQuery, every_s: int, offset_s: int = 0) -> list[Bucket]:
         every_ms, offset_ms = every_s * 1000, offset_s * 1000
         buckets: list[Bucket] = []
-        ends = -(1 << 62)
-        begins = ends
-        values: list[Value] = []
-        for of_day in self._series_by_day(query):
-            for at_ms, value in of_day:
-                if at_ms >= ends:
-                    if values:
-                        buckets.append(_bucket(begins, values))
+        begins = ends = -(1 << 62)
+        gathered: list[Value] = []
+        for at_ms, values in self._series_by_day(query):
+            start = 0
+            while start < len(at_ms):
+                if at_ms[start] >= ends:
+                    if gathered:
+                        buckets.append(_bucket(begins, gathered))
                         if len(buckets) == query.limit:
                             return buckets
-                        values = []
-                    begins = at_ms - (at_ms - offset_ms) % every_ms
+                    begins = at_ms[start] - (at_ms[start] - offset_ms) % every_ms
                     ends = begins + every_ms
-                values.append(value)
-        if values:
-            buckets.append(_bucket(begins, values))
+                    gathered = []
+                stop = bisect_left(at_ms, ends, start)
+                gathered += values[start:stop]
+                start = stop
+        if gathered:
+            buckets.append(_bucket(begins, gathered))
         return buckets[: query.limit]
 
     def points(
@@ -437,8 +442,8 @@ class EmbeddedTelemetry:
                         return
                     _merge(db, day, level, self._sealed_points)
 
-    def _series_by_day(self, query: SeriesQuery) -> Iterator[list[tuple[int, Value]]]:
-        """The readings asked for, ascending, a day at a time, so that a limit reads no years."""
+    def _series_by_day(self, query: SeriesQuery) -> Iterator[tuple[list[int], list[Value]]]:
+        """Times, ascending, and values at them, a day at a time, so that a limit reads no years."""
         for names, items in self._items_by_day(
             query.measurement, query.device, query.from_ms, query.to_ms
         ):
@@ -446,8 +451,8 @@ class EmbeddedTelemetry:
 
     def _items_by_day(
         self, measurement: str, device: str, from_ms: int, to_ms: int, *, newest_first: bool = False
-    ) -> Iterator[tuple[_Names, list[list[Any]]]]:
-        """A device's items of each day of a range, with the names of their shapes.
+    ) -> Iterator[tuple[_Names, list[tuple[Any, ...]]]]:
+        """A device's items of each day of a range, with the names of their shapes and of no others.
 
         Of one day in the order in which they were written, and not only what is in the range.
         """
@@ -464,10 +469,11 @@ class EmbeddedTelemetry:
                 for _, of_day in groupby(found, key=itemgetter(0)):
                     counts, bodies = zip(*(row[1:] for row in of_day), strict=True)
                     items = _items(sum(counts), bodies)
+                    shapes = set(map(_shape_of, items))
+                    if not self._names.keys() >= shapes:
+                        self._names = _shapes(db)
                     names = self._names
-                    if not names.keys() >= {item[1] for item in items}:
-                        names = self._names = _shapes(db)
-                    yield names, items
+                    yield {shape: names[shape] for shape in shapes}, items
             finally:
                 found.close()  # a limit may stop short, and an open cursor holds up checkpoints
 
@@ -664,30 +670,49 @@ def _cut(db: apsw.Connection, row: tuple[Any, ...], at_ms: int) -> None:
         _put(db, segment, bodies, counts)
 
 
-def _items(count: int, bodies: Iterable[bytes]) -> list[list[Any]]:
+def _items(count: int, bodies: Iterable[bytes]) -> list[tuple[Any, ...]]:
     """The items of chunks, each [at_ms, shape, value, …]."""
     header = b"\xdd" + count.to_bytes(4, "big")  # msgpack: an array of so many
     return _decode_items(header + b"".join(bodies))
 
 
-def _readings(query: SeriesQuery, names: _Names, items: list[list[Any]]) -> list[tuple[int, Value]]:
+def _readings(
+    query: SeriesQuery, names: _Names, items: list[tuple[Any, ...]]
+) -> tuple[list[int], list[Value]]:
+    """Times, ascending, and the values at them. names: of the shapes that are in the items.
+
+    A month of a socket is 44,640 items: taken a column at a time they cost half of what a turn of a
+    loop for each costs.
+    """
     quantity, from_ms, to_ms = query.quantity, query.from_ms, query.to_ms
-    places: dict[int, int] = {}  # of the quantity in each shape; 0: it is not in it
-    found: dict[int, Value] = {}
-    for item in items:
-        shape = item[1]
-        place = places.get(shape)
-        if place is None:
-            of_shape = names[shape]
-            place = of_shape.index(quantity) + 2 if quantity in of_shape else 0
-            places[shape] = place
-        if place and from_ms <= item[0] < to_ms:
-            found[item[0]] = item[place]
-    return sorted(found.items())
+    places = {  # of the quantity, in the shapes that have it
+        shape: of_shape.index(quantity) + 2
+        for shape, of_shape in names.items()
+        if quantity in of_shape
+    }
+    if len(places) < len(names):
+        items = [item for item in items if item[1] in places]
+    if not items:
+        return [], []
+    at_ms: list[int] = list(map(_at_of, items))
+    values: list[Value]
+    if len(places) == 1:
+        (place,) = places.values()
+        values = list(map(itemgetter(place), items))
+    else:
+        values = [item[places[item[1]]] for item in items]
+    if not all(map(lt, at_ms, islice(at_ms, 1, None))):  # came late, or twice: the later one wins
+        found = dict(zip(at_ms, values, strict=True))
+        at_ms = sorted(found)
+        values = [found[one] for one in at_ms]
+    start, stop = bisect_left(at_ms, from_ms), bisect_left(at_ms, to_ms)
+    if stop - start < len(at_ms):
+        return at_ms[start:stop], values[start:stop]
+    return at_ms, values
 
 
 def _last_of(
-    wanted: Collection[str], names: _Names, items: list[list[Any]], from_ms: int, to_ms: int
+    wanted: Collection[str], names: _Names, items: list[tuple[Any, ...]], from_ms: int, to_ms: int
 ) -> dict[str, tuple[int, Value]]:
     """The newest value of each quantity in [from_ms, to_ms), with its time."""
     places: dict[int, list[tuple[str, int]]] = {}  # of the quantities in each shape
@@ -710,7 +735,9 @@ def _bucket(at_ms: int, values: list[Value]) -> Bucket:
     last = values[-1]
     if isinstance(last, bool | str):
         return Bucket(at_ms, None, None, None, last, len(values))
-    numbers = [value for value in values if not isinstance(value, bool | str)]
+    numbers: list[float] = values  # type: ignore[assignment]  # as the next line sees to
+    if not _NUMBERS.issuperset(map(type, values)):
+        numbers = [value for value in values if not isinstance(value, bool | str)]
     mean = fsum(numbers) / len(numbers)
     return Bucket(at_ms, float(min(numbers)), mean, float(max(numbers)), last, len(values))
 

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from itertools import combinations
+from math import fsum
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,14 @@ from hypothesis import strategies as st
 from devices.messages import Value
 from devices.store.telemetry import embedded
 from devices.store.telemetry.embedded import EmbeddedTelemetry
-from devices.telemetry import BadPoint, Point, SeriesQuery, TelemetryAway, TelemetryRefused
+from devices.telemetry import (
+    BadPoint,
+    Bucket,
+    Point,
+    SeriesQuery,
+    TelemetryAway,
+    TelemetryRefused,
+)
 
 ROOT = Path(__file__).parents[3]
 NOON = 1_795_399_200_000
@@ -244,6 +252,70 @@ class TestReading:
             assert [p.fields for p in points] == [{f"f{k}": k, "note": "a"} for k in range(n + 1)]
             assert other.last_before("lamp", "l1", NOON + 10, [f"f{n}"]).keys() == {f"f{n}"}
         other.close()
+
+    @settings(max_examples=30, deadline=None)
+    @given(
+        batches=st.lists(
+            st.lists(
+                st.tuples(
+                    st.integers(-2 * DAY_MS, 2 * DAY_MS) | st.integers(-5, 5),
+                    st.dictionaries(
+                        st.sampled_from(["power_w", "voltage_v", "note"]),
+                        st.one_of(
+                            st.floats(-1e6, 1e6),
+                            st.integers(-9, 9),
+                            st.booleans(),
+                            st.sampled_from(["in_use", "free"]),
+                        ),
+                        min_size=1,
+                    ),
+                ),
+                min_size=1,
+                max_size=12,
+            ),
+            min_size=1,
+            max_size=4,
+        ),
+        every_s=st.sampled_from([1, 7, 3600, 5 * 3600, 86_400, 3 * 86_400]),
+        offset_s=st.integers(-90_000, 90_000),
+        around_ms=st.tuples(st.integers(-3 * DAY_MS, 3 * DAY_MS), st.integers(0, 6 * DAY_MS)),
+        limit=st.integers(1, 12),
+    )
+    def test_windows_are_exactly_those_of_the_readings_that_count(
+        self,
+        tmp_path_factory: pytest.TempPathFactory,
+        batches: list[list[tuple[int, dict[str, Value]]]],
+        every_s: int,
+        offset_s: int,
+        around_ms: tuple[int, int],
+        limit: int,
+    ) -> None:
+        """Late, repeated and mixed as they come, to the last bit of each figure."""
+        store = EmbeddedTelemetry(tmp_path_factory.mktemp("w") / "t.db", fan=3, sealed_points=12)
+        from_ms = NOON + around_ms[0]
+        query = SeriesQuery("lamp", "l1", "power_w", from_ms, from_ms + around_ms[1], limit)
+        counted: dict[int, Value] = {}
+        for batch in batches:
+            store.write([Point("lamp", "yaxin", "l1", NOON + n, fields) for n, fields in batch])
+            counted |= {NOON + n: of["power_w"] for n, of in batch if "power_w" in of}
+        windows: dict[int, list[Value]] = {}
+        for at_ms in sorted(counted):
+            if query.from_ms <= at_ms < query.to_ms:
+                begins = at_ms - (at_ms - offset_s * 1000) % (every_s * 1000)
+                windows.setdefault(begins, []).append(counted[at_ms])
+        expected = []
+        for begins, values in windows.items():
+            numbers = [value for value in values if not isinstance(value, bool | str)]
+            last, count = values[-1], len(values)
+            if isinstance(last, bool | str):
+                expected.append(Bucket(begins, None, None, None, last, count))
+            else:
+                low, mean, high = min(numbers), fsum(numbers) / len(numbers), max(numbers)
+                expected.append(Bucket(begins, float(low), mean, float(high), last, count))
+        found = store.buckets(query, every_s, offset_s)
+        assert found == expected[:limit]
+        assert [type(one.last) for one in found] == [type(one.last) for one in expected[:limit]]
+        store.close()
 
 
 class TestMerging:
