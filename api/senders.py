@@ -4,6 +4,7 @@ For whoever sees the district: nobody knows whose they are. Operators register t
 device (`POST /v1/registry/devices`), have what they sent judged again, or ignore them.
 """
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
@@ -20,7 +21,7 @@ from api.shapes import registry as shape
 from devices.messages import Reason
 from devices.store import senders
 from devices.store.database import reading
-from devices.store.quarantine import Filter, ask_again, find_refused
+from devices.store.quarantine import Filter, ask_again, payloads_of
 from devices.store.quarantine import Sender as Registered
 from devices.store.senders import Inbox, Unknown, read_inbox
 
@@ -47,7 +48,8 @@ def list_unknown(
     with reading(parts.deps.engine) as connection:
         inbox = read_inbox(connection, parts.now_ms())
         shown, cursor = pick(inbox, show, page)
-        items = [_sender(connection, who, one) for one in shown]
+        texts = payload_texts(connection, who, shown)
+    items = [_sender(one, texts.get(one.newest)) for one in shown]
     return shape.UnknownSenders(items=items, next_cursor=cursor, since=print_known(inbox.since_ms))
 
 
@@ -129,16 +131,23 @@ def ask(connection: Connection, who: Identity, protocol: str, name: str, now_ms:
     return ids
 
 
-def payload_text(connection: Connection, who: Identity, one: Unknown) -> str | None:
-    """The newest message of a sender, as text; None where it was not kept, or is none."""
-    found = find_refused(connection, who.scope, one.newest)
-    if found is None or found.payload is None:
-        return None
-    text = found.payload[:PAYLOAD_SHOWN].decode("utf-8", "replace")
-    return None if "\0" in text else text
+def payload_texts(
+    connection: Connection, who: Identity, shown: Sequence[Unknown]
+) -> dict[int, str]:
+    """The newest message of each sender by its id, as text; those not kept, or none, are left out.
+
+    All with one question: a page of 100 asked for one by one took 90 ms on PostgreSQL.
+    """
+    kept = payloads_of(connection, who.scope, [one.newest for one in shown])
+    texts = {
+        newest: payload[:PAYLOAD_SHOWN].decode("utf-8", "replace")
+        for newest, payload in kept.items()
+        if payload is not None
+    }
+    return {newest: text for newest, text in texts.items() if "\0" not in text}
 
 
-def _sender(connection: Connection, who: Identity, one: Unknown) -> shape.UnknownSender:
+def _sender(one: Unknown, payload: str | None) -> shape.UnknownSender:
     registered = one.registered
     return shape.UnknownSender(
         protocol=one.sender.protocol,
@@ -149,7 +158,7 @@ def _sender(connection: Connection, who: Identity, one: Unknown) -> shape.Unknow
         first_at=print_instant(one.first_ms),
         last_at=print_instant(one.last_ms),
         count=one.count,
-        payload=payload_text(connection, who, one),
+        payload=payload,
         device=None if registered is None else registered.id,
         is_retired=registered is not None and registered.is_retired,
         is_ignored=one.is_ignored,

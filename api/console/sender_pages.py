@@ -1,5 +1,6 @@
 """The console's inbox of senders that are in no registry."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import urlencode
@@ -14,7 +15,7 @@ from api.errors import Moved
 from api.identity import Actor, Reader, Role, operators_only
 from api.instants import when
 from api.parts import Known, PartsOf
-from api.senders import ONLY, ask, district_only, payload_text, pick, standing
+from api.senders import ONLY, ask, district_only, payload_texts, pick, standing
 from api.words import grouped, named
 from devices.ids import is_id
 from devices.store import senders
@@ -46,9 +47,9 @@ def unknown_page(
         known = parts.registry.get(connection)
         inbox = read_inbox(connection, now_ms)
         shown, cursor = pick(inbox, show, rows)
-        lines = [
-            _line(page, known, one, payload_text(connection, who, one), now_ms) for one in shown
-        ]
+        texts = payload_texts(connection, who, shown)
+    kinds = dict(kind_names(page.language))
+    lines = [_line(page, known, kinds, one, texts.get(one.newest), now_ms) for one in shown]
     counts = {one: sum(standing(each) == one for each in inbox.unknown) for one in SHOWS}
     return page.render(
         "registry_unknown.html",
@@ -114,10 +115,16 @@ class SenderLine:
     register: str
 
 
-def _line(page: Page, known: Known, one: Unknown, payload: str | None, now_ms: int) -> SenderLine:
+def _line(
+    page: Page,
+    known: Known,
+    kinds: Mapping[str, str],
+    one: Unknown,
+    payload: str | None,
+    now_ms: int,
+) -> SenderLine:
     sender = one.sender
     entry = known.directory.compounds.get(sender.compound)
-    kinds = dict(kind_names(page.language))
     says = [kinds.get(sender.kind, sender.kind)]
     says.append(sender.compound if entry is None else named(page.language, entry.name))
     filled = {

@@ -4,7 +4,7 @@ A request to judge a message again is a line in the log of revisions, one for ea
 judge takes it up at its next border, and forward once the judge has committed it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -111,6 +111,20 @@ def find_refused(connection: Connection, scope: Scope, refused: int) -> Refused 
     )
     row = connection.execute(query).one_or_none()
     return None if row is None else _refused(row)
+
+
+def payloads_of(
+    connection: Connection, scope: Scope, refused: Collection[int]
+) -> dict[int, bytes | None]:
+    """At most PREVIEW_BYTES of the payload of each; those outside the scope are not in it.
+
+    refused: as many as a page of a list has.
+    """
+    column = quarantine.c
+    query = select(column.id, _preview().label("beginning")).where(
+        column.id.in_(refused), scope.holds(column.compound)
+    )
+    return {row.id: row.beginning for row in connection.execute(query)}
 
 
 def ask_again(
@@ -343,10 +357,7 @@ def _is_of(device: Sender) -> ColumnElement[bool]:
 
 def _select(*, preview: bool) -> Select[Any]:
     column = quarantine.c
-    payload: ColumnElement[bytes | None] = column.payload
-    if preview:
-        beginning = func.substr(column.payload, 1, PREVIEW_BYTES, type_=LargeBinary)
-        payload = func.coalesce(beginning, column.payload)  # SQLite: the beginning of b"" is NULL
+    payload = _preview() if preview else column.payload
     return select(
         column.id,
         column.received_at_ms,
@@ -362,6 +373,12 @@ def _select(*, preview: bool) -> Select[Any]:
         column.replayed_at_ms,
         column.outcome,
     )
+
+
+def _preview() -> ColumnElement[bytes | None]:
+    payload = quarantine.c.payload
+    beginning = func.substr(payload, 1, PREVIEW_BYTES, type_=LargeBinary)
+    return func.coalesce(beginning, payload)  # SQLite: the beginning of b"" is NULL
 
 
 def _refused(row: Row[Any]) -> Refused:

@@ -13,6 +13,7 @@ from devices.store.quarantine import (
     given_up,
     list_refused,
     outcomes,
+    payloads_of,
     refused_within,
 )
 from devices.store.scope import DISTRICT, Scope
@@ -44,6 +45,23 @@ def test_a_list_carries_the_beginning_of_payloads_and_one_item_all_of_it(
         found = find_refused(connection, DISTRICT, long.id)
         assert found is not None
         assert found.payload == whole
+
+
+def test_payloads_of_a_page_come_together_and_only_within_the_scope(any_database: Engine) -> None:
+    long = bytes(range(256)) * 8
+    with writing(any_database) as connection:
+        registry.save(connection, Registry(FIRMS, COMPOUNDS, []), NOW_MS)
+        for n, payload in enumerate((long, b"", None, b"theirs")):
+            compound = LIANXIN if payload == b"theirs" else XIANGYUNLI
+            a_refusal(connection, n, compound=compound, payload=payload)
+        theirs, gone, empty, whole = (
+            one.id for one in list_refused(connection, DISTRICT, Filter())
+        )
+        everything = [theirs, gone, empty, whole]
+        ours = {gone: None, empty: b"", whole: long[:PREVIEW_BYTES]}
+        assert payloads_of(connection, DISTRICT, everything) == ours | {theirs: b"theirs"}
+        assert payloads_of(connection, Scope("yaxin"), everything) == ours
+        assert payloads_of(connection, DISTRICT, []) == {}
 
 
 def test_pages_go_back_in_time(any_database: Engine) -> None:
