@@ -80,6 +80,7 @@ from api.console import (
     registry_device_pages,
     registry_pages,
     rule_pages,
+    search_pages,
     sender_pages,
     session_pages,
     setup,
@@ -92,6 +93,7 @@ from api.console import (
 from api.console.fault_list import FaultListCopy
 from api.console.last_day import LastDay
 from api.console.live import Live
+from api.console.ourselves import OurCopy
 from api.console.overview import OverviewCopy
 from api.console.overview_parts import OverviewParts
 from api.exports import routes as export_routes
@@ -171,6 +173,7 @@ ROUTERS = (
     import_pages.router,
     sender_pages.router,
     overview_pages.router,
+    search_pages.router,
     compound_pages.router,
     fault_filters.router,
     fault_bulk.router,
@@ -242,7 +245,8 @@ def create_app(deps: Dependencies) -> FastAPI:
         Attempts(deps.monotonic),
         last_use,
     )
-    app.state.overview = OverviewCopy(deps, registry)
+    app.state.ours = OurCopy(deps)
+    app.state.overview = OverviewCopy(deps, registry, app.state.ours)
     app.state.overview_parts = OverviewParts(app.state.overview, last_day)
     app.state.last_day = last_day
     app.state.charging = charging_pages.ChargingCopy()

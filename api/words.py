@@ -24,6 +24,7 @@ from api.texts import (
     refusals,
     registry,
     rules,
+    search,
     summaries,
     usage,
 )
@@ -51,7 +52,7 @@ LISTS = (
     refusals,
     registry,
     rules,
-    summaries,
+    search,
     summaries,
     usage,
 )

@@ -114,6 +114,7 @@ QUERIES: Mapping[str, Sequence[Mapping[str, str]]] = {
         {"firm": FIRM},
         {"compound": "{compound}"},
     ),
+    "/search": ({"q": "1号充电棚"}, {"q": "祥云 路灯"}, {"q": "离线"}),
     "/sheds": ({"firm": FIRM}, {"find": "祥云"}),
     "/ingestion": ({"compound": "{compound}"},),
     "/audit": ({"actor": "person-7"}, {"subject": "closed-77"}, {"from": "2026-03-01"}),

@@ -17,7 +17,8 @@ from starlette.responses import RedirectResponse, Response
 
 from api import compounds, deliveries, hours, paging, shapes, targets
 from api.console.form_refusals import refused
-from api.console.overview import SEVERITIES, compound_name, fault_name
+from api.console.naming import compound_name, fault_name
+from api.console.overview import SEVERITIES
 from api.console.overview_pages import Line, fault_lines
 from api.console.pages import Page, PageOf
 from api.console.told import Receipt, receipt

@@ -15,7 +15,7 @@ from api import paging
 from api.compounds import judge_is_blind
 from api.console import charging_pages, device_messages, device_readings, exclusion_pages
 from api.console.device_readings import Show, is_stale, word_of
-from api.console.overview import compound_name
+from api.console.naming import compound_name
 from api.console.overview_pages import fault_lines
 from api.console.pages import Page, PageOf
 from api.errors import NotFound

@@ -24,7 +24,8 @@ from api.console.alert_pages import (
     whom_of,
 )
 from api.console.form_refusals import refused
-from api.console.overview import SEVERITIES, fault_name
+from api.console.naming import fault_name
+from api.console.overview import SEVERITIES
 from api.console.pages import Page, PageOf
 from api.errors import BadParameter, Moved, NotFound
 from api.identity import Actor, Identity, Reader, Role

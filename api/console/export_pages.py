@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from starlette.responses import RedirectResponse, Response
 
 from api import audited, compounds, shapes
-from api.console.overview import compound_name
+from api.console.naming import compound_name
 from api.console.pages import Page, PageOf
 from api.errors import Away, BadParameter, NotFound
 from api.exports import model, routes

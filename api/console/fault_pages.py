@@ -36,7 +36,7 @@ from api.console.fault_list import (
     view_of_own,
 )
 from api.console.fault_refusals import why_not
-from api.console.overview import fault_name
+from api.console.naming import fault_name
 from api.console.overview_pages import evidence_lines, fault_lines
 from api.console.pages import Page, PageOf
 from api.console.sla_views import Deadline, deadline, notes, step_lines

@@ -18,7 +18,7 @@ from starlette.responses import Response
 
 from api import compounds, shapes
 from api.accounting import FOREVER_MS, DayAccount, account_days, account_for
-from api.console.overview import OverviewCopy
+from api.console.ourselves import OurCopy
 from api.console.overview_pages import Line, evidence_lines, fault_lines
 from api.console.paces import pace_views, waits_ms
 from api.console.pages import Page, PageOf
@@ -111,12 +111,13 @@ def ingestion_page(
         behind = max(0, judge.jseq - (forward.jseq if forward is not None else 0))
     curves = []
     if is_district:
-        overview: OverviewCopy = request.app.state.overview
+        ours: OurCopy = request.app.state.ours
+        state = ours.get(who.scope)
         journal = parts.deps.journal
         curves = pace_views(
             page,
             paces,
-            overview.get(who.scope).rate,
+            None if state is None else state.rate,
             waits_ms(journal, judge, now_ms),
             waits_ms(journal, forward, now_ms),
             now_ms,

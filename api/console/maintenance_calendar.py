@@ -16,7 +16,7 @@ from starlette.responses import RedirectResponse, Response
 from api import audited, compounds, maintenance, shapes
 from api.compounds import judge_is_blind
 from api.console.maintenance_pages import WindowLine, window_line
-from api.console.overview import fault_name
+from api.console.naming import fault_name
 from api.console.pages import Page, PageOf
 from api.devices import check_kind
 from api.errors import BadParameter, Moved, NotFound

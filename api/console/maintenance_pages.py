@@ -9,7 +9,7 @@ from starlette.responses import RedirectResponse, Response
 
 from api import audited, maintenance, paging, shapes
 from api.console.form_refusals import refused
-from api.console.overview import compound_name, fault_name
+from api.console.naming import compound_name, fault_name
 from api.console.pages import Page, PageOf
 from api.errors import BadParameter, Moved
 from api.identity import Actor, Identity, Reader, Role

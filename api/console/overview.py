@@ -7,22 +7,19 @@ words. Our own alarms are not theirs: they have the strip under the bar, and no 
 import re
 import threading
 import time
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Literal
 
 from api.compounds import BLIND_AFTER_MS, counted
-from api.instants import DISTRICT_ZONE
-from api.parts import LOOK_AGAIN_S, Dependencies, JournalAway, Known, RegistryCopy
+from api.console.naming import compound_name, fault_name, local_time, rough
+from api.console.ourselves import OurCopy, Ourselves, OurState
+from api.parts import LOOK_AGAIN_S, Dependencies, Known, RegistryCopy
 from api.sla import of_faults
 from api.words import Language, countdown, duration, grouped, named, say
 from devices.catalogue import RULES
 from devices.faults import Fault, State
-from devices.journal import Head
 from devices.sla import Ledger, StepName
-from devices.store.alerts_health import AlertsHealth, read_health
 from devices.store.compounds import Entry, States
 from devices.store.database import reading
 from devices.store.overview import (
@@ -32,17 +29,12 @@ from devices.store.overview import (
     Recovered,
     Use,
     UseCounter,
-    is_blind,
     read_overview,
 )
-from devices.store.progress import HISTORY, Progress, under_way
 from devices.store.scope import Scope
 from devices.sun import lighting_hours
 from devices.telling import impact_line
 
-PROBE_LATE_MS = 15_000
-WAITING_MANY = 2_000  # messages; more than a minute of the district's
-ALERTS_LATE_MS = 15_000
 STALE_AFTER_MS = 180_000  # a gateway speaks every minute
 SEVERITIES = ("P1", "P2", "P3", "P4")
 COUNTED_DOWN = ("P1", "P2")  # the others have hours, and working days
@@ -51,27 +43,17 @@ Order = Literal["place", "trouble"]
 _MOCK = re.compile(r"mock-(\d+)")
 _NO_USE = Use()
 _NO_STATES = States()
-_RATE_OVER_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """A scope at one moment. blind: nobody can be called online. rate: messages a second, if it
-    could be told; read_ms: what the database took for it; history: how far a history that is being
-    filled in has come, None when there is none or it is complete; alerts: how those who tell people
-    of faults do; ledgers: of the worst faults.
-    """
+    """A scope at one moment. ours: how we do ourselves; ledgers: of the worst faults."""
 
     at_ms: int
     scope: Scope
     known: Known
     overview: Overview
-    blind: bool
-    head: Head | None
-    rate: float | None
-    read_ms: float
-    history: Progress | None
-    alerts: AlertsHealth
+    ours: OurState
     ledgers: Mapping[str, Ledger]
 
 
@@ -87,13 +69,13 @@ class _Kept:
 class OverviewCopy:
     """Looks, one for each scope, at most LOOK_AGAIN_S old: ten consoles cost what one does."""
 
-    def __init__(self, deps: Dependencies, registry: RegistryCopy) -> None:
+    def __init__(self, deps: Dependencies, registry: RegistryCopy, ours: OurCopy) -> None:
         self._deps = deps
         self._registry = registry
+        self._ours = ours
         self._lock = threading.Lock()
         self._looks: dict[Scope, _Kept] = {}  # as many as there are firms, and one
         self._counter = UseCounter()
-        self._heads: deque[tuple[float, int]] = deque(maxlen=120)
 
     def look_again(self) -> None:
         """Ask the database at the next `get`, however recent these copies are."""
@@ -109,13 +91,12 @@ class OverviewCopy:
                 is_new = now_s - kept.at_s < LOOK_AGAIN_S if turn is None else kept.turn == turn
                 if is_new:
                     return kept.look
-            look = self._look(scope, now_s, turn)
+            look = self._look(scope, turn)
             self._looks[scope] = _Kept(look, now_s, turn)
             return look
 
-    def _look(self, scope: Scope, now_s: float, turn: int | None) -> Look:
+    def _look(self, scope: Scope, turn: int | None) -> Look:
         at_ms = self._deps.clock()
-        begun_s = time.perf_counter()
         with reading(self._deps.engine) as connection:
             known = self._registry.get(connection)
             overview = read_overview(
@@ -128,49 +109,12 @@ class OverviewCopy:
                 blind_after_ms=BLIND_AFTER_MS,
                 turn=turn,
             )
-            history = under_way(connection, HISTORY)
-            alerts = read_health(connection, scope, at_ms)
+            ours = self._ours.look(connection, scope)
             open_ids = [
                 one.fault.id for one in overview.worst if one.fault.severity in COUNTED_DOWN
             ]
             ledgers = of_faults(connection, known, scope, open_ids, at_ms) if open_ids else {}
-        read_ms = (time.perf_counter() - begun_s) * 1000
-        blind = is_blind(overview.judge, at_ms, BLIND_AFTER_MS)
-        head = self._head()
-        rate = self._rate(head, now_s)
-        return Look(
-            *(at_ms, scope, known, overview, blind, head, rate, read_ms, history, alerts, ledgers)
-        )
-
-    def _head(self) -> Head | None:
-        if self._deps.journal is None:
-            return None
-        try:
-            return self._deps.journal.head()
-        except JournalAway:
-            return None
-
-    def _rate(self, head: Head | None, now_s: float) -> float | None:
-        if head is None:
-            return None
-        heads = self._heads
-        if heads and head.jseq < heads[-1][1]:
-            heads.clear()  # another journal
-        heads.append((now_s, head.jseq))
-        while len(heads) > 2 and now_s - heads[0][0] > _RATE_OVER_S:
-            heads.popleft()
-        since_s, jseq = heads[0]
-        return (head.jseq - jseq) / (now_s - since_s) if now_s - since_s >= 2 else None
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """One link of the chain from the devices to us. on_phone: shown there too."""
-
-    label: str
-    value: str
-    is_down: bool = False
-    on_phone: bool = False
+        return Look(at_ms, scope, known, overview, ours, ledgers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,11 +204,8 @@ class View:
         self.firm = firm
         self.order = order
         self._wrong: dict[str, Wrong] = {}
-        self._platform: list[str] = []
         for open_faults in look.overview.open_faults:
-            if open_faults.compound is None:
-                self._platform.append(open_faults.code)
-            else:
+            if open_faults.compound is not None:  # else it is ours
                 self._wrong.setdefault(open_faults.compound, Wrong()).add(open_faults)
         self._entries = list(look.known.directory.visible(look.scope))
         self.severity, self.badge, self.headline = self._verdict()
@@ -273,10 +214,7 @@ class View:
         self.troubles = [self._trouble(placed) for placed in self._placed()]
         self.recovered = [self._recovery(item) for item in look.overview.recovered]
         self.board = list(self._board())
-        self.health = list(self._health())
-        self.outage = self._outage()
-        self.platform = self._platform_alarms()
-        self.is_down = look.blind or any(link.is_down for link in self.health)
+        self.ours = Ourselves(look.ours, language)
         self.as_of = local_time(look.at_ms)
 
     # The verdict
@@ -297,7 +235,7 @@ class View:
             if deadline:
                 text += self._say("comma") + deadline
             return worst.lower(), self._say(f"n_{worst.lower()}", n=grouped(totals[worst])), text
-        if self._look.blind:
+        if self._look.ours.blind:
             return "unknown", "", self._say("v_blind")
         if worst is not None:
             return worst.lower(), "", self._say("v_minor")
@@ -433,7 +371,7 @@ class View:
             for kind in kinds:
                 if kind in entry.devices:
                     counts = counted(
-                        entry, kind, states.get((entry.id, kind), _NO_STATES), self._look.blind
+                        entry, kind, states.get((entry.id, kind), _NO_STATES), self._look.ours.blind
                     )
                     total += counts["total"]
                     online += counts["online"]
@@ -570,7 +508,7 @@ class View:
     def _stale(self, use: Use) -> str:
         """How long nothing was heard of a compound, where each of its gateways should have spoken
         several times since; unknown while we ourselves cannot hear."""
-        if use.seen_ms is None or self._look.blind:
+        if use.seen_ms is None or self._look.ours.blind:
             return ""
         age_ms = self._look.at_ms - use.seen_ms
         if age_ms <= STALE_AFTER_MS:
@@ -607,75 +545,6 @@ class View:
             parts.append(self._say("t_seen", age=self._age(use.seen_ms)))
         return self._say("comma").join(parts)
 
-    # Ourselves
-
-    def _health(self) -> list[Link]:
-        look, say_ = self._look, self._say
-        judge, forward, head = look.overview.judge, look.overview.forward, look.head
-        watermark_ms = judge.watermark_ms if judge is not None else None
-        links = []
-        if look.rate is not None:
-            links.append(Link(say_("h_field"), say_("h_field_rate", rate=f"{look.rate:.1f}")))
-        if watermark_ms is None:
-            links.append(Link(say_("h_broker"), say_("h_no_probe"), is_down=True, on_phone=True))
-        else:
-            age_ms = max(0, look.at_ms - watermark_ms)
-            probe = say_("h_probe", age=duration(self._language, age_ms / 1000))
-            links.append(Link(say_("h_broker"), probe, age_ms > PROBE_LATE_MS, on_phone=True))
-        if head is None:
-            links.append(Link(say_("h_journal"), say_("h_journal_unknown")))
-        else:
-            links.append(Link(say_("h_journal"), say_("h_journal_n", n=grouped(head.jseq))))
-        if judge is None:
-            links.append(Link(say_("h_judge"), say_("h_never"), is_down=True))
-        elif head is not None and head.journal_id == judge.journal_id:
-            waiting = max(0, head.jseq - judge.jseq)
-            value = say_("h_waiting", n=grouped(waiting))
-            links.append(Link(say_("h_judge"), value, waiting > WAITING_MANY, on_phone=True))
-        links.append(Link(say_("h_database"), say_("h_ms", ms=f"{look.read_ms:.0f}")))
-        if judge is not None:
-            behind = max(0, judge.jseq - (forward.jseq if forward is not None else 0))
-            value = say_("h_forward", n=grouped(behind))
-            links.append(Link(say_("h_store"), value, behind > WAITING_MANY))
-        links.append(self._alerts(look.alerts))
-        if look.history is not None:
-            percent = 100 * look.history.done // look.history.total
-            links.append(Link(say_("h_history"), say_("h_filled", percent=percent)))
-        return links
-
-    def _alerts(self, alerts: AlertsHealth) -> Link:
-        label, say_ = self._say("alerts"), self._say
-        if alerts.is_missing:
-            if alerts.seen_ms is None:
-                return Link(label, say_("h_never"), is_down=True, on_phone=True)
-            still = duration(self._language, (alerts.at_ms - alerts.seen_ms) / 1000)
-            return Link(label, say_("h_alerts_still", age=still), is_down=True, on_phone=True)
-        if alerts.broken:
-            return Link(label, say_("h_alerts_broken", n=alerts.broken), is_down=True)
-        if not alerts.targets:
-            return Link(label, say_("h_alerts_none"))
-        if alerts.behind_ms > ALERTS_LATE_MS:
-            late = duration(self._language, alerts.behind_ms / 1000)
-            return Link(label, say_("h_alerts_behind", age=late), is_down=True, on_phone=True)
-        return Link(label, say_("h_alerts_ok", n=alerts.targets))
-
-    def _outage(self) -> str:
-        if not self._look.blind:
-            return ""
-        judge = self._look.overview.judge
-        if judge is None or judge.watermark_ms is None:
-            return self._say("outage_never")
-        age_s = (self._look.at_ms - judge.watermark_ms) / 1000
-        return self._say("outage", age=duration(self._language, age_s))
-
-    def _platform_alarms(self) -> str:
-        if not self._platform:
-            return ""
-        names = self._say("quoted_list").join(
-            self._fault_name(code) for code in dict.fromkeys(self._platform)
-        )
-        return self._say("platform_faults", names=names)
-
     # Words
 
     def _say(self, word: str, **values: object) -> str:
@@ -694,30 +563,3 @@ class View:
         where = self._compound_name(fault.compound)
         what = device_name or self._say("whole_compound")
         return where + self._say("sep") + what
-
-
-def fault_name(language: Language, code: str) -> str:
-    rule = RULES.get(code)
-    if rule is None:
-        return code
-    return rule.zh if language == "zh" else rule.en
-
-
-def rough(language: Language, seconds: float) -> str:
-    """A duration of one unit, for where there is little room: 11 min, 3 h."""
-    for whole_s in (86_400, 3600, 60):
-        if seconds >= whole_s:
-            return duration(language, seconds // whole_s * whole_s)
-    return duration(language, seconds)
-
-
-def compound_name(language: Language, compounds: Mapping[str, Entry], compound: str | None) -> str:
-    if compound is None:
-        return say(language, "our_system")
-    entry = compounds.get(compound)
-    return compound if entry is None else named(language, entry.name)
-
-
-def local_time(at_ms: int) -> str:
-    """19:42:10, of the district."""
-    return f"{datetime.fromtimestamp(at_ms / 1000, DISTRICT_ZONE):%H:%M:%S}"

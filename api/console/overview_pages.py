@@ -14,7 +14,8 @@ from starlette.responses import HTMLResponse, Response
 
 from api.compounds import check_firm
 from api.console.live import Live, Shown
-from api.console.overview import Order, OverviewCopy, compound_name, fault_name
+from api.console.naming import compound_name, fault_name
+from api.console.overview import Order, OverviewCopy
 from api.console.overview_parts import VIEW, OverviewParts, view_of
 from api.console.pages import Page, PageOf
 from api.console.usage_views import address

@@ -36,8 +36,10 @@ class OverviewParts:
         language = shown.language
         parts = {
             name: _template(language, f"overview_{name}.html", view)
-            for name in ("health", "verdict", "first")
+            for name in ("verdict", "first")
         }
+        parts["health"] = _template(language, "ourselves.html", view, ours=view.ours)
+        parts["critical"] = _template(language, "critical.html", view, ours=view.ours)
         parts["day"] = self.day(shown)
         parts["clock"] = f'<time data-live="clock">{view.as_of}</time>'
         for name, word, values in _lines(view):

@@ -13,7 +13,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from api.console.ourselves import OurCopy, Ourselves
 from api.errors import DeadLink, Problem
+from api.identity import Identity
 from api.words import Language, say
 
 LANGUAGE_COOKIE = "courtyard_language"
@@ -64,8 +66,15 @@ class Page:
         kept = [item for item in self.request.query_params.multi_items() if item[0] not in changed]
         return f"{self.request.url.path}?{urlencode([*kept, *changed.items()])}"
 
+    def _ours(self, who: object) -> Ourselves | None:
+        """How we do, for somebody who is logged in."""
+        if not isinstance(who, Identity):
+            return None
+        copy: OurCopy = self.request.app.state.ours
+        return Ourselves(copy.get(who.scope), self.language)
+
     def render(self, template: str, status: int = 200, **values: object) -> Response:
-        """The template as an answer."""
+        """The template as an answer. who: the one that asks; pages of theirs say how we do."""
         html = templates().get_template(template)
         text = html.render(
             page=self,
@@ -77,6 +86,7 @@ class Page:
             theme=self.theme,
             administration=ADMINISTRATION,
             is_simulated=self.request.app.state.parts.is_simulated,
+            ours=self._ours(values.get("who")),
             **values,
         )
         answer = HTMLResponse(text, status, headers={"Vary": "Accept-Language, Cookie"})

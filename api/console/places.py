@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from api.console.device_readings import word_of
-from api.console.overview import fault_name
+from api.console.naming import fault_name
 from api.words import Language, duration, grouped, knows, named, say
 from devices.faults import Fault
 from devices.kinds import KINDS

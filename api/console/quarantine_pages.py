@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from starlette.responses import RedirectResponse, Response
 
 from api import audited, compounds, paging
-from api.console.overview import compound_name
+from api.console.naming import compound_name
 from api.console.pages import Page, PageOf
 from api.errors import BadParameter, Moved, NotFound
 from api.identity import Actor, Identity, Reader, Role

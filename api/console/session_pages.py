@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from api.console import curves
 from api.console.device_readings import curve_view, read, stretch_of
-from api.console.overview import compound_name
+from api.console.naming import compound_name
 from api.console.pages import Page, PageOf
 from api.console.usage_views import stop_class
 from api.errors import NotFound

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from api import paging
 from api.compounds import check_firm, judge_is_blind
 from api.console.device_readings import is_stale, word_of
-from api.console.overview import compound_name, fault_name
+from api.console.naming import compound_name, fault_name
 from api.console.pages import Page, PageOf
 from api.console.usage_views import address
 from api.identity import Reader

@@ -39,6 +39,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "h_waiting": ("待判 {n}", "{n} waiting"),
     "h_never": ("尚未开始", "Not started"),
     "h_database": ("数据库", "Database"),
+    "h_away": ("无法访问", "Away"),
     "h_ms": ("{ms} ms", "{ms} ms"),
     "h_store": ("遥测库", "Telemetry"),
     "h_forward": ("待转存 {n}", "{n} to forward"),

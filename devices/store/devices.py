@@ -1,11 +1,11 @@
 """Reads of devices for people: registry entry, state with its evidence, latest values."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Row, Select, false, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, false, func, or_, select
 
 from devices.messages import Value
 from devices.store.compounds import in_service
@@ -110,6 +110,37 @@ def list_devices(
     return _finish(connection, connection.execute(query).all(), blind)
 
 
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word of a search: of a device's name, place or numbers, or of one of these compounds."""
+
+    text: str
+    compounds: frozenset[str] = frozenset()
+
+
+def search_devices(
+    connection: Connection,
+    scope: Scope,
+    words: Sequence[Word],
+    *,
+    blind: bool,
+    now_ms: int,
+    after: str | None = None,
+    limit: int = 100,
+) -> list[Standing]:
+    """Devices in service that each of these words fits, in order of id, behind the id `after`."""
+    query = (
+        _standing()
+        .where(scope.holds(devices.c.compound), in_service(now_ms))
+        .where(*(_fits(word) for word in words))
+        .order_by(devices.c.id)
+        .limit(limit)
+    )
+    if after is not None:
+        query = query.where(devices.c.id > after)
+    return _finish(connection, connection.execute(query).all(), blind)
+
+
 def find_device(
     connection: Connection, scope: Scope, device: str, *, blind: bool
 ) -> Standing | None:
@@ -162,6 +193,17 @@ def _in_state(state: str, blind: bool) -> ColumnElement[bool]:
     if state == "online":
         return false()
     return column.in_(("unknown", "online")) if state == "unknown" else column == state
+
+
+def _fits(word: Word) -> ColumnElement[bool]:
+    column = devices.c
+    said = (column.id, column.name, column.building, column.unit, column.external_id)
+    ways: list[ColumnElement[bool]] = [
+        field.icontains(word.text, autoescape=True) for field in said
+    ]
+    if word.compounds:
+        ways.append(column.compound.in_(word.compounds))
+    return or_(*ways)
 
 
 def _finish(connection: Connection, rows: Collection[Row[Any]], blind: bool) -> list[Standing]:

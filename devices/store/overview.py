@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, and_, func, or_, select
 
 from devices.faults import Fault, State, Why
 from devices.messages import Value
@@ -307,6 +307,25 @@ def _open_faults(connection: Connection, scope: Scope) -> tuple[OpenFaults, ...]
         .group_by(column.compound, column.severity, column.code, column.suspected)
     )
     return tuple(OpenFaults(*row) for row in rows)
+
+
+def read_alarms(connection: Connection, scope: Scope) -> tuple[int, tuple[str, ...]]:
+    """How many faults of the worst class are open, and the codes of our own that are."""
+    column = faults.c
+    rows = connection.execute(
+        select(column.code, column.compound.is_(None), func.count())
+        .where(
+            column.state.in_(OPEN_STATES),
+            column.stream == LIVE,
+            UNEXPLAINED,
+            scope.holds(column.compound),
+            or_(column.compound.is_(None), and_(column.severity == "P1", ~column.suspected)),
+        )
+        .group_by(column.code, column.compound.is_(None))
+        .order_by(column.code)
+    ).all()
+    critical = sum(count for _, is_ours, count in rows if not is_ours)
+    return critical, tuple(code for code, is_ours, _ in rows if is_ours)
 
 
 def _explained(connection: Connection, scope: Scope) -> dict[str, int]:

@@ -1,4 +1,5 @@
-// The menu and the tour of every page. Without it both work: a menu that stays open, a list to read.
+// The menu, the keys and the tour of every page. Without it all is there: a menu that stays open, a
+// list to read.
 const menu = document.querySelector(".menu");
 
 document.addEventListener("click", (event) => {
@@ -12,6 +13,38 @@ document.addEventListener("keydown", (event) => {
 menu?.addEventListener("focusout", (event) => {
   if (event.relatedTarget !== null && !menu.contains(event.relatedTarget)) menu.open = false;
 });
+
+// Single keys, where the page has none of its own: / searches, g and a letter goes somewhere.
+const GO_MS = 1_500;
+const PLACES = { o: "/", f: "/faults", c: "/sheds", d: "/ingestion" };
+const search = document.querySelector(".top-search input");
+let went = -Infinity;
+
+function isFree(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return false;
+  if (event.target.closest("input:not([type=checkbox]), textarea, select")) return false;
+  if (document.getElementById("keys-on") !== null) return false;
+  return search !== null && localStorage.getItem("courtyard_keys_off") === null;
+}
+
+document.addEventListener("keydown", (event) => {
+  if (!isFree(event)) return;
+  const place = performance.now() - went < GO_MS ? PLACES[event.key] : undefined;
+  if (place !== undefined) {
+    if (document.querySelector(`header a[href="${place}"]`) !== null) location.href = place;
+  } else if (event.key === "g") {
+    went = performance.now();
+  } else if (event.key === "?") {
+    location.href = "/help#keys";
+  } else if (event.key === "/") {
+    if (search.checkVisibility()) search.focus();
+    else location.href = "/search";
+  } else {
+    return;
+  }
+  event.preventDefault();
+});
+document.querySelector("#search-field")?.focus();
 
 const tour = document.querySelector(".tour");
 if (tour !== null) {

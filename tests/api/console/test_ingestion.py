@@ -196,7 +196,7 @@ def test_a_firm_sees_the_accounts_of_its_own_compounds_alone(cast: Cast) -> None
     text = page(cast, "yaxin")
     assert "收到 100 = 存入 90" in text
     assert "1 个小区" in text
-    for hidden in ("连心胡同", "归属未知", "strange", "遥测库", "本系统告警"):
+    for hidden in ("连心胡同", "归属未知", "strange", "转存遥测库", "本系统告警"):
         assert hidden not in text, hidden
     client = cast.client("yaxin")
     for compound in (LIANXIN, "unassigned", "nowhere"):
