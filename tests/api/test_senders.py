@@ -111,13 +111,14 @@ def test_it_is_the_districts_alone(cast: Cast, li: TestClient) -> None:
             assert client.post(f"/v1/registry/unknown/{what}", json=sent).status_code == 403
 
 
-def test_a_page_of_many_senders_asks_the_database_no_more_than_one_of_two(
+def test_a_page_of_many_senders_asks_for_their_messages_no_more_often_than_one_of_two(
     cast: Cast, li: TestClient
 ) -> None:
     asked: list[str] = []
 
     def see(_: object, __: object, statement: str, *___: object) -> None:
-        asked.append(statement)
+        if "quarantine" in statement:
+            asked.append(statement)
 
     def statements(path: str) -> int:
         asked.clear()
@@ -126,11 +127,12 @@ def test_a_page_of_many_senders_asks_the_database_no_more_than_one_of_two(
 
     paths = ("/administration/unknown", "/v1/registry/unknown")
     event.listen(cast.engine, "before_cursor_execute", see)
-    before = [statements(path) for path in paths * 2][2:]  # what is kept is there by then
+    before = [statements(path) for path in paths]
     with cast.write() as connection:
         for n in range(10, 40):
             a_refusal(
                 connection, n, compound="unassigned", device=None, reason="unknown_device",
                 topic=f"courtyard/v1/{XIANGYUNLI}/gate/gate-{n}/status", payload=HOSTILE,
             )  # fmt: skip
-    assert [statements(path) for path in paths] == before
+    assert before == [statements(path) for path in paths]
+    assert min(before) > 0
