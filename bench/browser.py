@@ -109,7 +109,9 @@ def run(asked: argparse.Namespace) -> int:
     with ExitStack() as stack:
         stands = stack.enter_context(year.standing(asked))
         engine, app, found = stands.engine, stands.app, stands.year
-        known = pages.known_to(engine, found, None, pages.an_import(app, found.tokens["operator"]))
+        imported = pages.an_import(app, found.tokens["operator"])
+        replays = pages.some_replays(engine)
+        known = pages.known_to(engine, found, None, imported, replays)
         port = free_port()
         stack.enter_context(process(serve, stands.url, str(stands.folder), port))
         wait_for(port)

@@ -11,7 +11,8 @@ too: so the same fixed work is measured beside each page, and the goal is held a
 on which that takes YARDSTICK_MS.
 
 --keep: a folder whose database is used, or filled for the next time; else a temporary one. It takes
-ten minutes to fill. --only: pages whose path has this in it.
+ten minutes to fill. --only: pages whose path has this in it. --deep: lists to their last page, and
+what the first ENDS pages took beside the last.
 """
 
 import argparse
@@ -38,13 +39,17 @@ from bench import year
 from courtyard.collector import let_rest
 from devices.catalogue import RULES
 from devices.registry import Device
-from devices.store.database import reading
+from devices.store.database import reading, writing
+from devices.store.quarantine import Filter, ask_again
 from devices.store.schema import faults, maintenance, quarantine
+from devices.store.scope import DISTRICT
 from simulators import erqi
+from tests.api.cast import NOW_MS
 
 GOAL_MS = 50
 YARDSTICK_MS = 6.2  # of the work below, on the two cores of 2026-11-27 when nothing else ran
-MOST_PAGES = 40  # of a list, one behind the other; and its last ones, where `--deep`
+MOST_PAGES = 40  # of a list, one behind the other; all of them where `--deep`
+ENDS = 20  # pages of a list are compared with the last so many
 FIRM = "yaxin"
 YARDSTICK = [{"device": f"gate-{n}", "values": {"power_w": n / 7, "on": True}} for n in range(3000)]
 # Not pages: for programs, files, what never ends, and what is there only before there is anybody.
@@ -59,6 +64,8 @@ NOT_PAGES = {
     "/compounds/{compound}/usage.csv",
     "/parts/overview/live",
     "/setup",
+    "/login/oidc",
+    "/login/oidc/callback",
 }
 
 
@@ -73,6 +80,7 @@ class Known:
     refused: Sequence[str]
     link: str
     registry_import: str
+    replays: tuple[int, int]  # numbers of the first and the last request to judge again
 
 
 Choose = Callable[[Known, Random], str]
@@ -86,6 +94,8 @@ CHOICES: Mapping[str, Choose] = {
     "window": lambda known, rng: rng.choice(known.windows),
     "refused": lambda known, rng: rng.choice(known.refused),
     "registry_import": lambda known, _: known.registry_import,
+    "first_replay": lambda known, _: str(known.replays[0]),
+    "last_replay": lambda known, _: str(known.replays[1]),
     "code": lambda _, rng: rng.choice(sorted(RULES)),
     "firm": lambda _, __: FIRM,
     "target": lambda _, __: "target-1",
@@ -126,7 +136,10 @@ QUERIES: Mapping[str, Sequence[Mapping[str, str]]] = {
 
 
 # What a page cannot be asked without.
-NEEDED: Mapping[str, Mapping[str, str]] = {"/alerts/new": {"channel": "dingtalk"}}
+NEEDED: Mapping[str, Mapping[str, str]] = {
+    "/alerts/new": {"channel": "dingtalk"},
+    "/quarantine/replays": {"first": "{first_replay}", "last": "{last_replay}"},
+}
 
 
 @dataclass
@@ -140,6 +153,8 @@ class Case:
     store_ms: float = 0.0  # of the database server's CPU, for one answer
     size: int = 0  # of the largest answer, compressed
     yardstick_ms: float = 0.0  # that the machine took for YARDSTICK, just before
+    walked_ms: list[float] = field(default_factory=list)  # of each further page of a list, with
+    # the database server's CPU, which is counted in steps of 10 ms
 
     @property
     def p95_cpu_ms(self) -> float:
@@ -158,6 +173,13 @@ class Case:
             f"  {self.size / 1000:5.1f} kB  ({len(self.cpu_ms)})"
             f"{'   OVER' if self.is_over else ''}"
         )
+
+    def ends(self) -> str:
+        """What the first pages of a list took, and the last; "" for a list that has few."""
+        if len(self.walked_ms) < 2 * ENDS:
+            return ""
+        first, last = map(statistics.fmean, (self.walked_ms[:ENDS], self.walked_ms[-ENDS:]))
+        return f"{'':10}{len(self.walked_ms)} further pages: {first:.1f} ms, the last {last:.1f} ms"
 
 
 def _p95(values: Sequence[float]) -> float:
@@ -215,27 +237,35 @@ def _address(path: str, kind: str, query: Mapping[str, str], known: Known, rng: 
 class Server:
     """Asks the application, and says what it took. store: processes of the database."""
 
-    def __init__(self, app: FastAPI, token: str, store: Sequence[psutil.Process]) -> None:
+    def __init__(
+        self, app: FastAPI, token: str, firm: str | None, store: Sequence[psutil.Process]
+    ) -> None:
+        # what is the district's alone is not there for a firm
+        self._refusals = (403,) if firm is None else (403, 404)
         self._client = TestClient(
             app, headers={"Authorization": f"Bearer {token}", "Accept": "text/html"}
         )
         self._store = store
 
-    def measure(self, case: Case, walk: bool) -> bool:
-        """Ask for everything once; False where it is not for them. walk: lists page by page."""
-        if self._client.get(case.paths[0]).status_code == 403:
+    def measure(self, case: Case, most_pages: int | None) -> bool:
+        """Ask for everything once; False where it is not for them.
+
+        most_pages: of a list, one behind the other; None: to its end.
+        """
+        if self._client.get(case.paths[0]).status_code in self._refusals:
             return False
         case.yardstick_ms = yardstick_ms()
         spent_s = self._store_s()
         for path in case.paths:
             text = self._ask(case, path)
-        if walk:
-            for _ in range(MOST_PAGES):
-                older = re.search(r'href="([^"]*[?&;]cursor=[^"]+)"', text)
-                if older is None:
-                    break
-                address = html.unescape(older[1])
-                text = self._ask(case, _joined(case.paths[-1], address))
+        walked_s = self._store_s()
+        while most_pages is None or len(case.walked_ms) < most_pages:
+            older = re.search(r'href="([^"]*[?&;]cursor=[^"]+)"', text)
+            if older is None:
+                break
+            text = self._ask(case, _joined(case.paths[-1], html.unescape(older[1])))
+            before_s, walked_s = walked_s, self._store_s()
+            case.walked_ms.append(case.cpu_ms[-1] + (walked_s - before_s) * 1000)
         case.store_ms = (self._store_s() - spent_s) * 1000 / len(case.cpu_ms)
         return True
 
@@ -265,17 +295,20 @@ def run(asked: argparse.Namespace) -> int:
         gc.collect()
         gc.freeze()  # what filling left behind is not there in the API, and is not looked through
         imported = an_import(app, found.tokens["operator"])
+        replays = some_replays(engine)
         over = []
         print(f"{engine.dialect.name}, load {os.getloadavg()[0]:.1f}", flush=True)
         for who, firm in (("operator", None), (FIRM, FIRM)):
-            known = known_to(engine, found, firm, imported)
+            known = known_to(engine, found, firm, imported, replays)
             TestClient(app).get("/readyz")  # so that the database has a process for us
-            server = Server(app, found.tokens[who], _servers(stands.url))
+            server = Server(app, found.tokens[who], firm, _servers(stands.url))
             for case in cases(app, known, who, asked.requests, Random(5)):
                 if asked.only not in case.name:
                     continue
-                if server.measure(case, walk=True):
+                if server.measure(case, None if asked.deep else MOST_PAGES):
                     print(case.line(), flush=True)
+                    if asked.deep and case.ends():
+                        print(case.ends(), flush=True)
                     if case.is_over:
                         over.append(case)
                 else:
@@ -284,7 +317,9 @@ def run(asked: argparse.Namespace) -> int:
     return 1 if over else 0
 
 
-def known_to(engine: Engine, found: year.Year, firm: str | None, imported: str) -> Known:
+def known_to(
+    engine: Engine, found: year.Year, firm: str | None, imported: str, replays: tuple[int, int]
+) -> Known:
     """What a firm, or the district, has to ask for."""
     registry = erqi.registry()
     own = {one.id for one in registry.compounds.values() if firm in (None, one.firm)}
@@ -306,6 +341,7 @@ def known_to(engine: Engine, found: year.Year, firm: str | None, imported: str) 
         of_refusals,
         found.link,
         imported,
+        replays,
     )
 
 
@@ -321,6 +357,13 @@ def an_import(app: FastAPI, token: str) -> str:
     if found is None:
         raise SystemExit(f"an import of devices came to {answer.status_code} at {answer.url}")
     return found[1]
+
+
+def some_replays(engine: Engine) -> tuple[int, int]:
+    """A thousand refused messages that somebody wants judged again: the first number, the last."""
+    with writing(engine) as connection:
+        last, ids = ask_again(connection, DISTRICT, Filter(), "bench", NOW_MS, limit=1000)
+    return last - len(ids) + 1, last
 
 
 def _servers(url: str) -> list[psutil.Process]:
@@ -343,6 +386,7 @@ def main() -> int:
     year.add_arguments(parser)
     parser.add_argument("--requests", type=int, default=40, help="of each page (40)")
     parser.add_argument("--only", default="", help="cases with this in their name")
+    parser.add_argument("--deep", action="store_true", help="lists to their last page")
     return run(parser.parse_args())
 
 

@@ -199,7 +199,9 @@ def fill(engine: Engine, telemetry: EmbeddedTelemetry | None, hours_days: int) -
         _told("readings of a month", lambda: _all_readings(telemetry, asked))
     if engine.dialect.name == "postgresql":
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.exec_driver_sql("ANALYZE")
+            connection.exec_driver_sql("SET statement_timeout = 0")
+            connection.exec_driver_sql("VACUUM ANALYZE")  # as autovacuum has in a year
+            connection.exec_driver_sql("RESET statement_timeout")
     with writing(engine) as connection:
         held = {"operator": tokens.create(connection, "operator", None, "bench", NOW_MS)}
         for firm in FIRMS:
