@@ -50,6 +50,7 @@ from devices.store.database import open_database, reading, upgrade, writing
 from devices.store.judgements import Judgements
 from devices.store.schema import cursors, sessions, usage_days, usage_hours, usage_months
 from devices.store.scope import DISTRICT
+from devices.store.usage_apart import units_around, write_units
 from devices.store.usage_days import UsageDays, day_sums, unpack
 from devices.store.usage_days import pack as sums_packed
 from devices.sun import lighting_hours
@@ -138,6 +139,8 @@ def generate(engine: Engine, compounds: int, days: int, hours_days: int, seed: i
     if first_ms > start_ms:
         for compound in summing.compounds():
             _copy_days(engine, compound, start_ms, first_ms)
+    for compound in summing.compounds():
+        summing.build_peaks(compound)
     with reading(engine) as connection:
         built = connection.execute(select(func.count()).select_from(usage_days)).scalar()
     _told(f"{built:,} compound-days summed up", begun_s)
@@ -163,6 +166,8 @@ def _copy_days(engine: Engine, compound: str, start_ms: int, first_ms: int) -> N
                 for n, day in enumerate(range(start_ms, first_ms, DAY_MS))
             ],
         )
+        days = range(start_ms, first_ms, DAY_MS)
+        write_units(connection, units_around(connection, compound, days, ZONE))
         months: dict[int, Sum] = {}
         for (_, day), one in day_sums(connection, DISTRICT, [compound], start_ms, NOW_MS).items():
             months.setdefault(month_of(day, ZONE), Sum()).add(unpack(one))

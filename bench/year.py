@@ -47,6 +47,8 @@ from devices.store.schema import (
     targets,
 )
 from devices.store.telemetry.embedded import EmbeddedTelemetry
+from devices.store.usage_days import UsageDays
+from devices.store.usage_peaks import Used, forget_peaks, used_span
 from devices.telemetry import Point
 from simulators import erqi
 from tests.api import cast, district
@@ -195,6 +197,7 @@ def fill(engine: Engine, telemetry: EmbeddedTelemetry | None, hours_days: int) -
     if is_bare:
         _told("sessions of the compounds asked for", lambda: _all_sessions(engine, asked))
         _told("people, deliveries, audit log and refusals", lambda: _paperwork(engine))
+    _told("peaks of days", lambda: _peaks(engine))
     if telemetry is not None:
         _told("readings of a month", lambda: _all_readings(telemetry, asked))
     if engine.dialect.name == "postgresql":
@@ -220,8 +223,22 @@ def _all_sessions(engine: Engine, asked: Sequence[Device]) -> None:
     rng = Random(3)
     for device in asked:
         if device.kind == "port":
+            rows = list(_sessions(device, rng))
             with writing(engine) as connection:
-                connection.execute(insert(sessions), list(_sessions(device, rng)))
+                connection.execute(insert(sessions), rows)
+                forget_peaks(connection, {}, {str(row["id"]): _used(row) for row in rows})
+
+
+def _used(row: Mapping[str, Any]) -> Used:
+    span = used_span(row["started_at_ms"], row["ended_at_ms"], row["duration_s"])
+    return Used(row["compound"], span)
+
+
+def _peaks(engine: Engine) -> None:
+    """Of all days that have none, as the worker makes them."""
+    days = UsageDays(engine)
+    for compound in days.without_peaks():
+        days.build_peaks(compound)
 
 
 def _sessions(port: Device, rng: Random) -> Iterator[dict[str, object]]:

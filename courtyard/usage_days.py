@@ -2,7 +2,8 @@
 
 Days whose hours changed come first, every few seconds. What is missing (yesterday, after midnight;
 everything, when a database of an earlier version is opened) is looked for at the start and once an
-hour.
+hour. Peaks of days are made behind them, some seconds later, and again when a session of a day that
+is over was written.
 """
 
 import threading
@@ -51,6 +52,7 @@ class UsageDaysWorker:
         away = False
         while not stop.wait(self._every_s):
             try:
+                self.peaks(stop)
                 self._work(self.due(), stop)
                 if time.monotonic() >= self._look_at_s:
                     self.look(stop)
@@ -80,6 +82,14 @@ class UsageDaysWorker:
                 return
         if self.built > before:
             log.info("usage_days_made", days=self.built - before)
+
+    def peaks(self, stop: threading.Event) -> None:
+        """Make what peaks are missing: before sums are made, so that new days wait for a turn."""
+        for compound in self._days.without_peaks():
+            begun_s = time.monotonic()
+            self._days.build_peaks(compound)
+            if self._rest(begun_s, stop):
+                return
 
     def due(self) -> Iterable[Work]:
         """Days whose hours changed and that nobody is writing to, as far as one can see."""

@@ -281,6 +281,7 @@ class _Run:
             works += self._days.missing(now_ms)
         for work in works:
             self._days.build(work, now_ms)
+            self._days.build_peaks(work.compound)
 
     def _took(self, what: str) -> None:
         now_s = time.monotonic()

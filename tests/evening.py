@@ -342,6 +342,7 @@ class _Parts:
             due.setdefault(compound, []).append(day_ms)
         for work in [*in_portions(due), *self.days.missing(self.now.at_ms)]:
             self.days.build(work, self.now.at_ms)
+            self.days.build_peaks(work.compound)
 
 
 def _play(parts: _Parts) -> None:

@@ -93,6 +93,7 @@ from devices.store.schema import (
 )
 from devices.store.sessions import measured_row, session_of
 from devices.store.usage_days import mark_days
+from devices.store.usage_peaks import forget_peaks, used_before, used_of
 from devices.usage import FROM_REPORTS, Figures, merge
 
 KEYS_KEPT_MS = 10 * 86_400_000  # the late window (7 days) plus the longest journal (3 days)
@@ -583,12 +584,15 @@ class Judgements:
         return connection.execute(_BEFORE, asked).scalar()
 
     def _write_sessions(self, connection: Connection, rows: Iterable[Session]) -> None:
-        values = [_session_row(session, self._stream) for session in rows]
-        if not values:
+        some = list(rows)
+        if not some:
             return
+        before = used_before(connection, [session.id for session in some])
+        values = [_session_row(session, self._stream) for session in some]
         made = conflict_insert(connection, sessions)
         changed = {name: made.excluded[name] for name in values[0] if name not in ("id", "stream")}
         connection.execute(made.on_conflict_do_update(index_elements=["id"], set_=changed), values)
+        forget_peaks(connection, before, {session.id: used_of(session) for session in some})
 
     def _write_hours(self, connection: Connection, rows: Sequence[HourRow], now_ms: int) -> None:
         # to a history everything is long past

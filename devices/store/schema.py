@@ -633,8 +633,10 @@ usage_credentials = Table(
     sqlite_with_rowid=False,
 )
 
-# Figures of a compound's local days, weeks and months that do not add up, for questions about many
-# compounds. Made with usage_days, from what is below them. unit: day, week, month.
+# Figures of a compound's local days, weeks and months that do not add up. unit: day, week, month.
+# People are made with usage_days, for questions about many compounds. peak_ports is of days alone,
+# and negative where it is to be worked out: a session of that day was written, so many times
+# (devices.store.usage_peaks).
 usage_units = Table(
     "usage_units",
     metadata,

@@ -43,6 +43,7 @@ from devices.store.schema import (
 from devices.store.schema import cursors as cursor_rows
 from devices.store.sessions import measured_row, session_of
 from devices.store.usage_days import mark_days
+from devices.store.usage_peaks import forget_peaks, used_before, used_of
 from devices.usage import HOUR_MS, Figures
 
 LONGEST_SESSION_MS = 24 * HOUR_MS  # longer is refused (domain.md §2.3)
@@ -207,7 +208,8 @@ def _write_measured(connection: Connection, session: Session) -> None:
             "duration_s": session.duration_s,
             "energy_kwh": session.energy_kwh,
         }
-    connection.execute(
+    before = used_before(connection, [session.id]) if is_guess else {}
+    written = connection.execute(
         update(sessions)
         .where(
             column.id == session.id,
@@ -218,6 +220,8 @@ def _write_measured(connection: Connection, session: Session) -> None:
         )
         .values(values)
     )
+    if is_guess and written.rowcount:
+        forget_peaks(connection, before, {session.id: used_of(session)})
 
 
 def _write_hours(

@@ -1,7 +1,8 @@
 """Figures of usage that do not add up, from the rows below: credentials, sessions and faults.
 
 Of one compound they are worked out when somebody asks. Of many, what takes long is made beforehand,
-with the sums of days: for local days, weeks and months (`usage_units`).
+with the sums of days: people of local days, weeks and months, and the most sockets in use at once
+of days (`usage_units`; of the latter `usage_peaks` has more to say).
 """
 
 from bisect import bisect_right
@@ -10,12 +11,11 @@ from datetime import tzinfo
 from itertools import pairwise
 from typing import Any
 
-from sqlalchemy import Connection, Engine, and_, delete, or_, select
+from sqlalchemy import Connection, Engine, or_, select
 
-from devices.apart import Apart, dark_s, peaks
+from devices.apart import Apart, dark_s
 from devices.credentials import distinct, published
 from devices.days import (
-    DAY_MS,
     midnight_of,
     month_of,
     next_midnight,
@@ -26,19 +26,18 @@ from devices.days import (
 )
 from devices.faults import FALSE_ALARM
 from devices.store.compounds import Entry
-from devices.store.database import reading
+from devices.store.database import conflict_insert, reading
 from devices.store.schema import (
     devices,
     faults,
-    sessions,
     usage_credentials,
     usage_since,
     usage_units,
 )
 from devices.store.scope import Scope
+from devices.store.usage_peaks import NOT_MADE, peaks_between, peaks_of_many
 
 LAMP_OUT = "LAMP_OUT"
-LONGEST_SESSION_MS = 7 * DAY_MS  # one that began before that ended unseen, and long ago
 MOST_FAULTS = 20_000  # of many compounds, the newest; a year of the district has some 500
 
 _Span = tuple[int, int]
@@ -57,11 +56,11 @@ def apart_of_compound(
     with reading(engine) as connection:
         since = _since(connection)
         days = _credentials(connection, scope, entry.id, midnight_of(starts[0], zone), to_ms)
-        spans = _sessions(connection, scope, entry.id, starts[0], to_ms, now_ms)
+        most = peaks_between(connection, scope, entry.id, borders, zone)
         out = _lamps_out(connection, scope, [entry.id], starts[0], to_ms, now_ms)
     found = [
         Apart(_people(days, stretch, zone, now_ms), peak, unknown=_unknown(since, stretch[0]))
-        for stretch, peak in zip(_pairs(borders), peaks(spans, borders), strict=True)
+        for stretch, peak in zip(_pairs(borders), most, strict=True)
     ]
     total = Apart(_people(days, whole, zone, now_ms), max(one.peak_ports or 0 for one in found))
     total.unknown = _unknown(since, starts[0])
@@ -101,18 +100,24 @@ def apart_of_many(
     with reading(engine) as connection:
         since = _since(connection)
         units = _units(connection, scope, names, wanted, from_ms, to_ms)
+        most: dict[tuple[str, int], int] = {}
+        for timezone, zone in zones.items():
+            here = [entry.id for entry in entries if entry.timezone == timezone]
+            most |= peaks_of_many(connection, scope, here, borders[here[0]], zone)
         out = _lamps_out(connection, scope, names, from_ms, to_ms, now_ms)
     for entry in entries:
         its = borders[entry.id]
         made = []
         for start, end in (*_pairs(its), (its[0], its[-1])):
             unit = asked[entry.timezone, start, end]
-            people, peak = units.get((entry.id, unit or "", start), (None, None))
+            people = units.get((entry.id, unit or "", start))
             shown = None if people is None else published(people)
-            made.append(Apart(shown, peak, unknown=_unknown(since, start)))
+            made.append(Apart(shown, unknown=_unknown(since, start)))
         *parts, total = made
+        for one, start in zip(parts, its, strict=False):
+            one.peak_ports = most.get((entry.id, start))
         known = [one.peak_ports for one in parts if one.peak_ports is not None]
-        total.peak_ports = max(known) if len(known) == len(parts) else total.peak_ports
+        total.peak_ports = max(known) if len(known) == len(parts) else None
         _count_dark(parts, total, its, entry, out.get(entry.id, ()))
         into = found.get(groups[entry.id])
         if into is None:
@@ -143,45 +148,40 @@ def unit_of(start: int, end: int, zone: tzinfo, newest_ms: int) -> str | None:
 
 
 def units_around(
-    connection: Connection, compound: str, days: Sequence[int], zone: tzinfo, now_ms: int
+    connection: Connection, compound: str, days: Sequence[int], zone: tzinfo
 ) -> list[dict[str, Any]]:
-    """The rows of `usage_units` that these local days are a part of.
-
-    Those of the day before as well: a session may have begun there that is told of now.
-    """
+    """The rows of `usage_units` that these local days are a part of."""
     stretches: set[tuple[str, int, int]] = set()
-    for day in {*days, *(midnight_of(day - 1, zone) for day in days)}:
+    for day in days:
         stretches.add(("day", day, next_midnight(day, zone)))
         stretches.add(("week", week_of(day, zone), next_monday(day, zone)))
         stretches.add(("month", month_of(day, zone), next_month(day, zone)))
     from_ms = min(start for _, start, _ in stretches)
     to_ms = max(end for _, _, end in stretches)
     people = _credentials(connection, None, compound, from_ms, to_ms)
-    spans = _sessions(connection, None, compound, from_ms, to_ms, now_ms)
     return [
         {
             "compound": compound,
             "unit": unit,
             "start_ms": start,
             "credentials": distinct(hashes for day, hashes in people.items() if start <= day < end),
-            "peak_ports": peaks(spans, [start, end])[0],
+            "peak_ports": NOT_MADE,
         }
         for unit, start, end in sorted(stretches)
     ]
 
 
 def write_units(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
-    for row in rows:
-        column = usage_units.c
-        connection.execute(
-            delete(usage_units).where(
-                column.compound == row["compound"],
-                column.unit == row["unit"],
-                column.start_ms == row["start_ms"],
-            )
-        )
+    """People of these; a peak that is there stays, as sessions alone change it."""
     if rows:
-        connection.execute(usage_units.insert(), list(rows))
+        made = conflict_insert(connection, usage_units)
+        connection.execute(
+            made.on_conflict_do_update(
+                index_elements=["compound", "unit", "start_ms"],
+                set_={"credentials": made.excluded.credentials},
+            ),
+            list(rows),
+        )
 
 
 # Reading
@@ -219,37 +219,6 @@ def _people(days: Mapping[int, bytes], stretch: _Span, zone: tzinfo, now_ms: int
     return published(distinct(hashes for day, hashes in days.items() if start <= day < end))
 
 
-def _sessions(
-    connection: Connection,
-    scope: Scope | None,
-    compound: str,
-    from_ms: int,
-    to_ms: int,
-    now_ms: int,
-) -> list[_Span]:
-    """From when to when sockets were used; of one whose start never came, as long as it says."""
-    column = sessions.c
-    query = select(column.started_at_ms, column.ended_at_ms, column.duration_s).where(
-        column.compound == compound,
-        or_(
-            and_(
-                column.started_at_ms >= from_ms - LONGEST_SESSION_MS,
-                column.started_at_ms < to_ms,
-            ),
-            and_(column.started_at_ms.is_(None), column.ended_at_ms >= from_ms),
-        ),
-    )
-    if scope is not None:
-        query = query.where(scope.holds(column.compound))
-    spans = []
-    for started_ms, ended_ms, duration_s in connection.execute(query):
-        end = now_ms if ended_ms is None else ended_ms
-        start = end - (duration_s or 0) * 1000 if started_ms is None else started_ms
-        if start < to_ms and end > from_ms:
-            spans.append((start, end))
-    return spans
-
-
 def _units(
     connection: Connection,
     scope: Scope,
@@ -257,18 +226,17 @@ def _units(
     units: Iterable[str],
     from_ms: int,
     to_ms: int,
-) -> dict[tuple[str, str, int], tuple[int, int]]:
+) -> dict[tuple[str, str, int], int]:
+    """How many people, by compound, unit and start."""
     column = usage_units.c
-    query = select(
-        column.compound, column.unit, column.start_ms, column.credentials, column.peak_ports
-    ).where(
+    query = select(column.compound, column.unit, column.start_ms, column.credentials).where(
         column.compound.in_(names),
         column.unit.in_(sorted(units)),
         column.start_ms >= from_ms,
         column.start_ms < to_ms,
         scope.holds(column.compound),
     )
-    return {tuple(row[:3]): (row[3], row[4]) for row in connection.execute(query)}
+    return {(row[0], row[1], row[2]): row[3] for row in connection.execute(query)}
 
 
 def _lamps_out(

@@ -46,6 +46,7 @@ from devices.store.schema import (
 from devices.store.scope import DISTRICT, Scope
 from devices.store.usage import DeviceHour, device_hours, reporters
 from devices.store.usage_apart import units_around, write_units
+from devices.store.usage_peaks import compounds_without, days_without, work_out, write_peaks
 from devices.usage import FINAL_AFTER_MS, HOUR_MS, hour_of
 
 READ_DAYS = 2  # of one compound in one transaction: some 5,000 rows at most, below 30 ms
@@ -561,7 +562,7 @@ class UsageDays:
                 _expect_as(kept, summed)
             rows.append((day_ms, pack(summed)))
         with answering(), reading(self._engine) as connection:
-            units = units_around(connection, work.compound, work.days, zone, now_ms)
+            units = units_around(connection, work.compound, work.days, zone)
         with answering(), writing(self._engine) as connection:
             write_units(connection, units)
             made = conflict_insert(connection, usage_days)
@@ -653,6 +654,29 @@ class UsageDays:
                             for (begin, end), sums in _summed(packed, wanted, zone)
                         ],
                     )
+
+    def build_peaks(self, compound: str) -> int:
+        """Work out the peaks of the compound's days that have none; how many of them are made.
+
+        Of days that `build` was at some seconds ago: a session that was being written just then
+        may not have seen that there is a peak to take away.
+        """
+        count, from_ms = 0, 0
+        while True:
+            with answering(), reading(self._engine) as connection:
+                site = _site(connection, compound)
+                days = days_without(connection, compound, from_ms)
+                if site is None or not days:
+                    return count
+                made = work_out(connection, compound, days, zone_of(site.timezone))
+            with answering(), writing(self._engine) as connection:
+                count += write_peaks(connection, compound, made)
+            from_ms = days[-1].start_ms + 1
+
+    def without_peaks(self) -> list[str]:
+        """Compounds with days whose peak is to be worked out."""
+        with answering(), reading(self._engine) as connection:
+            return compounds_without(connection)
 
     def build_months(self, compound: str, now_ms: int) -> int:
         """Sum up the compound's months that are over, have no sum, and whose days all have one."""

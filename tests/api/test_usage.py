@@ -347,6 +347,7 @@ def with_days_summed_up(cast: Cast) -> None:
         days.build(work, NOW_MS)
     for compound in days.compounds():
         days.build_months(compound, NOW_MS)
+        days.build_peaks(compound)
 
 
 def test_the_district_is_all_its_compounds_up_to_yesterday(cast: Cast) -> None:

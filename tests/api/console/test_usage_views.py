@@ -271,6 +271,7 @@ def a_summed_district(cast: Cast) -> None:
     summing = UsageDays(cast.engine)
     for work in list(summing.missing(NOW_MS)):
         summing.build(work, NOW_MS)
+        summing.build_peaks(work.compound)
 
 
 def test_all_charging_is_of_whole_days_with_its_stop_reasons(cast: Cast) -> None:

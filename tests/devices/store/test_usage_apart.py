@@ -211,6 +211,7 @@ def test_dark_time_is_shared_out_and_divided_by_the_faults(engine: Engine) -> No
 def sum_up(engine: Engine, *days: int) -> None:
     for compound in (XIANGYUNLI, LIANXIN):
         UsageDays(engine).build(Work(compound, days), NOW_MS)
+        UsageDays(engine).build_peaks(compound)
 
 
 def of_many(engine: Engine, borders: Sequence[int]) -> tuple[list[Apart], Apart]:

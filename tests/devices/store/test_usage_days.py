@@ -90,6 +90,7 @@ def sum_all_up(engine: Engine, now_ms: int = NOW_MS) -> int:
         count += len(work.days)
     for compound in days.compounds():
         days.build_months(compound, now_ms)
+        days.build_peaks(compound)
     return count
 
 
@@ -99,6 +100,7 @@ def sum_due_up(engine: Engine, now_ms: int = NOW_MS) -> list[tuple[str, int]]:
     for compound, day_ms in due:
         days.build(Work(compound, [day_ms]), now_ms)
         days.build_months(compound, now_ms)
+        days.build_peaks(compound)
     return due
 
 
