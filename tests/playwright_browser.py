@@ -40,13 +40,15 @@ class Watched:
     console: list[str] = field(default_factory=list)
     elsewhere: list[str] = field(default_factory=list)
 
-    def go(self, path: str) -> None:
+    def go(self, path: str, status: int = 200) -> None:
         """Open a page of ours and forget what the one before it said."""
         self.console.clear()
         self.elsewhere.clear()
         answer = self.page.goto(self.url + path)
         assert answer is not None
-        assert answer.status == 200, (path, answer.status)
+        assert answer.status == status, (path, answer.status)
+        if status != 200:  # Chromium says it, too
+            self.console[:] = [told for told in self.console if f"status of {status} " not in told]
 
     def wrong(self) -> list[str]:
         """What has gone wrong on this page so far."""
@@ -69,7 +71,11 @@ def watched(browser: Browser, url: str, language: str, session: str = "", **more
     made = Watched(context.new_page(), url)
     made.page.on(
         "console",
-        lambda said: made.console.append(said.text) if said.type == "error" else None,
+        lambda said: (
+            made.console.append(f"{said.text} {said.location.get('url', '')}")
+            if said.type == "error"
+            else None
+        ),
     )
     made.page.on("pageerror", lambda error: made.console.append(str(error)))
     made.page.on(

@@ -2,24 +2,32 @@
 read it, in both languages and both colour schemes, on a desk and on a phone.
 
 The pages are those of the application's routes: a new one is looked at without being listed here,
-and only asks for an example of what stands in its address.
+and only asks for an example of what stands in its address. So is the page of every problem that
+the API knows, and the one on which the first user is made.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from fastapi.routing import APIRoute
 from playwright.sync_api import Browser
+from sqlalchemy import Engine
 
+from api import errors
 from devices.links import link_of, sign
 from devices.store.database import writing
 from devices.store.links import make_key
 from devices.store.schema import deliveries
+from tests import axe
+from tests.api.cast import a_cast
+from tests.api.served import served
 from tests.evening import Evening
+from tests.eventually import eventually
 from tests.integration.conftest import Site
-from tests.playwright_browser import Watched, watched
+from tests.integration.test_console import is_there
+from tests.playwright_browser import Watched, playwright_chromium, watched
 
 pytestmark = pytest.mark.long
 
@@ -48,7 +56,7 @@ MORE = {
     "/maintenance/new": ("/maintenance/new?compound=xiangyunli",),
 }
 # Nothing to look at, parts of what is, or a way elsewhere; /setup is open only before there is
-# anybody.
+# anybody, and looked at by itself.
 NOT_PAGES = (
     *("/v1/", "/assets/", "/parts/", "/livez", "/readyz", "/metrics", "/openapi.json"),
     *("/setup", "/exports/direct", "/login/oidc"),
@@ -56,8 +64,8 @@ NOT_PAGES = (
 # What an address does not work without.
 NEEDED = {"/alerts/new": "?channel=dingtalk", "/quarantine/replays": "?first={asked}&last={asked}"}
 Scheme = Literal["light", "dark"]
-LOOKS: Mapping[str, Sequence[Scheme]] = {"zh": ("light", "dark"), "en": ("dark",)}
-SERIOUS = ("serious", "critical")
+LANGUAGES = ("zh", "en")
+SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 CUT = """
     [...document.querySelectorAll('main *, header *')].filter((one) => {
       const style = getComputedStyle(one);
@@ -71,6 +79,17 @@ SMALL = """
       .filter((one) => !one.closest('.swagger-ui') && one.offsetHeight && one.offsetHeight < 44)
       .map((one) => `${one.tagName} ${one.textContent.trim().slice(0, 30)} ${one.offsetHeight}`)
 """
+# One for every status that a page can have; without a session 401 is the way to /login.
+PROBLEMS: tuple[errors.Problem, ...] = (
+    errors.Forbidden("A firm may not do this: ask an operator."),
+    errors.NotFound(),
+    errors.BadParameter("limit", "at most 500"),
+    errors.TooOften("Asked very often: wait a little.", 5),
+    errors.Away("The telemetry store does not answer; try again."),
+    errors.Moved("Somebody else acknowledged it."),
+    errors.DeadLink("link_expired", "The link has expired.", status=410),
+    errors.Problem("An error of ours: the log of the API has it."),
+)
 OPEN = "document.querySelectorAll('main details').forEach((one) => one.open = true)"
 
 
@@ -159,36 +178,97 @@ def examples_of(made: Evening) -> dict[str, Any]:
     }
 
 
-def test_every_page_is_read_by_everybody_everywhere(
-    playwright_browser: Browser, evening_site: Site
-) -> None:
+def test_every_page_is_read_by_everybody_everywhere(evening_site: Site) -> None:
     made, url = evening_site.made, evening_site.url
     session, paths = made.session("operator"), pages(made)
-    problems: list[str] = []
-    for language, schemes in LOOKS.items():
-        seen = watched(playwright_browser, url, language, session)
-        for path in paths:
-            problems += [f"{language} {path}: {told}" for told in looked_at(seen, path, schemes)]
-        seen.page.context.close()
+
+    def in_one(language: str) -> list[str]:
+        with playwright_chromium() as browser:
+            seen = watched(browser, url, language, session)
+            return [
+                f"{language} {path}: {told}" for path in paths for told in looked_at(seen, path)
+            ]
+
+    with ThreadPoolExecutor(len(LANGUAGES)) as at_once:
+        problems = [told for found in at_once.map(in_one, LANGUAGES) for told in found]
     assert not problems, "\n".join(problems)
 
 
-def looked_at(seen: Watched, path: str, schemes: Sequence[Scheme]) -> list[str]:
+def test_problems_and_the_first_user_are_read_by_everybody(
+    playwright_browser: Browser, sqlite_database: Engine
+) -> None:
+    app = a_cast(sqlite_database, people=False).app
+    for number, problem in enumerate(PROBLEMS):
+        app.add_api_route(f"/problems/{number}", raising(problem))
+    told = {problem.status for problem in PROBLEMS}
+    known = {one.status for one in sorts_of(errors.Problem)} - {errors.Unauthenticated.status}
+    assert known <= told, "add to PROBLEMS what else a page can be"
+    found: list[str] = []
+    with served(app) as url:
+        eventually(lambda: is_there(f"{url}/livez"))
+        for language in LANGUAGES:
+            seen = watched(playwright_browser, url, language)
+            for number, problem in enumerate(PROBLEMS):
+                wrong = looked_at(seen, f"/problems/{number}", problem.status)
+                found += [f"{language} {problem.status}: {one}" for one in wrong]
+            found += [f"{language} /setup: {one}" for one in looked_at(seen, "/setup")]
+            seen.page.context.close()
+    assert not found, "\n".join(found)
+
+
+def raising(problem: errors.Problem) -> Callable[[], None]:
+    """A page that cannot be shown."""
+
+    def page() -> None:
+        raise problem
+
+    return page
+
+
+def sorts_of(known: type[errors.Problem]) -> Iterator[type[errors.Problem]]:
+    """All problems that the API can answer, whoever defines them."""
+    yield known
+    for special in known.__subclasses__():
+        yield from sorts_of(special)
+
+
+def test_what_somebody_could_not_read_is_found(
+    playwright_browser: Browser, evening_site: Site
+) -> None:
+    seen = watched(playwright_browser, evening_site.url, "en", evening_site.made.session("viewer"))
+    seen.go("/faults?show=all")
+    axe.put_into(seen.page)
+    assert (axe.serious(seen.page), axe.faint(seen.page)) == ([], [])
+    seen.page.evaluate(
+        """() => {
+          const faint = document.createElement('p');
+          faint.textContent = 'faint';
+          Object.assign(faint.style, {color: '#ddd', background: '#fff'});
+          document.querySelector('h1').after(faint, document.createElement('input'));
+        }"""
+    )
+    assert [told.split()[0] for told in axe.serious(seen.page)] == ["label"]
+    assert [told.split()[0] for told in axe.faint(seen.page)] == ["color-contrast"]
+    seen.page.context.close()
+
+
+def looked_at(seen: Watched, path: str, status: int = 200) -> list[str]:
     """What is wrong with a page on a desk and on a phone.
 
-    All rules hold by the first scheme; what another one can change is how well it is told apart.
+    The page is opened once: what another scheme can change is how well things are told apart.
     """
     page = seen.page
     page.set_viewport_size({"width": 1280, "height": 900})
-    page.emulate_media(color_scheme=schemes[0])
-    seen.go(path)
+    page.emulate_media(color_scheme=SCHEMES[0])
+    seen.go(path, status)
     found = seen.wrong()  # before anything of ours is put into the page
     page.evaluate(OPEN)
     found += [f"cuts {text!r}" for text in page.evaluate(CUT)]
-    found += violations(seen)
-    for scheme in schemes[1:]:
+    axe.put_into(page)
+    found += axe.serious(page)
+    for scheme in SCHEMES:
         page.emulate_media(color_scheme=scheme)
-        found += [f"{scheme}: {told}" for told in violations(seen, "color-contrast")]
+        found += [f"{scheme}: {told}" for told in axe.faint(page)]
     page.set_viewport_size({"width": 360, "height": 800})
     wide = page.evaluate("document.documentElement.scrollWidth")
     if wide > 360:
@@ -209,18 +289,3 @@ WIDE = """
       })
       .slice(0, 3).map((one) => `${one.tagName}.${one.className}`).join(' ')
 """
-
-
-def violations(seen: Watched, *rules: str) -> list[str]:
-    """Of axe-core, the serious ones. rules: only these; none: all."""
-    options: dict[str, Any] = {"resultTypes": ["violations"]}
-    if rules:
-        options["runOnly"] = list(rules)
-    not_ours = {"exclude": [[".swagger-ui"]]}  # the API's documentation is drawn by it
-    told = Axe().run(seen.page, context=not_ours, options=options).response["violations"]
-    return [
-        f"{one['id']} ({one['impact']}) {node['html'][:200]} {node['failureSummary'][:300]}"
-        for one in told
-        if one["impact"] in SERIOUS
-        for node in one["nodes"][:3]
-    ]

@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from sqlalchemy import Engine, select, update
 
 from devices.store.database import reading
 from devices.store.schema import compounds, faults
 from devices.telemetry import Sample
+from tests import axe
 from tests.api.cast import (
     GATE,
     HOUR_MS,
@@ -376,9 +376,8 @@ def test_the_pages_hold_for_everybody_at_every_width(
         for path in PAGES:
             page.goto(path)
             assert page.evaluate("document.documentElement.scrollWidth") <= width, path
-            found = Axe().run(page).response["violations"]
-            serious = [one for one in found if one["impact"] in ("serious", "critical")]
-            assert [(one["id"], one["nodes"][0]["html"]) for one in serious] == [], path
+            axe.put_into(page)
+            assert axe.serious(page) + axe.faint(page) == [], path
         if width < 640:
             small = page.evaluate(
                 "[...document.querySelectorAll('main a.button, main button, main select')]"
