@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import quote
 
 from PIL import Image
 from playwright.sync_api import Browser, Page
@@ -81,7 +82,7 @@ def shots(made: Evening) -> Iterator[Shot]:
     yield Shot("audit", "审计 Audit log", "/audit")
     yield Shot("account", "我的账号 My account", "/account")
     yield Shot("display", "语言与外观 Language and colours", "/display")
-    yield Shot("search", "搜索 Search", "/search?q=%E7%A5%A5%E4%BA%91+%E5%85%85%E7%94%B5")  # 祥云 充电
+    yield Shot("search", "搜索 Search", f"/search?q={quote('祥云 充电')}")
     yield Shot("help", "帮助 Help", "/help")
     yield Shot("catalogue", "故障目录 Catalogue", "/help/faults")
     yield Shot("login", "登录 Login", "/login")
