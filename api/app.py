@@ -90,7 +90,7 @@ from api.console import (
     usage_correction_pages,
     user_pages,
 )
-from api.console.fault_list import FaultListCopy
+from api.console.fault_parts import FaultParts
 from api.console.last_day import LastDay
 from api.console.live import Live
 from api.console.ourselves import OurCopy
@@ -253,7 +253,8 @@ def create_app(deps: Dependencies) -> FastAPI:
     app.state.logins = oidc.Logins()
     app.state.account_days = ingestion.DaysCopy()
     app.state.settled = SettledWeeks()
-    app.state.fault_list = FaultListCopy()
+    app.state.fault_parts = FaultParts(app.state.parts, app.state.ours)
+    app.state.shed_parts = shed_pages.ShedParts(app.state.parts, app.state.ours)
     app.state.stream = news
     app.state.live = live
     for router in ROUTERS:

@@ -5,7 +5,12 @@ import time
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-STREAMS = ("/v1/stream", "/parts/overview/live")
+STREAMS = (
+    "/v1/stream",
+    "/parts/overview/live",
+    "/parts/faults/live",
+    "/parts/sheds/live",
+)
 
 
 class Metrics:

@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 LIMIT, MOST = 100, 500
 _SIGNATURE_BYTES = 12
-_OWN = ("cursor", "limit", "lang", "did", "done", "part")  # may change from page to page
+_OWN = ("cursor", "limit", "lang", "did", "done")  # may change from page to page
 
 Position = list[Any]
 
@@ -29,7 +29,7 @@ class Page:
     """Which part of a list is asked for. position: where the page before ended, as it said."""
 
     limit: int
-    position: Position | None
+    position: tuple[Any, ...] | None
     key: bytes
     question: bytes
 
@@ -63,7 +63,7 @@ async def page(
     ] = None,
 ) -> Page:
     filters = sorted(item for item in request.query_params.multi_items() if item[0] not in _OWN)
-    question = msgspec.json.encode([request.url.path, filters, who.role, who.scope.firm])
+    question = msgspec.json.encode([_listed(request), filters, who.role, who.scope.firm])
     key = parts.deps.secret_key
     position = None if cursor is None else _read(key, question, cursor)
     return Page(limit, position, key, question)
@@ -71,13 +71,26 @@ async def page(
 
 PageOf = Annotated[Page, Depends(page)]
 
+Filters = tuple[tuple[str, str], ...]  # of a list as they stand in its address, with `limit`
+
+
+def filters_of(request: Request) -> Filters:
+    """What a cursor continues: with it in its place, the address of another page of the list."""
+    no = set(_OWN) - {"limit"}
+    return tuple(item for item in request.query_params.multi_items() if item[0] not in no)
+
+
+def _listed(request: Request) -> str:
+    """The path of the list; what of it changes by itself is asked for under another one."""
+    return request.url.path.removeprefix("/parts").removesuffix("/live")
+
 
 def _sign(key: bytes, question: bytes, body: bytes) -> bytes:
     text = b"cursor\0" + question + b"\0" + body
     return hmac.digest(key, text, "sha256")[:_SIGNATURE_BYTES]
 
 
-def _read(key: bytes, question: bytes, cursor: str) -> Position:
+def _read(key: bytes, question: bytes, cursor: str) -> tuple[Any, ...]:
     try:
         raw = base64.b64decode(cursor.encode("ascii"), altchars=b"-_", validate=True)
     except (UnicodeEncodeError, binascii.Error, ValueError):
@@ -88,4 +101,4 @@ def _read(key: bytes, question: bytes, cursor: str) -> Position:
             "cursor", "this is not the `next_cursor` of this list with these filters: begin anew"
         )
     position: Position = msgspec.json.decode(body)
-    return position
+    return tuple(position)

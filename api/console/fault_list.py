@@ -1,12 +1,9 @@
-"""The list of faults as its page shows it, and a copy of the part of it that changes by itself.
+"""The list of faults as its page shows it.
 
 Whatever is filtered out, what is critical or of the safety tier and waits for an answer is there.
 """
 
-import threading
-import time
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
@@ -31,12 +28,11 @@ from devices.store.faults import (
     list_faults,
     tally,
 )
+from devices.store.scope import Scope
 from devices.telling import basis_line
 
 SUSPECTED_SHOWN = 25  # below the others; they have a list of their own
 PINNED_SHOWN = 10
-KEPT_S = 0.4  # how old a copy may be: news are to be seen within 2 s
-KEPT_MOST = 64
 
 MAY_ACT = (Role.OPERATOR, Role.FIRM)
 
@@ -56,7 +52,7 @@ class Group:
 
     line: Line
     deadline: Deadline | None
-    children: Sequence[Child]
+    children: tuple[Child, ...]
     total: int
 
 
@@ -77,6 +73,15 @@ class View:
     word: str
     n: int | None
     is_here: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What all lists of a scope have in common at a moment. late: past a limit."""
+
+    ledgers: Mapping[str, Ledger]
+    late: frozenset[str]
+    counts: Tally
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +113,12 @@ def fault_list(
     language: Language,
     question: Question,
     rows: paging.Page,
+    standing: Standing,
     now_ms: int,
 ) -> FaultList:
     """Raises NotFound for a filter by what is not theirs."""
     narrow = wanted_rows(known, who, question)
-    ledgers, late = _ledgers(connection, known, who, now_ms)
+    ledgers, late, counts = dict(standing.ledgers), standing.late, standing.counts
     if question.overdue:
         narrow = replace(narrow, ids=late)
     wanted = _shown(question, narrow)
@@ -134,14 +140,13 @@ def fault_list(
     others = [one.id for one in shown if one.state is not State.CLOSED and one.id not in ledgers]
     if others:  # a guess, our own, or what a root explains
         ledgers |= sla.of_faults(connection, known, who.scope, others, now_ms)
-    counts = tally(connection, who.scope)
 
     def groups(some: Iterable[Fault]) -> list[Group]:
         return [
             Group(
                 lines[fault.id],
                 deadline(language, fault, ledgers.get(fault.id), now_ms),
-                folded(language, children.get(fault.id, []), lines),
+                tuple(folded(language, children.get(fault.id, []), lines)),
                 len(children.get(fault.id, [])),
             )
             for fault in some
@@ -195,32 +200,6 @@ def folded(language: Language, children: list[Fault], lines: dict[str, Line]) ->
     return found
 
 
-class FaultListCopy:
-    """The part of the page that changes, for all who look at the same at this moment.
-
-    Two hundred consoles hear of one fault at once: the first one makes it, the others get a copy.
-    """
-
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._monotonic = monotonic
-        self._lock = threading.Lock()
-        self._kept: OrderedDict[object, tuple[float, bytes]] = OrderedDict()
-
-    def get(self, key: object, make: Callable[[], bytes]) -> bytes:
-        """key: all that it depends on. One is made at a time."""
-        with self._lock:
-            kept = self._kept.get(key)
-            if kept is not None and self._monotonic() - kept[0] < KEPT_S:
-                return kept[1]
-            begun_s = self._monotonic()
-            made = make()
-            self._kept[key] = (begun_s, made)
-            self._kept.move_to_end(key)
-            while len(self._kept) > KEPT_MOST:
-                self._kept.popitem(last=False)
-            return made
-
-
 def _shown(question: Question, narrow: Filter) -> Filter:
     """With what the list is of. A search also finds what a root explains."""
     if question.shown == "all":
@@ -266,13 +245,11 @@ def _guesses(connection: Connection, who: Identity, narrow: Filter) -> list[Faul
     return list_by_rank(connection, who.scope, of, limit=SUSPECTED_SHOWN + 1)
 
 
-def _ledgers(
-    connection: Connection, known: Known, who: Identity, now_ms: int
-) -> tuple[dict[str, Ledger], frozenset[str]]:
-    """Of all that stands, and of which of them a limit has passed."""
-    every = sla.standing(connection, known, who.scope, kpis.Filter(), now_ms)
+def read_standing(connection: Connection, known: Known, scope: Scope, now_ms: int) -> Standing:
+    """The ledgers of all that stands, and of which of them a limit has passed."""
+    every = sla.standing(connection, known, scope, kpis.Filter(), now_ms)
     late = frozenset(case.id for case, one in every if sla.is_late(case, one))
-    return {case.id: one for case, one in every}, late
+    return Standing({case.id: one for case, one in every}, late, tally(connection, scope))
 
 
 def _matched(

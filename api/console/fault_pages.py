@@ -1,12 +1,13 @@
 """The console's pages of faults: the list, one fault, and what people do about it.
 
-They work without scripts; `faults.js` adds the keyboard, `faults_live.js` keeps them up to date.
+They work without scripts; `faults.js` adds the keyboard. What changes of the list is sent to all
+who look at the same (`api.console.fault_parts`).
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal
-from urllib.parse import urlencode
+from functools import partial
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Query
 from sqlalchemy import Connection
@@ -26,16 +27,18 @@ from api.console.fault_bulk import (
     until_ms,
 )
 from api.console.fault_charts import FaultCharts, fault_charts, overrides_in_force
-from api.console.fault_filters import Question, QuestionOf, choices, in_use, saved_lines
-from api.console.fault_list import (
-    MAY_ACT,
-    FaultList,
-    FaultListCopy,
-    fault_list,
-    folded,
-    view_of_own,
+from api.console.fault_filters import (
+    Question,
+    QuestionOf,
+    choices,
+    in_use,
+    saved_lines,
+    wanted_rows,
 )
+from api.console.fault_list import MAY_ACT, folded, view_of_own
+from api.console.fault_parts import VIEW, FaultParts, asked_by
 from api.console.fault_refusals import why_not
+from api.console.live import Live, Shown
 from api.console.naming import fault_name
 from api.console.overview_pages import evidence_lines, fault_lines
 from api.console.pages import Page, PageOf
@@ -88,7 +91,6 @@ NoteOf = Annotated[str, Form(max_length=2000)]
 AssigneeOf = Annotated[str, Form(max_length=120)]
 CountOf = Annotated[int, Query(ge=0, le=AT_ONCE)]
 DidOf = Annotated[str, Query(max_length=20)]
-PartOf = Annotated[Literal["", "list"], Query()]
 
 
 @router.get("/faults")
@@ -99,26 +101,14 @@ def faults_page(
     page: PageOf,
     rows: paging.PageOf,
     question: QuestionOf,
-    part: PartOf = "",
     did: DidOf = "",
     done: CountOf = 0,
 ) -> Response:
-    """What is to be dealt with, the worst first; or all there was, the newest first.
-
-    part: only what changes by itself, for the script that keeps the page up to date.
-    """
-    now_ms = parts.now_ms()
-    if "limit" not in request.query_params:
-        rows = replace(rows, limit=ROWS)
-    if part:
-        copy: FaultListCopy = request.app.state.fault_list
-        mine = who.name if question.whose == "mine" else ""
-        key = (rows.question, rows.limit, str(rows.position), page.language, mine)
-        made = copy.get(key, lambda: _list_part(parts, who, page, rows, question))
-        return HTMLResponse(made, headers={"Vary": "Accept-Language, Cookie"})
+    """What is to be dealt with, the worst first; or all there was, the newest first."""
+    view: FaultParts = request.app.state.fault_parts
+    shown, live = view.now(_shown(request, who, page, rows, question))
     with reading(parts.deps.engine) as connection:
         known = parts.registry.get(connection)
-        shown = fault_list(connection, who, known, page.language, question, rows, now_ms)
         assigned = assignees(connection, who.scope)
         saved = list_filters(connection, who.token) if who.token else []
         own = view_of_own(connection, page.language, who, question) if who.token else None
@@ -127,7 +117,9 @@ def faults_page(
     return page.render(
         "faults.html",
         who=who,
-        **_listed(page, who, shown),
+        shown=shown,
+        live=live,
+        may_act=who.role in MAY_ACT,
         choices=offered,
         in_use=in_use(page.language, question, offered),
         saved=mine_saved,
@@ -139,33 +131,41 @@ def faults_page(
     )
 
 
-def _list_part(
-    parts: Parts, who: Identity, page: Page, rows: paging.Page, question: Question
-) -> bytes:
+@router.get("/parts/faults")
+def faults_parts(
+    request: Request, who: Reader, page: PageOf, rows: paging.PageOf, question: QuestionOf
+) -> Response:
+    """What of the list changes, for the script that keeps it up to date."""
+    view: FaultParts = request.app.state.fault_parts
+    html = view.render(_shown(request, who, page, rows, question)).whole()
+    return HTMLResponse(html, headers={"Vary": "Accept-Language, Cookie"})
+
+
+@router.get("/parts/faults/live")
+def faults_live(
+    request: Request,
+    parts: PartsOf,
+    who: Reader,
+    page: PageOf,
+    rows: paging.PageOf,
+    question: QuestionOf,
+) -> Response:
+    """The same, as it changes: server-sent events as `api.console.live` has them."""
+    live: Live = request.app.state.live
+    shown = _shown(request, who, page, rows, question)
     with reading(parts.deps.engine) as connection:
-        known = parts.registry.get(connection)
-        shown = fault_list(connection, who, known, page.language, question, rows, parts.now_ms())
-    return bytes(page.render("faults_part.html", who=who, **_listed(page, who, shown)).body)
+        wanted_rows(parts.registry.get(connection), who, question)  # raises NotFound
+    render = partial(request.app.state.fault_parts.render, shown)
+    return live.answer(request, parts, who, shown, render)
 
 
-def _listed(page: Page, who: Identity, shown: FaultList) -> dict[str, Any]:
-    """What the part of the list that changes is made of."""
-    question = shown.question
-    kept = [
-        (name, value)
-        for name, value in page.request.query_params.multi_items()
-        if name not in ("cursor", "lang", "did", "done", "part")
-    ]
-    older = (
-        "" if shown.cursor is None else f"/faults?{urlencode([*kept, ('cursor', shown.cursor)])}"
-    )
-    is_asked = question.is_narrow or question.shown == "all"
-    return {
-        "shown": shown,
-        "older": older,
-        "may_act": who.role in MAY_ACT,
-        "nothing": page.say("fw_empty_filter" if is_asked else f"fw_empty_{question.shown}"),
-    }
+def _shown(
+    request: Request, who: Identity, page: Page, rows: paging.Page, question: Question
+) -> Shown:
+    filters = paging.filters_of(request)
+    if "limit" not in dict(filters):
+        rows = replace(rows, limit=ROWS)
+    return Shown(VIEW, who.scope, page.language, asked=asked_by(who, question, rows, filters))
 
 
 @router.get("/faults/{fault}")

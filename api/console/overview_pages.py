@@ -43,10 +43,12 @@ def overview(
     shown = _shown(request, who, page, firm, sort)
     parts: OverviewParts = request.app.state.overview_parts
     copy: OverviewCopy = request.app.state.overview
+    look = copy.get(who.scope)
     return page.render(
         "overview.html",
         who=who,
-        view=view_of(copy.get(who.scope), shown),
+        view=view_of(look, shown),
+        board=parts.of(shown, look).part("board"),
         day=parts.day(shown),
         narrowed=partial(address, page),
     )

@@ -10,9 +10,9 @@ from markupsafe import Markup
 
 from api.console.last_day import Day, LastDay
 from api.console.last_day_views import day_view
-from api.console.live import Rendered, Shown
+from api.console.live import Rendered, Shown, frame, slot
 from api.console.overview import FirmBoard, Look, OverviewCopy, Tile, View
-from api.console.pages import templates
+from api.console.pages import our_parts, rendered, templates
 from api.words import Language, say
 from devices.store.scope import Scope
 
@@ -32,14 +32,17 @@ class OverviewParts:
 
     def render(self, shown: Shown, turn: int) -> Rendered:
         """What changes, part by part; the board's tiles each alone."""
-        view = view_of(self._copy.get(shown.scope, turn), shown)
+        return self.of(shown, self._copy.get(shown.scope, turn))
+
+    def of(self, shown: Shown, look: Look) -> Rendered:
+        """The same of this look."""
+        view = view_of(look, shown)
         language = shown.language
         parts = {
-            name: _template(language, f"overview_{name}.html", view)
+            name: rendered(language, f"overview_{name}.html", view=view)
             for name in ("verdict", "first")
         }
-        parts["health"] = _template(language, "ourselves.html", view, ours=view.ours)
-        parts["critical"] = _template(language, "critical.html", view, ours=view.ours)
+        parts |= our_parts(language, view.ours)
         parts["day"] = self.day(shown)
         parts["clock"] = f'<time data-live="clock">{view.as_of}</time>'
         for name, word, values in _lines(view):
@@ -48,10 +51,8 @@ class OverviewParts:
             parts[f"firm-{board.firm}"] = _head(board)
             for tile in board.tiles:
                 parts[f"tile-{tile.compound}"] = _tile(language, tile)
-        frame = tuple(
-            (board.firm, tuple(tile.compound for tile in board.tiles)) for board in view.board
-        )
-        return Rendered(frame, parts)
+        around = rendered(language, "overview_board.html", view=view, slot=slot)
+        return Rendered(parts, {"board": frame(around)})
 
     def whole(self, shown: Shown) -> str:
         """All parts at once, as they are in the copy."""
@@ -60,9 +61,7 @@ class OverviewParts:
         kept = self._whole.get(shown)
         if kept is not None and kept[0] is look and kept[1] is day:
             return kept[2]
-        html = _template(
-            shown.language, "overview_parts.html", view_of(look, shown), day=self.day(shown)
-        )
+        html = self.of(shown, look).whole()
         self._whole[shown] = look, day, html
         return html
 
@@ -93,20 +92,6 @@ def _lines(view: View) -> list[tuple[str, str, dict[str, object]]]:
         ("show-all", "also_calm", {"n": view.calm_count}),
         ("as-of", "as_of", {"at": view.as_of}),
     ]
-
-
-def _template(language: Language, name: str, view: View, **more: object) -> str:
-    return (
-        templates()
-        .get_template(name)
-        .render(
-            view=view,
-            t=partial(say, language),
-            lang=language,
-            icons=templates().get_template("icons.html").module,
-            **more,
-        )
-    )
 
 
 @lru_cache(maxsize=KEPT_TILES)

@@ -73,6 +73,13 @@ class Page:
         copy: OurCopy = self.request.app.state.ours
         return Ourselves(copy.get(who.scope), self.language)
 
+    def live_at(self, name: str) -> str:
+        """The address of what changes of this page."""
+        no = ("lang", "did", "done")  # told once, on the page itself
+        kept = [item for item in self.request.query_params.multi_items() if item[0] not in no]
+        # in the language that it is shown in, whatever another page of this browser has chosen
+        return f"/parts/{name}?{urlencode([*kept, ('lang', self.language)])}"
+
     def render(self, template: str, status: int = 200, **values: object) -> Response:
         """The template as an answer. who: the one that asks; pages of theirs say how we do."""
         html = templates().get_template(template)
@@ -83,6 +90,7 @@ class Page:
             asset=asset_address,
             switch=self.address(lang="en" if self.language == "zh" else "zh"),
             path=self.request.url.path,
+            live_at=self.live_at,
             theme=self.theme,
             administration=ADMINISTRATION,
             is_simulated=self.request.app.state.parts.is_simulated,
@@ -145,6 +153,28 @@ def asset_address(name: str) -> str:
 @lru_cache(maxsize=64)
 def _version(name: str) -> str:
     return hashlib.sha256(assets()[name].read_bytes()).hexdigest()[:12]
+
+
+def rendered(language: Language, template: str, **values: object) -> str:
+    """A template that knows neither who asks nor for which page."""
+    return (
+        templates()
+        .get_template(template)
+        .render(
+            t=partial(say, language),
+            lang=language,
+            icons=templates().get_template("icons.html").module,
+            **values,
+        )
+    )
+
+
+def our_parts(language: Language, ours: Ourselves) -> dict[str, str]:
+    """What every page says of how we do."""
+    return {
+        "health": rendered(language, "ourselves.html", ours=ours),
+        "critical": rendered(language, "critical.html", ours=ours),
+    }
 
 
 @lru_cache(maxsize=1)

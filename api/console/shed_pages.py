@@ -1,31 +1,38 @@
 """The live board of charging: every shed and socket as it is now, trouble first, then the fullest.
 
-It works without scripts; `sheds.js` only asks for it again when there is news.
+It works without scripts. What changes of it is sent to all who look at the same (`ShedParts`).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import Annotated, Literal
+from urllib.parse import urlencode
 
-from fastapi import APIRouter, Query
-from starlette.responses import Response
+from fastapi import APIRouter, Depends, Query
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
 
 from api import paging
 from api.compounds import check_firm, judge_is_blind
 from api.console.device_readings import is_stale, word_of
+from api.console.live import Live, Rendered, Shown, frame, slot
+from api.console.looks import Looks
 from api.console.naming import compound_name, fault_name
-from api.console.pages import Page, PageOf
-from api.console.usage_views import address
+from api.console.ourselves import OurCopy, Ourselves
+from api.console.pages import PageOf, our_parts, rendered
 from api.identity import Reader
 from api.instants import when
-from api.parts import Known, PartsOf
+from api.parts import Known, Parts, PartsOf
 from api.words import Language, duration, grouped, knows, named, say
 from devices.stop_reasons import PortStatus
 from devices.store.database import reading
+from devices.store.scope import Scope
 from devices.store.sheds import Latest, Shed, Socket, read_sheds
 from devices.telling import unit_of, value_text
 
 SHOWN = 30  # sheds on a page
+KEPT_SHEDS = 2_000  # of 134: what they were a moment ago, in both languages
 FULL_LOAD_W = 250.0  # the highest tier of the usual boards: such a socket is drawn full
 SAFETY = ("voltage_v", "board_temp_c", "csq")  # on the line of a shed, besides smoke
 MARKED = ("P1", "P2", "P3")  # a notice is no trouble
@@ -69,8 +76,8 @@ class ShedView:
     in_use: str
     total: int
     power: str
-    sockets: Sequence[SocketView]
-    line: Sequence[tuple[str, bool]]
+    sockets: tuple[SocketView, ...]
+    line: tuple[tuple[str, bool], ...]
     fault: str
 
 
@@ -96,86 +103,191 @@ class _Counted:
         return "idle" in self.looks
 
 
-@router.get("/sheds")
-def sheds_page(
-    parts: PartsOf,
+@dataclass(frozen=True, slots=True)
+class Board:
+    """All sheds of a scope at one moment. is_blind: our own side stands still."""
+
+    known: Known
+    counted: Sequence[_Counted]
+    is_blind: bool
+    now_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What of a board is asked for, beside the firm."""
+
+    show: Wanted
+    find: str
+    rows: paging.Page
+    filters: paging.Filters
+
+    def address(self, show: str) -> str:
+        """This board with other sheds, from the first one on."""
+        given = {**dict(self.filters), "show": "" if show == "all" else show}
+        query = urlencode({name: value for name, value in given.items() if value})
+        return f"/sheds?{query}" if query else "/sheds"
+
+    def page(self, first: int) -> str:
+        """This board from its shed number `first` on."""
+        return f"/sheds?{urlencode([*self.filters, ('cursor', self.rows.cursor([first]))])}"
+
+
+class ShedParts:
+    """The parts of each view of the board; a shed is rendered anew when it has changed."""
+
+    def __init__(self, parts: Parts, ours: OurCopy) -> None:
+        self._parts = parts
+        self._ours = ours
+        self._boards: Looks[Board] = Looks()
+        self._made: Looks[Rendered] = Looks()
+
+    def render(self, shown: Shown, turn: int | None = None) -> Rendered:
+        """In a turn, or for who asks alone."""
+        if turn is not None:
+            return self._render(shown, turn)
+        return self._made.get(shown, lambda: self._render(shown, None))
+
+    def _render(self, shown: Shown, turn: int | None) -> Rendered:
+        board = self._boards.get(shown.scope, lambda: self._read(shown.scope), turn)
+        ours = Ourselves(self._ours.get(shown.scope), shown.language)
+        return _rendered(shown, board, ours)
+
+    def _read(self, scope: Scope) -> Board:
+        now_ms = self._parts.now_ms()
+        with reading(self._parts.deps.engine) as connection:
+            known = self._parts.registry.get(connection)
+            blind = judge_is_blind(connection, now_ms)
+            sheds = read_sheds(connection, scope, blind=blind, now_ms=now_ms)
+        return Board(known, [_counted(shed, now_ms) for shed in sheds], blind, now_ms)
+
+
+def _shown(
+    request: Request,
     who: Reader,
     page: PageOf,
+    parts: PartsOf,
     rows: paging.PageOf,
     show: Annotated[Wanted, Query(description="Which of them.")] = "all",
     firm: str = "",
     find: Annotated[str, Query(max_length=60, description="Part of a name.")] = "",
+) -> Shown:
+    """Raises NotFound for a firm that is not theirs."""
+    with reading(parts.deps.engine) as connection:
+        check_firm(parts.registry.get(connection).directory, who, firm or None)
+    asked = Asked(show, find.strip(), rows, paging.filters_of(request))
+    return Shown("sheds", who.scope, page.language, firm or None, show, asked)
+
+
+ShownOf = Annotated[Shown, Depends(_shown)]
+
+
+@router.get("/sheds")
+def sheds_page(
+    request: Request, parts: PartsOf, who: Reader, page: PageOf, shown: ShownOf
 ) -> Response:
     """All sheds with their sockets, those with trouble first, then the fullest."""
-    now_ms = parts.now_ms()
-    language = page.language
+    view: ShedParts = request.app.state.shed_parts
     with reading(parts.deps.engine) as connection:
-        known = parts.registry.get(connection)
-        check_firm(known.directory, who, firm or None)
-        blind = judge_is_blind(connection, now_ms)
-        sheds = read_sheds(connection, who.scope, blind=blind, now_ms=now_ms)
-    counted = [
-        _counted(shed, now_ms)
-        for shed in sheds
-        if _is_asked_for(known, shed, firm, find.strip().lower())
-    ]
+        firms = parts.registry.get(connection).directory.firms
+    return page.render(
+        "sheds.html",
+        who=who,
+        asked=shown.asked,
+        firm=shown.firm,
+        firms=[
+            (id_, named(page.language, name))
+            for id_, name in firms.items()
+            if who.scope.firm in (None, id_)
+        ],
+        live=view.render(shown),
+    )
+
+
+@router.get("/parts/sheds")
+def sheds_parts(request: Request, shown: ShownOf) -> Response:
+    """What of the board changes, for the script that keeps it up to date."""
+    view: ShedParts = request.app.state.shed_parts
+    return HTMLResponse(view.render(shown).whole(), headers={"Vary": "Accept-Language, Cookie"})
+
+
+@router.get("/parts/sheds/live")
+def sheds_live(request: Request, parts: PartsOf, who: Reader, shown: ShownOf) -> Response:
+    """The same, as it changes: server-sent events as `api.console.live` has them."""
+    live: Live = request.app.state.live
+    render = partial(request.app.state.shed_parts.render, shown)
+    return live.answer(request, parts, who, shown, render)
+
+
+def _rendered(shown: Shown, board: Board, ours: Ourselves) -> Rendered:
+    asked = shown.asked
+    assert isinstance(asked, Asked)
+    language, known, now_ms = shown.language, board.known, board.now_ms
+    find = asked.find.lower()
+    counted = [one for one in board.counted if _is_asked_for(known, one.shed, shown.firm, find)]
     every = {
         "all": counted,
         "trouble": [one for one in counted if one.severity],
         "full": [one for one in counted if one.is_full],
         "free": [one for one in counted if one.is_free],
     }
-    wanted = sorted(every[show], key=_rank)
+    wanted = sorted(every[asked.show], key=_rank)
+    rows = asked.rows
     first = min(int(rows.position[0]), len(wanted)) if rows.position else 0
     most = min(rows.limit, SHOWN)
-    shown = wanted[first : first + most]
-    looks = [look for one in counted for look in one.looks]
-    powers = [one.power_w for one in counted if one.power_w is not None]
-    return page.render(
-        "sheds.html",
-        who=who,
-        show=show,
-        firm=firm,
-        find=find,
-        firms=[
-            (id_, named(language, name))
-            for id_, name in known.directory.firms.items()
-            if who.scope.firm in (None, id_)
-        ],
-        choices=[
-            (say(language, f"bd_{name}", n=len(found)), _narrowed(page, name), name == show)
+    on_page = wanted[first : first + most]
+    parts = {f"shed-{one.shed.id}": _shed(language, _view(language, known, one, now_ms))
+             for one in on_page}  # fmt: skip
+
+    values = {
+        "figures": _figures(language, counted),
+        "count": len(counted),
+        "choices": [
+            (
+                say(language, f"bd_{name}", n=len(found)),
+                asked.address(name),
+                name == asked.show,
+            )
             for name, found in every.items()
         ],
-        has_any=bool(sheds),
-        count=len(counted),
-        figures=[
-            (
-                say(language, "bd_charging"),
-                grouped(looks.count("in_use")),
-                f"/{grouped(len(looks))}",
-            ),
-            (say(language, "bd_idle"), grouped(looks.count("idle")), ""),
-            (say(language, "bd_full_n"), grouped(looks.count("full")), ""),
-            (say(language, "bd_fault"), grouped(looks.count("fault") + looks.count("p1")), ""),
-            (say(language, "bd_disabled"), grouped(looks.count("disabled")), ""),
-            (say(language, "bd_unknown"), grouped(looks.count("unknown")), ""),
-            (
-                say(language, "bd_power"),
-                f"{sum(powers) / 1000:.1f}" if powers else "—",
-                " kW" if powers else "",
-            ),
-        ],
-        sheds=[_view(language, known, one, now_ms) for one in shown],
-        told=page.say("bd_page", first=first + 1, last=first + len(shown), n=len(wanted))
-        if shown
+        "has_any": bool(board.counted),
+        "sheds": list(parts),
+        "told": say(language, "bd_page", first=first + 1, last=first + len(on_page), n=len(wanted))
+        if on_page
         else "",
-        before=page.address(cursor=rows.cursor([max(0, first - most)])) if first else "",
-        older=page.address(cursor=rows.cursor([first + most]))
-        if first + most < len(wanted)
-        else "",
-        is_blind=blind,
-        as_of=when(now_ms, now_ms),
-    )
+        "before": asked.page(max(0, first - most)) if first else "",
+        "older": asked.page(first + most) if first + most < len(wanted) else "",
+        "is_blind": board.is_blind,
+        "as_of": when(now_ms, now_ms),
+    }
+    for name in ("clock", "head", "blind", "count", "choices", "as-of"):
+        parts[name] = rendered(language, "sheds_parts.html", name=name, **values)
+    html = rendered(language, "sheds_frame.html", slot=slot, **values)
+    return Rendered(parts | our_parts(language, ours), {"sheds": frame(html)})
+
+
+def _figures(language: Language, counted: Sequence[_Counted]) -> list[tuple[str, str, str]]:
+    """(name, value, what it is of) of what is shown."""
+    looks = [look for one in counted for look in one.looks]
+    powers = [one.power_w for one in counted if one.power_w is not None]
+    return [
+        (say(language, "bd_charging"), grouped(looks.count("in_use")), f"/{grouped(len(looks))}"),
+        (say(language, "bd_idle"), grouped(looks.count("idle")), ""),
+        (say(language, "bd_full_n"), grouped(looks.count("full")), ""),
+        (say(language, "bd_fault"), grouped(looks.count("fault") + looks.count("p1")), ""),
+        (say(language, "bd_disabled"), grouped(looks.count("disabled")), ""),
+        (say(language, "bd_unknown"), grouped(looks.count("unknown")), ""),
+        (
+            say(language, "bd_power"),
+            f"{sum(powers) / 1000:.1f}" if powers else "—",
+            " kW" if powers else "",
+        ),
+    ]
+
+
+@lru_cache(maxsize=KEPT_SHEDS)
+def _shed(language: Language, view: ShedView) -> str:
+    return rendered(language, "shed.html", shed=view)
 
 
 def look_of(socket: Socket) -> str:
@@ -196,9 +308,9 @@ def look_of(socket: Socket) -> str:
         return "unknown"
 
 
-def _is_asked_for(known: Known, shed: Shed, firm: str, find: str) -> bool:
+def _is_asked_for(known: Known, shed: Shed, firm: str | None, find: str) -> bool:
     entry = known.directory.compounds.get(shed.compound)
-    if entry is None or firm not in ("", entry.firm):
+    if entry is None or firm not in (None, entry.firm):
         return False
     names = (entry.name.zh, entry.name.en, shed.name, shed.id)
     return not find or any(find in name.lower() for name in names)
@@ -251,11 +363,11 @@ def _view(language: Language, known: Known, one: _Counted, now_ms: int) -> ShedV
         in_use=str(one.in_use) if is_known else "—",
         total=len(one.looks),
         power="" if one.power_w is None else f"{one.power_w / 1000:.2f} kW",
-        sockets=[
+        sockets=tuple(
             _socket(language, socket, look, now_ms)
             for socket, look in zip(shed.sockets, one.looks, strict=True)
-        ],
-        line=line,
+        ),
+        line=tuple(line),
         fault=fault,
     )
 
@@ -349,8 +461,3 @@ def _smoke(latest: Latest) -> str:
 def _flag(latest: Latest, name: str) -> bool | None:
     found = latest.get(name)
     return found[0] if found is not None and isinstance(found[0], bool) else None
-
-
-def _narrowed(page: Page, show: str) -> str:
-    """This page with other sheds, from the first one on."""
-    return address(page, show="" if show == "all" else show)

@@ -227,7 +227,6 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "A viewer cannot ask for exports; a report can be downloaded directly, which may take"
         " a while for many compounds.",
     ),
-    "ex_lost": ("连接中断：进度停在刚才。", "Interrupted: progress is as of a moment ago."),
     "ex_finished": ("{n} 个文件已完成", "{n} files done"),
     # files of charging sessions
     "x_sessions": ("充电记录", "Charging sessions"),

@@ -135,6 +135,15 @@ class Watcher:
         return news
 
 
+def newest_events(connection: Connection) -> tuple[int, int]:
+    """Another pair whenever something happened to a fault; also where what was written first
+    appears last, as it may on PostgreSQL."""
+    column = fault_events.c.id
+    newest: int = connection.execute(select(func.max(column))).scalar_one() or 0
+    count = select(func.count()).select_from(fault_events).where(column > newest - SLACK)
+    return newest, connection.execute(count).scalar_one()
+
+
 def last_heard(connection: Connection, names: Collection[str]) -> dict[str, tuple[str, int | None]]:
     """Device -> its compound, and when it was heard last; a few hundred at a time."""
     if not names:

@@ -732,6 +732,8 @@ def test_the_whole_district_is_on_one_page(whole: Cast) -> None:
     [
         "/",
         "/parts/overview",
+        "/parts/faults",
+        "/parts/sheds",
         "/v1/compounds?limit=500",
         "/faults",
         "/sheds",

@@ -8,6 +8,7 @@ import json
 import re
 from pathlib import Path
 
+import pytest
 from sqlalchemy import create_engine
 
 from api.app import create_app
@@ -17,7 +18,7 @@ from api.parts import Dependencies
 from tests.api.cast import SECRET, Cast, FakeTelemetry
 
 SNAPSHOT = Path(__file__).with_name("openapi.json")
-SWAGGER = Path(__file__).parents[2] / "api" / "console" / "assets" / "swagger-ui"
+ASSETS = Path(__file__).parents[2] / "api" / "console" / "assets"
 
 
 def made() -> str:
@@ -68,12 +69,13 @@ def test_the_page_loads_nothing_from_elsewhere(cast: Cast) -> None:
     assert not re.search(r"<script(?![^>]*src=)", page)
 
 
-def test_vendored_files_are_what_was_published() -> None:
-    lines = (SWAGGER / "SHA256SUMS").read_text().splitlines()
-    assert len(lines) == 5
+@pytest.mark.parametrize(("folder", "count"), [("swagger-ui", 5), ("htmx", 3)])
+def test_vendored_files_are_what_was_published(folder: str, count: int) -> None:
+    lines = (ASSETS / folder / "SHA256SUMS").read_text().splitlines()
+    assert len(lines) == count
     for line in lines:
         expected, _, name = line.partition("  ")
-        assert hashlib.sha256((SWAGGER / name).read_bytes()).hexdigest() == expected, name
+        assert hashlib.sha256((ASSETS / folder / name).read_bytes()).hexdigest() == expected, name
 
 
 def test_only_published_files_can_be_fetched(cast: Cast) -> None:

@@ -163,7 +163,7 @@
     for (const field of document.querySelectorAll(".fault-filter [disabled]")) field.disabled = false;
     count();
   });
-  document.addEventListener("faults-changed", () => {
+  document.addEventListener("htmx:after:swap", () => {
     const row = here();
     if (row === null) cursor = null;
     else row.setAttribute("data-cursor", "");

@@ -148,7 +148,7 @@ def test_what_the_script_fetches_is_what_the_list_shows(cast: Cast) -> None:
     with_trouble(cast)
     client = cast.client("operator")
     page = client.get("/faults?severity=P2", headers=ZH).text
-    part = client.get("/faults?severity=P2&part=list", headers=ZH).text
+    part = client.get("/parts/faults?severity=P2", headers=ZH).text
     names = re.findall(r'data-live="([\w-]+)"', part)
     of_every_page = {"health", "critical"}
     assert set(names) == set(re.findall(r'data-live="([\w-]+)"', page)) - of_every_page
@@ -167,7 +167,7 @@ def test_a_copy_of_the_list_is_nobody_elses(cast: Cast) -> None:
         ("yaxin", ZH, "01号插座"),
         ("viewer", ZH, "西门"),
     ):
-        text = cast.client(name).get("/faults?part=list", headers=language).text
+        text = cast.client(name).get("/parts/faults", headers=language).text
         assert word in words(text), name
         assert ("西门" in text) is (name != "yaxin")
         assert ('type="checkbox" name="fault"' in text) is (name != "viewer")

@@ -199,7 +199,7 @@ def test_what_people_and_devices_wrote_is_text(cast: Cast) -> None:
         connection.execute(update(firms).values(contacts=[one]))
         a_session(connection, "s", order=HOSTILE, ended_at_ms=None, state="open")
         a_state(connection, PORT, "online", latest={"port_temp_c": (90.4, NOW_MS)})
-    for path in ("/faults/hot", "/faults", "/faults?part=list"):
+    for path in ("/faults/hot", "/faults", "/parts/faults"):
         html = cast.client("operator").get(path).text
         assert "<img" not in html, path
         assert "&lt;img src=x" in html, path

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,19 +11,38 @@ import httpx2
 import pytest
 from structlog.testing import capture_logs
 
-from api.console.live import RING, Live, Rendered, Shown
+from api import paging
+from api.console.fault_filters import Question
+from api.console.fault_parts import Asked as FaultsAsked
+from api.console.fault_parts import FaultParts
+from api.console.live import (
+    RING,
+    RING_BYTES,
+    SLOW_S,
+    Audience,
+    Frame,
+    Live,
+    Rendered,
+    Shown,
+    Slot,
+)
 from api.console.overview_parts import VIEW, OverviewParts
+from api.identity import Role
 from devices.store import tokens
 from devices.store.database import writing
 from devices.store.scope import DISTRICT, Scope
 from tests.api.cast import (
     GATE,
     LIANXIN,
+    MINUTE_MS,
     NOW_MS,
+    PORT,
+    SHED,
     STRANGE_GATE,
     XIANGYUNLI,
     Cast,
     a_fault,
+    a_judge,
     a_state,
 )
 from tests.api.served import served
@@ -38,15 +58,18 @@ class FakeView:
 
     def __init__(self, **parts: str) -> None:
         self.parts = parts
-        self.frame = "frame"
+        self.order: list[str] = []
         self.fails = False
+        self.takes_s = 0.0
         self.turns: list[int] = []
 
     def __call__(self, turn: int) -> Rendered:
         self.turns.append(turn)
+        threading.Event().wait(self.takes_s)
         if self.fails:
             raise ValueError("no view")
-        return Rendered(self.frame, dict(self.parts))
+        frame: Frame = ("<ol>", *(Slot("li", name) for name in self.order), "</ol>")
+        return Rendered(dict(self.parts), {"list": frame} if self.order else {})
 
 
 class Console:
@@ -63,8 +86,9 @@ class Console:
 def events(text: str) -> Iterator[tuple[str, str]]:
     for event in text.split("\n\n"):
         name = re.search(r"^event: (.*)$", event, re.MULTILINE)
-        if name is not None:
-            yield name[1], "\n".join(re.findall(r"^data: ?(.*)$", event, re.MULTILINE))
+        data = re.findall(r"^data: ?(.*)$", event, re.MULTILINE)
+        if name is not None or data:
+            yield "parts" if name is None else name[1], "\n".join(data)
 
 
 def test_a_console_loads_all_and_is_then_sent_what_has_changed() -> None:
@@ -77,9 +101,28 @@ def test_a_console_loads_all_and_is_then_sent_what_has_changed() -> None:
         view.parts["b"] = "<p>3\n4</p>"
         await live.look()
         assert await console.next() == [("parts", "<p>3\n4</p>")]
-        view.frame, view.parts["a"] = "another", "<p>5</p>"
+
+    asyncio.run(play())
+
+
+def test_a_list_whose_order_is_another_is_sent_without_what_is_as_it_was() -> None:
+    async def play() -> None:
+        live = Live()
+        view = FakeView(**{name: f"<li>{name}</li>" for name in "abc"})
+        view.order = ["a", "b"]
+        console = Console(live.follow(SHOWN, view))
+        await console.next()
         await live.look()
         assert await console.next() == [("ready", "")]
+        view.order, view.parts["b"] = ["b", "c", "a"], "<li>b!</li>"
+        await live.look()
+        place = '<li id="live-a" data-same></li>'
+        assert await console.next() == [("parts", f"<ol><li>b!</li><li>c</li>{place}</ol>")]
+        view.parts["a"] = "<li>a!</li>"
+        await live.look()
+        assert await console.next() == [
+            ("parts", "<li>a!</li>")
+        ]  # alone, for its place is the same
 
     asyncio.run(play())
 
@@ -185,6 +228,50 @@ def test_a_view_that_cannot_be_rendered_is_told_once_and_others_go_on() -> None:
     assert [line["event"] for line in logs] == ["live_view_away"]
 
 
+def test_beyond_the_most_views_a_console_asks_for_itself() -> None:
+    async def play() -> None:
+        live, view = Live(most=1), FakeView(a="1")
+        first = live.follow(SHOWN, view)
+        await Console(first).next()
+        other = live.follow(replace(SHOWN, language="en"), view)
+        assert await Console(other).next() == [("ready", "")]
+        assert live.listeners == 2
+        await live.look()
+        assert view.turns == [1]  # for the first one alone
+        await other.aclose()  # type: ignore[attr-defined]
+        assert live.listeners == 1
+
+    asyncio.run(play())
+
+
+def test_what_is_kept_for_who_is_behind_has_a_bound() -> None:
+    view = FakeView(a="")
+    audience = Audience(view)
+    for n in range(6):
+        view.parts["a"] = str(n) * (RING_BYTES // 3)
+        audience.show(view(n))
+    assert len(audience.ring) == 2
+    assert b"event: ready" in audience.since(audience.sent - 3)
+    assert b"5555" in audience.since(audience.sent - 1)
+
+
+def test_a_view_that_takes_long_rests_and_others_are_not_kept_waiting() -> None:
+    async def play() -> None:
+        live, slow, quick = Live(), FakeView(a="1"), FakeView(a="1")
+        slow.takes_s = SLOW_S * 1.5
+        consoles = [
+            Console(live.follow(SHOWN, slow)),
+            Console(live.follow(replace(SHOWN, language="en"), quick)),
+        ]
+        for console in consoles:
+            await console.next()
+        for _ in range(3):
+            await live.look()
+        assert (slow.turns, quick.turns) == ([1], [1, 2, 3])
+
+    asyncio.run(play())
+
+
 def test_silence_is_broken_so_that_no_proxy_cuts_it() -> None:
     async def play() -> None:
         live, view = Live(), FakeView(a="1")
@@ -225,12 +312,14 @@ def test_every_part_of_the_page_that_changes_is_sent_as_the_page_has_it(
 
 
 @contextmanager
-def following(cast: Cast, at: str, who: str, **headers: str) -> Iterator[Iterator[str]]:
+def following(
+    cast: Cast, at: str, who: str, page: str = "overview", query: str = "", **headers: str
+) -> Iterator[Iterator[str]]:
     """The events that a console of `who` is sent, as text."""
     bearer = {"Authorization": f"Bearer {cast.tokens[who]}", **headers}
     with (
         httpx2.Client(timeout=WAIT_S) as client,
-        client.stream("GET", f"{at}/parts/overview/live", headers=bearer) as response,
+        client.stream("GET", f"{at}/parts/{page}/live{query}", headers=bearer) as response,
     ):
         assert response.status_code == 200
         assert "Content-Encoding" not in response.headers
@@ -277,6 +366,77 @@ def test_a_firm_is_sent_its_own_alone_while_the_district_looks_at_all(cast: Cast
         assert "Lianxin Hutong" in theirs
         for name in (XIANGYUNLI, "祥云里", "Xiangyunli", "own-fault"):
             assert name not in theirs, name
+
+
+def test_lists_of_faults_are_sent_to_those_whose_they_are_and_buttons_to_who_may_press_them(
+    cast: Cast,
+) -> None:
+    with (
+        served(cast.app) as at,
+        following(cast, at, "operator", "faults", **ZH) as district,
+        following(cast, at, "viewer", "faults", **ZH) as viewer,
+        following(cast, at, "yaxin", "faults", **ZH) as own,
+        following(cast, at, "kangqiao", "faults", **EN) as stranger,
+        following(cast, at, "operator", "faults", "?severity=P1", **ZH) as acute,
+    ):
+        everybody = (district, viewer, own, stranger, acute)
+        for told in everybody:
+            until(told, "event: ready")
+        with_trouble(cast)
+        of_all = until(district, "own-fault")[-1]
+        assert "strange-fault" in of_all
+        assert 'name="fault"' in of_all
+        assert "data-same" not in of_all
+        seen = until(viewer, "own-fault")[-1]
+        assert "strange-fault" in seen
+        assert 'name="fault"' not in seen
+        ours, theirs = until(own, "own-fault")[-1], until(stranger, "strange-fault")[-1]
+        for name in (LIANXIN, "连心胡同", STRANGE_GATE, "strange-fault"):
+            assert name not in ours, name
+        for name in (XIANGYUNLI, "祥云里", "Xiangyunli", "own-fault"):
+            assert name not in theirs, name
+        with cast.write() as connection:
+            a_fault(
+                connection, "late-fault", subject="b", severity="P1", opened_at_ms=NOW_MS - 9_000
+            )
+        assert "own-fault" not in "".join(until(acute, "late-fault"))
+        update = until(district, "late-fault")[-1]
+        assert 'id="live-row-strange-fault" data-same' in update  # it is as it was
+
+
+def test_boards_of_sheds_are_sent_to_those_whose_they_are(cast: Cast) -> None:
+    with (
+        served(cast.app) as at,
+        following(cast, at, "operator", "sheds", **ZH) as district,
+        following(cast, at, "yaxin", "sheds", **ZH) as own,
+        following(cast, at, "kangqiao", "sheds", **ZH) as stranger,
+    ):
+        for told in (district, own, stranger):
+            until(told, "event: ready")
+        with cast.write() as connection:
+            latest = {"port_status": ("in_use", NOW_MS), "power_w": (182.0, NOW_MS)}
+            a_state(connection, SHED, "online")
+            a_state(connection, PORT, "online", latest=latest)
+        assert SHED in until(district, "182")[-1]
+        assert SHED in until(own, "182")[-1]
+        with cast.write() as connection:
+            a_judge(connection, watermark_ms=NOW_MS - 10 * MINUTE_MS)
+        assert PORT not in "".join(until(stranger, 'data-live="blind"'))
+
+
+def test_a_list_is_made_once_while_nothing_happens(cast: Cast) -> None:
+    with_trouble(cast)
+    parts: FaultParts = cast.app.state.fault_parts
+    rows = paging.Page(50, None, b"", b"")
+    asked = FaultsAsked(Question(), rows, (), "", Role.OPERATOR)
+    shown = Shown("faults", DISTRICT, "zh", asked=asked)
+    first = parts.render(shown, 1)
+    again = parts.render(shown, 2)
+    assert all(again.parts[name] is html for name, html in first.parts.items() if "row-" in name)
+    assert again.frames is first.frames
+    with cast.write() as connection:
+        a_fault(connection, "late-fault", subject="b")
+    assert "row-late-fault" in parts.render(shown, 3).parts
 
 
 def test_nothing_of_who_asks_is_in_what_is_shared(cast: Cast) -> None:

@@ -1,6 +1,6 @@
-"""The part of the list that changes is made once for all who look at the same at this moment."""
+"""What many want at one moment is made once."""
 
-from api.console.fault_list import KEPT_MOST, KEPT_S, FaultListCopy
+from api.console.looks import KEPT_MOST, KEPT_S, Looks
 
 
 class Made:
@@ -9,10 +9,10 @@ class Made:
     def __init__(self) -> None:
         self.now_s = 100.0
         self.count = 0
-        self.copy = FaultListCopy(lambda: self.now_s)
+        self.looks: Looks[bytes] = Looks(lambda: self.now_s)
 
-    def get(self, key: object) -> bytes:
-        return self.copy.get(key, self._make)
+    def get(self, key: str | int, turn: object = None) -> bytes:
+        return self.looks.get(key, self._make, turn)
 
     def _make(self) -> bytes:
         self.count += 1
@@ -34,3 +34,10 @@ def test_only_so_many_are_kept_the_one_made_last_among_them() -> None:
         made.get(n)
     assert made.get(KEPT_MOST) == str(KEPT_MOST + 1).encode()
     assert made.get(0) == str(KEPT_MOST + 2).encode()  # it had to make place
+
+
+def test_in_a_turn_it_is_made_once_however_long_that_takes() -> None:
+    made = Made()
+    assert [made.get("a", 1), made.get("a", 1)] == [b"1", b"1"]
+    made.now_s += KEPT_S
+    assert [made.get("a", 1), made.get("a", 2), made.get("a")] == [b"1", b"2", b"2"]
