@@ -4,6 +4,7 @@ Nothing of who asks is there when these parts are rendered, but whether they hav
 name where they asked for what is their own.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from urllib.parse import urlencode
@@ -125,12 +126,16 @@ def _rendered(language: Language, asked: Asked, found: FaultList) -> Rendered:
     older = ""
     if found.cursor is not None:
         older = f"/faults?{urlencode([*asked.filters, ('cursor', found.cursor)])}"
-    is_asked = question.is_narrow or question.shown == "all"
     values = {
         "shown": found,
         "may_act": may_act,
         "older": older,
-        "nothing": say(language, "fw_empty_filter" if is_asked else f"fw_empty_{question.shown}"),
+        "nothing": say(
+            language, "fw_empty_filter" if question.is_narrow else f"fw_empty_{question.shown}"
+        ),
+        "nothing_next": [
+            (address, say(language, word)) for address, word in _next_to_nothing(question)
+        ],
     }
     parts = {
         f"row-{one.line.fault}": _row(language, one, may_act, found.has_impact)
@@ -143,6 +148,19 @@ def _rendered(language: Language, asked: Asked, found: FaultList) -> Rendered:
             parts[f"n-{view.key}"] = f'<span data-live="n-{view.key}">{view.n}</span>'
     html = rendered(language, "faults_list.html", slot=slot, **values)
     return Rendered(parts, {"list": frame(html)})
+
+
+def _next_to_nothing(question: Question) -> Sequence[tuple[str, str]]:
+    """Where to look when a list holds nothing: addresses, each with its word."""
+    if question.is_narrow:
+        return [(Question(show=question.show).address(), "em_to_all")]
+    match question.shown:
+        case "open":
+            return [("/faults?show=all", "em_to_all_faults"), ("/help/faults", "em_to_catalogue")]
+        case "all":
+            return [("/help/faults", "em_to_catalogue")]
+        case term:
+            return [("/faults", "em_to_open"), (f"/help#{term}", "em_to_what_is")]
 
 
 @lru_cache(maxsize=KEPT_ROWS)

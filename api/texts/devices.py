@@ -120,6 +120,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "dv_no_open": ("没有未关闭的故障。", "No open faults."),
     "dv_past": ("已关闭的故障", "Closed faults"),
     "dv_no_past": ("没有已关闭的故障。", "No closed faults."),
+    "dv_no_faults": ("还没有报过故障。", "It never had a fault."),
     "dv_all_faults": ("全部故障", "All faults"),
     "dv_children_shed": ("插座", "Sockets"),
     "dv_children": ("经它上报的设备", "Devices behind it"),
@@ -291,10 +292,6 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "bd_free": ("有空位 {n}", "With free sockets {n}"),
     "bd_none": ("没有符合条件的充电棚。", "No sheds match."),
     "bd_no_sheds": ("这里没有充电棚。", "There are no charging sheds here."),
-    "bd_none_means": (
-        "登记充电棚：courtyard registry import。",
-        "Register sheds with courtyard registry import.",
-    ),
     "bd_charging": ("充电中", "Charging"),
     "bd_idle": ("空闲", "Free"),
     "bd_full_n": ("充满未拔", "Full, not removed"),

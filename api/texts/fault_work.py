@@ -47,9 +47,13 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "没有待处理的故障。新故障会自动出现在这里。",
         "There is nothing to deal with. New faults appear here by themselves.",
     ),
+    "fw_empty_all": (
+        "还没有报过任何故障。",
+        "No fault was raised yet.",
+    ),
     "fw_empty_shelved": (
-        "没有搁置的故障。在列表里选中后按“搁置”，到时自动回来。",
-        "Nothing is shelved. Select faults in the list and shelve them; they come back in time.",
+        "没有搁置的故障。搁置的到时自动回来。",
+        "Nothing is shelved. What is shelved comes back by itself in time.",
     ),
     "fw_empty_maintenance": (
         "没有因维护而不通知的故障。",

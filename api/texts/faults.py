@@ -31,7 +31,6 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "show_open": ("未关闭", "Open"),
     "show_all": ("全部", "All"),
     "older": ("更早的", "Older"),
-    "no_faults": ("没有符合条件的故障。", "No faults match."),
     "now_do": ("现在做", "Do now"),
     "evidence": ("依据", "Evidence"),
     "history": ("经过", "History"),

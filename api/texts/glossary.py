@@ -83,8 +83,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "hp_at_once": ("立即", "At once"),
     "hp_by_rule": ("按规律推断", "By its behaviour"),
     "hp_advice": ("该做什么", "What to do"),
-    "hp_nothing": ("没有这样的故障。换一个词，或", "There is no such fault. Try another word, or"),
-    "hp_show_all": ("显示全部", "show all"),
+    "hp_nothing": ("没有这样的故障，换一个词。", "There is no such fault: try another word."),
     "hp_safety": (
         "安全类：不归并、不能搁置，必须有人确认",
         "Safety: never suppressed or shelved, a person must acknowledge",

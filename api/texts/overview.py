@@ -73,10 +73,6 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "calm_n": ("{n} 个无故障", "{n} without faults"),
     "mock_short": ("模{n}", "M{n}"),
     "no_shed": ("无棚", "No shed"),
-    "no_compounds": (
-        "还没有小区。用 courtyard registry import 导入。",
-        "No compounds yet: courtyard registry import brings them.",
-    ),
     "no_match": ("没有这个名字的小区。", "No compound of that name."),
     "t_up": ("设备 {online}/{total} 在线", "{online} of {total} devices online"),
     "t_unknown": ("{n} 台未知", "{n} unknown"),

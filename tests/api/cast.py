@@ -396,21 +396,23 @@ def a_cast(
     journal: bool = True,
     exports: Path | None = None,
     people: bool = True,
+    places: bool = True,
 ) -> Cast:
-    """The district saved, the judge up to date, everybody with a token, or nobody with anything."""
+    """The district saved, the judge up to date, everybody with a token, or nobody with anything.
+
+    places: whether there is a district; without one nobody is of a firm, and nothing was judged.
+    """
     with writing(engine) as connection:
-        a_district(connection)
-        secrets = (
-            {}
-            if not people
-            else {
-                "operator": tokens.create(connection, "operator", None, "li-min", NOW_MS),
-                "yaxin": tokens.create(connection, "firm", "yaxin", "wang-jianguo", NOW_MS),
-                "kangqiao": tokens.create(connection, "firm", "kangqiao", "zhao-min", NOW_MS),
-                "viewer": tokens.create(connection, "viewer", None, "inspector", NOW_MS),
-            }
-        )
-        a_judge(connection)
+        secrets = {}
+        if places:
+            a_district(connection)
+            a_judge(connection)
+        if people:
+            secrets["operator"] = tokens.create(connection, "operator", None, "li-min", NOW_MS)
+            for firm, name in (("yaxin", "wang-jianguo"), ("kangqiao", "zhao-min")):
+                if places:
+                    secrets[firm] = tokens.create(connection, "firm", firm, name, NOW_MS)
+            secrets["viewer"] = tokens.create(connection, "viewer", None, "inspector", NOW_MS)
     telemetry, own_journal = FakeTelemetry(), FakeJournal()
     cast = Cast(engine, FastAPI(), telemetry, own_journal, secrets)
     deps = Dependencies(

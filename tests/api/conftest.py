@@ -39,3 +39,9 @@ def cast(api_database: Engine, tmp_path: Path) -> Cast:
 def demo(api_database: Engine, tmp_path: Path) -> Cast:
     """The same as a demo: who sits at this machine may look without a token."""
     return a_cast(api_database, demo=True, exports=tmp_path / "exports")
+
+
+@pytest.fixture
+def fresh(api_database: Engine, tmp_path: Path) -> Cast:
+    """The API over an installation that nobody has put anything into; an operator, a viewer."""
+    return a_cast(api_database, exports=tmp_path / "exports", places=False)

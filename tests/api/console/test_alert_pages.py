@@ -58,7 +58,7 @@ def test_without_a_target_the_page_says_what_that_means(cast: Cast) -> None:
     assert "故障不会通知任何人" in page(cast, "/alerts")
     assert "nobody is told of any fault" in page(cast, "/alerts", **ENGLISH)
     assert "故障不会通知任何人" in page(cast, "/alerts/routes")
-    assert "没有符合的通知记录" in page(cast, "/alerts/deliveries")
+    assert "还没有发过通知" in page(cast, "/alerts/deliveries")
 
 
 def test_each_target_says_whether_it_works_and_what_to_mend(cast: Cast) -> None:

@@ -229,9 +229,9 @@ def test_an_empty_list_says_what_that_means(cast: Cast) -> None:
     for query, told in (
         ("", "没有待处理的故障。新故障会自动出现在这里"),
         ("?severity=P1", "没有符合筛选的故障"),
-        ("?show=shelved", "没有搁置的故障。在列表里选中后按“搁置”"),
+        ("?show=shelved", "没有搁置的故障。搁置的到时自动回来"),
         ("?show=suspected", "没有疑似故障"),
         ("?show=maintenance", "没有因维护而不通知的故障"),
-        ("?show=all", "没有符合筛选的故障"),
+        ("?show=all", "还没有报过任何故障"),
     ):
         assert told in words(client.get(f"/faults{query}", headers=ZH).text), query
