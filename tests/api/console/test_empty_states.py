@@ -49,7 +49,12 @@ MORE = (
     *("/administration/devices?q=nothing", "/administration/compounds?q=nothing"),
     *("/administration/unknown?show=ignored", "/administration/unknown?show=registered"),
     *("/alerts/deliveries?state=failed", "/help/faults?find=nothing", "/rules?find=nothing"),
-    *("/rules?show=changed", "/audit?actor=nobody", "/maintenance/calendar?view=week"),
+    *(
+        "/search?q=nothing",
+        "/rules?show=changed",
+        "/audit?actor=nobody",
+        "/maintenance/calendar?view=week",
+    ),
 )
 OF_PLACES = (
     f"/alerts/dry-run?code=SHED_SMOKE&compound={XIANGYUNLI}",
@@ -312,6 +317,7 @@ SAID_ELSEWHERE: Mapping[str, tuple[int, str]] = {
     "replays.html": (1, "why some were refused again; there only with one"),
     "rule.html": (3, "of a dry run, which says that nothing differs; a rule's own figures"),
     "rules.html": (1, "a kind of device is there only with its rules"),
+    "search.html": (3, "what was found; where nothing was, the page says that alone"),
     "session.html": (1, "the ways to know energy, which are given"),
     "sessions_table.html": (1, "included: the page says it"),
     "usage.html": (2, "figures and hours of a range, which are given"),
