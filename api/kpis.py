@@ -45,7 +45,7 @@ from devices.kpis import (
 )
 from devices.registry import Name
 from devices.sla import Terms, Work, workdays
-from devices.spans import length_ms
+from devices.spans import Span, length_ms
 from devices.store import kpis as rows
 from devices.store.accounts import JUDGE, follower
 from devices.store.compounds import Entry
@@ -104,31 +104,10 @@ def get_availability(
     with reading(parts.deps.engine) as connection:
         entry = compounds.find(parts.registry.get(connection), who, compound)
     from_ms, to_ms = _range(start, end, entry, now_ms, MOST_DAYS)
-    look = _look(
-        parts.deps.engine, who.scope, rows.Filter(compound), [entry], from_ms, to_ms, now_ms
-    )
-    ground = look.grounds[compound]
-    kinds, sockets = ground.availability(from_ms, to_ms)
-    unheard = ground.unheard(from_ms, to_ms)
-    standing = ground.sockets(now_ms, is_blind=look.is_blind) if sockets.devices else None
-    body: dict[str, object] = {
-        "compound": compound,
-        "from": print_instant(from_ms),
-        "to": print_instant(to_ms),
-        "timezone": entry.timezone,
-        "as_of": print_instant(now_ms),
-        "kinds": {kind: shape(kinds[kind]) for kind in sorted(kinds)},
-        "sockets": None if standing is None else _sockets(sockets, standing),
-        "unheard_s": length_ms(unheard) / 1000,
-        "unheard": [
-            {"from": print_instant(since), "to": print_instant(until)}
-            for since, until in unheard[: -MOST_UNHEARD - 1 : -1]
-        ],
-    }
+    found = availability_of(parts.deps.engine, who.scope, entry, from_ms, to_ms, now_ms)
     if tables.wants_csv(request):
-        day = local_date(from_ms, zone_of(entry.timezone))
-        return kpi_tables.availability(f"availability-{compound}-{day}", body)
-    return shapes.service.CompoundAvailability.model_validate(body)
+        return found.csv()
+    return shapes.service.CompoundAvailability.model_validate(found.shape())
 
 
 @router.get(
@@ -207,6 +186,54 @@ def get_kpis(
     return Response(
         msgspec.json.encode(body), media_type="application/json", headers={"Vary": "Accept"}
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Availability of a compound over a range. usable, standing: of its sockets, over the range and
+    now; standing is None where it has none. unheard: when nothing of it could reach us."""
+
+    entry: Entry
+    from_ms: int
+    to_ms: int
+    now_ms: int
+    kinds: Mapping[str, Availability]
+    usable: Availability
+    standing: Sockets | None
+    unheard: Sequence[Span]
+
+    def shape(self) -> dict[str, object]:
+        """As `shapes.service.CompoundAvailability` has it."""
+        return {
+            "compound": self.entry.id,
+            "from": print_instant(self.from_ms),
+            "to": print_instant(self.to_ms),
+            "timezone": self.entry.timezone,
+            "as_of": print_instant(self.now_ms),
+            "kinds": {kind: shape(self.kinds[kind]) for kind in sorted(self.kinds)},
+            "sockets": None if self.standing is None else _sockets(self.usable, self.standing),
+            "unheard_s": length_ms(self.unheard) / 1000,
+            "unheard": [
+                {"from": print_instant(since), "to": print_instant(until)}
+                for since, until in self.unheard[: -MOST_UNHEARD - 1 : -1]
+            ],
+        }
+
+    def csv(self) -> Response:
+        day = local_date(self.from_ms, zone_of(self.entry.timezone))
+        return kpi_tables.availability(f"availability-{self.entry.id}-{day}", self.shape())
+
+
+def availability_of(
+    engine: Engine, scope: Scope, entry: Entry, from_ms: int, to_ms: int, now_ms: int
+) -> Reach:
+    """What `/v1/compounds/{compound}/availability` gives. BadParameter: too many faults."""
+    look = _look(engine, scope, rows.Filter(entry.id), [entry], from_ms, to_ms, now_ms)
+    ground = look.grounds[entry.id]
+    kinds, usable = ground.availability(from_ms, to_ms)
+    standing = ground.sockets(now_ms, is_blind=look.is_blind) if usable.devices else None
+    unheard = ground.unheard(from_ms, to_ms)
+    return Reach(entry, from_ms, to_ms, now_ms, kinds, usable, standing, unheard)
 
 
 @dataclass(slots=True)

@@ -10,6 +10,7 @@ from typing import Literal
 from api.texts import (
     access,
     alerts,
+    availability,
     devices,
     duty,
     empty,
@@ -39,6 +40,7 @@ Language = Literal["zh", "en"]
 LISTS = (
     access,
     alerts,
+    availability,
     devices,
     duty,
     empty,

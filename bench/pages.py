@@ -62,6 +62,7 @@ NOT_PAGES = {
     "/exports/direct",
     "/administration/template/{file_type}",
     "/compounds/{compound}/usage.csv",
+    "/compounds/{compound}/availability.csv",
     "/parts/overview/live",
     "/setup",
     "/login/oidc",

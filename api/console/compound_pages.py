@@ -12,7 +12,14 @@ from starlette.responses import Response
 
 from api import compounds
 from api.compounds import counted, judge_is_blind
-from api.console import charging_pages, export_pages, places, site_plan, usage_views
+from api.console import (
+    availability_views,
+    charging_pages,
+    export_pages,
+    places,
+    site_plan,
+    usage_views,
+)
 from api.console.last_day import LastDay
 from api.console.overview import SEVERITIES, UP_KINDS, Figure
 from api.console.overview_pages import Line, fault_lines
@@ -20,6 +27,7 @@ from api.console.pages import Page, PageOf
 from api.console.places import Seen
 from api.identity import Reader
 from api.instants import when
+from api.kpis import availability_of
 from api.parts import PartsOf
 from api.reports.words import UNKNOWN
 from api.usage import compound_csv
@@ -102,12 +110,20 @@ def compound_page(
     usage = usage_views.of_compound(
         page, parts.deps.engine, who.scope, entry, bucket, until, now_ms, since=since
     )
+    availability = None
     if usage is not None:
-        usage.csv = usage_views.address(page).replace(
-            page.request.url.path, f"{page.request.url.path}/usage.csv", 1
+        usage.csv = _file(page, "usage.csv")
+        reach = availability_of(
+            parts.deps.engine,
+            who.scope,
+            entry,
+            usage.asked.starts[0],
+            usage.asked.to_ms,
+            now_ms,
         )
-    if usage is not None and blind:
-        usage.notices.append(page.say("u_stale"))
+        availability = availability_views.view(page, reach, _file(page, "availability.csv"))
+        if blind:
+            usage.notices.append(page.say("u_stale"))
     seen = places.seen(standings[:DEVICES_SHOWN], rows, now_ms)
     found = places.places(seen)
     return page.render(
@@ -139,6 +155,7 @@ def compound_page(
         is_cut=len(standings) > DEVICES_SHOWN,
         most=DEVICES_SHOWN,
         usage=usage,
+        availability=availability,
         summing=0,
         charged=charged,
         months=export_pages.months(now_ms),
@@ -161,6 +178,30 @@ def usage_csv(
         entry = compounds.find(parts.registry.get(connection), who, compound)
     asked = usage_views.asked_for(entry, bucket, since, until, parts.now_ms())
     return compound_csv(parts, who, entry, asked.starts, asked.to_ms)
+
+
+@router.get("/compounds/{compound}/availability.csv")
+def availability_csv(
+    parts: PartsOf,
+    who: Reader,
+    compound: str,
+    bucket: usage_views.BucketOf = "day",
+    since: usage_views.SinceOf = "",
+    until: usage_views.UntilOf = "",
+) -> Response:
+    """The availability that the page shows, to the second, as the API has it."""
+    now_ms = parts.now_ms()
+    with reading(parts.deps.engine) as connection:
+        entry = compounds.find(parts.registry.get(connection), who, compound)
+    asked = usage_views.asked_for(entry, bucket, since, until, now_ms)
+    engine, from_ms = parts.deps.engine, asked.starts[0]
+    return availability_of(engine, who.scope, entry, from_ms, asked.to_ms, now_ms).csv()
+
+
+def _file(page: Page, name: str) -> str:
+    """The address of what the page shows, as a file."""
+    path = page.request.url.path
+    return usage_views.address(page).replace(path, f"{path}/{name}", 1)
 
 
 def _by_severity(fault: Fault) -> tuple[bool, bool, str]:

@@ -87,27 +87,53 @@ class _Latest(msgspec.Struct):
 
 _latest = msgspec.msgpack.Decoder(_Latest).decode
 
+# Of a fault, in the order of `Spell`: put together once, it cost as much as to ask.
+_SPELL = (
+    faults.c.id,
+    faults.c.code,
+    faults.c.kind,
+    faults.c.compound,
+    faults.c.device,
+    faults.c.severity,
+    faults.c.safety,
+    faults.c.suspected,
+    (faults.c.stream == LIVE).label("is_live"),
+    faults.c.state,
+    faults.c.since_ms,
+    faults.c.opened_at_ms,
+    case((faults.c.occurrences > 1, faults.c.raises_ms)).label("raises_ms"),
+    faults.c.acknowledged_at_ms,
+    faults.c.onsite_at_ms,
+    func.coalesce(faults.c.cleared_at_ms, faults.c.closed_at_ms).label("ended_ms"),
+    faults.c.suppressed_by,
+    faults.c.resolution,
+    faults.c.repeat_of.is_not(None).label("is_repeat"),
+    case((faults.c.code == "LAMP_OUT", faults.c.evidence["lamps_dark"].as_float())).label("dark"),
+)
+# Of a device, in the order of `Member`.
+_MEMBER = (
+    devices.c.id,
+    devices.c.kind,
+    devices.c.compound,
+    devices.c.parent,
+    devices.c.circuit,
+    devices.c.interval_s,
+    func.coalesce(devices.c.attributes["lamp_count"].as_integer(), 1),
+    devices.c.attributes["supply"].as_string(),
+    devices.c.commissioned_at_ms,
+    devices.c.decommissioned_at_ms,
+    device_state.c.state,
+    device_state.c.reason,
+    device_state.c.since_ms,
+    case((devices.c.kind == "port", device_state.c.latest)),
+)
+
 
 def members(connection: Connection, scope: Scope, wanted: Filter, from_ms: int) -> list[Member]:
     """Devices that are, or were, in service at or after `from_ms`, with how they stand."""
     column, state = devices.c, device_state.c
     query = (
-        select(
-            column.id,
-            column.kind,
-            column.compound,
-            column.parent,
-            column.circuit,
-            column.interval_s,
-            func.coalesce(column.attributes["lamp_count"].as_integer(), 1),
-            column.attributes["supply"].as_string(),
-            column.commissioned_at_ms,
-            column.decommissioned_at_ms,
-            state.state,
-            state.reason,
-            state.since_ms,
-            case((column.kind == "port", state.latest)),
-        )
+        select(*_MEMBER)
         .select_from(
             devices.outerjoin(
                 device_state, and_(state.stream == LIVE, state.device_no == column.no)
@@ -255,30 +281,9 @@ def _streams(connection: Connection) -> Iterator[str]:
 
 
 def _spells(scope: Scope, wanted: Filter) -> Select[Any]:
-    column = faults.c
-    return select(
-        column.id,
-        column.code,
-        column.kind,
-        column.compound,
-        column.device,
-        column.severity,
-        column.safety,
-        column.suspected,
-        (column.stream == LIVE).label("is_live"),
-        column.state,
-        column.since_ms,
-        column.opened_at_ms,
-        case((column.occurrences > 1, column.raises_ms)).label("raises_ms"),
-        column.acknowledged_at_ms,
-        column.onsite_at_ms,
-        func.coalesce(column.cleared_at_ms, column.closed_at_ms).label("ended_ms"),
-        column.suppressed_by,
-        column.resolution,
-        column.repeat_of.is_not(None).label("is_repeat"),
-        case((column.code == "LAMP_OUT", column.evidence["lamps_dark"].as_float())).label("dark"),
-    ).where(
-        column.compound.is_not(None), scope.holds(column.compound), *wanted.holds(column.compound)
+    compound = faults.c.compound
+    return select(*_SPELL).where(
+        compound.is_not(None), scope.holds(compound), *wanted.holds(compound)
     )
 
 
