@@ -27,12 +27,16 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """bars; before: the path of what was so long before; grid, labels: (place, text)."""
+    """bars; before: the path of what was so long before; grid, labels: (place, text).
+
+    places: (x, width, lines of what is told of it) from left to right, without room between.
+    """
 
     bars: Sequence[Bar]
     before: str
     grid: Sequence[tuple[str, str]]
     labels: Sequence[tuple[str, str]]
+    places: Sequence[tuple[str, str, str]] = ()
 
 
 def bars(
@@ -40,8 +44,12 @@ def bars(
     provisional: Sequence[bool],
     before: Sequence[Value],
     labels: Sequence[str],
+    told: Sequence[str] = (),
 ) -> Chart:
-    """A bar for each value. before, labels: for as many places as there are, also later ones."""
+    """A bar for each value. before, labels: for as many places as there are, also later ones.
+
+    told: of each value, in words.
+    """
     known = [value for value in (*values, *before) if value is not None]
     top, step = scale(max(known, default=0.0))
     drawn: list[Bar] = []
@@ -51,13 +59,15 @@ def bars(
             drawn.append(_bar(x, width, 0.0, 1.0, "missing"))
         elif value > 0:
             drawn.append(_bar(x, width, 0.0, value / top, "provisional" if may_change else "bar"))
-    return Chart(drawn, _path(before, top, len(labels)), _grid(top, step), _labels(labels))
+    path, places = _path(before, top, len(labels)), _places(told, len(labels))
+    return Chart(drawn, path, _grid(top, step), _labels(labels), places)
 
 
 def shares(
     parts: Sequence[tuple[float, float, float] | None],
     provisional: Sequence[bool],
     labels: Sequence[str],
+    told: Sequence[str] = (),
 ) -> Chart:
     """A stack up to 100 % for each (lit, unknown, dark); None where nothing is known of any."""
     drawn: list[Bar] = []
@@ -72,10 +82,14 @@ def shares(
             if amount > 0:
                 drawn.append(_bar(x, width, floor, floor + amount / whole, look))
                 floor += amount / whole
-    return Chart(drawn, "", _grid(100.0, 50.0), _labels(labels))
+    return Chart(drawn, "", _grid(100.0, 50.0), _labels(labels), _places(told, len(labels)))
 
 
-def stacks(parts: Sequence[Sequence[tuple[float, str]] | None], labels: Sequence[str]) -> Chart:
+def stacks(
+    parts: Sequence[Sequence[tuple[float, str]] | None],
+    labels: Sequence[str],
+    told: Sequence[str] = (),
+) -> Chart:
     """A stack of amounts, each with its look, from the floor up; None where nothing is known."""
     known = [sum(amount for amount, _ in part) for part in parts if part is not None]
     top, step = scale(max(known, default=0.0))
@@ -90,7 +104,7 @@ def stacks(parts: Sequence[Sequence[tuple[float, str]] | None], labels: Sequence
             if amount > 0:
                 drawn.append(_bar(x, width, floor / top, (floor + amount) / top, look))
                 floor += amount
-    return Chart(drawn, "", _grid(top, step), _labels(labels))
+    return Chart(drawn, "", _grid(top, step), _labels(labels), _places(told, len(labels)))
 
 
 def scale(most: float) -> tuple[float, float]:
@@ -110,6 +124,11 @@ def _place(n: int, places: int) -> tuple[float, float]:
     room = (RIGHT - LEFT) / places
     width = room * (0.72 if places <= 16 else 0.8)
     return LEFT + n * room + (room - width) / 2, width
+
+
+def _places(told: Sequence[str], places: int) -> list[tuple[str, str, str]]:
+    room = (RIGHT - LEFT) / max(1, places)
+    return [(f"{LEFT + n * room:.1f}", f"{room:.1f}", text) for n, text in enumerate(told)]
 
 
 def _bar(x: float, width: float, low: float, high: float, look: str) -> Bar:

@@ -68,20 +68,21 @@ NARROW, WIDE, FULL = Size(330, 190), Size(800, 250), Size(1340, 300)  # one alon
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """A word and when it was said: (x, width) of each stretch."""
+    """A word and when it was said: (x, width) of each stretch, and [from, to) of it in ms."""
 
     y: str
     height: str
     text: str
     bars: Sequence[tuple[str, str]]
+    spans: Sequence[tuple[int, int]]
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
     """bands, line: paths. gaps: (x, width) of stretches without readings. dots: readings alone.
 
-    grid, ticks: (place, text). limits: (y, text, look) of lines across. marks: (x, text, anchor) of
-    moments.
+    grid, ticks: (place, text); ticks_at: (ms, text) of the latter. limits: (y, text, look) of lines
+    across. marks: (x, text, anchor) of moments. scale: its ends, of numbers that are known.
     """
 
     size: Size
@@ -96,6 +97,8 @@ class Curve:
     lanes: Sequence[Lane] = ()
     limits: Sequence[tuple[str, str, str]] = ()
     marks: Sequence[tuple[str, str, str]] = ()
+    ticks_at: Sequence[tuple[int, str]] = ()
+    scale: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +186,7 @@ def draw(
             for n in range(lines + 1)
         ]
     )
+    ticks = _ticks(of, zone, size)
     return Curve(
         size,
         of.from_ms,
@@ -192,9 +196,11 @@ def draw(
         dots,
         _gaps([bucket for bucket, _, _ in known], of, size),
         grid,
-        _ticks(of, zone, size),
+        _placed_ticks(ticks, of, size),
         limits=[(f"{y(one.level):.1f}", one.text, one.look) for one in limits if known],
         marks=_marks(marks, of, size),
+        ticks_at=ticks,
+        scale=(bottom, top) if known else None,
     )
 
 
@@ -210,19 +216,26 @@ def draw_words(
     said = {(type(bucket.last), bucket.last) for bucket in buckets}
     shown = [(value, text) for value, text in words if (type(value), value) in said][:LANES]
     height = (size.base - size.top) / max(1, len(shown))
-    lanes = [
-        Lane(
-            f"{size.top + n * height:.1f}",
-            f"{height:.1f}",
-            text,
-            [_placed(begins, ends, of, size) for begins, ends in _said(buckets, value, of)],
-        )
-        for n, (value, text) in enumerate(shown)
-    ]
+    lanes = []
+    for n, (value, text) in enumerate(shown):
+        spans = _said(buckets, value, of)
+        bars = [_placed(begins, ends, of, size) for begins, ends in spans]
+        lanes.append(Lane(f"{size.top + n * height:.1f}", f"{height:.1f}", text, bars, spans))
     ticks = _ticks(of, zone, size)
-    gaps = _gaps(buckets, of, size)
-    drawn = _marks(marks, of, size)
-    return Curve(size, of.from_ms, of.to_ms, "", "", (), gaps, (), ticks, lanes, marks=drawn)
+    return Curve(
+        size,
+        of.from_ms,
+        of.to_ms,
+        "",
+        "",
+        (),
+        _gaps(buckets, of, size),
+        (),
+        _placed_ticks(ticks, of, size),
+        lanes,
+        marks=_marks(marks, of, size),
+        ticks_at=ticks,
+    )
 
 
 def _said(buckets: Sequence[Bucket], value: Value, of: Stretch) -> list[tuple[int, int]]:
@@ -314,15 +327,22 @@ def _apart_ms(of: Stretch) -> float:
     return max(of.gap_s, of.every_s) * 1000 + of.every_s * 500
 
 
-def _gaps(buckets: Sequence[Bucket], of: Stretch, size: Size) -> list[tuple[str, str]]:
+def gaps_of(buckets: Sequence[Bucket], of: Stretch) -> list[tuple[int, int]]:
+    """Stretches without readings for longer than there should be, [from, to) in ms."""
     every_ms = of.every_s * 1000
     edges = [(of.from_ms, of.from_ms), *((b.at_ms, b.at_ms + every_ms) for b in buckets)]
     edges.append((of.known_to_ms, of.known_to_ms))
+    least_ms = max(_apart_ms(of) - every_ms, every_ms / 2)
+    return [
+        (begins, ends) for (_, begins), (ends, _) in pairwise(edges) if ends - begins > least_ms
+    ]
+
+
+def _gaps(buckets: Sequence[Bucket], of: Stretch, size: Size) -> list[tuple[str, str]]:
     gaps = []
-    for (_, begins), (ends, _) in pairwise(edges):
-        if ends - begins > max(_apart_ms(of) - every_ms, every_ms / 2):
-            left, right = _x(begins, of, size), _x(ends, of, size)
-            gaps.append((f"{left:.1f}", f"{right - left:.1f}"))
+    for begins, ends in gaps_of(buckets, of):
+        left, right = _x(begins, of, size), _x(ends, of, size)
+        gaps.append((f"{left:.1f}", f"{right - left:.1f}"))
     return gaps
 
 
@@ -337,7 +357,13 @@ def _marks(marks: Sequence[Mark], of: Stretch, size: Size) -> list[tuple[str, st
     return drawn
 
 
-def _ticks(of: Stretch, zone: tzinfo, size: Size) -> list[tuple[str, str]]:
+def _placed_ticks(
+    ticks: Sequence[tuple[int, str]], of: Stretch, size: Size
+) -> list[tuple[str, str]]:
+    return [(f"{_x(at_ms, of, size):.1f}", text) for at_ms, text in ticks]
+
+
+def _ticks(of: Stretch, zone: tzinfo, size: Size) -> list[tuple[int, str]]:
     """Marks of time on local hours or days, so far apart that their texts do not touch."""
     room = int((size.end - size.left) // 62)
     length_s = (of.to_ms - of.from_ms) / 1000
@@ -351,9 +377,7 @@ def _ticks(of: Stretch, zone: tzinfo, size: Size) -> list[tuple[str, str]]:
         if at_ms >= of.from_ms:
             x = _x(at_ms, of, size)
             if size.left + 8 <= x <= size.end - 14:
-                ticks.append(
-                    (f"{x:.1f}", f"{datetime.fromtimestamp(at_ms / 1000, zone):{written}}")
-                )
+                ticks.append((at_ms, f"{datetime.fromtimestamp(at_ms / 1000, zone):{written}}"))
         if step_s >= 86_400:  # local days may have 23 or 25 hours
             later = datetime.fromtimestamp(at_ms / 1000, zone) + timedelta(seconds=step_s)
             at_ms = int(later.timestamp() * 1000)

@@ -9,7 +9,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from typing import Literal
 
+from markupsafe import Markup
+
 from api.console import curves
+from api.console.curve_data import curve_data
 from api.console.curves import Curve, Limit, Mark, Size, Stretch
 from api.console.pages import Page
 from api.console.usage_views import address
@@ -51,7 +54,8 @@ MAIN = {
 
 @dataclass(frozen=True, slots=True)
 class CurveView:
-    """A quantity over the range. drawn: for each width that it is shown at; told: in words."""
+    """A quantity over the range. drawn: for each width that it is shown at; told: in words; data:
+    what the script of the page draws and tells."""
 
     quantity: str
     name: str
@@ -62,6 +66,7 @@ class CurveView:
     drawn: Sequence[tuple[str, Curve]]
     is_known: bool
     link: str
+    data: Markup
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +100,7 @@ class ReadingsView:
     is_away: bool
     zoom: str
     of_main: str
+    most_ms: int = MOST_DAYS * DAY_MS
 
 
 def readings_view(
@@ -160,7 +166,7 @@ def readings_view(
         lines=lines,
         is_number=is_number,
         is_away=is_away,
-        zoom=address(page, show="", **{"from": "", "to": ""}),
+        zoom=address(page, **{"from": "", "to": ""}),
         of_main=address(page, quantity=""),
     )
 
@@ -192,6 +198,7 @@ def curve_view(
     unit = unit_of(kind, name)
     drawn = []
     is_number = measured is not None and measured.type in (Type.FLOAT, Type.INT)
+    is_state = measured is not None and measured.role is Role.STATE
     for look, size in sizes:
         if is_number:
             drawn.append((look, curves.draw(buckets, of, zone, size, limits, marks)))
@@ -219,6 +226,17 @@ def curve_view(
         drawn=drawn,
         is_known=bool(buckets),
         link=link,
+        data=curve_data(
+            buckets,
+            of,
+            zone,
+            [curve for _, curve in drawn],
+            unit=unit,
+            reports=None if is_state else of.every_s * liveness.MISSED_REPORTS / of.gap_s,
+            words=[] if is_number else [word_of(language, name, one.last, unit) for one in buckets],
+            limits=limits,
+            marks=marks,
+        ),
     )
 
 
@@ -272,14 +290,23 @@ def stretch_of(
     return Stretch(from_ms, to_ms, every_s, gap_s(kind, interval_s, quantity), now_ms)
 
 
+def picked_range(
+    start: str, end: str, zone: tzinfo, now_ms: int, span_ms: int = DAY_MS
+) -> tuple[int, int]:
+    """[from, to) of an address, in ms: up to now and so long, where it does not say. Raises
+    BadParameter."""
+    asked = parse_range(start or None, end or None, zone, now_ms)
+    to_ms = now_ms + 1 if asked.to_ms is None else asked.to_ms
+    from_ms = to_ms - span_ms if asked.from_ms is None else asked.from_ms
+    if to_ms - from_ms > MOST_DAYS * DAY_MS:
+        raise BadParameter("from", f"a range is at most {MOST_DAYS} days")
+    return from_ms, to_ms
+
+
 def _stretch(
     standing: Standing, zone: tzinfo, show: Show, start: str, end: str, now_ms: int
 ) -> Stretch:
-    asked = parse_range(start or None, end or None, zone, now_ms)
-    to_ms = now_ms + 1 if asked.to_ms is None else asked.to_ms
-    from_ms = to_ms - SPANS_MS[show] if asked.from_ms is None else asked.from_ms
-    if to_ms - from_ms > MOST_DAYS * DAY_MS:
-        raise BadParameter("from", f"a range is at most {MOST_DAYS} days")
+    from_ms, to_ms = picked_range(start, end, zone, now_ms, SPANS_MS[show])
     return stretch_of(from_ms, to_ms, now_ms, standing.kind, standing.interval_s, "")
 
 

@@ -17,12 +17,14 @@ from api.console.device_readings import (
     curve_view,
     gap_s,
     most_telling,
+    picked_range,
     range_text,
     read,
     stretch_of,
 )
 from api.instants import print_instant, zone_of
 from api.parts import Known, Parts
+from api.telemetry import MOST_DAYS
 from api.words import Language, duration, say
 from devices.catalogue import RULES
 from devices.days import DAY_MS
@@ -58,7 +60,8 @@ _SAME_SCALE = ("lit_voltage_v", "lit_power_factor")
 
 @dataclass(frozen=True, slots=True)
 class FaultCharts:
-    """What the page shows. is_first: only the beginning. more: the page of the device with all."""
+    """What the page shows. is_first: only the beginning. more: the page of the device with all.
+    most_ms: so long a time can be asked for."""
 
     curves: Sequence[CurveView]
     range: str
@@ -66,6 +69,11 @@ class FaultCharts:
     is_away: bool
     is_first: bool
     more: str
+    most_ms: int = MOST_DAYS * DAY_MS
+
+    @property
+    def has_limits(self) -> bool:
+        return any(drawn.limits for one in self.curves for _, drawn in one.drawn)
 
     @property
     def is_known(self) -> bool:
@@ -80,8 +88,12 @@ def fault_charts(
     standing: Standing | None,
     overrides: Overrides,
     now_ms: int,
+    asked: tuple[str, str] = ("", ""),
 ) -> FaultCharts | None:
-    """None for a fault of no single device, or of one that has never reported anything to draw."""
+    """None for a fault of no single device, or of one that has never reported anything to draw.
+
+    asked: from and to of the address, where somebody zoomed. Raises BadParameter for bad ones.
+    """
     if standing is None or standing.kind not in KINDS:
         return None
     names = shown_quantities(fault, standing)
@@ -90,6 +102,9 @@ def fault_charts(
         return None
     zone = zone_of(entry.timezone)
     from_ms, to_ms, is_first = span(fault, now_ms)
+    if any(asked):
+        from_ms, to_ms = picked_range(*asked, zone, now_ms)
+        is_first = False
     of = stretch_of(from_ms, to_ms, now_ms, standing.kind, standing.interval_s, "")
     marks = [Mark(fault.since_ms, say(language, "fw_began_here"))]
     ended_ms = fault.cleared_at_ms or fault.closed_at_ms

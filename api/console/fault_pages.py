@@ -16,6 +16,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from api import paging
 from api.console.calls import Call, call, on_duty
+from api.console.device_pages import FromOf, ToOf
 from api.console.fault_bulk import (
     AT_ONCE,
     Filled,
@@ -169,9 +170,17 @@ def _shown(
 
 
 @router.get("/faults/{fault}")
-def fault_page(parts: PartsOf, who: Reader, page: PageOf, fault: str) -> Response:
-    """One fault: what to do, whom to call, what showed it, what happened."""
-    return _fault_page(parts, who, page, fault)
+def fault_page(
+    parts: PartsOf,
+    who: Reader,
+    page: PageOf,
+    fault: str,
+    start: FromOf = "",
+    end: ToOf = "",
+) -> Response:
+    """One fault: what to do, whom to call, what showed it, what happened. start, end: what its
+    charts show, where that is not all around it."""
+    return _fault_page(parts, who, page, fault, shown=(start, end))
 
 
 def _add(name: str, action: Action) -> None:
@@ -282,6 +291,7 @@ def _fault_page(
     status: int = 200,
     notice: str = "",
     filled: Filled | None = None,
+    shown: tuple[str, str] = ("", ""),
 ) -> Response:
     now_ms = parts.now_ms()
     language = page.language
@@ -312,7 +322,7 @@ def _fault_page(
         assigned = assignees(connection, who.scope) if who.role in MAY_ACT else []
     # after the database was let go: the telemetry store may take its time
     charts: FaultCharts | None = fault_charts(
-        parts, language, known, found, standing, overrides, now_ms
+        parts, language, known, found, standing, overrides, now_ms, shown
     )
     rule = RULES.get(found.code)
     advice = "" if rule is None else named(language, Name(rule.advice_zh, rule.advice_en))

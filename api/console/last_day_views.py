@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from api.console import charts
 from api.console.last_day import Day
@@ -29,6 +29,7 @@ class DayView:
 def day_view(language: Language, day: Day) -> DayView:
     """What the overview shows of a day. Without gates or sockets there is no chart of them."""
     labels = _labels(language, day)
+    covered = [hour.received / hour.expected if hour.expected else None for hour in day.hours]
     made: list[ChartView] = []
     if "port" in day.kinds:
         power_kw = [hour.energy_kwh for hour in day.hours]
@@ -37,14 +38,15 @@ def day_view(language: Language, day: Day) -> DayView:
         before = [hour.energy_kwh for hour in day.before]
         value = power_kw[-2]
         made.append(
-            _bars(language, day, "ld_power", power_kw, before, value, "kW", labels, digits=0)
+            _bars(language, day, "ld_power", power_kw, before, value, "kW", labels, covered)
         )
     if "gate" in day.kinds:
         passages = [hour.passages for hour in day.hours]
         before = [hour.passages for hour in day.before]
         unit = say(language, "ld_times")
+        whole = _sum(passages)
         made.append(
-            _bars(language, day, "ld_passages", passages, before, _sum(passages), unit, labels)
+            _bars(language, day, "ld_passages", passages, before, whole, unit, labels, covered)
         )
     made.append(_faults(language, day, labels))
     messages = [_float(hour.messages) for hour in day.hours]
@@ -68,16 +70,21 @@ def _bars(
     value: Value,
     unit: str,
     labels: Sequence[str],
-    digits: int = 0,
+    covered: Sequence[Value] = (),
 ) -> ChartView:
+    """covered: the share of what was to come of each hour, where the figures depend on it."""
     running = [*([False] * (len(values) - 1)), True]
-    title, shown = say(language, word), number(value, digits)
+    title, shown = say(language, word), number(value)
+    told = [
+        _told_hour(language, day, n, _amount(language, one, unit), unit, before[n : n + 1], covered)
+        for n, one in enumerate(values)
+    ]
     return ChartView(
         title,
         shown,
         unit,
         _told(language, day, title, shown, unit, values),
-        charts.bars(values, running, before, labels),
+        charts.bars(values, running, before, labels, told),
     )
 
 
@@ -97,13 +104,53 @@ def _faults(language: Language, day: Day, labels: Sequence[str]) -> ChartView:
         None if part is None else sum(amount for amount, _ in part) for part in parts
     ]
     title, shown, unit = say(language, "ld_faults"), number(_sum(sums)), say(language, "ld_places")
+    told = []
+    for n, (part, amount) in enumerate(zip(parts, sums, strict=True)):
+        of = [
+            f"{say(language, look)} {number(count)}"
+            for count, look in reversed(part or ())
+            if count
+        ]
+        lines = say(language, "sep").join(of)
+        told.append(_told_hour(language, day, n, _amount(language, amount, unit), more=lines))
     return ChartView(
         title,
         shown,
         unit,
         _told(language, day, title, shown, unit, sums),
-        charts.stacks(parts, labels),
+        charts.stacks(parts, labels, told),
     )
+
+
+def _amount(language: Language, value: Value, unit: str) -> str:
+    if value is None:
+        return say(language, "u_key_missing")
+    return f"{number(value, 1 if value < 10 and value % 1 else 0)} {unit}".strip()
+
+
+def _told_hour(
+    language: Language,
+    day: Day,
+    n: int,
+    amount: str,
+    unit: str = "",
+    before: Sequence[Value] = (),
+    covered: Sequence[Value] = (),
+    more: str = "",
+) -> str:
+    """What is told of one hour, in lines: when, how much, how sure, and what it was before."""
+    at = datetime.fromtimestamp(day.starts[n] / 1000, DISTRICT_ZONE)
+    lines = [f"{at:%m-%d %H:%M} – {at + timedelta(hours=1):%H:%M}", amount, more]
+    sure = [say(language, "ld_key_running")] if n == len(day.starts) - 1 else []
+    if covered and covered[n] is not None:
+        sure.append(say(language, "u_coverage", share=share(min(1.0, covered[n] or 0.0))))
+    lines.append(say(language, "sep").join(sure))
+    lines += [
+        f"{say(language, 'ld_key_before')} {_amount(language, value, unit)}"
+        for value in before
+        if value is not None
+    ]
+    return "\n".join(line for line in lines if line)
 
 
 def _told(

@@ -7,7 +7,8 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.console import curves
-from api.console.device_readings import curve_view, read, stretch_of
+from api.console.device_pages import FromOf, ToOf
+from api.console.device_readings import curve_view, picked_range, range_text, read, stretch_of
 from api.console.naming import compound_name
 from api.console.pages import Page, PageOf
 from api.console.usage_views import stop_class
@@ -16,8 +17,10 @@ from api.identity import Reader
 from api.instants import print_instant, when, zone_of
 from api.parts import PartsOf
 from api.reports.words import UNKNOWN, number, share, value_name
+from api.telemetry import MOST_DAYS
 from api.words import Language, duration, named, say
 from devices.catalogue import RULES
+from devices.days import DAY_MS
 from devices.reconciliation import STATUS_WORDS, WORDS, Status
 from devices.rules import Stopped
 from devices.sessions import EndedBy, Session, SessionState, reconciled
@@ -42,8 +45,15 @@ class EnergyLine:
 
 
 @router.get("/sessions/{session}")
-def session_page(parts: PartsOf, who: Reader, page: PageOf, session: str) -> Response:
-    """One charging session."""
+def session_page(
+    parts: PartsOf,
+    who: Reader,
+    page: PageOf,
+    session: str,
+    start: FromOf = "",
+    end: ToOf = "",
+) -> Response:
+    """One charging session. start, end: what its curve shows, where that is not all of it."""
     now_ms = parts.now_ms()
     language = page.language
     with reading(parts.deps.engine) as connection:
@@ -56,19 +66,20 @@ def session_page(parts: PartsOf, who: Reader, page: PageOf, session: str) -> Res
         shed = find_device(connection, who.scope, found.shed, blind=False)
         is_open = found.state is SessionState.OPEN
         is_silent = is_open and bool(silent_ports(connection, [found.port], now_ms))
-    curve, zoom = None, ""
+    curve, zoom, shown = None, "", ""
     interval_s = 60 if port is None else port.interval_s
     if found.started_at_ms is not None:
         ends_ms = now_ms if found.ended_at_ms is None else found.ended_at_ms + AFTER_MS
-        of = stretch_of(
-            found.started_at_ms, min(ends_ms, now_ms), now_ms, "port", interval_s, CURVE
-        )
+        zone = zone_of(entry.timezone)
+        from_ms, to_ms = found.started_at_ms, min(ends_ms, now_ms)
+        if start or end:
+            from_ms, to_ms = picked_range(start, end, zone, now_ms)
+        of = stretch_of(from_ms, to_ms, now_ms, "port", interval_s, CURVE)
         buckets = read(parts, "port", found.port, CURVE, of)
         if buckets is not None:
             sizes = (("wide", curves.WIDE), ("narrow", curves.NARROW))
-            curve = curve_view(
-                language, "port", CURVE, buckets, of, zone_of(entry.timezone), sizes, ""
-            )
+            curve = curve_view(language, "port", CURVE, buckets, of, zone, sizes, "")
+        shown = range_text(of, zone)
         begins, ends = print_instant(of.from_ms), print_instant(of.to_ms)
         zoom = f"/devices/{found.port}?quantity={CURVE}&from={begins}&to={ends}#readings"
     lasted_s = found.duration_s
@@ -112,6 +123,8 @@ def session_page(parts: PartsOf, who: Reader, page: PageOf, session: str) -> Res
         ],
         curve=curve,
         zoom=zoom,
+        shown=shown,
+        most_ms=MOST_DAYS * DAY_MS,
         as_of=when(now_ms, now_ms),
     )
 

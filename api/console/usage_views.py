@@ -483,14 +483,19 @@ def _part(
         earlier = [_number(one, part, row) for one in sums.before]
         if asked.is_cut and earlier:
             earlier[-1] = None  # of a part of a bucket, which beside whole ones looks like a fall
+        told = [
+            _told_of(language, asked, n, part, row, one, earlier[n : n + 1], final)
+            for n, (one, final) in enumerate(zip(sums.now, finals, strict=True))
+        ]
         if part == "lighting":
-            drawn = charts.shares([_lit(one) for one in sums.now], provisional, labels)
+            drawn = charts.shares([_lit(one) for one in sums.now], provisional, labels, told)
         else:
             drawn = charts.bars(
                 [_number(one, part, row) for one in sums.now],
                 provisional,
                 earlier,
                 labels,
+                told,
             )
         name = named(language, row.name)
         value = value_of(figures, row)
@@ -526,6 +531,55 @@ def _part(
         breakdowns=_breakdowns(language, part, figures or {}),
         note=_lighting_note(language, figures) if part == "lighting" else "",
     )
+
+
+def _told_of(
+    language: Language,
+    asked: Spell,
+    n: int,
+    part: PartName,
+    row: Row,
+    one: Sum | None,
+    before: Sequence[float | None],
+    is_final: bool,
+) -> str:
+    """What is told of one bar, in lines: when, how much, how sure, and what it was before."""
+    own = None if one is None else one.only(KIND_OF[part])
+    figures = None if own is None else figures_of(own, part)
+    unit = _unit(language, row)
+    value = value_of(figures, row)
+    covered = None if own is None else own.coverage
+    lines = [
+        _told_span(asked, n),
+        say(language, "u_key_missing") if value == UNKNOWN else f"{value} {unit}".strip(),
+        _lighting_note(language, figures) if part == "lighting" else "",
+        say(language, "sep").join(
+            [
+                say(language, "u_final" if is_final else "u_provisional"),
+                say(language, "u_coverage_none")
+                if covered is None
+                else say(language, "u_coverage", share=share(min(1.0, covered))),
+            ]
+        ),
+    ]
+    lines += [
+        f"{say(language, f'u_before_{asked.word}', n=asked.days)} "
+        f"{number(value, row.digits)} {unit}".strip()
+        for value in before
+        if value is not None
+    ]
+    return "\n".join(line for line in lines if line)
+
+
+def _told_span(asked: Spell, n: int) -> str:
+    """From when to when a bar is: 11-23 14:00 – 15:00; 11-23; 11-17 – 11-23; 2026-11."""
+    begins = datetime.fromtimestamp(asked.starts[n] / 1000, asked.zone)
+    ends = datetime.fromtimestamp(asked.ends[n] / 1000, asked.zone)
+    if asked.bucket == "hour":
+        return f"{begins:%m-%d %H:%M} – {begins + timedelta(hours=1):%H:%M}"
+    if asked.bucket == "week":
+        return f"{begins:%m-%d} – {ends - timedelta(milliseconds=1):%m-%d}"
+    return begins.strftime(_TOLD_AS[asked.bucket])
 
 
 def figures_of(own: Sum, part: PartName, apart: Apart | None = None) -> Mapping[str, Any] | None:

@@ -141,7 +141,6 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "rd_earlier": ("更早", "Earlier"),
     "rd_later": ("更晚", "Later"),
     "rd_each": ("每格 {every}", "{every} each"),
-    "rd_zoom": ("在图上拖动可放大", "Drag across a chart to zoom"),
     "rd_key_mean": ("平均", "Mean"),
     "rd_key_band": ("最小到最大", "Least to most"),
     "rd_key_gap": ("无读数，未知", "No readings: unknown"),

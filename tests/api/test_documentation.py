@@ -69,13 +69,17 @@ def test_the_page_loads_nothing_from_elsewhere(cast: Cast) -> None:
     assert not re.search(r"<script(?![^>]*src=)", page)
 
 
-@pytest.mark.parametrize(("folder", "count"), [("swagger-ui", 5), ("htmx", 3)])
-def test_vendored_files_are_what_was_published(folder: str, count: int) -> None:
+@pytest.mark.parametrize(("folder", "files"), [("swagger-ui", 5), ("uplot", 3), ("htmx", 3)])
+def test_vendored_files_are_what_was_published(folder: str, files: int) -> None:
     lines = (ASSETS / folder / "SHA256SUMS").read_text().splitlines()
-    assert len(lines) == count
+    assert len(lines) == files
+    named = set()
     for line in lines:
         expected, _, name = line.partition("  ")
         assert hashlib.sha256((ASSETS / folder / name).read_bytes()).hexdigest() == expected, name
+        named.add(name)
+    served = {name for name in assets() if name.startswith(f"{folder}/")}
+    assert served <= {f"{folder}/{name}" for name in named}
 
 
 def test_only_published_files_can_be_fetched(cast: Cast) -> None:

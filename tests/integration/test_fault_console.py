@@ -267,8 +267,7 @@ def test_the_readings_around_a_fault_are_drawn_in_both_languages(
 ) -> None:
     with somebody(browser, site, locale=locale) as page:
         page.goto("/faults/hot")
-        plot = page.locator(".evidence-charts svg.curve:visible").first
-        expect(plot).to_be_visible()
+        plot = page.locator(".evidence-charts svg.wide-plot").first
         expect(plot).to_contain_text(limit)
         expect(plot).to_contain_text(began)
         assert plot.locator("path.mean").count() == 1
@@ -396,6 +395,6 @@ def test_a_gate_that_fell_silent_shows_its_gap(browser: Browser, site: tuple[Cas
     ]
     with somebody(browser, site) as page:
         page.goto("/faults/silent")
-        plot = page.locator(".evidence-charts svg.curve:visible").first
+        plot = page.locator(".evidence-charts svg.wide-plot").first
         assert plot.locator("rect.missing").count() == 1
         expect(plot).to_contain_text("开始")

@@ -1,5 +1,6 @@
 """The page of a device and the lists behind it: told in words, and only to whom it belongs."""
 
+import json
 import re
 from collections.abc import Mapping
 
@@ -207,6 +208,32 @@ class TestReadings:
         mean = re.search(r'class="mean" d="([^"]+)"', wide[0])
         assert mean is not None
         assert mean[1].count("M") == 2
+
+    def test_scripts_of_curves_are_loaded_only_where_a_curve_is(self, cast: Cast) -> None:
+        self.filled(cast)
+        client = cast.client("operator")
+        with cast.write() as connection:
+            a_session(connection, "s")
+        for path, loads in (
+            (f"/devices/{PORT}", True),
+            ("/sessions/s", True),
+            (f"/devices/{GATE}", False),  # it has never reported anything to draw
+            (f"/compounds/{XIANGYUNLI}", False),
+            ("/", False),
+            ("/faults", False),
+        ):
+            html = client.get(path).text
+            assert ("uPlot.iife.min.js" in html) == loads, path
+            assert len(re.findall(r"<script(?![^>]*(?:src=|type=.application/json))", html)) == 0
+
+    def test_the_page_carries_what_it_draws_for_its_script(self, cast: Cast) -> None:
+        self.filled(cast)
+        html = page(cast, PORT, "?quantity=power_w&show=hour")
+        chart = html[html.index('data-chart="power_w"') :].partition("</script>")[0]
+        data = json.loads(chart.rpartition(">")[2])
+        assert len(data["gaps"]) == 1
+        assert len(data["at"]) == len(data["mean"]) == len(data["count"])
+        assert (data["unit"], data["to"], data["every"]) == ("W", NOW_MS + 1, 30_000)
 
     def test_one_quantity_has_a_table_of_its_figures_without_scripts(self, cast: Cast) -> None:
         self.filled(cast)

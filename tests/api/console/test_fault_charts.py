@@ -3,6 +3,7 @@
 import pytest
 
 from api.console.fault_charts import AROUND_MS, FIRST_MS, LONGEST_MS, shown_quantities, span
+from api.instants import print_instant
 from devices.faults import Fault, State
 from devices.rules import Severity
 from devices.store.database import reading
@@ -119,6 +120,16 @@ def test_the_page_draws_the_readings_with_limits_beginning_and_gaps(
     closed = cast.client("operator").get("/faults/was", headers=language).text
     assert closed.count('class="moment"') == 8  # begin and end of two quantities, in two widths
     assert ("结束" if language is ZH else "Ended") in closed
+
+
+def test_another_time_is_shown_when_the_address_asks_for_it(cast: Cast) -> None:
+    with_readings(cast)
+    client = cast.client("operator")
+    begin, end = print_instant(NOW_MS - 20 * MINUTE_MS), print_instant(NOW_MS - 10 * MINUTE_MS)
+    html = client.get(f"/faults/hot?from={begin}&to={end}", headers=ZH).text
+    assert "11-23 19:22 – 19:32，每格 10 秒" in words(html)
+    assert 'data-zoom="/faults/hot"' in html
+    assert client.get("/faults/hot?from=yesterday", headers=ZH).status_code == 422
 
 
 def test_a_store_that_is_away_costs_the_curves_and_nothing_else(cast: Cast) -> None:

@@ -133,6 +133,11 @@ def test_the_charts_say_what_they_show_and_hatch_what_nobody_knows(cast: Cast) -
     assert looks == ["missing"] * 23 + ["bar", "provisional"]
     running, over = (float(bar.height) for bar in power.drawn.bars[:-3:-1])
     assert running / over == pytest.approx(1.2 / 0.7028 / 2, abs=0.02)  # kWh of 42 minutes
+    hour, running = (text.split("\n") for _, _, text in power.drawn.places[-2:])
+    assert hour == ["11-23 18:00 – 19:00", "2 kW", "数据完整 50.0 %"]  # 60 of 2 sockets' 120
+    assert running[:2] == ["11-23 19:00 – 20:00", "1.7 kW"]
+    assert running[2].startswith("本小时，未满")
+    assert power.drawn.places[0][2].split("\n")[1] == "无数据，未知"
     assert told["收到消息"].value == "1,200"
     assert told["新增故障"].told.endswith("24 个时段未知")
     theirs = day_view("en", the_day(cast).day(DISTRICT, "kangqiao"))  # they have no sockets

@@ -55,6 +55,20 @@ def test_a_session_says_when_how_much_and_why_it_stopped(cast: Cast) -> None:
     assert "the reported energy agrees with the register and the power" in english
 
 
+def test_a_part_of_its_curve_is_shown_when_the_address_asks_for_it(cast: Cast) -> None:
+    with cast.write() as connection:
+        a_session(connection, "s")
+    begun = NOW_MS - 3 * HOUR_MS
+    cast.telemetry.series["port", PORT, "power_w"] = [
+        Sample(begun + n * MINUTE_MS, 100.0 + n) for n in range(120)
+    ]
+    html = cast.client("yaxin").get("/sessions/s?from=2026-11-23T17:00&to=2026-11-23T17:30").text
+    assert "11-23 17:00 – 17:30" in words(html)
+    assert 'data-zoom="/sessions/s"' in html
+    answer = cast.client("yaxin").get("/sessions/s?from=nonsense")
+    assert answer.status_code == 422
+
+
 def test_an_inferred_end_says_so_everywhere_it_matters(cast: Cast) -> None:
     with cast.write() as connection:
         a_session(

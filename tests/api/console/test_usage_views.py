@@ -101,6 +101,23 @@ def test_figures_stand_with_coverage_status_and_what_was_before(cast: Cast) -> N
     assert re.search(r"11-10 — — — — 0\.0 % 已定", text)
 
 
+def test_each_bar_says_how_much_it_is_how_sure_and_what_was_before(cast: Cast) -> None:
+    with cast.write() as connection:
+        an_hour(connection, GATE, HOUR - 3 * HOUR_MS, 120, granted=28)
+        an_hour(connection, GATE, HOUR - DAY_MS - 3 * HOUR_MS, 120, granted=9)
+        night = {"lit_s": 6 * 3600, "dark_s": 3600, "unknown_s": 3 * 3600, "burn_s": 6 * 3600}
+        an_hour(connection, LAMP, HOUR - 20 * HOUR_MS, 4, **night)
+    hour = HOUR - 3 * HOUR_MS
+    html = usage_of(shown(cast, f"{URL}?bucket=hour"))
+    told = [title.split("\n") for title in re.findall("<title>(.*?)</title>", html, re.DOTALL)]
+    clock = f"{local(hour)}:00 – {local(hour + HOUR_MS)[-2:]}:00"
+    (bar,) = [lines for lines in told if lines[0] == clock and lines[1] == "28 次"]
+    assert bar == [clock, "28 次", "暂计 · 数据完整 100.0 %", "前一天 9 次"]
+    days = usage_of(shown(cast, URL, EN))
+    assert "11-22\n60.0 %\n6 lit · 1 dark · 3 unknown lamp-hours; unknown never counts" in days
+    assert "11-10\nNo data: unknown\nFinal · 0.0 % of the data" in days
+
+
 def test_what_nothing_arrived_for_is_a_dash_and_said(cast: Cast) -> None:
     with cast.write() as connection:
         an_hour(connection, GATE, HOUR, 40, granted=3)

@@ -1,0 +1,39 @@
+// Shows another range or quantity of a device's readings in its place.
+// Without this script the links and the form of the section are pages of their own.
+"use strict";
+
+(() => {
+  const show = shown("readings");
+
+  async function go(address, focus) {
+    if (await show(address, focus)) history.pushState(null, "", address);
+  }
+
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("#readings a");
+    if (link === null || event.metaKey || event.ctrlKey || event.shiftKey || event.button) return;
+    event.preventDefault();
+    const focus = link.rel
+      ? `.steps a[rel="${link.rel}"]`
+      : link.closest(".choice")
+        ? ".choice [aria-current]"
+        : "select[name=quantity]";
+    go(link.href, focus);
+  });
+
+  document.addEventListener("submit", (event) => {
+    const form = event.target.closest("#readings form");
+    if (form === null) return;
+    event.preventDefault();
+    const query = new URLSearchParams(new FormData(form));
+    go(`${location.pathname}?${query}#readings`, "select[name=quantity]");
+  });
+
+  document.addEventListener("change", (event) => {
+    if (event.target.matches('#readings select[name="quantity"]')) {
+      const query = new URLSearchParams(location.search);
+      query.set("quantity", event.target.value);
+      go(`${location.pathname}?${query}#readings`, "select[name=quantity]");
+    }
+  });
+})();
