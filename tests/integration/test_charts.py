@@ -443,7 +443,11 @@ def test_charts_stand_where_the_servers_drawing_stood(
 def test_charts_are_read_with_a_finger_and_fit_a_phone(
     browser: Browser, site: tuple[Cast, str]
 ) -> None:
-    phone: dict[str, Any] = {"viewport": {"width": 360, "height": 800}, "has_touch": True, "is_mobile": True}
+    phone: dict[str, Any] = {
+        "viewport": {"width": 360, "height": 800},
+        "has_touch": True,
+        "is_mobile": True,
+    }
     with somebody(browser, site, **phone) as page:
         for address, of in ((ONE, "power_w"), (SESSION, "power_w"), (FAULT, "port_temp_c"),
                             (COMPOUND, "bars")):  # fmt: skip

@@ -148,7 +148,12 @@ def test_a_part_of_a_curve_is_dragged_over_and_shown_larger_without_leaving_the_
     )
     left, top, width, height = box
     y = top + height / 2
-    for kind, x in (("mousePressed", 0.5), ("mouseMoved", 0.7), ("mouseReleased", 0.75)):
+    for kind, x in (
+        ("mousePressed", 0.5),
+        ("mouseMoved", 0.7),
+        ("mouseMoved", 0.75),
+        ("mouseReleased", 0.75),
+    ):
         browser.ask(
             "Input.dispatchMouseEvent", type=kind, x=left + width * x, y=y, button="left",
             buttons=1, clickCount=1,
