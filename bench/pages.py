@@ -27,7 +27,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from random import Random
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import psutil
 from fastapi import FastAPI
@@ -119,6 +119,7 @@ DEVICE_PATHS = {
 QUERIES: Mapping[str, Sequence[Mapping[str, str]]] = {
     "/": ({"firm": FIRM},),
     "/compounds/{compound}": ({"bucket": "hour"}, {"bucket": "month"}, {"until": "2026-05-31"}),
+    "/faults": ({"show": "all"},),
     "/charging": (
         {"bucket": "month"},
         {"bucket": "week", "until": "2026-06-30"},
@@ -259,12 +260,16 @@ class Server:
         spent_s = self._store_s()
         for path in case.paths:
             text = self._ask(case, path)
-        walked_s = self._store_s()
+        walked_s, path, asked = self._store_s(), case.paths[-1], {""}
         while most_pages is None or len(case.walked_ms) < most_pages:
-            older = re.search(r'href="([^"]*[?&;]cursor=[^"]+)"', text)
+            # a link to the next page; those to the other language have this page's cursor
+            links = map(html.unescape, re.findall(r'href="([^"]*[?&;]cursor=[^"]+)"', text))
+            older = next((link for link in links if _cursor(link) not in asked), None)
             if older is None:
                 break
-            text = self._ask(case, _joined(case.paths[-1], html.unescape(older[1])))
+            asked.add(_cursor(older))
+            path = _joined(path, older)
+            text = self._ask(case, path)
             before_s, walked_s = walked_s, self._store_s()
             case.walked_ms.append(case.cpu_ms[-1] + (walked_s - before_s) * 1000)
         case.store_ms = (self._store_s() - spent_s) * 1000 / len(case.cpu_ms)
@@ -286,6 +291,10 @@ class Server:
 
 def _joined(page: str, address: str) -> str:
     return page.partition("?")[0] + address if address.startswith("?") else address
+
+
+def _cursor(address: str) -> str:
+    return parse_qs(urlsplit(address).query).get("cursor", [""])[0]
 
 
 def run(asked: argparse.Namespace) -> int:
