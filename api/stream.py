@@ -6,7 +6,8 @@ back to another one, or too late for the ring, is told `reset` and loads its pag
 
 Events: `ready` (listening from here), `fault` (something happened to a fault), `device` (a device
 is in another state), `platform` (whether we can say who is online), `reset`; for a listener who
-watches one device, `heard` (a message of it was judged), so that its page shows what it said.
+watches one device, `heard` (a message of it was judged), so that its page shows what it said; for
+one who watches a fault, `told` (somebody was told of it, or could not be).
 """
 
 import asyncio
@@ -16,7 +17,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import islice
-from typing import Annotated, NamedTuple, TypeVar
+from typing import Annotated, Literal, NamedTuple, TypeVar
 
 import msgspec
 import structlog
@@ -36,24 +37,38 @@ from devices.catalogue import RULES
 from devices.store.database import reading
 from devices.store.devices import compounds_of, shown_state
 from devices.store.scope import Scope
-from devices.store.stream import FaultNews, StateNews, Watcher, last_heard
+from devices.store.stream import (
+    FaultNews,
+    StateNews,
+    Watcher,
+    holds_fault,
+    last_heard,
+    last_told,
+)
 
 T = TypeVar("T")
 log = structlog.get_logger()
 
 RING = 2048  # events kept; a listener that is further behind gets `reset`
-MOST_WATCHED = 500  # devices; pages of others are read again now and then
+MOST_WATCHED = 500  # devices, and faults; pages of others are read again now and then
 RETRY_MS = 2000
 AWAKE_S = 15.0  # so often at least something is sent, or proxies take the connection for dead
 
 router = APIRouter(prefix="/v1", tags=["stream"], responses=shapes.refusals.PROBLEMS)
 
 
+class Watched(NamedTuple):
+    """A device or a fault of which somebody wants to hear more than everybody does."""
+
+    kind: Literal["device", "fault"]
+    id: str
+
+
 class Found(NamedTuple):
     """News to send. firm: whose it is; None: the district's alone. to_all: everybody's.
 
     sent: as it goes to every listener; printed once, for there may be hundreds of them. watched:
-    the device of which only those are told who watch it.
+    the device or fault of which only those are told who watch it.
     """
 
     event: str
@@ -61,10 +76,10 @@ class Found(NamedTuple):
     firm: str | None = None
     to_all: bool = False
     sent: bytes = b""
-    watched: str | None = None
+    watched: Watched | None = None
 
-    def concerns(self, scope: Scope, device: str | None = None) -> bool:
-        if self.watched is not None and self.watched != device:
+    def concerns(self, scope: Scope, watched: Watched | None = None) -> bool:
+        if self.watched is not None and self.watched != watched:
             return False
         return self.to_all or scope.is_district or self.firm == scope.firm
 
@@ -82,8 +97,9 @@ class Stream:
         self._watcher: Watcher | None = None
         self._blind: bool | None = None
         self._failing = False
-        self._watched: Counter[str] = Counter()  # device -> how many listeners watch it
+        self._watched: Counter[Watched] = Counter()  # by how many listeners
         self._heard: dict[str, int | None] = {}
+        self._told: dict[str, object] = {}
         self.listeners = 0
 
     async def run(self) -> None:
@@ -126,18 +142,17 @@ class Stream:
         return f"{self._poller}-{number}"
 
     async def listen(
-        self, place: int | None, scope: Scope, wait_s: float, device: str | None = None
+        self, place: int | None, scope: Scope, wait_s: float, watched: Watched | None = None
     ) -> AsyncIterator[bytes | None]:
         """What concerns `scope`, from number `place` on; None when that is silent for `wait_s`.
 
         place: as `place` gave it. News of others do not break the silence. What was found at once
-        is sent at once: writing is what costs, for each listener. device: tell when it was heard,
-        too.
+        is sent at once: writing is what costs, for each listener. watched: tell more of this one.
         """
         clock = asyncio.get_running_loop().time
         self.listeners += 1
-        if device is not None:
-            self._watched[device] += 1
+        if watched is not None:
+            self._watched[watched] += 1
         try:
             event = "ready"
             if place is None:
@@ -150,7 +165,7 @@ class Stream:
                     yield _print("reset", {}, self.event_id(place - 1))
                 found = list(islice(self._ring, place - self._oldest, None))
                 place += len(found)
-                if ours := b"".join(item.sent for item in found if item.concerns(scope, device)):
+                if ours := b"".join(item.sent for item in found if item.concerns(scope, watched)):
                     yield ours
                     told_s = clock()
                 if place == self._next:
@@ -162,8 +177,8 @@ class Stream:
                     told_s = clock()
         finally:
             self.listeners -= 1
-            if device is not None:
-                self._watched[device] -= 1
+            if watched is not None:
+                self._watched[watched] -= 1
                 self._watched += Counter()  # without those that nobody watches any more
 
     @property
@@ -181,7 +196,8 @@ class Stream:
                 news: list[FaultNews | StateNews] = []
             else:
                 news = self._watcher.look(connection)
-            heard = last_heard(connection, list(self._watched)[:MOST_WATCHED])
+            heard = last_heard(connection, self._watching("device"))
+            told = last_told(connection, self._watching("fault"))
         items: list[Found] = []
         if self._blind is not None and blind != self._blind:
             items.append(Found("platform", {"judging": not blind}, to_all=True))
@@ -193,9 +209,19 @@ class Stream:
             # Of the first look nothing is told: since the page was made it may be nothing new.
             if self._heard.get(device, heard_ms) != heard_ms:
                 data = {"device": device, "last_seen_at": print_known(heard_ms)}
-                items.append(Found("heard", data, _firm(known, compound), watched=device))
+                watched = Watched("device", device)
+                items.append(Found("heard", data, _firm(known, compound), watched=watched))
         self._heard = {device: heard_ms for device, (_, heard_ms) in heard.items()}
+        for fault, (place, mark) in told.items():
+            # Also of the first look: somebody may have been told since the page was made.
+            if self._told.get(fault) != mark:
+                watched = Watched("fault", fault)
+                items.append(Found("told", {"fault": fault}, _firm(known, place), watched=watched))
+        self._told = {fault: mark for fault, (_, mark) in told.items()}
         return items
+
+    def _watching(self, kind: str) -> list[str]:
+        return [one.id for one in list(self._watched) if one.kind == kind][:MOST_WATCHED]
 
 
 @router.get(
@@ -211,34 +237,48 @@ async def listen(
     device: Annotated[
         str | None, Query(max_length=63, description="Also tell when this device was heard.")
     ] = None,
+    fault: Annotated[
+        str | None,
+        Query(max_length=63, description="Also tell when somebody is told of this fault."),
+    ] = None,
 ) -> Response:
     """Fault events and device states as they happen; resumable by `Last-Event-ID`.
 
     Events: `ready` (from here on), `fault` (something happened to a fault; `held` says why nobody
     is told of it, null that people are, or that it is nothing to tell of), `device` (it is in
     another state), `platform` (whether we can say who is online), `reset` (reload: what was missed
-    cannot be told), `heard` (a message of the `device` that was asked for was judged).
+    cannot be told), `heard` (a message of the `device` that was asked for was judged), `told`
+    (somebody was told of the `fault` that was asked for, or could not be). One of both is watched.
     """
+    watched = None
     if device is not None:
-        await to_its_end(partial(_check, parts, who, device))
+        watched = Watched("device", device)
+    elif fault is not None:
+        watched = Watched("fault", fault)
+    if watched is not None:
+        await to_its_end(partial(_check, parts, who, watched))
     # Not FastAPI's own event streams (0.165): a listener that leaves while something is being sent
     # ends them with an error in the log each time.
     return StreamingResponse(
-        _told(request, parts, who, last_event_id, device),
+        _told(request, parts, who, last_event_id, watched),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
 
 
 async def _told(
-    request: Request, parts: Parts, who: Identity, last_event_id: str | None, device: str | None
+    request: Request,
+    parts: Parts,
+    who: Identity,
+    last_event_id: str | None,
+    watched: Watched | None,
 ) -> AsyncIterator[bytes]:
     stream: Stream = request.app.state.stream
     place = stream.place(last_event_id)
     ask_again_s = parts.deps.ask_again_s
     clock = asyncio.get_running_loop().time
     asked_s = clock()
-    async for events in stream.listen(place, who.scope, min(ask_again_s, AWAKE_S), device):
+    async for events in stream.listen(place, who.scope, min(ask_again_s, AWAKE_S), watched):
         yield KEEPALIVE_COMMENT if events is None else events
         if clock() - asked_s >= ask_again_s:
             asked_s = clock()
@@ -250,11 +290,15 @@ async def _told(
                 return
 
 
-def _check(parts: Parts, who: Identity, device: str) -> None:
-    """Raise NotFound for a device that is not there, or not theirs."""
+def _check(parts: Parts, who: Identity, watched: Watched) -> None:
+    """Raise NotFound for what is not there, or not theirs."""
     with reading(parts.deps.engine) as connection:
-        if not compounds_of(connection, who.scope, [device]):
-            raise NotFound
+        if watched.kind == "device":
+            is_theirs = bool(compounds_of(connection, who.scope, [watched.id]))
+        else:
+            is_theirs = holds_fault(connection, who.scope, watched.id)
+    if not is_theirs:
+        raise NotFound
 
 
 async def to_its_end(work: Callable[[], T]) -> T:

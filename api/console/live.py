@@ -14,6 +14,7 @@ change places the frame is sent, and of a row that is as it was only its place (
 
 import asyncio
 import re
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass, field
@@ -38,8 +39,8 @@ log = structlog.get_logger()
 
 EVERY_S = 0.75  # how often it is looked: a message is to be seen within two seconds
 REST_S = 0.25  # at least, between two looks: rendering never takes all of a core
-SLOW_S = 0.1  # a view that takes longer is looked at less often, or others would wait for it
-SHARE = 10  # such a view rests so many times as long as it took
+SHARE = 5  # a view rests so many times as long as it took: none takes more than a sixth of a core
+WAITED_S = 0.5  # a view that waits longer, for a database, rests too: others wait with it
 RING = 16  # turns that a console may fall behind; then it loads all parts anew
 RING_BYTES = 2_000_000  # of a view; what was sent before is forgotten
 AWAKE = 20  # turns without news, after which a sign of life is sent: proxies cut what is silent
@@ -238,10 +239,12 @@ class Live:
             begun_s = clock()
             if begun_s < audience.due_s:
                 continue
-            audience.show(await to_its_end(partial(_render, shown, audience, self._turn)))
-            took_s = clock() - begun_s
-            if took_s > SLOW_S:
-                audience.due_s = clock() + SHARE * took_s
+            now, cpu_s = await to_its_end(partial(_render, shown, audience, self._turn))
+            audience.show(now)
+            # On a busy machine everything waits: that alone is no reason to look less often.
+            rest_s = SHARE * max(cpu_s, clock() - begun_s - WAITED_S)
+            if rest_s > self._every_s:
+                audience.due_s = clock() + rest_s
 
     async def follow(self, shown: Shown, render: Render) -> AsyncIterator[bytes]:
         """What a console is sent that shows this."""
@@ -301,11 +304,13 @@ class Live:
                     return
 
 
-def _render(shown: Shown, audience: Audience, turn: int) -> Rendered | None:
-    """The view as it is now; None if that could not be seen."""
+def _render(shown: Shown, audience: Audience, turn: int) -> tuple[Rendered | None, float]:
+    """The view as it is now, None if that could not be seen; and the seconds of CPU it took."""
+    begun_s = time.thread_time()
+    now = None
     try:
-        return audience.render(turn)
+        now = audience.render(turn)
     except Exception:  # its consoles are told; others, and the next turn, go on
         if not audience.is_away:  # once, not every turn
             log.exception("live_view_away", view=shown.view)
-        return None
+    return now, time.thread_time() - begun_s

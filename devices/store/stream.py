@@ -12,8 +12,8 @@ from typing import Any
 from sqlalchemy import Connection, Select, func, select, tuple_
 
 from devices.store.compounds import States, device_states
-from devices.store.schema import LIVE, device_state, devices, fault_events, faults
-from devices.store.scope import DISTRICT
+from devices.store.schema import LIVE, deliveries, device_state, devices, fault_events, faults
+from devices.store.scope import DISTRICT, Scope
 
 # On PostgreSQL ids may become visible out of order: so far behind the newest we look again.
 SLACK = 200
@@ -154,6 +154,37 @@ def last_heard(connection: Connection, names: Collection[str]) -> dict[str, tupl
         .where(device_state.c.stream == LIVE, devices.c.id.in_(names))
     )
     return {row.id: (row.compound, row.last_seen_ms) for row in connection.execute(query)}
+
+
+def last_told(
+    connection: Connection, names: Collection[str]
+) -> dict[str, tuple[str | None, object]]:
+    """Fault -> its compound, and another mark whenever a delivery of it has begun, ended or was
+    tried; a few hundred at a time."""
+    if not names:
+        return {}
+    column = deliveries.c
+    query = (
+        select(
+            faults.c.id,
+            faults.c.compound,
+            func.count(),
+            func.sum(column.attempts),
+            func.max(column.attempted_at_ms),
+            func.max(column.done_at_ms),
+            func.count(column.done_at_ms),
+        )
+        .join_from(deliveries, faults, faults.c.id == column.fault)
+        .where(column.fault.in_(names))
+        .group_by(faults.c.id, faults.c.compound)
+    )
+    return {row[0]: (row[1], tuple(row[2:])) for row in connection.execute(query)}
+
+
+def holds_fault(connection: Connection, scope: Scope, fault: str) -> bool:
+    """Whether it is there, for this scope."""
+    query = select(faults.c.id).where(faults.c.id == fault, scope.holds(faults.c.compound))
+    return connection.execute(query).first() is not None
 
 
 def _states(of: Collection[tuple[str, str]] | None = None) -> Select[Any]:

@@ -10,11 +10,13 @@ from typing import Any, NamedTuple
 
 import httpx2
 import pytest
+from sqlalchemy import update
 from structlog.testing import capture_logs
 
 from api.parts import Dependencies, RegistryCopy
-from api.stream import Found, Stream
+from api.stream import Found, Stream, Watched
 from devices.store import tokens
+from devices.store.schema import deliveries
 from devices.store.scope import DISTRICT, Scope
 from tests.api.cast import (
     GATE,
@@ -25,10 +27,12 @@ from tests.api.cast import (
     XIANGYUNLI,
     Cast,
     FakeTelemetry,
+    a_delivery,
     a_fault,
     a_fault_event,
     a_judge,
     a_state,
+    a_target,
 )
 from tests.api.served import served
 
@@ -95,9 +99,9 @@ def listen(
     stream: Stream,
     last_id: str | None = None,
     scope: Scope = DISTRICT,
-    device: str | None = None,
+    watched: Watched | None = None,
 ) -> Listener:
-    return Listener(stream.listen(stream.place(last_id), scope, wait_s=0.01, device=device))
+    return Listener(stream.listen(stream.place(last_id), scope, wait_s=0.01, watched=watched))
 
 
 def test_a_listener_hears_what_comes_after_it_began(cast: Cast) -> None:
@@ -221,7 +225,9 @@ def test_who_watches_a_device_is_told_when_it_was_heard_and_nobody_else_is(cast:
         stream = a_stream(cast)
         with cast.write() as connection:
             a_state(connection, GATE, "online", last_seen_ms=NOW_MS - 30_000)
-        watching, other = listen(stream, device=GATE), listen(stream, device=STRANGE_GATE)
+        watching, other = (
+            listen(stream, watched=Watched("device", one)) for one in (GATE, STRANGE_GATE)
+        )
         await watching.next()
         await other.next()
         await stream.publish(await asyncio.to_thread(stream._look))
@@ -243,9 +249,45 @@ def test_who_watches_a_device_is_told_when_it_was_heard_and_nobody_else_is(cast:
     asyncio.run(play())
 
 
-@pytest.mark.parametrize(("device", "status"), [(STRANGE_GATE, 404), ("nothing", 404)])
-def test_a_strangers_device_cannot_be_watched(cast: Cast, device: str, status: int) -> None:
-    assert cast.client("yaxin").get(f"/v1/stream?device={device}").status_code == status
+def test_who_watches_a_fault_hears_that_somebody_was_told_and_nobody_else_does(cast: Cast) -> None:
+    async def play() -> None:
+        stream = a_stream(cast)
+        with cast.write() as connection:
+            for name in ("ours", "other"):
+                a_fault(connection, name, subject=name)
+            a_target(connection, "robot")
+        watching, other = (
+            listen(stream, watched=Watched("fault", one)) for one in ("ours", "other")
+        )
+        await watching.next()
+        await other.next()
+        await stream.publish(await asyncio.to_thread(stream._look))
+        with cast.write() as connection:
+            waits = {"state": "pending", "attempts": 0, "done_at_ms": None}
+            a_delivery(connection, "ours", "robot", **waits)
+        await stream.publish(await asyncio.to_thread(stream._look))
+        assert (await watching.next()).event == "told"
+        with cast.write() as connection:
+            sent = {"state": "delivered", "attempts": 1, "done_at_ms": NOW_MS}
+            connection.execute(update(deliveries).values(**sent))
+        await stream.publish(await asyncio.to_thread(stream._look))
+        told = await watching.next()
+        assert (told.event, told.data) == ("told", {"fault": "ours"})
+        await stream.publish(await asyncio.to_thread(stream._look))
+        assert await watching.has_nothing()
+        assert await other.has_nothing()
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize(
+    "query",
+    [f"device={STRANGE_GATE}", "device=nothing", "fault=strange", "fault=nothing"],
+)
+def test_what_is_a_strangers_cannot_be_watched(cast: Cast, query: str) -> None:
+    with cast.write() as connection:
+        a_fault(connection, "strange", device=STRANGE_GATE, compound=LIANXIN)
+    assert cast.client("yaxin").get(f"/v1/stream?{query}").status_code == 404
 
 
 def test_news_of_others_do_not_keep_a_listener_from_being_asked_again(cast: Cast) -> None:

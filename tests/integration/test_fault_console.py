@@ -333,6 +333,20 @@ def test_the_page_of_a_fault_follows_what_others_do_and_leaves_what_is_being_wri
         expect(page.get_by_role("button", name="到场…")).to_have_count(0, timeout=WITHIN_MS)
 
 
+def test_a_receipt_reaches_the_page_of_its_fault_by_itself(
+    browser: Browser, site: tuple[Cast, str]
+) -> None:
+    cast, _ = site
+    with somebody(browser, site) as page:
+        page.goto("/faults/off")
+        expect(page.locator("#liveness")).to_have_text("实时更新")
+        page.locator("#ask-comment textarea").evaluate("(field) => { window.field = field; }")
+        with cast.write() as connection:
+            a_delivery(connection, "off", "robot", answer="errcode 0")
+        expect(page.locator(".receipts")).to_contain_text("errcode 0", timeout=WITHIN_MS)
+        assert page.evaluate("window.field.isConnected")  # what has not changed was left alone
+
+
 def test_without_scripts_everything_can_be_read_folded_and_done(
     browser: Browser, site: tuple[Cast, str]
 ) -> None:
