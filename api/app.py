@@ -119,6 +119,7 @@ from api.reports import routes as report_routes
 from api.settled import SettledWeeks
 from api.storable import Storable
 from api.turns import Turns
+from devices.store.hour_sums import HourSums
 from devices.telemetry import TelemetryError
 
 __all__ = ["Dependencies", "create_app"]
@@ -250,6 +251,7 @@ def create_app(deps: Dependencies) -> FastAPI:
     app.state.overview_parts = OverviewParts(app.state.overview, last_day)
     app.state.last_day = last_day
     app.state.charging = charging_pages.ChargingCopy()
+    app.state.hour_sums = HourSums()
     app.state.logins = oidc.Logins()
     app.state.account_days = ingestion.DaysCopy()
     app.state.settled = SettledWeeks()

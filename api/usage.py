@@ -40,6 +40,7 @@ from devices.days import (
 from devices.registry import Name
 from devices.store.compounds import Directory, Entry
 from devices.store.database import reading
+from devices.store.hour_sums import HourSums
 from devices.store.usage_apart import apart_of_compound, apart_of_many
 from devices.store.usage_days import (
     SETTLED_AFTER_MS,
@@ -131,14 +132,15 @@ def get_usage(
     starts = list(bucket_starts(from_ms, to_ms, zone, bucket))
     if as_csv:
         return compound_csv(parts, who, entry, starts, to_ms)
-    sums = sums_of_compound(engine, who.scope, entry, starts, to_ms)
+    kept: HourSums = request.app.state.hour_sums
+    sums = sums_of_compound(engine, who.scope, entry, starts, to_ms, kept)
     parts_apart, apart = apart_of_compound(engine, who.scope, entry, starts, to_ms, now_ms)
     corrected = marked(engine, who.scope, [entry.id], from_ms, to_ms)
     kinds = [kind for kind in KINDS if entry.devices.get(kind)]
     previous = None
     if compare is not None:
         before_ms = _before(from_ms, to_ms, zone)
-        (before,) = sums_of_compound(engine, who.scope, entry, [before_ms], from_ms)
+        (before,) = sums_of_compound(engine, who.scope, entry, [before_ms], from_ms, kept)
         _, apart_before = apart_of_compound(engine, who.scope, entry, [before_ms], from_ms, now_ms)
         previous = {
             "from": print_instant(before_ms),

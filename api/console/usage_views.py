@@ -22,7 +22,7 @@ from api.reports.words import say as say_of_reports
 from api.usage import status
 from api.words import Language, named, say
 from devices.apart import Apart
-from devices.coverage import Places, Promise, Sum, sum_hours
+from devices.coverage import Places, Sum
 from devices.days import (
     DAY_MS,
     began,
@@ -33,12 +33,14 @@ from devices.days import (
 from devices.stop_reasons import StopClass, StopReason
 from devices.store.compounds import Entry
 from devices.store.database import reading
+from devices.store.hour_sums import Expected, HourSums, add_hours
 from devices.store.scope import Scope
-from devices.store.usage import device_hours, reporters
+from devices.store.usage import reporters
 from devices.store.usage_apart import apart_of_compound
 from devices.store.usage_days import sums_of_compound
 from devices.usage import HOUR_MS
 
+Figures = Mapping[str, Any]  # of a part, as the API has them
 Bucket = Literal["hour", "day", "week", "month"]
 
 BUCKETS: tuple[Bucket, ...] = ("hour", "day", "week", "month")
@@ -209,9 +211,11 @@ class Sums:
     apart_before: Apart = field(default_factory=nothing_apart)
 
 
-def read_compound(engine: Engine, scope: Scope, entry: Entry, asked: Spell, now_ms: int) -> Sums:
+def read_compound(
+    engine: Engine, scope: Scope, entry: Entry, asked: Spell, now_ms: int, kept: HourSums
+) -> Sums:
     borders, before, now = borders_of(asked)
-    sums = sums_of_compound(engine, scope, entry, borders, asked.to_ms)
+    sums = sums_of_compound(engine, scope, entry, borders, asked.to_ms, kept)
     _, apart = apart_of_compound(engine, scope, entry, asked.starts, asked.to_ms, now_ms)
     _, apart_before = apart_of_compound(
         engine, scope, entry, asked.before, asked.before_to_ms, now_ms
@@ -219,14 +223,15 @@ def read_compound(engine: Engine, scope: Scope, entry: Entry, asked: Spell, now_
     return Sums([sums[n] for n in now], [sums[n] for n in before], apart, apart_before)
 
 
-def read_gates(engine: Engine, scope: Scope, entry: Entry, asked: Spell) -> Sums:
+def read_gates(engine: Engine, scope: Scope, entry: Entry, asked: Spell, kept: HourSums) -> Sums:
     """Of the gates alone, of a day by the hour and that before it: a tenth of all rows."""
     borders, before, now = borders_of(asked)
+    places = Places(borders)
+    stretch = borders[0], asked.to_ms
     with reading(engine) as connection:
         gates = [one for one in reporters(connection, scope, entry.id) if one.kind == "gate"]
-        rows = device_hours(connection, scope, entry.id, borders[0], asked.to_ms, kind="gate")
-    places = Places(borders)
-    sum_hours(Promise(entry, gates, asked.to_ms), rows, borders[0], asked.to_ms, places)
+        expected = Expected(entry, gates, asked.to_ms)
+        add_hours(connection, scope, entry.id, expected, stretch, places, kept, kind="gate")
     return Sums([places.sums[n] for n in now], [places.sums[n] for n in before])
 
 
@@ -351,8 +356,11 @@ def view(
     labels = _labels(language, asked)
     total, earlier = total_of(sums.now), total_of(sums.before)
     charted = {**CHARTED, **CHARTED_ALONE} if len(own) == 1 else CHARTED
+    each = {part: figures_of_each(sums.now, part) for part in parts}
     made = [
-        _part(language, asked, part, charted[part], sums, total, earlier, finals, labels)
+        _part(
+            language, asked, part, charted[part], sums, each[part], total, earlier, finals, labels
+        )
         for part in parts
     ]
     columns = [(part, row_of(part, key)) for part in parts for key in charted[part]]
@@ -379,11 +387,13 @@ def view(
         lines=[
             BucketLine(
                 _told_bucket(asked, start),
-                [_cell(one, part, row) for part, row in columns],
+                [value_of(each[part][n], row) for part, row in columns],
                 UNKNOWN if one is None else share(_of(one, parts).coverage),
                 final,
             )
-            for start, one, final in zip(asked.starts, sums.now, finals, strict=True)
+            for n, (start, one, final) in enumerate(
+                zip(asked.starts, sums.now, finals, strict=True)
+            )
         ],
         stops=stops,
         stopped=number(sum(_counts(total).values())),
@@ -433,7 +443,8 @@ def _with_hours(
     total, before = total_of(sums.now), total_of(sums.before)
     labels = _labels(language, asked)
     charted = CHARTED["gates"]
-    of_day = _part(language, asked, "gates", charted, sums, total, before, finals, labels)
+    each = figures_of_each(sums.now, "gates")
+    of_day = _part(language, asked, "gates", charted, sums, each, total, before, finals, labels)
     (chart,) = of_day.charts
     day = f"{asked.last:%m-%d}"
     titled = replace(
@@ -468,6 +479,7 @@ def _part(
     part: PartName,
     charted: Sequence[str],
     sums: Sums,
+    each: Sequence[Figures | None],
     total: Sum,
     before: Sum,
     finals: Sequence[bool],
@@ -476,27 +488,24 @@ def _part(
     own, its_before = total.only(KIND_OF[part]), before.only(KIND_OF[part])
     figures = figures_of(own, part, sums.apart)
     figures_before = figures_of(its_before, part, sums.apart_before)
+    each_before = figures_of_each(sums.before, part)
+    coverages = [None if one is None else one.only(KIND_OF[part]).coverage for one in sums.now]
     provisional = [not final for final in finals]
     made: list[ChartView] = []
     for key in charted:
         row = row_of(part, key)
-        earlier = [_number(one, part, row) for one in sums.before]
+        values = [_number(one, row) for one in each]
+        earlier = [_number(one, row) for one in each_before]
         if asked.is_cut and earlier:
             earlier[-1] = None  # of a part of a bucket, which beside whole ones looks like a fall
         told = [
-            _told_of(language, asked, n, part, row, one, earlier[n : n + 1], final)
-            for n, (one, final) in enumerate(zip(sums.now, finals, strict=True))
+            _told_of(language, asked, n, part, row, one, covered, earlier[n : n + 1], final)
+            for n, (one, covered, final) in enumerate(zip(each, coverages, finals, strict=True))
         ]
         if part == "lighting":
-            drawn = charts.shares([_lit(one) for one in sums.now], provisional, labels, told)
+            drawn = charts.shares([_lit(one) for one in each], provisional, labels, told)
         else:
-            drawn = charts.bars(
-                [_number(one, part, row) for one in sums.now],
-                provisional,
-                earlier,
-                labels,
-                told,
-            )
+            drawn = charts.bars(values, provisional, earlier, labels, told)
         name = named(language, row.name)
         value = value_of(figures, row)
         title = say(language, f"u_chart_{asked.bucket}", name=name)
@@ -505,7 +514,7 @@ def _part(
                 title,
                 value,
                 _unit(language, row),
-                _told_chart(language, asked, part, row, sums, title, value),
+                _told_chart(language, asked, row, values, title, value),
                 drawn,
             )
         )
@@ -539,16 +548,14 @@ def _told_of(
     n: int,
     part: PartName,
     row: Row,
-    one: Sum | None,
+    figures: Figures | None,
+    covered: float | None,
     before: Sequence[float | None],
     is_final: bool,
 ) -> str:
     """What is told of one bar, in lines: when, how much, how sure, and what it was before."""
-    own = None if one is None else one.only(KIND_OF[part])
-    figures = None if own is None else figures_of(own, part)
     unit = _unit(language, row)
     value = value_of(figures, row)
-    covered = None if own is None else own.coverage
     lines = [
         _told_span(asked, n),
         say(language, "u_key_missing") if value == UNKNOWN else f"{value} {unit}".strip(),
@@ -582,7 +589,7 @@ def _told_span(asked: Spell, n: int) -> str:
     return begins.strftime(_TOLD_AS[asked.bucket])
 
 
-def figures_of(own: Sum, part: PartName, apart: Apart | None = None) -> Mapping[str, Any] | None:
+def figures_of(own: Sum, part: PartName, apart: Apart | None = None) -> Figures | None:
     """The figures of the API; None where nothing arrived, so that no zero stands for it."""
     kind = KIND_OF[part]
     if not own.received and not own.part(kind).figures:
@@ -592,13 +599,18 @@ def figures_of(own: Sum, part: PartName, apart: Apart | None = None) -> Mapping[
     return shaped
 
 
-def _number(one: Sum | None, part: PartName, row: Row) -> float | None:
-    figures = None if one is None else figures_of(one.only(KIND_OF[part]), part)
+def figures_of_each(sums: Sequence[Sum | None], part: PartName) -> list[Figures | None]:
+    """Of each bucket what adds up."""
+    kind = KIND_OF[part]
+    return [None if one is None else figures_of(one.only(kind), part) for one in sums]
+
+
+def _number(figures: Figures | None, row: Row) -> float | None:
     value = None if figures is None else figures.get(row.key)
     return None if value is None else float(value) * row.scale
 
 
-def value_of(figures: Mapping[str, Any] | None, row: Row) -> str:
+def value_of(figures: Figures | None, row: Row) -> str:
     if figures is None:
         return UNKNOWN
     value = figures.get(row.key)
@@ -607,11 +619,7 @@ def value_of(figures: Mapping[str, Any] | None, row: Row) -> str:
     return number(value, row.digits, row.scale)
 
 
-def _cell(one: Sum | None, part: PartName, row: Row) -> str:
-    return value_of(None if one is None else figures_of(one.only(KIND_OF[part]), part), row)
-
-
-def _change(now: Mapping[str, Any] | None, before: Mapping[str, Any] | None, row: Row) -> str:
+def _change(now: Figures | None, before: Figures | None, row: Row) -> str:
     """+8 %; of shares in points. Nothing where there is nothing to compare with."""
     if now is None or before is None:
         return ""
@@ -632,9 +640,8 @@ def _signed(apart: float, digits: int, unit: str) -> str:
     return f"{text} {unit}".replace("-", "−")
 
 
-def _lit(one: Sum | None) -> tuple[float, float, float] | None:
+def _lit(figures: Figures | None) -> tuple[float, float, float] | None:
     """Lamp-hours lit, unknown and dark; None where nothing is known, or no lamp was to burn."""
-    figures = None if one is None else figures_of(one.only("lamp"), "lighting")
     if figures is None:
         return None
     parts = float(figures["lit"]), float(figures["unknown"]), float(figures["dark"])
@@ -655,7 +662,7 @@ def _breakdowns(
     return found
 
 
-def _lighting_note(language: Language, figures: Mapping[str, Any] | None) -> str:
+def _lighting_note(language: Language, figures: Figures | None) -> str:
     if figures is None:
         return ""
     amounts = {name: number(figures[name]) for name in ("lit", "dark", "unknown")}
@@ -671,13 +678,11 @@ def _unit(language: Language, row: Row) -> str:
 def _told_chart(
     language: Language,
     asked: Spell,
-    part: PartName,
     row: Row,
-    sums: Sums,
+    values: Sequence[float | None],
     title: str,
     value: str,
 ) -> str:
-    values = [_number(one, part, row) for one in sums.now]
     known = [(amount, n) for n, amount in enumerate(values) if amount is not None]
     unit = _unit(language, row)
     told = say(language, "u_told", title=title, value=value, unit=unit)
@@ -818,12 +823,13 @@ def of_compound(
     asked = asked_for(entry, bucket, since, until, now_ms)
     zone, last = asked.zone, asked.last
     newest = local_date(now_ms, zone)
-    sums = read_compound(engine, scope, entry, asked, now_ms)
+    kept: HourSums = page.request.app.state.hour_sums
+    sums = read_compound(engine, scope, entry, asked, now_ms, kept)
     kinds = [kind for kind in KIND_OF.values() if entry.devices.get(kind)]
     hourly = None
     if asked.bucket == "day" and "gate" in kinds and len(own) == len(PARTS):
         of_day = spell("hour", last, zone, now_ms)
-        hourly = of_day, read_gates(engine, scope, entry, of_day)
+        hourly = of_day, read_gates(engine, scope, entry, of_day, kept)
     shown = view(page, asked, sums, kinds, now_ms, newest, own=own, hourly=hourly)
     of_range = asked.starts[0], asked.to_ms
     corrections, _ = marked(engine, scope, [entry.id], *of_range).of(*of_range)

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, bindparam, select
 
 from devices.corrections import Line
 from devices.messages import Value
@@ -83,6 +84,29 @@ def counted_hours(
     kind: str | None = None,
 ) -> list[DeviceHour]:
     """The same without corrections."""
+    rows = hour_rows(connection, scope, compound, from_ms, to_ms, kind)
+    return [hour_of_row(row) for row in rows]
+
+
+HourRow = tuple[int, int, str, int, bytes, bytes | None]  # received, figures, metered at its end
+
+
+def hour_rows(
+    connection: Connection,
+    scope: Scope,
+    compound: str,
+    from_ms: int,
+    to_ms: int,
+    kind: str | None = None,
+) -> list[HourRow]:
+    """The same as they are on record, in order of hour and device."""
+    asked = {"compound": compound, "from_ms": from_ms, "to_ms": to_ms}
+    rows = connection.execute(_hour_rows_query(scope, kind), asked).all()
+    return [tuple(row) for row in rows]
+
+
+@lru_cache(maxsize=64)  # it takes as long to write as to run
+def _hour_rows_query(scope: Scope, kind: str | None) -> Select[Any]:
     column = usage_hours.c
     query = (
         select(
@@ -94,19 +118,19 @@ def counted_hours(
             column.metered,
         )
         .where(
-            column.compound == compound,
-            column.hour_ms >= from_ms,
-            column.hour_ms < to_ms,
+            column.compound == bindparam("compound"),
+            column.hour_ms >= bindparam("from_ms"),
+            column.hour_ms < bindparam("to_ms"),
             scope.holds(column.compound),
         )
-        .order_by(column.hour_ms)
+        .order_by(column.hour_ms, column.device_no)
     )
-    if kind is not None:
-        query = query.where(column.kind == kind)
-    return [
-        DeviceHour(*row[:4], figures=figures_of(row.figures, row.metered))
-        for row in connection.execute(query)
-    ]
+    return query if kind is None else query.where(column.kind == kind)
+
+
+def hour_of_row(row: HourRow) -> DeviceHour:
+    hour_ms, device_no, kind, received, figures, metered = row
+    return DeviceHour(hour_ms, device_no, kind, received, figures_of(figures, metered))
 
 
 def corrected(hours: Iterable[DeviceHour], lines: Iterable[Line]) -> list[DeviceHour]:

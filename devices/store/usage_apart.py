@@ -8,10 +8,11 @@ of days (`usage_units`; of the latter `usage_peaks` has more to say).
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import tzinfo
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
-from sqlalchemy import Connection, Engine, or_, select
+from sqlalchemy import Connection, Engine, Select, bindparam, or_, select
 
 from devices.apart import Apart, dark_s
 from devices.credentials import distinct, published
@@ -35,7 +36,7 @@ from devices.store.schema import (
     usage_units,
 )
 from devices.store.scope import Scope
-from devices.store.usage_peaks import NOT_MADE, peaks_between, peaks_of_many
+from devices.store.usage_peaks import NOT_MADE, SCOPES, peaks_between, peaks_of_many
 
 LAMP_OUT = "LAMP_OUT"
 MOST_FAULTS = 20_000  # of many compounds, the newest; a year of the district has some 500
@@ -239,6 +240,28 @@ def _units(
     return {(row[0], row[1], row[2]): row[3] for row in connection.execute(query)}
 
 
+@lru_cache(maxsize=SCOPES)
+def _lamps_out_query(scope: Scope) -> Select[Any]:
+    column = faults.c
+    return (
+        select(column.compound, column.since_ms, column.cleared_at_ms, column.closed_at_ms)
+        .join(devices, devices.c.id == column.subject)
+        .where(
+            devices.c.compound.in_(bindparam("names", expanding=True)),
+            devices.c.kind == "lamp",
+            column.code == LAMP_OUT,
+            column.opened_at_ms < bindparam("to_ms"),
+            column.suspected.is_(False),
+            column.suppressed_by.is_(None),
+            or_(column.closed_at_ms.is_(None), column.closed_at_ms >= bindparam("from_ms")),
+            or_(column.resolution.is_(None), column.resolution != FALSE_ALARM),
+            scope.holds(column.compound),
+        )
+        .order_by(column.opened_at_ms.desc())
+        .limit(MOST_FAULTS)
+    )
+
+
 def _lamps_out(
     connection: Connection,
     scope: Scope,
@@ -251,26 +274,11 @@ def _lamps_out(
 
     Without those that another fault explains, that nobody confirmed, or that were none.
     """
-    column = faults.c
-    query = (
-        select(column.compound, column.since_ms, column.cleared_at_ms, column.closed_at_ms)
-        .join(devices, devices.c.id == column.subject)
-        .where(
-            devices.c.compound.in_(names),
-            devices.c.kind == "lamp",
-            column.code == LAMP_OUT,
-            column.opened_at_ms < to_ms,
-            column.suspected.is_(False),
-            column.suppressed_by.is_(None),
-            or_(column.closed_at_ms.is_(None), column.closed_at_ms >= from_ms),
-            or_(column.resolution.is_(None), column.resolution != FALSE_ALARM),
-            scope.holds(column.compound),
-        )
-        .order_by(column.opened_at_ms.desc())
-        .limit(MOST_FAULTS)
-    )
+    asked = {"names": list(names), "from_ms": from_ms, "to_ms": to_ms}
     found: dict[str, list[_Span]] = {}
-    for compound, since_ms, cleared_ms, closed_ms in connection.execute(query):
+    for compound, since_ms, cleared_ms, closed_ms in connection.execute(
+        _lamps_out_query(scope), asked
+    ):
         ends = [at_ms for at_ms in (cleared_ms, closed_ms) if at_ms is not None]
         span = (max(since_ms, from_ms), min([to_ms, now_ms, *ends]))
         if span[0] < span[1]:

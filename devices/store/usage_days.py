@@ -34,6 +34,7 @@ from devices.store.audit import registry_changed
 from devices.store.compounds import Entry
 from devices.store.corrections import newest_revision as newest_correction
 from devices.store.database import answering, conflict_insert, reading, writing
+from devices.store.hour_sums import Expected, HourSums, add_hours
 from devices.store.schema import (
     compounds,
     usage_corrections,
@@ -230,19 +231,24 @@ def cut(
 
 
 def sums_of_compound(
-    engine: Engine, scope: Scope, entry: Entry, starts: Sequence[int], to_ms: int
+    engine: Engine,
+    scope: Scope,
+    entry: Entry,
+    starts: Sequence[int],
+    to_ms: int,
+    kept: HourSums | None = None,
 ) -> list[Sum]:
     """A compound's sums from each start to the next one and, from the last, to `to_ms`.
 
     The first start is a whole hour, the others are borders of hours, days, weeks or months in the
     compound's time; `to_ms` may be now. As exact as the hours at this moment: what is summed up is
-    used where no hour was written since.
+    used where no hour was written since. kept: hours that were added up for another question.
     """
     zone, names, from_ms = zone_of(entry.timezone), [entry.id], starts[0]
     months: dict[tuple[str, int], bytes] = {}
     days: dict[tuple[str, int], bytes] = {}
     with reading(engine) as connection:
-        promise = Promise(entry, reporters(connection, scope, entry.id), to_ms)
+        expected = Expected(entry, reporters(connection, scope, entry.id), to_ms)
         recorded_ms = _recorded_from(connection, entry.id)
         if len(starts) == 1 or starts[-1] - starts[0] > HOUR_MS * (len(starts) - 1):
             due = due_days(connection, scope, names, month_of(from_ms, zone), to_ms)
@@ -265,8 +271,12 @@ def sums_of_compound(
                 ready = months if piece.unit == "month" else days
                 _add(places.of(piece.from_ms), ready[entry.id, piece.from_ms])
     for begin, end in stretches:
-        rows = _hours(engine, scope, entry.id, max(begin, recorded_ms), end)
-        sum_hours(promise, rows, begin, end, places)
+        known_ms = min(max(begin, recorded_ms), end)
+        sum_hours(expected.promise, (), begin, known_ms, places)
+        for some_ms in range(known_ms, end, READ_DAYS * DAY_MS):
+            some = some_ms, min(some_ms + READ_DAYS * DAY_MS, end)
+            with reading(engine) as connection:
+                add_hours(connection, scope, entry.id, expected, some, places, kept)
     return places.sums
 
 

@@ -12,17 +12,22 @@ only set by who found the same number before reading the sessions.
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import tzinfo
+from functools import lru_cache
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
+    BindParameter,
+    CompoundSelect,
     Connection,
+    Select,
     and_,
     bindparam,
     case,
     func,
     or_,
     select,
+    union_all,
     update,
 )
 
@@ -40,6 +45,7 @@ NOT_MADE = -1
 MOST_STRETCHES = 6  # that are read apart; beyond them all between the first and the last
 SESSIONS_AT_ONCE = 500
 DAYS_AT_ONCE = 31
+SCOPES = 64  # whose statements are kept: to write one takes as long as to run it
 
 Span = tuple[int, int]
 
@@ -132,43 +138,59 @@ def _made(
     connection: Connection, scope: Scope | None, compound: str, from_ms: int, to_ms: int
 ) -> list[tuple[int, int]]:
     """Days that begin in [from_ms, to_ms) with their peaks, where these are made."""
+    asked = {"compound": compound, "from_ms": from_ms, "to_ms": to_ms}
+    return [(day, peak) for day, peak in connection.execute(_made_query(scope), asked).all()]
+
+
+@lru_cache(maxsize=SCOPES)
+def _made_query(scope: Scope | None) -> Select[Any]:
     column = usage_units.c
     query = (
         select(column.start_ms, column.peak_ports)
         .where(
-            column.compound == compound,
+            column.compound == bindparam("compound"),
             column.unit == "day",
-            column.start_ms >= from_ms,
-            column.start_ms < to_ms,
+            column.start_ms >= bindparam("from_ms"),
+            column.start_ms < bindparam("to_ms"),
             column.peak_ports >= 0,
         )
         .order_by(column.start_ms)
     )
-    if scope is not None:
-        query = query.where(scope.holds(column.compound))
-    return [(day, peak) for day, peak in connection.execute(query)]
+    return query if scope is None else query.where(scope.holds(column.compound))
 
 
 def spans_of(
     connection: Connection, scope: Scope | None, compound: str, from_ms: int, to_ms: int
 ) -> list[Span]:
     """From when to when sockets were used, of sessions with a part in [from_ms, to_ms)."""
-    column = sessions.c
-    query = select(column.started_at_ms, column.ended_at_ms, column.duration_s).where(
-        column.compound == compound,
-        or_(
-            and_(
-                column.started_at_ms > from_ms - LONGEST_SESSION_MS,
-                column.started_at_ms < to_ms,
-                or_(column.ended_at_ms.is_(None), column.ended_at_ms > from_ms),
-            ),
-            and_(column.started_at_ms.is_(None), column.ended_at_ms > from_ms),
-        ),
-    )
-    if scope is not None:
-        query = query.where(scope.holds(column.compound))
-    found = (used_span(*row) for row in connection.execute(query))
+    asked = {
+        "compound": compound,
+        "first_ms": from_ms - LONGEST_SESSION_MS,
+        "from_ms": from_ms,
+        "to_ms": to_ms,
+    }
+    rows = connection.execute(_spans_query(scope), asked).all()
+    found = (used_span(*row) for row in rows)
     return [span for span in found if span is not None and span[0] < to_ms and span[1] > from_ms]
+
+
+@lru_cache(maxsize=SCOPES)
+def _spans_query(scope: Scope | None) -> CompoundSelect[Any]:
+    column = sessions.c
+    from_ms: BindParameter[int] = bindparam("from_ms")
+    ours = column.compound == bindparam("compound")
+    if scope is not None:
+        ours = and_(ours, scope.holds(column.compound))
+    some = select(column.started_at_ms, column.ended_at_ms, column.duration_s)
+    return union_all(  # and not OR, for which SQLite reads all sessions of the compound
+        some.where(
+            ours,
+            column.started_at_ms > bindparam("first_ms"),
+            column.started_at_ms < bindparam("to_ms"),
+            or_(column.ended_at_ms.is_(None), column.ended_at_ms > from_ms),
+        ),
+        some.where(ours, column.started_at_ms.is_(None), column.ended_at_ms > from_ms),
+    )
 
 
 def peaks_of_many(
