@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import PurePath
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 from fastapi import APIRouter, Body, Query
 from sqlalchemy import Connection
@@ -23,7 +23,7 @@ from api.registry import BadEntry
 from api.shapes import registry as shape
 from api.words import Language, knows, say
 from devices.audit import REPEATED
-from devices.columns import COMPOUNDS, heading
+from devices.columns import DEVICES, heading
 from devices.imports import Flaw, Line, Outcome, Rows
 from devices.inventory import BadRegistry
 from devices.inventory import Problem as Flawed
@@ -45,7 +45,8 @@ router = APIRouter(prefix="/v1/registry", tags=["registry"], responses=shapes.re
 
 _one_at_a_time = threading.Lock()
 
-TableOf = Annotated[Literal["devices", "compounds"], Query()]
+Table = Literal["devices", "compounds", "firms"]
+TableOf = Annotated[Table, Query()]
 FileType = Literal["csv", "xlsx"]
 
 
@@ -222,6 +223,8 @@ def template_answer(file_type: FileType, table: str, language: Language) -> Resp
 def flaw_text(language: Language, table: str, flaw: Flaw | Flawed) -> str:
     """What is wrong and what to do, for people."""
     word = f"rw_{flaw.word}"
+    if table != DEVICES and knows(f"{word}_of_places"):  # they have no attributes
+        word = f"{word}_of_places"
     if not flaw.word or not knows(word):
         return flaw.what
     values: dict[str, object] = dict(flaw.values)
@@ -283,7 +286,7 @@ def refusal(why: Refusal, names: Sequence[str], now: shape.Import) -> Problem:
 def _line(number: int, line: Line) -> shape.ImportLine:
     return shape.ImportLine(
         number=number,
-        table="compounds" if line.table == COMPOUNDS else "devices",
+        table=cast(Table, line.table),
         line=line.line,
         id=line.id,
         outcome=line.outcome.value,

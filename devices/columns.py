@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from devices.inventory import PROTOCOLS
 from devices.kinds import KINDS
 
-DEVICES, COMPOUNDS = "devices", "compounds"
+DEVICES, COMPOUNDS, FIRMS = "devices", "compounds", "firms"
 # What a sheet of a workbook may be called.
 SHEETS: Mapping[str, tuple[str, str]] = {
     DEVICES: ("设备", "Devices"),
     COMPOUNDS: ("小区", "Compounds"),
+    FIRMS: ("物业公司", "Firms"),
 }
 
 _KINDS = "、".join(f"{kind.zh} {name}" for name, kind in KINDS.items())
@@ -153,6 +154,26 @@ COLUMNS: Mapping[str, Mapping[str, Column]] = {
             "李伟, 0371-6601, 值班",
         ),
     },
+    FIRMS: {
+        "id": Column(
+            "物业编号",
+            "Firm ID",
+            "必填。小写字母、数字和连字符，唯一；以后不改",
+            "Needed. Lower-case letters, digits and hyphens; unique, and for good",
+            "yaxin",
+        ),
+        "name_zh": Column("中文名", "Chinese name", "新物业必填", "Needed for a new one", "亚新"),
+        "name_en": Column(
+            "英文名", "English name", "不填同中文名", "The Chinese one when empty", "Yaxin"
+        ),
+        "contacts": Column(
+            "联系人",
+            "Contacts",
+            "姓名, 电话, 职务；多人之间用分号",
+            "name, phone, role; several between semicolons",
+            "王建国, 0371-6600, 经理",
+        ),
+    },
 }
 
 
@@ -170,11 +191,18 @@ def column_of(table: str, written: str) -> str:
 
 
 def table_of(headings: list[str]) -> str:
-    """Which table it is that has these headings."""
+    """Which table it is that has these headings.
+
+    Firms have no column that compounds have not: theirs is known by how the ID is headed.
+    """
     compounds = {column_of(COMPOUNDS, written) for written in headings}
     devices = {column_of(DEVICES, written) for written in headings}
-    is_compounds = "kind" not in devices and bool(compounds & {"firm", "households", "name_zh"})
-    return COMPOUNDS if is_compounds else DEVICES
+    if "kind" in devices:
+        return DEVICES
+    names_firms = any(_folded(written) in _FIRM_IDS for written in headings)
+    if names_firms and not compounds & {"id", "firm", "households"}:
+        return FIRMS
+    return COMPOUNDS if compounds & {"firm", "households", "name_zh"} else DEVICES
 
 
 def _folded(written: str) -> str:
@@ -190,3 +218,4 @@ def _headings(table: str) -> dict[str, str]:
 
 
 _HEADINGS = {table: _headings(table) for table in COLUMNS}
+_FIRM_IDS = {_folded(COLUMNS[FIRMS]["id"].zh), _folded(COLUMNS[FIRMS]["id"].en)}

@@ -10,24 +10,29 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from hashlib import sha256
 
-from devices.columns import COMPOUNDS, DEVICES
+from devices.columns import COMPOUNDS, DEVICES, FIRMS
 from devices.inventory import (
     ATTRIBUTES,
     COMPOUND_COLUMNS,
     FIELDS,
+    FIRM_COLUMNS,
     Problem,
     RowsRead,
     cell_text,
     compound_entry,
     contacts_text,
     device_entry,
+    firm_entry,
     read_compound_rows,
+    read_firm_rows,
     read_rows,
     with_compounds,
+    with_firms,
 )
-from devices.registry import Compound, Device, Registry
+from devices.registry import Compound, Device, Firm, Registry
 
 Rows = Sequence[tuple[int, Mapping[str, str]]]
+Thing = Firm | Compound | Device
 
 _AT_LINE = re.compile(r"line (\d+)(?:, (.+))?")
 _SHOWN = 120  # characters of a value
@@ -89,6 +94,8 @@ class Step:
     What stands in `after` and has nothing under its id in `before` is new.
     """
 
+    firms_before: tuple[Firm, ...] = ()
+    firms_after: tuple[Firm, ...] = ()
     compounds_before: tuple[Compound, ...] = ()
     compounds_after: tuple[Compound, ...] = ()
     devices_before: tuple[Device, ...] = ()
@@ -97,7 +104,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """lines: those of compounds first. step: empty while a line is wrong."""
+    """lines: those of firms first, then of compounds. step: empty while a line is wrong."""
 
     lines: tuple[Line, ...]
     step: Step
@@ -113,23 +120,31 @@ class Plan:
 
 def plan(tables: Mapping[str, Rows], known: Registry) -> Plan:
     """What these rows would do to `known`. tables: rows by table, see `devices.columns`."""
-    compound_rows, device_rows = tables.get(COMPOUNDS, ()), tables.get(DEVICES, ())
-    compounds = read_compound_rows(compound_rows, known)
+    firm_rows, compound_rows = tables.get(FIRMS, ()), tables.get(COMPOUNDS, ())
+    device_rows = tables.get(DEVICES, ())
+    firms = read_firm_rows(firm_rows, known)
+    managed = with_firms(known, firms.things.values())
+    compounds = read_compound_rows(compound_rows, managed)
     devices = read_rows(device_rows, with_compounds(known, compounds.things.values()))
     ports = _ports(devices, known)
     lines = [
+        *_lines(FIRMS, firm_rows, firms, known.firms, {}),
         *_lines(COMPOUNDS, compound_rows, compounds, known.compounds, {}),
         *_lines(DEVICES, device_rows, devices, known.devices, ports),
     ]
-    if compounds.problems or devices.problems:
+    if firms.problems or compounds.problems or devices.problems:
         return Plan(tuple(lines), Step())
+    named = [firms.things[one] for one in firms.touched]
     placed = [compounds.things[one] for one in compounds.touched]
     made = [devices.things[one] for one in devices.touched]
+    named = [one for one in named if known.firms.get(one.id) != one]
     placed = [one for one in placed if known.compounds.get(one.id) != one]
     made = [one for one in made if not is_same(known.devices.get(one.id), one)]
     return Plan(
         tuple(lines),
         Step(
+            tuple(known.firms[one.id] for one in named if one.id in known.firms),
+            tuple(named),
             tuple(known.compounds[one.id] for one in placed if one.id in known.compounds),
             tuple(placed),
             tuple(known.devices[one.id] for one in made if one.id in known.devices),
@@ -153,6 +168,8 @@ def _field(device: Device, name: str) -> object:
 def _plain(step: Step) -> list[object]:
     """A step as text can tell it: devices say nothing of themselves."""
     return [
+        step.firms_before,
+        step.firms_after,
         step.compounds_before,
         step.compounds_after,
         [device_entry(device) for device in step.devices_before],
@@ -163,8 +180,8 @@ def _plain(step: Step) -> list[object]:
 def _lines(
     table: str,
     rows: Rows,
-    read: RowsRead[Compound] | RowsRead[Device],
-    before: Mapping[str, Compound] | Mapping[str, Device],
+    read: RowsRead[Firm] | RowsRead[Compound] | RowsRead[Device],
+    before: Mapping[str, Firm] | Mapping[str, Compound] | Mapping[str, Device],
     ports: Mapping[str, int],
 ) -> list[Line]:
     flaws = _flaws(rows, read)
@@ -187,7 +204,9 @@ def _lines(
     return lines
 
 
-def _flaws(rows: Rows, read: RowsRead[Compound] | RowsRead[Device]) -> dict[int, list[Flaw]]:
+def _flaws(
+    rows: Rows, read: RowsRead[Firm] | RowsRead[Compound] | RowsRead[Device]
+) -> dict[int, list[Flaw]]:
     """What is wrong, by line; 0 for what no line can be blamed for."""
     written = dict(rows)
     line_of = {identifier: line for line, identifier in read.lines.items() if identifier}
@@ -237,7 +256,7 @@ def _ports(read: RowsRead[Device], known: Registry) -> dict[str, int]:
     return counts
 
 
-def _changes(was: Compound | Device, becomes: Compound | Device) -> tuple[Change, ...]:
+def _changes(was: Thing, becomes: Thing) -> tuple[Change, ...]:
     before, after = _texts(was), _texts(becomes)
     names = [*before, *(name for name in after if name not in before)]
     return tuple(
@@ -247,15 +266,18 @@ def _changes(was: Compound | Device, becomes: Compound | Device) -> tuple[Change
     )
 
 
-def _texts(thing: Compound | Device) -> dict[str, str]:
+def _texts(thing: Thing) -> dict[str, str]:
     """Its fields as they stand in the cells of a row."""
-    if isinstance(thing, Compound):
-        entry = compound_entry(thing) | {
+    if not isinstance(thing, Device):
+        named = {
             "name_zh": thing.name.zh,
             "name_en": thing.name.en,
             "contacts": contacts_text(thing.contacts),
-            "synthetic": "true" if thing.synthetic else "",
         }
+        if isinstance(thing, Firm):
+            entry = firm_entry(thing) | named
+            return {name: str(entry[name]) for name in FIRM_COLUMNS}
+        entry = compound_entry(thing) | named | {"synthetic": "true" if thing.synthetic else ""}
         return {name: str(entry[name]) for name in COMPOUND_COLUMNS}
     entry = device_entry(thing)
     texts = {name: str(entry.get(name) or "") for name in FIELDS}

@@ -8,9 +8,10 @@ their own: they are made from its `ports`; one that differs (another name, say) 
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Generic, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -22,6 +23,7 @@ from devices.quantities import MAX_EXACT
 from devices.registry import Compound, Contact, Device, Firm, Name, Registry
 
 Thing = TypeVar("Thing")
+Named = TypeVar("Named", Firm, Compound)
 
 PROTOCOLS = (
     "native",
@@ -62,7 +64,8 @@ FIELDS = (
 # Attributes that have a column of their own name in rows; others are columns `attributes.<name>`.
 ATTRIBUTES = ("ports", "port_no", "form", "granularity", "lamp_count", "nominal_power_w", "supply")
 
-# Columns of rows of compounds.
+# Columns of rows of firms, and of compounds.
+FIRM_COLUMNS = ("id", "name_zh", "name_en", "contacts")
 COMPOUND_COLUMNS = (
     "id",
     "name_zh",
@@ -183,32 +186,51 @@ def read_rows(rows: Iterable[tuple[int, Mapping[str, str]]], known: Registry) ->
     return RowsRead(lines, things, [device.id for device in touched], problems)
 
 
+def read_firm_rows(
+    rows: Iterable[tuple[int, Mapping[str, str]]], known: Registry
+) -> RowsRead[Firm]:
+    """The same for rows of firms."""
+
+    def entry(row: Mapping[str, str], other: _Other) -> dict[str, object]:
+        was = known.firms.get(row.get("id", ""))
+        data = {} if was is None else firm_entry(was)
+        return _place_entry(row, data, None if was is None else was.name, FIRM_COLUMNS, other)
+
+    return _named_rows(rows, known.firms, entry, _firm)
+
+
 def read_compound_rows(
     rows: Iterable[tuple[int, Mapping[str, str]]], known: Registry
 ) -> RowsRead[Compound]:
     """The same for rows of compounds."""
-    problems: list[Problem] = []
-    foreign: set[str] = set()
-    lines: dict[int, str] = {}
-    compounds: dict[str, Compound] = {}
-    for line, row in rows:
-        where = f"line {line}"
-        raw = _compound_from_row(where, row, foreign, known, problems)
-        compound = _compound(_Object(where, raw, problems, ", "))
-        if compound.id and compound.id in compounds:
-            first = next(at for at, identifier in lines.items() if identifier == compound.id)
-            problems.append(_twice(where, compound.id, f"line {first}"))
+    firms = {name: firm.id for firm in known.firms.values() for name in asdict(firm.name).values()}
+
+    def entry(row: Mapping[str, str], other: _Other) -> dict[str, object]:
+        was = known.compounds.get(row.get("id", ""))
+        data = {} if was is None else compound_entry(was)
+        name = None if was is None else was.name
+        data = _place_entry(row, data, name, COMPOUND_COLUMNS, other)
+        firm = data.get("firm")
+        return data | {"firm": firms.get(firm, firm)} if isinstance(firm, str) else data
+
+    def managed(row: _Object) -> Compound:
+        compound = _compound(row)
         if compound.firm and compound.firm not in known.firms:
-            problems.append(_no_firm(f"{where}, firm", compound.firm))
-        lines[line] = compound.id
-        if compound.id:
-            compounds[compound.id] = compound
-    return RowsRead(lines, known.compounds | compounds, list(compounds), problems)
+            row.wrong("firm", f"there is no firm {compound.firm!r}", "no_firm")
+        return compound
+
+    return _named_rows(rows, known.compounds, entry, managed)
 
 
 def with_compounds(known: Registry, compounds: Iterable[Compound]) -> Registry:
     """`known`, with these compounds in place of its own."""
     return Registry(known.firms.values(), compounds, known.devices.values(), known.revision)
+
+
+def with_firms(known: Registry, firms: Iterable[Firm]) -> Registry:
+    """`known`, with these firms in place of its own."""
+    places, devices = known.compounds.values(), known.devices.values()
+    return Registry(firms, places, devices, known.revision)
 
 
 def parse_entries(entries: Sequence[Mapping[str, object]], known: Registry) -> Registry:
@@ -781,20 +803,47 @@ def _from_row(
     return data | {"attributes": attributes}
 
 
-def _compound_from_row(
-    where: str,
+# Told of a column that there is not, once a file.
+_Other = Callable[[str], None]
+
+
+def _named_rows(
+    rows: Iterable[tuple[int, Mapping[str, str]]],
+    known: Mapping[str, Named],
+    entry: Callable[[Mapping[str, str], _Other], Mapping[str, object]],
+    read: Callable[[_Object], Named],
+) -> RowsRead[Named]:
+    """Rows of firms or compounds. entry: a row as the object that it would be in JSON."""
+    problems: list[Problem] = []
+    foreign: set[str] = set()
+    lines: dict[int, str] = {}
+    things: dict[str, Named] = {}
+    for line, row in rows:
+        where = f"line {line}"
+        other = partial(_no_column, where, foreign=foreign, problems=problems, hint="")
+        thing = read(_Object(where, entry(row, other), problems, ", "))
+        if thing.id and thing.id in things:
+            first = next(at for at, identifier in lines.items() if identifier == thing.id)
+            problems.append(_twice(where, thing.id, f"line {first}"))
+        lines[line] = thing.id
+        if thing.id:
+            things[thing.id] = thing
+    return RowsRead(lines, {**known, **things}, list(things), problems)
+
+
+def _place_entry(
     row: Mapping[str, str],
-    foreign: set[str],
-    known: Registry,
-    problems: list[Problem],
+    was: Mapping[str, object],
+    name: Name | None,
+    columns: Sequence[str],
+    other: _Other,
 ) -> dict[str, object]:
-    was = known.compounds.get(row.get("id", ""))
-    data: dict[str, object] = {} if was is None else compound_entry(was)
-    names = {} if was is None else asdict(was.name)
-    firms = {name: firm.id for firm in known.firms.values() for name in asdict(firm.name).values()}
+    """What was there, and over it what the row has columns for."""
+    data = dict(was)
+    names: dict[str, object] = {} if name is None else asdict(name)
     for column, text in row.items():
-        if column not in COMPOUND_COLUMNS:
-            _no_column(where, column, foreign, problems, "")
+        if column not in columns:
+            other(column)
         elif column in ("name_zh", "name_en"):
             names[column.removeprefix("name_")] = text or None
         elif column == "contacts":
@@ -802,8 +851,7 @@ def _compound_from_row(
         elif column in ("households", "latitude", "longitude", "synthetic"):
             data[column] = cell_value(text) if text else None
         else:
-            data[column] = firms.get(text, text) if column == "firm" else text
-            data[column] = data[column] or None
+            data[column] = text or None
     return data | {"name": names}
 
 

@@ -13,10 +13,11 @@ from api.console.pages import Page, PageOf
 from api.errors import Away, BadParameter, NotFound
 from api.identity import Actor, Identity, Reader, operators_only
 from api.instants import when
-from api.parts import Parts, PartsOf
+from api.parts import Known, Parts, PartsOf
 from api.registry_imports import (
     ONLY,
     FileType,
+    TableOf,
     applied,
     find,
     flaw_text,
@@ -26,13 +27,14 @@ from api.registry_imports import (
     undone,
 )
 from api.words import grouped
-from devices.columns import COLUMNS, COMPOUNDS, DEVICES, heading
+from devices.columns import COLUMNS, COMPOUNDS, DEVICES, FIRMS, heading
 from devices.imports import Line, Outcome
 from devices.inventory import BadRegistry, Problem
 from devices.store import registry_imports
 from devices.store.database import reading, writing
 from devices.store.registry_files import UPLOADED
 from devices.store.registry_imports import Came, Import, State, UnknownImport
+from devices.store.scope import DISTRICT
 
 router = APIRouter(prefix="/administration", include_in_schema=False)
 
@@ -54,7 +56,7 @@ def get_template(
     who: Reader,
     page: PageOf,
     file_type: FileType,
-    table: Annotated[str, Query(pattern=f"^({DEVICES}|{COMPOUNDS})$")] = DEVICES,
+    table: TableOf = "devices",
 ) -> Response:
     """An empty file with headings in their language."""
     operators_only(who, ONLY)
@@ -242,6 +244,7 @@ def _one(
 ) -> Response:
     now_ms = parts.now_ms()
     with reading(parts.deps.engine) as connection:
+        known = parts.registry.get(connection)
         found = find(connection, import_id)
         lines = registry_imports.lines_of(
             connection,
@@ -264,11 +267,18 @@ def _one(
         outcome=outcome,
         older="" if cursor is None else page.address(cursor=cursor),
         notice=notice,
-        names=names,
+        names=[(name, _table_of(known, name)) for name in names],
         done=page.say(f"ri_done_{done}") if done in ("applied", "undone") else "",
         may_apply=found.state is State.PREVIEWED and not found.wrong,
         has_news=bool(found.added or found.changed),
     )
+
+
+def _table_of(known: Known, name: str) -> str:
+    """Which pages of the registry have it."""
+    if name in known.directory.firms:
+        return FIRMS
+    return COMPOUNDS if known.directory.find(DISTRICT, name) else DEVICES
 
 
 def _row(page: Page, found: Import, now_ms: int) -> ImportRow:
@@ -296,7 +306,6 @@ def _row(page: Page, found: Import, now_ms: int) -> ImportRow:
 
 def _line(page: Page, line: Line, state: State) -> LineRow:
     language = page.language
-    place = "compounds" if line.table == COMPOUNDS else "devices"
     is_there = line.id and (state is not State.PREVIEWED or line.outcome is not Outcome.ADDED)
     return LineRow(
         at=page.say(f"ri_at_{line.table}", line=line.line) if line.line else page.say("ri_at_file"),
@@ -316,7 +325,7 @@ def _line(page: Page, line: Line, state: State) -> LineRow:
             for flaw in line.flaws
         ),
         ports=page.say("ri_ports", n=line.ports) if line.ports else "",
-        address=f"/administration/{place}/{line.id}"
+        address=f"/administration/{line.table}/{line.id}"
         if is_there and line.outcome is not Outcome.WRONG
         else "",
     )

@@ -25,7 +25,7 @@ from api.identity import Actor, Identity, Reader, Role, operators_only
 from api.parts import Parts, PartsOf
 from api.registry import FIRMS_OWN, ONLY, check_own
 from api.words import grouped, named
-from devices.columns import COMPOUNDS
+from devices.columns import COMPOUNDS, FIRMS
 from devices.inventory import BadRegistry, cell_value, contacts_of, contacts_text
 from devices.registry import Compound, Firm
 from devices.store import registry_edits as edits
@@ -166,7 +166,7 @@ def add_firm(
             entry = {"id": id_.strip(), **_compound_changes(written)}
             audited.about(edits.add_firm(connection, entry, parts.now_ms()).id)
     except BadRegistry as error:
-        flaws = told(page, COMPOUNDS, error, {"id": page.say("rg_firm")})
+        flaws = told(page, FIRMS, error)
         return _firms_page(parts, who, page, rows, status=422, flaws=flaws, written=written)
     finally:
         parts.registry.look_again()
@@ -200,7 +200,7 @@ def change_firm(
     except ChangedMeanwhile:
         return _firm(parts, who, page, firm, status=409, notice=page.say("moved_on"))
     except BadRegistry as error:
-        flaws = told(page, COMPOUNDS, error)
+        flaws = told(page, FIRMS, error)
         return _firm(parts, who, page, firm, status=422, flaws=flaws, written=written)
     finally:
         parts.registry.look_again()

@@ -209,7 +209,7 @@ class ImportLine(BaseModel):
     """A line of a file and what becomes of it. ports: of a shed, those that come along."""
 
     number: int
-    table: Literal["devices", "compounds"]
+    table: Literal["devices", "compounds", "firms"]
     line: int
     id: str
     outcome: LineOutcome

@@ -140,15 +140,20 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "ri_file": ("文件", "File"),
     "ri_preview": ("预览", "Preview"),
     "ri_templates": ("模板", "Templates"),
-    "ri_template_xlsx": ("XLSX（设备与小区，带说明）", "XLSX (devices and compounds, with notes)"),
+    "ri_template_xlsx": (
+        "XLSX（设备、小区、物业，带说明）",
+        "XLSX (devices, compounds, firms; with notes)",
+    ),
     "ri_template_csv": ("CSV 设备", "CSV for devices"),
     "ri_template_csv_compounds": ("CSV 小区", "CSV for compounds"),
+    "ri_template_csv_firms": ("CSV 物业公司", "CSV for firms"),
     "ri_columns": ("列的说明", "What the columns mean"),
     "ri_column": ("列", "Column"),
     "ri_means": ("填写", "What to write"),
     "ri_example": ("例", "Example"),
     "ri_table_devices": ("设备", "Devices"),
     "ri_table_compounds": ("小区", "Compounds"),
+    "ri_table_firms": ("物业公司", "Firms"),
     "ri_rules": (
         "已登记的设备：文件里没有的列保持不变，有列而留空即清除。编码 UTF-8 或 GB18030。",
         "Of what is registered already, columns that the file lacks stay as they are; a column left"
@@ -171,7 +176,9 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "ri_undone_at": ("{at} 由 {who} 撤销", "Undone at {at} by {who}"),
     "ri_at_devices": ("第 {line} 行", "Line {line}"),
     "ri_at_compounds": ("小区表第 {line} 行", "Compounds, line {line}"),
+    "ri_at_firms": ("物业表第 {line} 行", "Firms, line {line}"),
     "ri_at_file": ("文件", "File"),
+    "ri_named": ("编号", "ID"),
     "ri_what": ("会怎样", "What becomes of it"),
     "ri_ports": ("连同插座 {n} 个", "and {n} of its ports"),
     "ri_empty": ("空", "empty"),
@@ -195,9 +202,9 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     ),
     "ri_undo": ("撤销导入", "Undo"),
     "ri_undo_note": (
-        "改过的恢复原样；新增的设备停用（编号保留），新增的小区保留。之后有人改过其中任何一项则不能撤销。",
+        "改过的恢复原样；新增的设备停用（编号保留），新增的小区和物业保留。之后有人改过其中任何一项则不能撤销。",
         "What was changed is put back; devices that were added go out of service (their IDs stay),"
-        " compounds that were added stay. Refused where somebody changed any of it since.",
+        " compounds and firms that were added stay. Refused where somebody changed any since.",
     ),
     "ri_no_file": ("请先选择文件。", "Choose a file first."),
     "ri_not_read": ("文件 {name} 无法读取", "{name} cannot be read"),
@@ -272,6 +279,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "rw_no_column": (
         "没有“{column}”这一列：用模板里的列名，其他属性写作 attributes.名称",
         "there is no column “{column}”: use a heading of the template, or attributes.name",
+    ),
+    "rw_no_column_of_places": (
+        "没有“{column}”这一列：用模板里的列名",
+        "there is no column “{column}”: use a heading of the template",
     ),
     "rw_bad_text": (
         "太长（至多 {most} 字），或含看不见的字符、首尾空格：改短、重新输入",

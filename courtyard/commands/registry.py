@@ -15,6 +15,7 @@ app = terminal.group("Firms, compounds and devices.")
 class RegistryTable(StrEnum):
     DEVICES = "devices"
     COMPOUNDS = "compounds"
+    FIRMS = "firms"
 
 
 @app.command(

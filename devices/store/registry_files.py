@@ -1,4 +1,4 @@
-"""Registry files: JSON holds all of it, CSV and XLSX hold the devices, one a line, or compounds.
+"""Registry files: JSON holds all of it, CSV and XLSX hold devices, one a line, compounds or firms.
 
 Read whole or not at all, with file and line in every problem. Spreadsheet programs run text that
 looks like a formula: in CSV it gets an apostrophe on its way out and loses it on its way in; in
@@ -18,7 +18,7 @@ from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
 
-from devices.columns import COLUMNS, COMPOUNDS, DEVICES, SHEETS, column_of, heading, table_of
+from devices.columns import COLUMNS, COMPOUNDS, DEVICES, FIRMS, SHEETS, column_of, heading, table_of
 from devices.inventory import (
     ATTRIBUTES,
     BadRegistry,
@@ -29,7 +29,9 @@ from devices.inventory import (
     parse,
     parse_rows,
     read_compound_rows,
+    read_firm_rows,
     with_compounds,
+    with_firms,
 )
 from devices.registry import Registry
 
@@ -40,7 +42,7 @@ MAX_COLUMNS = 200
 
 SUFFIXES = (".json", ".csv", ".xlsx")
 
-_NEEDED = {DEVICES: ("id", "kind", "compound"), COMPOUNDS: ("id",)}
+_NEEDED = {DEVICES: ("id", "kind", "compound"), COMPOUNDS: ("id",), FIRMS: ("id",)}
 # A workbook has none of these; with them a small file could name, or become, a large one.
 _DECLARATIONS = (b"<!DOCTYPE", b"<!ENTITY")
 _NUMBERS = ("households", "latitude", "longitude")
@@ -90,6 +92,10 @@ def tables_of(path: Path) -> Tables:
 def read_tables(name: str, found: Tables, known: Registry) -> Registry:
     """What the rows of the file of this name describe, over what is known. Raises BadRegistry."""
     with _named(name):
+        firms = read_firm_rows(found.get(FIRMS, ()), known)
+        if firms.problems:
+            raise BadRegistry(firms.problems)
+        known = with_firms(known, firms.things.values())
         compounds = read_compound_rows(found.get(COMPOUNDS, ()), known)
         if compounds.problems:
             raise BadRegistry(compounds.problems)
@@ -112,7 +118,7 @@ def _named(name: str) -> Iterator[None]:
 
 
 def tables(content: bytes, suffix: str, limits: Limits | None = None) -> Tables:
-    """The rows of a CSV or XLSX file: devices, compounds, or both in a workbook.
+    """The rows of a CSV or XLSX file: devices, compounds or firms; in a workbook of all three.
 
     Raises BadRegistry where the file as a whole cannot be read; SpreadsheetsMissing.
     """
@@ -126,7 +132,7 @@ def tables(content: bytes, suffix: str, limits: Limits | None = None) -> Tables:
 
 
 def template(suffix: str, table: str, language: str) -> bytes:
-    """An empty file to fill in: CSV of one table; XLSX of both, with notes on each column.
+    """An empty file to fill in: CSV of one table; XLSX of all, with notes on each column.
 
     Raises SpreadsheetsMissing.
     """

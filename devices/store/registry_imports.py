@@ -181,9 +181,9 @@ def apply(connection: Connection, import_id: str, digest: str, by: str, now_ms: 
     if found.wrong:
         return Came(found, Refusal.WRONG)
     step = planned.step
-    if not step.compounds_after and not step.devices_after:
+    if not (step.firms_after or step.compounds_after or step.devices_after):
         return Came(found, Refusal.NOTHING)
-    wanted = Registry((), step.compounds_after, step.devices_after)
+    wanted = Registry(step.firms_after, step.compounds_after, step.devices_after)
     change = save(connection, wanted, now_ms)
     _change(
         connection,
@@ -201,7 +201,7 @@ def undo(connection: Connection, import_id: str, by: str, now_ms: int) -> Came:
 
     Refused as a whole where somebody changed any of that since. What was added stays in the
     registry, out of service and without a name in its protocol, for its messages and faults may be
-    on record; compounds that were added stay.
+    on record; firms and compounds that were added stay.
     """
     lock_revisions(connection)
     found = find(connection, import_id)
@@ -211,7 +211,8 @@ def undo(connection: Connection, import_id: str, by: str, now_ms: int) -> Came:
         return Came(found, Refusal.NOT_APPLIED)
     step = step_of(connection, import_id)
     known = load(connection)
-    changed = [one.id for one in step.compounds_after if known.compounds.get(one.id) != one]
+    changed = [one.id for one in step.firms_after if known.firms.get(one.id) != one]
+    changed += [one.id for one in step.compounds_after if known.compounds.get(one.id) != one]
     changed += [one.id for one in step.devices_after if not is_same(known.devices.get(one.id), one)]
     if changed:
         return Came(found, Refusal.CHANGED_SINCE, tuple(changed))
@@ -221,7 +222,7 @@ def undo(connection: Connection, import_id: str, by: str, now_ms: int) -> Came:
         for one in step.devices_after
         if one.id not in before
     ]
-    back = Registry((), step.compounds_before, (*step.devices_before, *retired))
+    back = Registry(step.firms_before, step.compounds_before, (*step.devices_before, *retired))
     change = save(connection, back, now_ms)
     _change(connection, import_id, state=State.UNDONE, undone_at_ms=now_ms, undone_by=by)
     return Came(find(connection, import_id), change=change)

@@ -81,6 +81,26 @@ class TestPages:
         assert answer.status_code == 409
         assert '<a href="/administration/devices/gate-9">' in answer.text
 
+    def test_firms_come_by_file_with_their_errors_by_line(self, cast: Cast, li: TestClient) -> None:
+        head = "物业编号,中文名,联系人,颜色\n"
+        text = li.get(uploaded(li, f"{head}yaxin,亚新物业,,\nnew,,,\n", "firms.csv")).text
+        for told in ("物业表第 3 行", "必填，没有写", "用模板里的列名", "有 2 行有误"):
+            assert told in text
+        assert "attributes" not in text
+        english = li.get(f"{uploaded(li, f'{head}new,,,', 'firms.csv')}?lang=en").text
+        assert "Firms, line 2" in english
+        assert "use a heading of the template" in english
+        li.get("/display?lang=zh")
+        page = uploaded(li, "物业编号,中文名\nyaxin,亚新物业\nnew,新来\n", "firms.csv")
+        assert confirmed(li, page) == 303
+        assert '<a href="/administration/firms/new">' in li.get(page).text
+        firm = cast.client("operator").get("/v1/registry/firms/yaxin").json()
+        assert firm["name"]["zh"] == "亚新物业"
+        patch = {"name": {"zh": "新来物业"}}
+        cast.client("operator").patch("/v1/registry/firms/new", json=patch)
+        refused = li.post(f"{page}/undo", data=SURE)
+        assert (refused.status_code, '"/administration/firms/new"' in refused.text) == (409, True)
+
     def test_a_registry_that_changed_is_previewed_again(self, cast: Cast, li: TestClient) -> None:
         page = uploaded(li, GOOD)
         seen = DIGEST.search(li.get(page).text)

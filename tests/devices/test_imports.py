@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devices.columns import COMPOUNDS, DEVICES
+from devices.columns import COMPOUNDS, DEVICES, FIRMS
 from devices.imports import Change, Outcome, Plan, Rows, Step, plan
 from devices.inventory import parse
 from devices.registry import Registry
@@ -91,6 +91,27 @@ def test_devices_may_come_with_their_new_compound() -> None:
         (DEVICES, Outcome.ADDED),
     ]
     assert made.step.compounds_after[0].households == 80
+
+
+def test_a_compound_may_come_with_its_new_firm() -> None:
+    firm = {"id": "new", "name_zh": "新来", "contacts": "李伟, 0371-6601"}
+    yard = {"id": "yard", "name_zh": "大院", "firm": "新来", "households": "80"}
+    made = plan({COMPOUNDS: rows(yard), FIRMS: rows(firm, {"id": "yaxin"})}, KNOWN)
+    assert [(line.table, line.id, line.outcome) for line in made.lines] == [
+        (FIRMS, "new", Outcome.ADDED),
+        (FIRMS, "yaxin", Outcome.UNCHANGED),
+        (COMPOUNDS, "yard", Outcome.ADDED),
+    ]
+    assert [one.id for one in made.step.firms_after] == ["new"]
+    assert made.step.compounds_after[0].firm == "new"
+
+
+def test_a_firm_tells_what_changes_and_what_is_wrong() -> None:
+    made = plan({FIRMS: rows({"id": "yaxin", "name_en": "Yaxin"}, {"id": "new"})}, KNOWN)
+    changed, wrong = made.lines
+    assert changed.changes == (Change("name_en", "亚新", "Yaxin"),)
+    assert [(flaw.column, flaw.word) for flaw in wrong.flaws] == [("name_zh", "missing")]
+    assert made.step == Step()
 
 
 def test_a_compound_tells_what_changes() -> None:

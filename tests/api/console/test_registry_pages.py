@@ -205,7 +205,7 @@ class TestFirms:
     def test_what_cannot_be_is_told(self, li: TestClient) -> None:
         answer = li.post("/administration/firms", data={"id": "正美", "name_zh": ""})
         assert answer.status_code == 422
-        for text in ("物业: 不是编号", "中文名: 必填"):
+        for text in ("物业编号: 不是编号", "中文名: 必填"):
             assert text in answer.text
 
 

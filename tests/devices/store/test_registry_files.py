@@ -15,8 +15,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from devices.columns import COLUMNS, COMPOUNDS, DEVICES
-from devices.inventory import ATTRIBUTES, COMPOUND_COLUMNS, FIELDS, BadRegistry, parse
+from devices.columns import COLUMNS, COMPOUNDS, DEVICES, FIRMS, table_of
+from devices.inventory import (
+    ATTRIBUTES,
+    COMPOUND_COLUMNS,
+    FIELDS,
+    FIRM_COLUMNS,
+    BadRegistry,
+    parse,
+)
 from devices.registry import Device, Registry
 from devices.store import registry_files
 from devices.store.registry_files import (
@@ -241,6 +248,31 @@ class TestSpreadsheets:
             "district.csv, line 2, firm: there is no firm 'nobody'"
         ]
 
+    @pytest.mark.parametrize(
+        ("headings", "table"),
+        [
+            ("物业编号,中文名,联系人", FIRMS),
+            ("firm_id,name_zh", FIRMS),
+            ("id,name_zh", COMPOUNDS),  # as ever
+            ("小区编号,中文名,物业编号", COMPOUNDS),
+            ("设备编号,类型,小区", DEVICES),
+        ],
+    )
+    def test_firms_are_known_by_how_their_id_is_headed(self, headings: str, table: str) -> None:
+        assert table_of(headings.split(",")) == table
+
+    def test_a_file_of_firms_adds_and_changes_them(self, tmp_path: Path) -> None:
+        content = "Firm ID,Chinese name,Contacts\nyaxin,亚新物业,\nnew,新来,李伟 0371\n"
+        registry = read(a_file(tmp_path, content), KNOWN)
+        assert registry.firms["yaxin"].name.zh == "亚新物业"
+        assert registry.firms["new"].name.en == "新来"
+        content = "firm_id,name_zh,colour\nNEW,新,red\nother,\n"
+        assert problems_of(a_file(tmp_path, content), KNOWN) == [
+            "district.csv, line 2: there is no column 'colour'",
+            "district.csv, line 2, id: 'NEW' is not an id ([a-z0-9][a-z0-9-]{0,62})",
+            "district.csv, line 3, name.zh: is missing",
+        ]
+
     @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
     def test_any_bytes_are_rows_or_refused(self, content: bytes) -> None:
         try:
@@ -248,34 +280,38 @@ class TestSpreadsheets:
         except BadRegistry as error:
             assert error.problems  # noqa: PT017 - either outcome is right
         else:
-            assert set(found) <= {DEVICES, COMPOUNDS}
+            assert set(found) <= set(COLUMNS)
 
 
 class TestTemplates:
     @pytest.mark.parametrize("language", ["zh", "en"])
-    @pytest.mark.parametrize("table", [DEVICES, COMPOUNDS])
+    @pytest.mark.parametrize("table", [DEVICES, COMPOUNDS, FIRMS])
     @pytest.mark.parametrize("suffix", [".csv", ".xlsx"])
     def test_an_empty_template_is_read_as_nothing(
         self, suffix: str, table: str, language: str
     ) -> None:
         found = tables(template(suffix, table, language), suffix)
-        assert set(found) == ({table} if suffix == ".csv" else {DEVICES, COMPOUNDS})
+        assert set(found) == ({table} if suffix == ".csv" else set(COLUMNS))
         assert not any(found.values())
 
     def test_a_filled_template_brings_compounds_and_their_devices(self, tmp_path: Path) -> None:
         book = openpyxl.load_workbook(io.BytesIO(template(".xlsx", DEVICES, "zh")))
-        compounds, devices = book["小区"], book["设备"]
-        compounds.append(["yard", "大院", None, "亚新", 80])
+        firms, compounds, devices = book["物业公司"], book["小区"], book["设备"]
+        firms.append(["newcomer", "新来", None, "王建国, 0371-6600"])
+        compounds.append(["yard", "大院", None, "新来", 80])
         devices.append(["gate-9", "智能门禁", "yard"])
         path = tmp_path / "d.xlsx"
         book.save(path)
         registry = read(path, KNOWN)
         assert registry.devices["gate-9"].compound == "yard"
         assert registry.compounds["yard"].households == 80
+        assert registry.compounds["yard"].firm == "newcomer"
+        assert registry.firms["newcomer"].contacts[0].name == "王建国"
 
     def test_every_column_that_files_may_have_has_a_heading(self) -> None:
         assert set(COLUMNS[DEVICES]) == {*FIELDS, *ATTRIBUTES}
         assert set(COLUMNS[COMPOUNDS]) == set(COMPOUND_COLUMNS)
+        assert set(COLUMNS[FIRMS]) == set(FIRM_COLUMNS)
 
 
 class TestWorkbooks:

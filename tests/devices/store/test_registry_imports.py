@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import Engine, func, select
 
-from devices.columns import COMPOUNDS, DEVICES
+from devices.columns import COMPOUNDS, DEVICES, FIRMS
 from devices.imports import Outcome
 from devices.registry import Registry
 from devices.store import registry_imports, schema
@@ -169,6 +169,26 @@ def test_compounds_are_imported_and_put_back(engine: Engine) -> None:
     assert undone(engine, made).refusal is None
     assert loaded(engine).compounds["court"] == COURT
     assert "yard" in loaded(engine).compounds
+
+
+def test_firms_are_imported_and_put_back(engine: Engine) -> None:
+    new = {"id": "new", "name_zh": "新来"}
+    made = previewed(engine, new, {"id": "yaxin", "name_zh": "亚新物业"}, table=FIRMS)
+    assert applied(engine, made).refusal is None
+    assert loaded(engine).firms["yaxin"].name.zh == "亚新物业"
+    assert applied(engine, previewed(engine, new, table=FIRMS)).refusal is Refusal.NOTHING
+    assert undone(engine, made).refusal is None
+    assert loaded(engine).firms["yaxin"] == YAXIN
+    assert "new" in loaded(engine).firms  # somebody may be of it by now
+
+
+def test_a_firm_that_somebody_changed_since_is_not_put_back(engine: Engine) -> None:
+    made = previewed(engine, {"id": "yaxin", "name_zh": "亚新物业"}, table=FIRMS)
+    applied(engine, made)
+    with writing(engine) as connection:
+        save(connection, Registry([replace(YAXIN, contacts=())]), LATER_MS)
+    came = undone(engine, made)
+    assert (came.refusal, came.names) == (Refusal.CHANGED_SINCE, ("yaxin",))
 
 
 def test_discarding_forgets_previews_alone(engine: Engine) -> None:
