@@ -297,6 +297,7 @@ SAID_ELSEWHERE: Mapping[str, tuple[int, str]] = {
     "alert_dry_run.html": (1, "whom else it would have been told to; there only with one"),
     "alert_parts.html": (2, "macros: the page that draws them says it"),
     "alert_roster.html": (2, "a roster has people, and so turns"),
+    "availability.html": (1, "there only with usage, and so with devices of some kind"),
     "catalogue.html": (1, "a kind of device is there only with its faults"),
     "charging.html": (1, "of compounds with sheds; the page says that there are none"),
     "children_table.html": (1, "included: the page says it"),
