@@ -237,7 +237,7 @@ def test_a_drag_zooms_in_a_double_click_out_and_the_history_goes_back(
         unzoomed(page)
         expect(page.locator("#readings .choice [aria-current]")).to_have_text("24 小时")
         page.go_forward()
-        zoomed(page)
+        expect(page.locator("#readings .choice [aria-current]")).to_have_count(0)
         box = reader(page).bounding_box()
         assert box is not None
         was = page.url
@@ -417,6 +417,35 @@ def test_a_part_that_is_put_in_anew_goes_on_being_read(
         expect(chart).to_be_focused()
         page.keyboard.press("ArrowRight")
         assert told(reader(page)) != was
+
+
+def test_news_come_while_a_curve_is_read_and_do_not_disturb(
+    browser: Browser, site: tuple[Cast, str]
+) -> None:
+    cast, _ = site
+    with cast.write() as connection:
+        a_session(
+            connection, "open", order="7", state="open", ended_at_ms=None, stop_reason=None,
+            ended_by=None,
+        )  # fmt: skip
+    with somebody(browser, site) as page:
+        page.goto("/sessions/open")
+        expect(page.locator("#liveness")).to_have_text("实时更新")
+        chart = reader(page)
+        chart.focus()
+        page.keyboard.press("Home")
+        for _ in range(5):
+            page.keyboard.press("ArrowRight")
+        was = told(chart)
+        cast.telemetry.series["port", PORT, "power_w"].append(Sample(NOW_MS - 1, 77.0))
+        with cast.write() as connection:
+            a_fault(connection, "news", device=PORT, kind="port", code="PORT_FUSE", severity="P3")
+        expect(page.locator("#power figcaption")).to_contain_text("最后 77 W")
+        assert page.locator(".reader").count() == 1
+        assert told(reader(page)) == was
+        expect(chart).to_be_focused()
+        page.keyboard.press("End")
+        assert told(reader(page))[1] == "平均 77 W"
 
 
 def test_charts_stand_where_the_servers_drawing_stood(
