@@ -291,7 +291,8 @@ class Links(HTMLParser):
         for name in ("href", "src", "action", "formaction"):
             if found.get(name):
                 self.links.add(str(found[name]))
-        if tag == "script" and "src" not in found:
+        is_data = found.get("type") == "application/json"  # which no browser runs
+        if tag == "script" and "src" not in found and not is_data:
             self.inline.append(tag)
         self.inline += [name for name in found if name == "style" or name.startswith("on")]
 

@@ -230,7 +230,7 @@ def test_no_sheds_at_all_says_what_to_do(cast: Cast) -> None:
     with cast.write() as connection:
         connection.execute(delete(device_state))
         connection.execute(delete(devices).where(devices.c.kind.in_(("shed", "port"))))
-    assert "登记一台设备" in board(cast)
+    assert '<a href="/administration/devices">登记册</a>' in board(cast)
 
 
 def test_hostile_names_are_text(cast: Cast) -> None:
