@@ -122,17 +122,10 @@ def list_faults(
 
     before: (opened_at_ms, id) of the last one on the page before.
     """
-    query = (
-        _matching(scope, wanted)
-        .order_by(faults.c.opened_at_ms.desc(), faults.c.id.desc())
-        .limit(limit)
-    )
+    order = (faults.c.opened_at_ms, faults.c.id)
+    query = _matching(scope, wanted).order_by(*(column.desc() for column in order)).limit(limit)
     if before is not None:
-        at_ms, fault = before
-        query = query.where(
-            (faults.c.opened_at_ms < at_ms)
-            | ((faults.c.opened_at_ms == at_ms) & (faults.c.id < fault))
-        )
+        query = query.where(tuple_(*order) < tuple_(*(literal(value) for value in before)))
     return [fault_of(row) for row in connection.execute(query)]
 
 

@@ -3,7 +3,19 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, func, insert, or_, select, update
+from sqlalchemy import (
+    Connection,
+    Row,
+    Select,
+    and_,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 
 from devices.maintenance import STANDING_AT_MOST, Phase, Window
 from devices.store.registry import add_revision
@@ -91,17 +103,12 @@ def list_windows(
 
     before: (ends_at_ms, id) of the last one on the page before.
     """
-    column = maintenance.c
+    order = (maintenance.c.ends_at_ms, maintenance.c.id)
     query = (
-        _matching(scope, wanted, now_ms)
-        .order_by(column.ends_at_ms.desc(), column.id.desc())
-        .limit(limit)
+        _matching(scope, wanted, now_ms).order_by(*(column.desc() for column in order)).limit(limit)
     )
     if before is not None:
-        at_ms, window = before
-        query = query.where(
-            (column.ends_at_ms < at_ms) | ((column.ends_at_ms == at_ms) & (column.id < window))
-        )
+        query = query.where(tuple_(*order) < tuple_(*(literal(value) for value in before)))
     return [window_of(row) for row in connection.execute(query)]
 
 

@@ -541,6 +541,8 @@ sessions = Table(
     Column("power_kwh", Float),
     Column("power_known", Float),
     UniqueConstraint("shed", "order", name="uq_sessions_shed_order"),
+    # PostgreSQL is told, by a migration, that a port says the shed and the compound: without that
+    # (st_sessions_place) it sorts a year of sessions instead of reading a page off these
     Index("ix_sessions_compound_started", "compound", "started_at_ms", "id"),
     Index("ix_sessions_port_started", "port", "started_at_ms"),
 )

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, literal, select, tuple_
 
 from devices.reconciliation import Measured
 from devices.sessions import EndedBy, Session, SessionState
@@ -37,12 +37,7 @@ def list_sessions(
     before: (started_at_ms, id) of the last one on the page before.
     """
     column = sessions.c
-    query = (
-        select(sessions)
-        .where(column.compound == wanted.compound, scope.holds(column.compound))
-        .order_by(column.started_at_ms.desc().nulls_last(), column.id.desc())
-        .limit(limit)
-    )
+    query = select(sessions).where(column.compound == wanted.compound, scope.holds(column.compound))
     for where, value in (
         (column.port, wanted.port),
         (column.shed, wanted.shed),
@@ -50,21 +45,26 @@ def list_sessions(
     ):
         if value is not None:
             query = query.where(where == value)
-    if wanted.from_ms is not None:
-        query = query.where(column.started_at_ms >= wanted.from_ms)
-    if wanted.to_ms is not None:
-        query = query.where(column.started_at_ms < wanted.to_ms)
-    if before is not None:
-        at_ms, session = before
-        if at_ms is None:
-            query = query.where(column.started_at_ms.is_(None), column.id < session)
-        else:
-            query = query.where(
-                (column.started_at_ms < at_ms)
-                | ((column.started_at_ms == at_ms) & (column.id < session))
-                | column.started_at_ms.is_(None)
-            )
-    return [session_of(row) for row in connection.execute(query)]
+    found: list[Session] = []
+    # Asked for one after the other: with both in one order, PostgreSQL sorts a year for each page.
+    if before is None or before[0] is not None:
+        known = query.where(column.started_at_ms.is_not(None))
+        if wanted.from_ms is not None:
+            known = known.where(column.started_at_ms >= wanted.from_ms)
+        if wanted.to_ms is not None:
+            known = known.where(column.started_at_ms < wanted.to_ms)
+        order = (column.started_at_ms, column.id)
+        if before is not None:
+            known = known.where(tuple_(*order) < tuple_(*(literal(value) for value in before)))
+        known = known.order_by(*(one.desc() for one in order)).limit(limit)
+        found = [session_of(row) for row in connection.execute(known)]
+    if len(found) < limit and wanted.from_ms is None and wanted.to_ms is None:
+        unknown = query.where(column.started_at_ms.is_(None))
+        if before is not None and before[0] is None:
+            unknown = unknown.where(column.id < before[1])
+        unknown = unknown.order_by(column.id.desc()).limit(limit - len(found))
+        found += [session_of(row) for row in connection.execute(unknown)]
+    return found
 
 
 def find_session(connection: Connection, scope: Scope, session: str) -> Session | None:
