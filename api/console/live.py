@@ -40,7 +40,6 @@ log = structlog.get_logger()
 EVERY_S = 0.75  # how often it is looked: a message is to be seen within two seconds
 REST_S = 0.25  # at least, between two looks: rendering never takes all of a core
 SHARE = 5  # a view rests so many times as long as it took: none takes more than a sixth of a core
-WAITED_S = 0.5  # a view that waits longer, for a database, rests too: others wait with it
 RING = 16  # turns that a console may fall behind; then it loads all parts anew
 RING_BYTES = 2_000_000  # of a view; what was sent before is forgotten
 AWAKE = 20  # turns without news, after which a sign of life is sent: proxies cut what is silent
@@ -236,15 +235,13 @@ class Live:
         clock = asyncio.get_running_loop().time
         self._turn += 1
         for shown, audience in list(self._audiences.items()):
-            begun_s = clock()
-            if begun_s < audience.due_s:
+            if clock() < audience.due_s:
                 continue
             now, cpu_s = await to_its_end(partial(_render, shown, audience, self._turn))
             audience.show(now)
-            # On a busy machine everything waits: that alone is no reason to look less often.
-            rest_s = SHARE * max(cpu_s, clock() - begun_s - WAITED_S)
-            if rest_s > self._every_s:
-                audience.due_s = clock() + rest_s
+            # By its CPU: on a busy machine all take long, which is no reason to look less often.
+            if SHARE * cpu_s > self._every_s:
+                audience.due_s = clock() + SHARE * cpu_s
 
     async def follow(self, shown: Shown, render: Render) -> AsyncIterator[bytes]:
         """What a console is sent that shows this."""

@@ -347,6 +347,32 @@ def test_a_receipt_reaches_the_page_of_its_fault_by_itself(
         assert page.evaluate("window.field.isConnected")  # what has not changed was left alone
 
 
+def test_readings_that_end_now_move_on_and_those_of_the_past_stay(
+    browser: Browser, site: tuple[Cast, str]
+) -> None:
+    with somebody(browser, site) as page:
+        page.clock.install()
+        at = f"/devices/{PORT}?quantity=power_w"
+        day = "2026-11-23T"
+        assert asks_again(page, f"{at}&from={day}09:00:00.000Z")
+        assert not asks_again(page, f"{at}&from={day}09:00:00.000Z&to={day}10:00:00.000Z")
+        assert not asks_again(page, at, at_work="#readings [name=from]")
+
+
+def asks_again(page: Page, address: str, at_work: str = "") -> bool:
+    """Whether the readings are asked for once more in the next half minute."""
+    page.goto(address)
+    expect(page.locator("#liveness")).to_have_text("实时更新")
+    if at_work:
+        page.locator(at_work).focus()
+    page.evaluate(
+        "() => { const ask = window.fetch; window.asked = [];"
+        " window.fetch = (to, how) => { window.asked.push(String(to)); return ask(to, how); }; }"
+    )
+    page.clock.fast_forward(31_000)
+    return bool(page.evaluate("window.asked.some((to) => to.startsWith('http'))"))
+
+
 def test_without_scripts_everything_can_be_read_folded_and_done(
     browser: Browser, site: tuple[Cast, str]
 ) -> None:

@@ -3,6 +3,7 @@
 "use strict";
 
 (() => {
+  const AGAIN_MS = 30_000;
   const show = shown("readings");
 
   async function go(address, focus) {
@@ -36,4 +37,15 @@
       go(`${location.pathname}?${query}#readings`, "select[name=quantity]");
     }
   });
+
+  // A range that ends now moves on with the time: not while somebody drags or fills in something,
+  // and not where they have gone back to what was.
+  setInterval(() => {
+    const section = document.getElementById("readings");
+    const isOver = section.querySelector('.steps [rel="next"]') !== null;
+    if (document.hidden || isOver || section.matches(":active")) return;
+    const focused = section.contains(document.activeElement) ? document.activeElement : null;
+    if (focused === null || focused.matches(".reader")) show(location.href, null); // keeps its place
+    else if (focused.matches(".choice a")) show(location.href, ".choice [aria-current]");
+  }, AGAIN_MS);
 })();
