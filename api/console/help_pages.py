@@ -12,6 +12,7 @@ from api.identity import Reader
 from api.words import duration, knows, named
 from devices.catalogue import RULES
 from devices.kinds import KINDS
+from devices.messages import Reason
 from devices.registry import Name
 from devices.rules import Rule
 
@@ -30,25 +31,53 @@ TERMS: Mapping[str, tuple[str, ...]] = {
         "maintenance",
         "impact",
         "responsible",
+        "open",
+        "overdue",
+        "safety",
+        "late",
     ),
-    "tm_devices": ("online", "offline", "unknown", "stale", "clocks", "evidence"),
+    "tm_devices": (
+        "online",
+        "offline",
+        "unknown",
+        "stale",
+        "clocks",
+        "evidence",
+        "parent",
+        "unknown_sender",
+        "synthetic",
+    ),
     "tm_usage": (
         "lamp_on_rate",
         "coverage",
         "provisional",
+        "final",
         "correction",
+        "exclusion",
+        "availability",
         "session",
         "full_occupied",
         "utilisation",
         "turnover",
         "denial_rate",
     ),
-    "tm_alerts": ("target", "route", "roster", "escalation", "receipt", "quiet_hours"),
+    "tm_alerts": (
+        "target",
+        "route",
+        "roster",
+        "stand_in",
+        "escalation",
+        "receipt",
+        "quiet_hours",
+        "dry_run",
+    ),
+    "tm_rules": ("threshold", "raises", "clears", "delay", "role", "token", "audit"),
     "tm_data": (
         "balance",
         "stored",
         "duplicate",
         "quarantine",
+        "replay",
         "pending",
         "partial",
         "lag",
@@ -63,7 +92,7 @@ router = APIRouter(include_in_schema=False)
 @router.get("/help")
 def help_page(who: Reader, page: PageOf) -> Response:
     """The glossary."""
-    return page.render("help.html", who=who, groups=TERMS)
+    return page.render("help.html", who=who, groups=TERMS, reasons=tuple(Reason))
 
 
 @dataclass(frozen=True, slots=True)

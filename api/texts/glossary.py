@@ -98,6 +98,9 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "tm_usage": ("用量", "Usage"),
     "tm_alerts": ("告警", "Alerts"),
     "tm_data": ("数据", "Data"),
+    "tm_rules": ("阈值与权限", "Thresholds and access"),
+    "tm_reasons": ("隔离的原因", "Why messages are quarantined"),
+    "tm_reason_do": ("怎么办：{do}。", "What to do: {do}."),
     # faults
     "term_severity": ("级别", "Class"),
     "what_severity": (
@@ -163,7 +166,46 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "通常由谁处理：物业、厂商、供电、通信、居民或区值班。",
         "Who usually mends it: property firm, vendor, grid, network, resident or operations.",
     ),
+    "term_open": ("待确认", "Open"),
+    "what_open": (
+        "已经报出、还没有人确认的故障。",
+        "Raised, and not acknowledged by anybody yet.",
+    ),
+    "term_overdue": ("超时", "Overdue"),
+    "what_overdue": (
+        "过了时限还没有确认，或没有修复。",
+        "Past the time in which it should have been acknowledged or repaired.",
+    ),
+    "term_safety": ("安全类", "Safety tier"),
+    "what_safety": (
+        "烟雾、漏电、过温、被困等：不归并、不能搁置、不能停用，过去了也须有人确认。",
+        "Smoke, leakage, heat, people trapped: never suppressed, shelved or switched off, and a "
+        "person must acknowledge it even when it is over.",
+    ),
+    "term_late": ("补传数据", "Late data"),
+    "what_late": (
+        "设备断线时存下、后来补发的数据：入账，并改正用量；不改变此刻的状态。",
+        "What a device kept while it was cut off and sent afterwards: stored, and usage is "
+        "corrected by it; how things are now does not change.",
+    ),
     # devices
+    "term_parent": ("上级设备", "Parent"),
+    "what_parent": (
+        "它经哪台设备上报：插座经充电棚，充电棚经网关。上级断了，它的状态未知。",
+        "Through which device it reports: a socket through its shed, a shed through its gateway. "
+        "With that one down, its own state is unknown.",
+    ),
+    "term_unknown_sender": ("未登记设备", "Unknown senders"),
+    "what_unknown_sender": (
+        "在发消息、却不在登记册里的设备：消息进隔离，登记后可以重放。",
+        "A device that sends and is not in the registry: its messages are quarantined, and can be "
+        "judged again once it is added.",
+    ),
+    "term_synthetic": ("模拟数据", "Simulated"),
+    "what_synthetic": (
+        "由模拟器产生，不是真实设备。",
+        "Made by a simulator, not by real devices.",
+    ),
     "term_online": ("在线", "Online"),
     "what_online": (
         "在约定的间隔内收到过它的消息。保留的旧消息不算。",
@@ -227,6 +269,24 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "改动已定的用量：谁、何时、为什么、前后各多少，都留在记录里。",
         "A change of final usage: who, when, why, and the figures before and after stay on record.",
     ),
+    "term_final": ("已定", "Final"),
+    "what_final": (
+        "当天结束 48 小时后的用量：补传的数据不再改变它，只能经更正改变。",
+        "Usage once 48 hours have passed since its day: late data changes it no more, only a "
+        "correction does.",
+    ),
+    "term_exclusion": ("未计入用量的读数", "Left out of usage"),
+    "what_exclusion": (
+        "电表跳变等不可信的读数：不算进用量，逐条列出，写明少算多少。",
+        "Readings that cannot be true, like a jumping register: not counted, and listed one by one "
+        "with what is left out.",
+    ),
+    "term_availability": ("可用率", "Availability"),
+    "what_availability": (
+        "状态已知的时间里，设备可用的比例；分别给出含与不含上游停电、断网的值。",
+        "Of the time in which its state is known, how much a device could be used; given with and "
+        "without outages upstream.",
+    ),
     "term_session": ("充电记录", "Session"),
     "what_session": (
         "一次充电：从插上到结束。设备没有报结束时由本系统推断，并写明是推断的。",
@@ -286,7 +346,64 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "By night P3 and P4 wait and come as one digest in the morning; P1 and P2 are sent at "
         "once.",
     ),
+    "term_stand_in": ("代班", "Stand-ins"),
+    "what_stand_in": (
+        "有人不在时，由另一人顶他的班，到时自动换回。",
+        "Somebody who takes another’s turns for a time; it goes back by itself.",
+    ),
+    "term_dry_run": ("试算", "Dry run"),
+    "what_dry_run": (
+        "按真正的规则算一遍会怎样，什么都不写入，也不通知任何人。",
+        "Works out by the real rules what would happen; nothing is written, nobody is told.",
+    ),
+    # thresholds and access
+    "term_threshold": ("阈值", "Thresholds"),
+    "what_threshold": (
+        "什么时候算故障：限值、延时、级别。先是故障目录的，可以按小区、厂商、型号或单台设备改。",
+        "When something counts as a fault: limits, delays, class. They are the catalogue’s until "
+        "changed for a compound, a vendor, a model or one device.",
+    ),
+    "term_raises": ("报警限", "Raised at"),
+    "what_raises": (
+        "到了这个值，并持续到延时结束，就报故障。",
+        "From this value on, held for the delay, the fault is raised.",
+    ),
+    "term_clears": ("恢复限", "Over at"),
+    "what_clears": (
+        "回到这个值才算恢复；在报警限与它之间，保持原来的判断，免得反复。",
+        "Only back at this value it is over; between the two the last verdict stands, so that it "
+        "does not flutter.",
+    ),
+    "term_delay": ("延时", "Delay"),
+    "what_delay": (
+        "情况要持续多久才报，免得一闪而过也打扰人。",
+        "How long it must last before it is raised, so that a moment disturbs nobody.",
+    ),
+    "term_role": ("身份", "Role"),
+    "what_role": (
+        "区值班：全部，可以改。物业：只有自己的小区，可以处理。只读：全部，什么都不能改。",
+        "Operations: everything, and may change it. Property firm: its own compounds, and may act "
+        "there. Viewer: everything, and changes nothing.",
+    ),
+    "term_token": ("令牌", "Tokens"),
+    "what_token": (
+        "程序用它读接口，也可用来登录；只显示一次，随时可以作废。",
+        "Programs read the API with it, and one can log in with it; it is shown once and can be "
+        "revoked at any time.",
+    ),
+    "term_audit": ("审计记录", "Audit log"),
+    "what_audit": (
+        "谁在何时做了什么，只能追加；每条含前一条的摘要，改过就看得出。",
+        "Who did what and when: only added to, and each entry holds the digest of the one before, "
+        "so that a change would show.",
+    ),
     # data
+    "term_replay": ("重放", "Judge again"),
+    "what_replay": (
+        "把隔离的消息按现在的登记和解码再判一次，不会重复入账。",
+        "A message in quarantine is judged once more, by the registry and decoders of now; nothing "
+        "is counted twice.",
+    ),
     "term_balance": ("差额", "Balance"),
     "what_balance": (
         "收到 = 入账 + 重复 + 隔离 + 待判。两边各自计数，相减必须为 0；不为 0 就是丢了或多算了，"
@@ -339,5 +456,94 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "收到的原始消息，先落盘再回执。后面的部分坏了也不会丢。",
         "Raw messages as they came, on disk before they are acknowledged. Whatever breaks behind "
         "it, they are there.",
+    ),
+    # why messages are quarantined: beside `q_…`, and `qa_…` with what to do
+    "what_q_not_json": (
+        "内容不是 JSON 文本。",
+        "Its content is no JSON text.",
+    ),
+    "what_q_bad_text": (
+        "文字既不是 UTF-8，也不是约定的编码。",
+        "Its text is neither UTF-8 nor the encoding that was agreed.",
+    ),
+    "what_q_too_deep": (
+        "括号套得太深，读它有风险。",
+        "Brackets within brackets, deeper than is safe to read.",
+    ),
+    "what_q_too_large": (
+        "超过 64 KiB，多半带着抓拍图片。",
+        "More than 64 KiB, mostly because of a picture.",
+    ),
+    "what_q_bad_type": (
+        "某一项的类型不对，例如该是数字却是文字。",
+        "A value is of the wrong type, like text where a number is due.",
+    ),
+    "what_q_bad_number": (
+        "数字写法无法读懂，例如 NaN。",
+        "A number that cannot be read, like NaN.",
+    ),
+    "what_q_out_of_range": (
+        "数值超出这个量可能的范围。",
+        "Outside what the quantity can be.",
+    ),
+    "what_q_duplicate_key": (
+        "同一个名称出现两次，不知该信哪个。",
+        "One name stands twice, and which to believe nobody knows.",
+    ),
+    "what_q_bad_topic": (
+        "主题不符合约定的形式。",
+        "Its topic is not of the form that was agreed.",
+    ),
+    "what_q_unknown_device": (
+        "登记册里没有这台设备。",
+        "The registry has no such device.",
+    ),
+    "what_q_wrong_place": (
+        "设备登记在别的小区，或是别的类型。",
+        "The device is registered in another compound, or as another kind.",
+    ),
+    "what_q_identity": (
+        "内容里的设备与主题里的不是同一台。",
+        "The device in its content is not the one of its topic.",
+    ),
+    "what_q_clock": (
+        "补传的数据，时间却不可能：不知道是什么时候的。",
+        "Sent afterwards, with a time that cannot be: when it was is not known.",
+    ),
+    "what_q_conflict": (
+        "同一序号来过，内容却不同。",
+        "The same number came before with other content.",
+    ),
+    "what_q_rate_limited": (
+        "发得太快，超出的部分不判。",
+        "Sent too fast: what is above the limit is not judged.",
+    ),
+    "what_q_bad_checksum": (
+        "校验和对不上，传输中坏了。",
+        "The checksum does not fit: damaged on its way.",
+    ),
+    "what_q_bad_frame": (
+        "帧的结构不符合厂商的协议。",
+        "Its frame is not built as the vendor’s protocol says.",
+    ),
+    "what_q_unsupported": (
+        "这种消息本系统还不会解。",
+        "A kind of message that this system cannot read yet.",
+    ),
+    "what_q_unredactable": (
+        "含个人信息而无法去除，不保存原文。",
+        "Holds personal data that cannot be taken out, so it is not kept.",
+    ),
+    "what_q_journal_corrupt": (
+        "日志里的这一条坏了，读不出。",
+        "This record of the journal is damaged.",
+    ),
+    "what_q_crashed_decoder": (
+        "解它的程序崩溃了。",
+        "The program that reads it crashed on it.",
+    ),
+    "what_q_refused_by_database": (
+        "数据库不收它的内容。",
+        "The database does not take its content.",
     ),
 }
