@@ -26,6 +26,7 @@ def curve_data(
     *,
     unit: str,
     reports: float | None,
+    is_counted: bool = True,
     words: Sequence[str] = (),
     limits: Sequence[Limit] = (),
     marks: Sequence[Mark] = (),
@@ -35,7 +36,8 @@ def curve_data(
     at: numbers of the buckets, from `from` on, each of them `every` ms long; count: readings in
     each. Of numbers: mean, least, most, and the scale (bottom, top, its lines as texts); of words:
     last, as it is said, and lanes. reports: readings that a bucket should have, None where that is
-    not known. ticks: for each drawing.
+    not known. is_counted: False where a bucket is one figure, of which there is no count and no
+    mean to tell. ticks: for each drawing.
     """
     first = drawn[0]
     every_ms = of.every_s * 1000
@@ -68,7 +70,8 @@ def curve_data(
         ):
             made[name] = [None if value is None else _short(value) for value in values]
     made["at"] = [(bucket.at_ms - of.from_ms) // every_ms for bucket in buckets]
-    made["count"] = [bucket.count for bucket in buckets]
+    if is_counted:
+        made["count"] = [bucket.count for bucket in buckets]
     return htmlsafe_json_dumps(made, dumps=_compact)
 
 

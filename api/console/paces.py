@@ -3,7 +3,10 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from markupsafe import Markup
+
 from api.console import curves
+from api.console.curve_data import curve_data
 from api.console.curves import Curve, Stretch
 from api.console.pages import Page
 from api.instants import DISTRICT_ZONE, when
@@ -20,8 +23,10 @@ SIZES = (("wide", curves.ROW), ("narrow", curves.SMALL))
 
 @dataclass(frozen=True, slots=True)
 class PaceView:
-    """A curve. now: as it is at this moment; worst: the most there was, and when."""
+    """A curve. now: as it is at this moment; worst: the most there was, and when; data: what the
+    script of the page tells of it."""
 
+    quantity: str
     name: str
     unit: str
     now: str
@@ -30,6 +35,7 @@ class PaceView:
     told: str
     drawn: Sequence[tuple[str, Curve]]
     is_known: bool
+    data: Markup
 
 
 def pace_views(
@@ -48,7 +54,7 @@ def pace_views(
         rate = paces[-1].rate_per_s
     rate_now = "—" if rate is None else f"{rate:.1f}"
     per_s = page.say("i_per_s")
-    rates = _drawn(paces, lambda pace: pace.rate_per_s, now_ms)
+    rates = _drawn(paces, lambda pace: pace.rate_per_s, now_ms, per_s)
     most = max((pace.rate_per_s or 0.0 for pace in paces), default=0.0)
     worst = "" if not paces else page.say("i_most", most=f"{most:.1f} {per_s}")
     views = [_view(page, "i_rate", per_s, (rate_now, per_s), worst, rates)]
@@ -74,7 +80,7 @@ def pace_views(
             lasted = " ".join(filter(None, _lag(page, longest)))
             worst = page.say("i_longest", lag=lasted, at=when(at_ms, now_ms)[:-3])
         unit = page.say("i_minutes" if in_minutes else "i_seconds")
-        views.append(_view(page, word, unit, now, worst, _drawn(paces, amount, now_ms)))
+        views.append(_view(page, word, unit, now, worst, _drawn(paces, amount, now_ms, unit)))
     return views
 
 
@@ -100,8 +106,8 @@ def _lag(page: Page, lag_ms: int) -> tuple[str, str]:
 
 
 def _drawn(
-    paces: Sequence[Pace], value: Callable[[Pace], float | None], now_ms: int
-) -> tuple[bool, list[tuple[str, Curve]]]:
+    paces: Sequence[Pace], value: Callable[[Pace], float | None], now_ms: int, unit: str
+) -> tuple[bool, list[tuple[str, Curve]], Markup]:
     from_ms = stretch_of(now_ms) - KEPT_MS + STRETCH_MS  # where the oldest that is kept begins
     of = Stretch(from_ms, now_ms, STRETCH_MS // 1000, STRETCH_MS / 1000, now_ms)
     buckets = [
@@ -113,7 +119,16 @@ def _drawn(
         (look, curves.draw(buckets, of, DISTRICT_ZONE, size, from_zero=True))
         for look, size in SIZES
     ]
-    return bool(buckets), drawn
+    data = curve_data(
+        buckets,
+        of,
+        DISTRICT_ZONE,
+        [curve for _, curve in drawn],
+        unit=unit,
+        reports=None,
+        is_counted=False,
+    )
+    return bool(buckets), drawn, data
 
 
 def _view(
@@ -122,8 +137,9 @@ def _view(
     unit: str,
     now: tuple[str, str],
     worst: str,
-    drawn: tuple[bool, list[tuple[str, Curve]]],
+    drawn: tuple[bool, list[tuple[str, Curve]], Markup],
 ) -> PaceView:
     name = page.say(word)
     told = page.say("i_curve", name=name, now=" ".join(filter(None, now)), worst=worst)
-    return PaceView(name, unit, now[0], now[1], worst, told, drawn[1], drawn[0])
+    is_known, curves_of, data = drawn
+    return PaceView(word, name, unit, now[0], now[1], worst, told, curves_of, is_known, data)

@@ -72,6 +72,13 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "hp_key_shelve": ("搁置", "Shelve"),
     "hp_key_help": ("显示按键表", "List of keys"),
     "hp_key_escape": ("收起菜单，离开输入框", "Close a menu, leave a field"),
+    "hp_key_points": (
+        "图表：上一点、下一点的数值",
+        "Chart: the figures of the previous, next point",
+    ),
+    "hp_key_zooms": ("曲线：放大、缩小", "Curve: zoom in, out"),
+    "hp_key_pans": ("曲线：往前移、往后移", "Curve: earlier, later"),
+    "hp_key_whole": ("曲线：还原", "Curve: as it was"),
     "hp_catalogue": ("故障目录", "Fault catalogue"),
     "hp_catalogue_lead": (
         "本系统能判定的 {n} 种故障：级别、责任方、持续多久才算、该做什么。",

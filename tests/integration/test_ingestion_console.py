@@ -1,5 +1,6 @@
 """Did we lose anything: the page of the messages in a browser, and another try by button."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -64,7 +65,15 @@ def test_what_was_refused_is_looked_at_and_judged_again_by_button(
     cast, url = site
     page.goto(f"{url}/ingestion")
     expect(page.locator(".balance")).to_contain_text("差额，一条不少")
-    expect(page.locator(".paces .missing:visible")).to_have_count(3)
+    expect(page.locator(".paces .narrow-plot .missing")).to_have_count(3)
+    expect(page.locator(".paces .reader")).to_have_count(3)
+    rate, lag, _ = page.locator(".paces .reader").all()
+    rate.focus()
+    page.keyboard.press("End")
+    expect(rate).to_have_attribute("aria-valuetext", re.compile(r"^11-23 19:40 – 19:45; 10 条/秒$"))
+    lag.focus()
+    page.keyboard.press("Home")
+    expect(lag).to_have_attribute("aria-valuetext", re.compile(r"0\.4 秒$|无读数"))
     is_well(page)
     page.get_by_role("link", name="试重放…").first.click()
     expect(page.get_by_text("将再判 2 条")).to_be_visible()

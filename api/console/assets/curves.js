@@ -285,11 +285,11 @@ document.documentElement.classList.add("scripted-page");
           y: !isWords,
           points: { size: 7, width: 2, stroke: chart1, fill: () => token("--surface") },
           dataIdx: (u, series, index, ms) => nearest(ms),
-          drag: { x: true, y: false, setScale: false, dist: LEAST_PX },
+          drag: { x: host.closest("[data-zoom]") !== null, y: false, setScale: false, dist: LEAST_PX },
           bind: {
             mousedown: (u, target, begin) => (event) => (event.shiftKey ? null : begin(event)),
             dblclick: () => (event) => {
-              zoom(2, u_time(event));
+              zoom(2, timeAt(event));
               return null;
             },
           },
@@ -315,7 +315,7 @@ document.documentElement.classList.add("scripted-page");
       return data.grid.map((_, n) => low + ((high - low) * n) / Math.max(1, data.grid.length - 1));
     }
 
-    function u_time(event) {
+    function timeAt(event) {
       return plot.posToVal(event.clientX - plot.over.getBoundingClientRect().left, "x");
     }
 
@@ -339,6 +339,7 @@ document.documentElement.classList.add("scripted-page");
     // Asks the server for it, or says that it is the same.
     function ask(from, to, focus = null) {
       const section = host.closest("[data-zoom]");
+      if (section === null) return false; // it shows what it shows
       const middle = (from + to) / 2;
       const length = Math.min(Math.max(to - from, LEAST_MS), Number(section.dataset.most));
       const end = Math.min(Math.ceil(middle + length / 2), data.now);
@@ -423,17 +424,19 @@ document.documentElement.classList.add("scripted-page");
           lines.push(data.last[bucket]);
         } else {
           const [mean, least, most] = [data.mean, data.least, data.most].map((of) => of[bucket]);
-          lines.push(`${words.mean} ${figure(mean, data.unit)}`);
+          const told = figure(mean, data.unit);
+          lines.push(data.count === undefined ? told : `${words.mean} ${told}`);
           if (least !== most) {
             const ends = { least: figure(least, data.unit), most: figure(most, data.unit) };
             lines.push(filled(words.between, ends));
           }
         }
-        const n_read = data.count[bucket];
-        const sure = [n_read === 1 ? words.one : filled(words.count, { n: figure(n_read, "") })];
+        if (data.count === undefined) return lines;
+        const read = data.count[bucket];
+        const sure = [read === 1 ? words.one : filled(words.count, { n: figure(read, "") })];
         const due = (data.reports * (Math.min(to, data.known) - from)) / data.every;
         if (data.reports !== null && due >= 1) {
-          sure.push(filled(words.complete, { share: shareText(n_read / due) }));
+          sure.push(filled(words.complete, { share: shareText(read / due) }));
         }
         return [...lines, sure.join(words.sep)];
       },
@@ -470,6 +473,7 @@ document.documentElement.classList.add("scripted-page");
       let began = null;
       box.addEventListener("pointerdown", (event) => {
         if (!event.shiftKey || event.button !== 0 || event.pointerType !== "mouse") return;
+        if (box.closest("[data-zoom]") === null) return;
         event.preventDefault();
         box.setPointerCapture(event.pointerId);
         began = { x: event.clientX, from: view.from, to: view.to };
@@ -520,6 +524,7 @@ document.documentElement.classList.add("scripted-page");
   // Back to what the page shows by itself; whether it showed something else.
   function reset(section, focus = null) {
     const asked = new URLSearchParams(location.search);
+    if (section === null) return false;
     if (!asked.has("from") && !asked.has("to")) return false;
     const address = new URL(section.dataset.zoom, location.href);
     address.hash = section.id;

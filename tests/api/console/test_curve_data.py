@@ -50,6 +50,12 @@ def test_gaps_limits_and_moments_are_carried_as_they_are_drawn() -> None:
     assert found["marks"] == [[NOON + 5 * MINUTE_MS, "开始"]]
 
 
+def test_figures_without_a_count_carry_none() -> None:
+    drawn = [draw([a_bucket(3, 80.0)], an_hour(), DISTRICT_ZONE, WIDE)]
+    assert "count" not in carried([a_bucket(3, 80.0)], drawn, is_counted=False)
+    assert carried([a_bucket(3, 80.0)], drawn)["count"] == [1]
+
+
 def test_nothing_at_all_is_one_gap_up_to_now_without_a_scale() -> None:
     of = an_hour(now_minute=30)
     found = carried([], [draw([], of, DISTRICT_ZONE, WIDE)], of)
