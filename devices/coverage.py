@@ -230,6 +230,7 @@ class Promise:
         self._place = place
         self._now_ms = now_ms
         self._devices = {device.no: device for device in devices}
+        self._each: dict[int, float] = {}  # reports an hour of each that is always there
         self._lit_shares: dict[int, float] = {}
         self._steady: dict[str, float] = {}  # reports an hour, by kind, of what is always there
         self._switched = 0.0  # of lamps that have power only while they are to be lit
@@ -241,6 +242,7 @@ class Promise:
             elif _is_switched(device):
                 self._switched += 3600 / device.interval_s
             else:
+                self._each[device.no] = 3600 / device.interval_s
                 self._steady[device.kind] += 3600 / device.interval_s
 
     def by_kind(self, hour_ms: int) -> dict[str, float]:
@@ -256,6 +258,9 @@ class Promise:
         return sum(self.by_kind(hour_ms).values())
 
     def of(self, device_no: int, hour_ms: int) -> float:
+        each = self._each.get(device_no)
+        if each is not None:
+            return each * self._elapsed(hour_ms)
         device = self._devices.get(device_no)
         return 0.0 if device is None else self._one(device, hour_ms)
 
@@ -268,7 +273,8 @@ class Promise:
         return share * 3600 / device.interval_s
 
     def _elapsed(self, hour_ms: int) -> float:
-        return min(1.0, max(0.0, (self._now_ms - hour_ms) / HOUR_MS))
+        elapsed_ms = self._now_ms - hour_ms
+        return 1.0 if elapsed_ms >= HOUR_MS else max(0.0, elapsed_ms / HOUR_MS)
 
     def _lit(self, hour_ms: int) -> float:
         """The share of the hour, as far as it is over, in which lamps are to be lit."""

@@ -5,10 +5,11 @@ What makes one is in `devices.store.correcting`.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import BindParameter, Connection, Row, Select, bindparam, func, select
 
 from devices.corrections import Line, Way
 from devices.store.database import conflict_insert
@@ -111,11 +112,27 @@ def lines_of(
     way: Way | None = None,
 ) -> list[Line]:
     """What is added to the compound's hours that begin in [from_ms, to_ms); by one way only."""
+    asked = {"compound": compound, "from_ms": from_ms, "to_ms": to_ms}
+    query = _lines_query(scope)
+    if way is not None:
+        query = query.where(usage_corrections.c.way == way.value)
+    return [
+        line
+        for packed in connection.scalars(query, asked)
+        for line in _unpack(packed)
+        if from_ms <= line.hour_ms < to_ms
+    ]
+
+
+@lru_cache(maxsize=64)  # it takes as long to write as to run, and is asked with all usage
+def _lines_query(scope: Scope) -> Select[Any]:
     column = usage_corrections.c
-    query = (
+    from_ms: BindParameter[int] = bindparam("from_ms")
+    to_ms: BindParameter[int] = bindparam("to_ms")
+    return (
         select(column.lines)
         .where(
-            column.compound == compound,
+            column.compound == bindparam("compound"),
             column.day_ms > from_ms - LONGEST_DAY_MS,
             column.day_ms < to_ms,
             column.to_ms > from_ms,
@@ -124,14 +141,6 @@ def lines_of(
         )
         .order_by(column.day_ms, column.revision)
     )
-    if way is not None:
-        query = query.where(column.way == way.value)
-    return [
-        line
-        for packed in connection.scalars(query)
-        for line in _unpack(packed)
-        if from_ms <= line.hour_ms < to_ms
-    ]
 
 
 def marks(

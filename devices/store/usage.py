@@ -42,16 +42,21 @@ class Reporter:
 
 def reporters(connection: Connection, scope: Scope, compound: str) -> list[Reporter]:
     """All devices of a compound, also those that were taken out of service."""
+    rows = connection.execute(_reporters_query(scope), {"compound": compound})
+    return [Reporter(*row) for row in rows.all()]
+
+
+@lru_cache(maxsize=64)
+def _reporters_query(scope: Scope) -> Select[Any]:
     column = devices.c
-    query = select(
+    return select(
         column.no,
         column.kind,
         column.interval_s,
         column.attributes,
         column.commissioned_at_ms,
         column.decommissioned_at_ms,
-    ).where(column.compound == compound, scope.holds(column.compound))
-    return [Reporter(*row) for row in connection.execute(query)]
+    ).where(column.compound == bindparam("compound"), scope.holds(column.compound))
 
 
 def device_hours(

@@ -192,9 +192,11 @@ def _pairs(borders: Sequence[int]) -> list[_Span]:
     return list(pairwise(borders))
 
 
+_SINCE = select(usage_since.c.figure, usage_since.c.since_ms)
+
+
 def _since(connection: Connection) -> dict[str, int]:
-    query = select(usage_since.c.figure, usage_since.c.since_ms)
-    return {row.figure: row.since_ms for row in connection.execute(query)}
+    return {row.figure: row.since_ms for row in connection.execute(_SINCE)}
 
 
 def _unknown(since: Mapping[str, int], start: int) -> frozenset[str]:
@@ -204,13 +206,20 @@ def _unknown(since: Mapping[str, int], start: int) -> frozenset[str]:
 def _credentials(
     connection: Connection, scope: Scope | None, compound: str, from_ms: int, to_ms: int
 ) -> dict[int, bytes]:
+    asked = {"compound": compound, "from_ms": from_ms, "to_ms": to_ms}
+    rows = connection.execute(_credentials_query(scope), asked)
+    return {row.day_ms: row.hashes for row in rows}
+
+
+@lru_cache(maxsize=SCOPES)
+def _credentials_query(scope: Scope | None) -> Select[Any]:
     column = usage_credentials.c
     query = select(column.day_ms, column.hashes).where(
-        column.compound == compound, column.day_ms >= from_ms, column.day_ms < to_ms
+        column.compound == bindparam("compound"),
+        column.day_ms >= bindparam("from_ms"),
+        column.day_ms < bindparam("to_ms"),
     )
-    if scope is not None:
-        query = query.where(scope.holds(column.compound))
-    return {row.day_ms: row.hashes for row in connection.execute(query)}
+    return query if scope is None else query.where(scope.holds(column.compound))
 
 
 def _people(days: Mapping[int, bytes], stretch: _Span, zone: tzinfo, now_ms: int) -> int | None:

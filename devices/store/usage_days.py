@@ -13,11 +13,12 @@ many days of each month: what a range cuts off a month is one row, too, and not 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
+from functools import lru_cache
 from itertools import pairwise, takewhile
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, Engine, delete, func, select
+from sqlalchemy import Connection, Engine, Select, Table, bindparam, delete, func, select
 
 from devices.coverage import Part, Places, Promise, Sum, sum_hours, sum_stretch
 from devices.days import (
@@ -135,14 +136,22 @@ def due_days(
     connection: Connection, scope: Scope, names: Sequence[str], from_ms: int, to_ms: int
 ) -> set[tuple[str, int]]:
     """(compound, day) of which an hour was written since its sum was made."""
-    column = usage_days_due.c
-    query = select(column.compound, column.day_ms).where(
-        column.compound.in_(names),
-        column.day_ms >= from_ms,
-        column.day_ms < to_ms,
+    asked = {"names": names, "from_ms": from_ms, "to_ms": to_ms}
+    rows = connection.execute(_between(scope, usage_days_due, "day_ms"), asked)
+    return {(compound, day_ms) for compound, day_ms in rows}
+
+
+@lru_cache(maxsize=256)  # it takes as long to write as to run
+def _between(scope: Scope, table: Table, start: str, value: str = "") -> Select[Any]:
+    """Of some compounds what begins in [from_ms, to_ms)."""
+    column = table.c
+    columns = [column.compound, column[start], *([column[value]] if value else [])]
+    return select(*columns).where(
+        column.compound.in_(bindparam("names", expanding=True)),
+        column[start] >= bindparam("from_ms"),
+        column[start] < bindparam("to_ms"),
         scope.holds(column.compound),
     )
-    return {(compound, day_ms) for compound, day_ms in connection.execute(query)}
 
 
 # Reading
@@ -152,28 +161,18 @@ def day_sums(
     connection: Connection, scope: Scope, names: Sequence[str], from_ms: int, to_ms: int
 ) -> dict[tuple[str, int], bytes]:
     """(compound, day) -> the packed sum of it, of days that begin in [from_ms, to_ms)."""
-    column = usage_days.c
-    query = select(column.compound, column.day_ms, column.sums).where(
-        column.compound.in_(names),
-        column.day_ms >= from_ms,
-        column.day_ms < to_ms,
-        scope.holds(column.compound),
-    )
-    return {(compound, at_ms): sums for compound, at_ms, sums in connection.execute(query)}
+    asked = {"names": names, "from_ms": from_ms, "to_ms": to_ms}
+    rows = connection.execute(_between(scope, usage_days, "day_ms", "sums"), asked)
+    return {(compound, at_ms): sums for compound, at_ms, sums in rows.all()}
 
 
 def month_sums(
     connection: Connection, scope: Scope, names: Sequence[str], from_ms: int, to_ms: int
 ) -> dict[tuple[str, int], bytes]:
     """(compound, month) -> the packed sum of it, of months that begin in [from_ms, to_ms)."""
-    column = usage_months.c
-    query = select(column.compound, column.month_ms, column.sums).where(
-        column.compound.in_(names),
-        column.month_ms >= from_ms,
-        column.month_ms < to_ms,
-        scope.holds(column.compound),
-    )
-    return {(compound, at_ms): sums for compound, at_ms, sums in connection.execute(query)}
+    asked = {"names": names, "from_ms": from_ms, "to_ms": to_ms}
+    rows = connection.execute(_between(scope, usage_months, "month_ms", "sums"), asked)
+    return {(compound, at_ms): sums for compound, at_ms, sums in rows.all()}
 
 
 def span_sums(
@@ -192,13 +191,16 @@ def span_sums(
 
 def first_hours(connection: Connection, names: Sequence[str]) -> dict[str, int | None]:
     """When the first hour on record of each compound began; None where there is none."""
-    first = (
-        select(func.min(usage_hours.c.hour_ms))
-        .where(usage_hours.c.compound == compounds.c.id)
-        .scalar_subquery()
-    )
-    query = select(compounds.c.id, first.label("first_ms")).where(compounds.c.id.in_(names))
-    return {row.id: row.first_ms for row in connection.execute(query)}
+    return {row.id: row.first_ms for row in connection.execute(_FIRST_HOURS, {"names": names})}
+
+
+_FIRST_HOURS = select(
+    compounds.c.id,
+    select(func.min(usage_hours.c.hour_ms))
+    .where(usage_hours.c.compound == compounds.c.id)
+    .scalar_subquery()
+    .label("first_ms"),
+).where(compounds.c.id.in_(bindparam("names", expanding=True)))
 
 
 class Cut(NamedTuple):
@@ -286,12 +288,14 @@ def _recorded_from(connection: Connection, compound: str) -> int:
     Of two years by month, one of them before it was there, that is three quarters of the time.
     """
     first_ms = first_hours(connection, [compound]).get(compound)
-    column = usage_corrections.c
-    corrected_ms = connection.scalar(
-        select(func.min(column.from_ms)).where(column.compound == compound)
-    )
+    corrected_ms = connection.scalar(_FIRST_CORRECTED, {"compound": compound})
     known = [at_ms for at_ms in (first_ms, corrected_ms) if at_ms is not None]
     return hour_of(min(known, default=NEVER_MS))
+
+
+_FIRST_CORRECTED = select(func.min(usage_corrections.c.from_ms)).where(
+    usage_corrections.c.compound == bindparam("compound")
+)
 
 
 def _hours(
