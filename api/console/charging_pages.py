@@ -193,6 +193,7 @@ def read_many(
                 {entry.id: entry.id for entry in entries},
                 MOST_FROM_HOURS,
                 MOST_EMPTY,
+                only="port",
             )
             break
         except TooMuch as much:

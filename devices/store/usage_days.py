@@ -87,10 +87,11 @@ def unpack(packed: bytes) -> Sum:
     )
 
 
-def _add(into: Sum, packed: bytes) -> None:
-    """Add what is packed, without a `Sum` of its own."""
-    for kind, (received, expected, port_s, figures) in _unpack(packed).items():
-        into.count(kind, received, expected, port_s, figures)
+def _add(into: Sum, packed: bytes, only: str | None = None) -> None:
+    """Add what is packed, without a `Sum` of its own. only: of this kind alone."""
+    for kind, part in _unpack(packed).items():
+        if only is None or kind == only:
+            into.count(kind, *part)
 
 
 # What is due
@@ -299,12 +300,17 @@ _FIRST_CORRECTED = select(func.min(usage_corrections.c.from_ms)).where(
 
 
 def _hours(
-    engine: Engine, scope: Scope, compound: str, from_ms: int, to_ms: int
+    engine: Engine,
+    scope: Scope,
+    compound: str,
+    from_ms: int,
+    to_ms: int,
+    kind: str | None = None,
 ) -> Iterator[DeviceHour]:
     for begin in range(from_ms, to_ms, READ_DAYS * DAY_MS):
         with reading(engine) as connection:
             page = device_hours(
-                connection, scope, compound, begin, min(begin + READ_DAYS * DAY_MS, to_ms)
+                connection, scope, compound, begin, min(begin + READ_DAYS * DAY_MS, to_ms), kind
             )
         yield from page
 
@@ -338,13 +344,15 @@ def sums_of_many(
     groups: Mapping[str, str],
     most_days: int,
     most_empty_days: int,
+    only: str | None = None,
 ) -> Together:
     """By group the sums between the borders of its compounds: local midnights in a compound's time.
 
     borders, groups: by compound; as many borders for each. A day whose hours were written since is
     taken as it was summed up before and counted as pending: within a minute it is right. Days
     without a sum are added up from their hours, at most `most_days`; of those before anything came,
-    of which only is known what was expected, `most_empty_days`. Raises TooMuch.
+    of which only is known what was expected, `most_empty_days`. only: of one kind of device alone.
+    Raises TooMuch.
     """
     together = Together()
     by_id = {entry.id: entry for entry in entries}
@@ -398,22 +406,31 @@ def sums_of_many(
             sums = together.sums[groups[name]] = [Sum() for _ in borders[name][1:]]
         for index, piece in pieces[name]:
             if piece.unit == "month":
-                _add(sums[index], months[name, piece.from_ms])
+                _add(sums[index], months[name, piece.from_ms], only)
                 continue
             if piece.unit == "span":
-                _add(sums[index], spans[name, piece.from_ms, piece.to_ms])
+                _add(sums[index], spans[name, piece.from_ms, piece.to_ms], only)
                 continue
             for part in cut(piece.from_ms, piece.to_ms, zones[name], (), day_starts[name]):
                 if part.unit == "day":
-                    _add(sums[index], days[name, part.from_ms])
+                    _add(sums[index], days[name, part.from_ms], only)
                 else:
                     missing.setdefault(name, []).append((index, part))
     _check(missing, firsts, most_days, most_empty_days)
     for name, parts in missing.items():
         with reading(engine) as connection:
             devices = reporters(connection, scope, name)
+        if only is not None:
+            devices = [one for one in devices if one.kind == only]
         for index, part in parts:
-            rows = _hours(engine, scope, name, max(part.from_ms, _since(firsts, name)), part.to_ms)
+            rows = _hours(
+                engine,
+                scope,
+                name,
+                max(part.from_ms, _since(firsts, name)),
+                part.to_ms,
+                only,
+            )
             promise = Promise(by_id[name], devices, part.to_ms)
             together.sums[groups[name]][index].add(
                 sum_stretch(promise, rows, part.from_ms, part.to_ms)

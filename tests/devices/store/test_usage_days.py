@@ -223,6 +223,20 @@ def test_many_compounds_are_the_sum_of_each(any_database: Engine, bucket: str) -
     for entry in entries:
         expected = by_hours(any_database, entry, starts, TODAY_MS)
         assert known(found.sums[entry.id]) == known(expected)
+    for kind in ("gate", "port", "lamp"):
+        of_kind = sums_of_many(
+            any_database,
+            DISTRICT,
+            entries,
+            {entry.id: borders for entry in entries},
+            each(*entries),
+            0,
+            100,
+            only=kind,
+        )
+        for entry in entries:
+            expected = [one.only(kind) for one in found.sums[entry.id]]
+            assert known(of_kind.sums[entry.id]) == known(expected)
     together = sums_of_many(
         any_database,
         DISTRICT,
