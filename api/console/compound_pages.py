@@ -107,10 +107,11 @@ def compound_page(
                 connection, who.scope, Sessions(compound), limit=charging_pages.NEWEST_SHOWN
             )
             charged = charging_pages.session_lines(connection, who, language, newest, now_ms)
-    usage = usage_views.of_compound(
-        page, parts.deps.engine, who.scope, entry, bucket, until, now_ms, since=since
-    )
-    availability = None
+    usage = availability = None
+    if not page.wants_parts:
+        usage = usage_views.of_compound(
+            page, parts.deps.engine, who.scope, entry, bucket, until, now_ms, since=since
+        )
     if usage is not None:
         usage.csv = _file(page, "usage.csv")
         reach = availability_of(

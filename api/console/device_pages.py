@@ -119,7 +119,9 @@ def device_page(
         has_sessions=standing.kind in ("port", "shed"),
         charged=charged,
         left_out=left_out,
-        readings=device_readings.readings_view(
+        readings=None
+        if page.wants_parts
+        else device_readings.readings_view(
             parts, page, standing, zone, quantity, show, start, end, now_ms
         ),
         messages=device_messages.newest(parts, who, page, seen.sender, now_ms),

@@ -321,9 +321,9 @@ def _fault_page(
         overrides = overrides_in_force(connection)
         assigned = assignees(connection, who.scope) if who.role in MAY_ACT else []
     # after the database was let go: the telemetry store may take its time
-    charts: FaultCharts | None = fault_charts(
-        parts, language, known, found, standing, overrides, now_ms, shown
-    )
+    charts: FaultCharts | None = None
+    if not page.wants_parts:
+        charts = fault_charts(parts, language, known, found, standing, overrides, now_ms, shown)
     rule = RULES.get(found.code)
     advice = "" if rule is None else named(language, Name(rule.advice_zh, rule.advice_en))
     by_id = {one.fault: one for one in lines}

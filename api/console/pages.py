@@ -73,6 +73,12 @@ class Page:
         copy: OurCopy = self.request.app.state.ours
         return Ourselves(copy.get(who.scope), self.language)
 
+    @property
+    def wants_parts(self) -> bool:
+        """Whether only what is kept up to date (`data-live`) will be looked at in the answer: what
+        else costs much is then left out."""
+        return self.request.headers.get("HX-Request") == "true"
+
     def live_at(self, name: str) -> str:
         """The address of what changes of this page."""
         no = ("lang", "did", "done")  # told once, on the page itself

@@ -427,6 +427,31 @@ def test_boards_of_sheds_are_sent_to_those_whose_they_are(cast: Cast) -> None:
         assert PORT not in "".join(until(stranger, 'data-live="blind"'))
 
 
+@pytest.mark.parametrize(
+    ("path", "left_out"),
+    [
+        (f"/compounds/{XIANGYUNLI}", 'id="usage"'),
+        (f"/devices/{GATE}", 'id="readings"'),
+        ("/faults/hot", "evidence-charts"),
+    ],
+)
+def test_a_page_that_is_asked_for_its_parts_has_all_of_them_and_no_charts(
+    cast: Cast, path: str, left_out: str
+) -> None:
+    with cast.write() as connection:
+        a_state(connection, GATE, "online")
+        a_state(connection, PORT, "online", latest={"port_temp_c": (90.0, NOW_MS)})
+        a_fault(connection, "hot", device=PORT, kind="port", code="PORT_OVERTEMP", severity="P1")
+    page, parts = (
+        cast.client("operator").get(path, headers=ZH | more).text
+        for more in ({}, {"HX-Request": "true"})
+    )
+    names = [re.findall(r'data-live="([\w-]+)"', text) for text in (page, parts)]
+    assert names[0] == names[1]
+    assert left_out in page
+    assert left_out not in parts
+
+
 def test_a_list_is_made_once_while_nothing_happens(cast: Cast) -> None:
     with_trouble(cast)
     parts: FaultParts = cast.app.state.fault_parts
