@@ -1,16 +1,18 @@
 """Rule files as a program writes them: one figure changed in one place, everything else as it was.
 
-What people wrote beside the figures is kept where it is data (`note`); `#` comments are not.
+What people wrote around the figures stays: comments, their order, blank lines.
 """
 
 import json
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from devices.messages import Value
 from devices.overrides import Change, Overrides, Scope
+from devices.rule_files import read_what_fits
 from devices.rules import Rule
+from devices.toml_lines import Layout, Pair, Path, layout_of
 
 _SCOPES = ("device", "model", "vendor", "compound", "kind")
 
@@ -75,9 +77,166 @@ def notes_of(text: str) -> dict[Scope, str]:
     return notes
 
 
-def has_comments(text: str) -> bool:
-    """Whether a file has `#` comments, as far as a line that begins with one tells."""
-    return any(line.lstrip().startswith("#") for line in text.splitlines())
+def rewritten(text: str, after: Overrides) -> str:
+    """The file `text` as one that says `after`: no other line of it differs.
+
+    Where that cannot be done figure by figure (a table within a line, one figure that stands for
+    several signs), the whole file is written anew, with its comments at its head.
+    """
+    plain = text.replace("\r\n", "\n")
+    changed = _in_place(plain, after)
+    if changed is None or not _says(changed, after):
+        lines = [line.strip() for line in plain.splitlines() if line.lstrip().startswith("#")]
+        changed = "\n".join([*lines, written(after.changes, notes_of(plain))])
+    return changed.replace("\n", "\r\n") if "\r\n" in text else changed
+
+
+_Key = tuple[Scope, str, str | None, str]
+
+
+def _key(change: Change) -> _Key:
+    return change.scope, change.code, change.sign, change.figure
+
+
+def _says(text: str, wanted: Overrides) -> bool:
+    found, problems = read_what_fits(text)
+    said = {_key(one): one.value for one in found.changes}
+    return not problems and said == {_key(one): one.value for one in wanted.changes}
+
+
+@dataclass(slots=True)
+class _Edit:
+    """What to put in the place of a piece of a text."""
+
+    begin: int
+    end: int
+    text: str
+
+
+def _in_place(text: str, after: Overrides) -> str | None:
+    """None where a line says more than one thing, of which not all change alike."""
+    now, problems = read_what_fits(text)
+    if problems:
+        return None
+    layout = layout_of(text) if text.strip() else Layout({}, {}, {})
+    wanted = {_key(one): one.value for one in after.changes}
+    said: dict[int, list[Change]] = {}
+    for change in now.changes:
+        said.setdefault(change.line, []).append(change)
+    edits: list[_Edit] = []
+    gone: set[Path] = set()
+    for path, pair in layout.pairs.items():
+        changes = said.pop(layout.lines[path], [])
+        if not changes:
+            continue
+        values = {wanted.get(_key(one)) for one in changes}
+        if len(values) > 1:
+            return None
+        value = values.pop()
+        if value is None:
+            gone.add(path)
+        elif value != changes[0].value:
+            edits.append(_Edit(pair.value, pair.end, _text(value)))
+    if said:
+        return None
+    edits += _removed(text, layout, gone)
+    missing = [one for one in after.changes if _key(one) not in {_key(had) for had in now.changes}]
+    edits += _added(text, layout, gone, missing)
+    for edit in sorted(edits, key=lambda edit: (edit.begin, edit.end), reverse=True):
+        text = text[: edit.begin] + edit.text + text[edit.end :]
+    return text
+
+
+def _removed(text: str, layout: Layout, gone: set[Path]) -> list[_Edit]:
+    """Lines that go, with the headers that nothing is below any more."""
+    left = [path for path in layout.pairs if path not in gone]
+    edits = [_whole_lines(text, layout.pairs[path]) for path in gone]
+    for header, begin in layout.headers.items():
+        was = [path for path in gone if path[: len(header)] == header]
+        stays = [path for path in left if path[: len(header)] == header]
+        if len(header) == 2:  # [[override]]: with its scope and note alone it changes nothing
+            figures = [path for path in stays if len(path) > 3]
+            if was and not figures:
+                edits += [_whole_lines(text, layout.pairs[path]) for path in stays]
+                edits.append(_whole_lines(text, Pair(begin, begin, begin)))
+        elif was and not stays:
+            edits.append(_whole_lines(text, Pair(begin, begin, begin)))
+    return edits
+
+
+def _added(text: str, layout: Layout, gone: set[Path], missing: Iterable[Change]) -> list[_Edit]:
+    """New figures: below their table, else as a table of their entry, else as an entry."""
+    entries = _entries(text)
+    left = [path for path in layout.pairs if path not in gone]
+    edits: list[_Edit] = []
+    new: dict[Scope, list[Change]] = {}
+    for scope, changes in _by_scope(missing).items():
+        at = next(
+            (
+                n
+                for n, found in reversed(list(enumerate(entries)))
+                if found == scope
+                and any(path[:2] == ("override", n) and len(path) > 3 for path in left)
+            ),
+            None,
+        )
+        if at is None:
+            new[scope] = changes
+            continue
+        tables: dict[str, list[str]] = {}
+        for code, of_code in _by_code(changes).items():
+            for table, lines in _tables(code, of_code).items():
+                path: Path = ("override", at, *table)
+                below = [one for one in left if one[:-1] == path]
+                if path in layout.headers and below:
+                    end = _line_end(text, layout.pairs[below[-1]].end)
+                    edits.append(_Edit(end, end, "".join(f"{line}\n" for line in lines)))
+                else:
+                    tables[_header(table)] = lines
+        if tables:
+            ends = [layout.pairs[one].end for one in left if one[:2] == ("override", at)]
+            end = _line_end(text, max(ends))
+            block = "".join(
+                f"\n{header}\n" + "".join(f"{line}\n" for line in lines)
+                for header, lines in tables.items()
+            )
+            edits.append(_Edit(end, end, block))
+    if new:
+        block = written([change for some in new.values() for change in some], {})
+        apart = "\n" * (2 - min(2, len(text) - len(text.rstrip("\n")))) if text else ""
+        edits.append(_Edit(len(text), len(text), apart + block))
+    return edits
+
+
+def _entries(text: str) -> list[Scope | None]:
+    """The scopes of the entries of a file that was taken, in their order."""
+    found = tomllib.loads(text).get("override", [])
+    return [Scope(**{name: entry[name] for name in _SCOPES if name in entry}) for entry in found]
+
+
+def _by_scope(changes: Iterable[Change]) -> dict[Scope, list[Change]]:
+    found: dict[Scope, list[Change]] = {}
+    for change in changes:
+        found.setdefault(change.scope, []).append(change)
+    return found
+
+
+def _by_code(changes: Iterable[Change]) -> dict[str, list[Change]]:
+    found: dict[str, list[Change]] = {}
+    for change in changes:
+        found.setdefault(change.code, []).append(change)
+    return found
+
+
+def _whole_lines(text: str, pair: Pair) -> _Edit:
+    """From the begin of its line to the begin of the one after it."""
+    return _Edit(text.rfind("\n", 0, pair.begin) + 1, _line_end(text, pair.end), "")
+
+
+def _line_end(text: str, at: int) -> int:
+    """Behind the line that `at` is in."""
+    end = text.find("\n", at)
+    return len(text) if end < 0 else end + 1
 
 
 def written(changes: Iterable[Change], notes: Mapping[Scope, str]) -> str:
@@ -98,19 +257,33 @@ def written(changes: Iterable[Change], notes: Mapping[Scope, str]) -> str:
 
 
 def _rule(code: str, changes: Iterable[Change]) -> list[str]:
+    lines: list[str] = []
+    for table, figures in _tables(code, changes).items():
+        lines += [_header(table), *figures]
+    return lines
+
+
+def _header(table: tuple[str, ...]) -> str:
+    """`[override.SHED_SMOKE]`, or that of one of its signs."""
+    code, *sign = table
+    return f"[override.{code}.sign.{_text(sign[1])}]" if sign else f"[override.{code}]"
+
+
+def _tables(code: str, changes: Iterable[Change]) -> dict[tuple[str, ...], list[str]]:
+    """The lines of a rule by their table: (code,), or (code, "sign", name)."""
     own = {one.figure: one.value for one in changes if one.sign is None}
     of_signs: dict[str, dict[str, Value]] = {}
     for one in changes:
         if one.sign is not None and not (one.figure == "severity" and "severity" in own):
             of_signs.setdefault(one.sign, {})[one.figure] = one.value
-    lines = []
+    tables: dict[tuple[str, ...], list[str]] = {}
     if own:
-        lines.append(f"[override.{code}]")
-        lines += [f"{name} = {_text(value)}" for name, value in sorted(own.items())]
+        tables[(code,)] = [f"{name} = {_text(value)}" for name, value in sorted(own.items())]
     for sign, figures in sorted(of_signs.items()):
-        lines.append(f"[override.{code}.sign.{_text(sign)}]")
-        lines += [f"{name} = {_text(value)}" for name, value in sorted(figures.items())]
-    return lines
+        tables[(code, "sign", sign)] = [
+            f"{name} = {_text(value)}" for name, value in sorted(figures.items())
+        ]
+    return tables
 
 
 def _text(value: Value) -> str:

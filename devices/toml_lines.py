@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 Path = tuple[str | int, ...]  # ("override", 1, "SHED_SMOKE", "delay_s"): keys, and places in arrays
@@ -24,6 +25,31 @@ def lines_of(text: str) -> dict[Path, int]:
     return scan.lines
 
 
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Where a key and its value stand: from `begin` to `end`, the value from `value`."""
+
+    begin: int
+    value: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where everything of a text stands. headers: the begin of each `[table]` that is written."""
+
+    pairs: Mapping[Path, Pair]
+    headers: Mapping[Path, int]
+    lines: Mapping[Path, int]
+
+
+def layout_of(text: str) -> Layout:
+    """Where keys, values and headers of `text` stand; tomllib has taken it, and it has no CR."""
+    scan = _Scan(text)
+    scan.document()
+    return Layout(scan.pairs, scan.headers, scan.lines)
+
+
 @dataclass(slots=True)
 class _Scan:
     """One walk over a text. arrays: the newest place in each array of tables."""
@@ -33,6 +59,8 @@ class _Scan:
     line: int = 1
     lines: dict[Path, int] = field(default_factory=dict)
     arrays: dict[Path, int] = field(default_factory=dict)
+    pairs: dict[Path, Pair] = field(default_factory=dict)
+    headers: dict[Path, int] = field(default_factory=dict)
 
     def document(self) -> None:
         table: Path = ()
@@ -43,7 +71,7 @@ class _Scan:
                 self._pair(table)
 
     def _header(self) -> Path:
-        line = self.line
+        line, begin = self.line, self.at
         is_array = self.text.startswith("[[", self.at)
         self.at += 2 if is_array else 1
         keys = self._keys()
@@ -56,6 +84,7 @@ class _Scan:
         elif path in self.arrays:
             path = (*path, self.arrays[path])
         self._note(path, line)
+        self.headers.setdefault(path, begin)
         return path
 
     def _within(self, path: Path, keys: list[str]) -> Path:
@@ -66,14 +95,17 @@ class _Scan:
         return path
 
     def _pair(self, table: Path) -> None:
-        line = self.line
+        line, begin = self.line, self.at
         path: Path = (*table, *self._keys())
         for length in range(len(table) + 1, len(path) + 1):
             self._note(path[:length], line)
         self._blank()
         self.at += 1  # the equals sign
         self._blank()
+        value = self.at
         self._value(path)
+        end = value + len(self.text[value : self.at].rstrip())
+        self.pairs.setdefault(path, Pair(begin, value, end))
 
     def _keys(self) -> list[str]:
         """A key and those behind its dots."""

@@ -12,12 +12,13 @@ from typing import Annotated
 from urllib.parse import urlencode
 
 import msgspec
-from fastapi import APIRouter, Form, Path, Query
+from fastapi import APIRouter, Depends, Form, Path, Query
 from sqlalchemy import Connection
 from starlette.responses import RedirectResponse, Response
 
 from api import audited, compounds, paging
 from api.console.pages import Page, PageOf
+from api.console.rule_words import delay, level, sign_words, unit_of_sign
 from api.errors import NotFound
 from api.identity import Actor, Identity, Reader, operators_only
 from api.instants import when
@@ -42,11 +43,11 @@ from devices.overrides import (
 )
 from devices.registry import Device, Name, Registry
 from devices.rule_files import BadRules, read, read_what_fits
-from devices.rule_text import edited, has_comments, notes_of, written
+from devices.rule_text import edited, rewritten
 from devices.rules import Rule, Severity, Sign
 from devices.store import rule_sets
 from devices.store.database import reading, writing
-from devices.store.registry import load
+from devices.store.registry import list_makes, load
 
 ONLY = "see and change the figures of rules"
 SETS_SHOWN = 10
@@ -59,6 +60,7 @@ router = APIRouter(include_in_schema=False)
 
 CompoundOf = Annotated[str, Query(max_length=63)]
 DeviceOf = Annotated[str, Query(max_length=63)]
+MakeOf = Annotated[str, Query(max_length=120)]
 WordOf = Annotated[str, Form(max_length=200)]
 DraftOf = Annotated[str, Form(max_length=DRAFT_CHARACTERS)]
 WordsOf = Annotated[list[str], Form(max_length=FIGURES_AT_MOST)]
@@ -70,33 +72,63 @@ Holds = Callable[[Scope], bool]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """For what a rule is looked at: a device, a compound, or everything."""
+    """For what a rule is looked at: a device, a compound, a vendor, a model, or everything."""
 
     compound: str = ""
     device: str = ""
+    vendor: str = ""
+    model: str = ""
 
     @property
     def scope(self) -> Scope:
+        """A device is one already; else all that is given must hold."""
         if self.device:
             return Scope(device=self.device)
-        return Scope(compound=self.compound or None)
+        return Scope(
+            compound=self.compound or None, vendor=self.vendor or None, model=self.model or None
+        )
 
     @property
     def fields(self) -> list[tuple[str, str]]:
-        both = (("compound", "" if self.device else self.compound), ("device", self.device))
-        return [(name, value) for name, value in both if value]
+        if self.device:
+            return [("device", self.device)]
+        every = (("compound", self.compound), ("vendor", self.vendor), ("model", self.model))
+        return [(name, value) for name, value in every if value]
+
+    @property
+    def is_of_make(self) -> bool:
+        """Whether it is of a vendor or a model."""
+        return not self.device and bool(self.vendor or self.model)
+
+
+def asked_place(
+    compound: CompoundOf = "", device: DeviceOf = "", vendor: MakeOf = "", model: MakeOf = ""
+) -> Place:
+    """The place in an address."""
+    return Place(compound, device, vendor, model)
+
+
+def written_place(
+    compound: WordOf = "", device: WordOf = "", vendor: WordOf = "", model: WordOf = ""
+) -> Place:
+    """The place that a form carries along."""
+    return Place(compound, device, vendor, model)
+
+
+PlaceAsked = Annotated[Place, Depends(asked_place)]
+PlaceWritten = Annotated[Place, Depends(written_place)]
 
 
 @dataclass(frozen=True, slots=True)
 class RuleLine:
-    """A rule in the list, in words."""
+    """A rule in the list, in words. signs: each with how long it must last; raw: as in a file."""
 
     code: str
     name: str
     severity: str
     word: str
-    signs: Sequence[str]
-    delay: str
+    signs: Sequence[tuple[str, str]]
+    raw: Sequence[str]
     places: int
     is_off: bool
     is_safety: bool
@@ -178,13 +210,12 @@ def rule_page(
     who: Reader,
     page: PageOf,
     code: str,
-    compound: CompoundOf = "",
-    device: DeviceOf = "",
+    place: PlaceAsked,
     draft: Annotated[str, Query(max_length=DRAFT_CHARACTERS)] = "",
 ) -> Response:
     """One rule at one place: its figures, where they come from, and a draft of others."""
     operators_only(who, ONLY)
-    return _rule(parts, who, page, _known_rule(code), Place(compound, device), draft)
+    return _rule(parts, who, page, _known_rule(code), place, draft)
 
 
 @router.post("/rules/{code}/draft")
@@ -194,13 +225,11 @@ def make_draft(
     code: str,
     figures: Annotated[list[str], Form(alias="figure", max_length=FIGURES_AT_MOST)],
     values: Annotated[list[str], Form(alias="value", max_length=FIGURES_AT_MOST)],
-    compound: WordOf = "",
-    device: WordOf = "",
+    place: PlaceWritten,
 ) -> Response:
     """What a form says, as a draft in an address."""
     operators_only(who, ONLY)
     rule = _known_rule(code)
-    place = Place(compound, device)
     with reading(parts.deps.engine) as connection:
         here = _here(_read(rule_sets.newest(connection)), rule, place)
     allowed = {_name(key): key for key, _ in _all_figures(rule)}
@@ -221,13 +250,12 @@ def try_draft(
     who: Actor,
     page: PageOf,
     code: str,
-    compound: WordOf = "",
-    device: WordOf = "",
+    place: PlaceWritten,
     draft: DraftOf = "",
 ) -> Response:
     """Try a draft on what the journal has; its page follows that."""
     operators_only(who, ONLY)
-    rule, place = _known_rule(code), Place(compound, device)
+    rule = _known_rule(code)
     audited.about(code)
     with reading(parts.deps.engine) as connection:
         look = _look(connection, parts, who, page, rule, place, draft)
@@ -252,15 +280,14 @@ def put_in_force(
     who: Actor,
     page: PageOf,
     code: str,
-    compound: WordOf = "",
-    device: WordOf = "",
+    place: PlaceWritten,
     draft: DraftOf = "",
     number: Annotated[int, Form(ge=0, le=2**31 - 1)] = 0,
     sure: WordOf = "",
 ) -> Response:
     """A draft becomes what holds. number: of the set that it was compared with."""
     operators_only(who, ONLY)
-    rule, place = _known_rule(code), Place(compound, device)
+    rule = _known_rule(code)
     notice, status = page.say("ru_not_sure"), 422
     if sure == "yes":
         with writing(parts.deps.engine) as connection:
@@ -286,6 +313,7 @@ class Look:
     """A rule at a place, with a draft of it. body: the rule file that the draft would be.
 
     here: what is said in just this scope. told: what the draft changes. wrong: why it cannot be.
+    makes: vendors and models that the rule can be of.
     """
 
     known: RuleSet
@@ -296,6 +324,7 @@ class Look:
     here: Mapping[Key, Value]
     told: Sequence[str]
     wrong: str
+    makes: Sequence[tuple[str, str]]
 
 
 def _look(
@@ -319,6 +348,8 @@ def _look(
             wrong = page.say("ru_wrong_device", id=place.device)
         elif rule.kind not in (ANY, found.kind):
             wrong = page.say("ru_wrong_kind", id=place.device)
+    if place.is_of_make and rule.kind == COMPOUND:
+        wrong = page.say("ru_no_makes")
     known = rule_sets.newest(connection)
     before, _ = read_what_fits(known.body, number=known.number)
     here = _here(before, rule, place)
@@ -326,10 +357,15 @@ def _look(
     after, body = before, known.body
     if wanted and registry is not None and not wrong:
         after = edited(before, rule, place.scope, wanted)
-        body = written(after.changes, notes_of(known.body))
+        body = rewritten(known.body, after)
         wrong = _flaws(body, registry)
     told = [] if wrong else told_in_words(page, parts.registry.get(connection), before, after)
-    return Look(known, before, after, body, found, here, told, wrong)
+    makes = [] if rule.kind == COMPOUND else list_makes(connection, _only_kind(rule))
+    return Look(known, before, after, body, found, here, told, wrong, makes)
+
+
+def _only_kind(rule: Rule) -> str | None:
+    return None if rule.kind == ANY else rule.kind
 
 
 def told_in_words(page: Page, known: Known, before: Overrides, after: Overrides) -> list[str]:
@@ -345,15 +381,19 @@ def told_in_words(page: Page, known: Known, before: Overrides, after: Overrides)
         if old == new:
             continue
         scope, code, sign, name = key
+        rule = RULES.get(code)
+        of = None if rule is None or sign is None else named_signs(rule).get(sign)
         old_word, new_word = (
-            page.say("ru_unsaid") if value is None else _shown(page, value) for value in (old, new)
+            page.say("ru_unsaid") if value is None else _shown(page, value, name, rule, of)
+            for value in (old, new)
         )
+        seen = sign if rule is None or of is None else sign_words(page.language, rule, of)
         lines.append(
             page.say(
                 "ru_told",
                 where=scope_words(page, known, scope),
                 fault=_fault_name(page, code),
-                figure=" ".join(filter(None, (sign, page.say(f"ru_f_{name}")))),
+                figure=" · ".join(filter(None, (seen, _figure_word(page, name)))),
                 old=old_word,
                 new=new_word,
             )
@@ -387,14 +427,17 @@ class FigureLine:
     now: str
     origin: str
     is_changed: bool
+    placeholder: str
     new: str
     options: Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
 class SignGroup:
-    """A sign's figures; name "" for the rule's own."""
+    """A sign's figures. raw: its name in a rule file; "" for the rule's own figures."""
 
+    number: int
+    raw: str
     name: str
     lines: Sequence[FigureLine]
 
@@ -419,14 +462,16 @@ def _rule(
     effective = changed(rule, counting.values())
     groups = [
         SignGroup(
+            number,
             sign or "",
+            "" if sign is None else sign_words(page.language, rule, named_signs(rule)[sign]),
             [
                 _figure_line(page, known, rule, key, default, effective, counting, drafted, look)
                 for key, default in _all_figures(rule)
                 if key[0] == sign
             ],
         )
-        for sign in (None, *named_signs(rule))
+        for number, sign in enumerate((None, *named_signs(rule)))
     ]
     dry_runs = parts.deps.dry_runs
     run = None if dry_runs is None else dry_runs.newest()
@@ -448,6 +493,8 @@ def _rule(
         ),
         place=place,
         may_device=rule.kind != COMPOUND,
+        here=place.fields,
+        at_place=_address(rule, place, ""),
         compounds=[
             (entry.id, named(page.language, entry.name))
             for entry in known.directory.visible(who.scope)
@@ -457,7 +504,8 @@ def _rule(
         number=look.known.number,
         told=[] if not draft else look.told,
         wrong=look.wrong,
-        loses_comments=bool(draft) and has_comments(look.known.body),
+        makes=look.makes,
+        places=_places(page, known, rule, look.before),
         can_try=dry_runs is not None,
         hours=hours,
         run=None if run is None or not draft else _run_view(page, known, run, now_ms),
@@ -502,8 +550,9 @@ def _figure_line(
     return FigureLine(
         key=_name(key),
         word=page.say(f"ru_f_{name}"),
-        default=_shown(page, default),
-        now=_shown(page, now),
+        default=_shown(page, default, name, rule, named_signs(rule).get(sign or "")),
+        now=_shown(page, now, name, rule, named_signs(rule).get(sign or "")),
+        placeholder=_written(now),
         origin=page.say("ru_from_catalogue")
         if change is None
         else scope_words(page, known, change.scope),
@@ -519,7 +568,12 @@ def scope_words(page: Page, known: Known, scope: Scope) -> str:
     if scope.compound is not None:
         entry = known.directory.compounds.get(scope.compound)
         words.append(scope.compound if entry is None else named(page.language, entry.name))
-    words += filter(None, (scope.vendor, scope.model, scope.device))
+    if scope.vendor is not None:
+        words.append(f"{page.say('ru_vendor')} {scope.vendor}")
+    if scope.model is not None:
+        words.append(f"{page.say('ru_model')} {scope.model}")
+    if scope.device is not None:
+        words.append(scope.device)
     if scope.kind is not None and not words:
         words.append(f"{page.say('ru_everywhere')} {_kind_name(page, scope.kind)}")
     return " · ".join(words) or page.say("ru_everywhere")
@@ -667,9 +721,9 @@ def _holds(rule: Rule, place: Place, device: Device | None) -> Holds:
         return lambda scope: scope.holds(device)
     if place.device:  # there is no such device: what holds for everybody
         return lambda scope: scope == Scope()
-    if place.compound:
-        here = Scope(compound=place.compound, kind=None if rule.kind == COMPOUND else rule.kind)
-        wider = set(here.wider())
+    if place.scope != Scope():
+        kind = None if rule.kind in (ANY, COMPOUND) else rule.kind
+        wider = set(replace(place.scope, kind=kind).wider())
         return lambda scope: scope in wider
     if rule.kind in (ANY, COMPOUND):
         return lambda scope: scope == Scope()
@@ -684,21 +738,60 @@ def _sign_of(rule: Rule, effective: Rule, name: str) -> Sign:
 def _rule_line(page: Page, rule: Rule, overrides: Overrides, places: int) -> RuleLine:
     effective = overrides.applied(rule, _holds(rule, Place(), None))
     shown = effective or rule
-    delays = {sign.delay_s for sign in shown.signs if figure(sign, "delay_s") is not None}
     severity = shown.severity.lower()
     return RuleLine(
         code=rule.code,
         name=rule.zh if page.language == "zh" else rule.en,
         severity="suspected" if rule.suspected else severity,
         word=page.say(severity),
-        signs=list(named_signs(shown))[:3],
-        delay="–".join(f"{one:g} s" for one in sorted({min(delays), max(delays)}))
-        if delays
-        else "",
+        signs=[_sign_line(page, shown, sign) for sign in shown.signs],
+        raw=list(named_signs(shown)),
         places=places,
         is_off=effective is None,
         is_safety=rule.safety,
     )
+
+
+def _sign_line(page: Page, rule: Rule, sign: Sign) -> tuple[str, str]:
+    lasts = ""
+    if figure(sign, "delay_s") is not None:
+        lasts = delay(page.language, sign.delay_s)
+        lasts = page.say("ru_waits", span=lasts) if sign.delay_s else lasts
+    return sign_words(page.language, rule, sign), lasts
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceLine:
+    """Where a rule is changed. address: of its page there. back: of a draft without the change."""
+
+    words: str
+    count: int
+    address: str
+    back: str
+
+
+def _places(page: Page, known: Known, rule: Rule, overrides: Overrides) -> list[PlaceLine]:
+    """All scopes that change a rule, the widest first; those of a kind are the district's own."""
+    by_place: dict[Place, dict[Key, Value | None]] = {}
+    scopes: dict[Place, Scope] = {}
+    for one in overrides.of(rule.code):
+        scope = one.scope
+        if scope.kind not in (None, rule.kind) or (scope.device and scope.compound):
+            continue  # written by hand, more precise than the page can ask for
+        place = Place(
+            scope.compound or "", scope.device or "", scope.vendor or "", scope.model or ""
+        )
+        by_place.setdefault(place, {})[(one.sign, one.figure)] = None
+        scopes.setdefault(place, scope)
+    return [
+        PlaceLine(
+            scope_words(page, known, scopes[place]),
+            len(figures),
+            _address(rule, place, ""),
+            _address(rule, place, _packed(figures)),
+        )
+        for place, figures in by_place.items()
+    ]
 
 
 def _in_force(page: Page, known: RuleSet, now_ms: int) -> str:
@@ -722,6 +815,11 @@ def _kind_name(page: Page, kind: str) -> str:
     if known is None:
         return page.say(f"hp_kind_{kind}")
     return named(page.language, Name(known.zh, known.en))
+
+
+def _figure_word(page: Page, name: str) -> str:
+    """A figure beside a value that has its unit."""
+    return page.say(f"ru_f_{name}").removesuffix("（秒）").removesuffix(" (s)")
 
 
 def _name(key: Key) -> str:
@@ -750,9 +848,18 @@ def _written(value: Value) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _shown(page: Page, value: Value) -> str:
+def _shown(
+    page: Page, value: Value, name: str = "", rule: Rule | None = None, sign: Sign | None = None
+) -> str:
+    """A figure as people read it: times in a unit that fits, limits with theirs."""
     if isinstance(value, bool):
         return page.say("ru_yes" if value else "ru_no")
+    if name.endswith("_s") and not isinstance(value, str):
+        return delay(page.language, value)
+    if name in ("raises", "clears") and rule is not None and sign is not None:
+        return level(page.language, str(value), unit_of_sign(rule.kind, sign))
+    if name.endswith("severity") and knows(str(value).lower()):
+        return page.say(str(value).lower())
     return _written(value)
 
 

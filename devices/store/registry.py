@@ -83,6 +83,15 @@ def load(connection: Connection) -> Registry:
     )
 
 
+def list_makes(connection: Connection, kind: str | None) -> list[tuple[str, str]]:
+    """Vendor and model of devices in the registry, of all kinds or of one, each pair once."""
+    columns = device_table.c.vendor, device_table.c.model
+    query = select(*columns).where((columns[0] != "") | (columns[1] != "")).distinct()
+    if kind is not None:
+        query = query.where(device_table.c.kind == kind)
+    return [(row.vendor, row.model) for row in connection.execute(query.order_by(*columns))]
+
+
 def device_numbers(connection: Connection) -> dict[str, int]:
     """The database's short number of every device, which the large tables use as key."""
     return dict(connection.execute(select(device_table.c.id, device_table.c.no)).all())

@@ -55,10 +55,10 @@ def test_a_threshold_is_drafted_tried_put_in_force_and_taken_back(
     page.get_by_role("link", name="机箱过温").click()
     page.get_by_label("一个小区").select_option(XIANGYUNLI)
     page.get_by_role("button", name="查看").click()
-    page.get_by_label("报警限").first.fill("≥ 75")
+    page.get_by_label("报警限", exact=True).first.fill("≥ 75")
     page.get_by_role("button", name="看看会改什么").click()
     expect(page.locator(".told-list")).to_have_text(
-        "祥云里：机箱过温 board_temp_c >=70 报警限：这里不改 → >=75"
+        "祥云里：机箱过温 主板温度 ≥ 70 °C · 报警限：这里不改 → ≥ 75 °C"
     )
     is_well(seen)
     page.get_by_role("button", name="试算最近 48 小时").click()

@@ -2,13 +2,14 @@
 
 import re
 from dataclasses import replace
+from html import unescape
 
 from sqlalchemy import select
 
 from api.rules import sha256_of
 from devices.store.database import reading
 from devices.store.rule_sets import newest
-from devices.store.schema import audit_log
+from devices.store.schema import audit_log, devices
 from tests.api.cast import GATE, SHED, XIANGYUNLI, Cast
 from tests.api.test_console import EN, ZH, words
 
@@ -64,10 +65,10 @@ def test_a_rule_says_what_holds_where_and_where_it_comes_from(cast: Cast) -> Non
         'SHED_OVERTEMP = {raises = ">=75", clears = "<65"}\n',
     )
     client = cast.client("operator")
-    assert "&gt;=70 &gt;=70 故障目录" in words(client.get(HOT, headers=ZH).text)
+    assert "≥ 70 °C ≥ 70 °C 故障目录" in words(client.get(HOT, headers=ZH).text)
     for where in (f"compound={XIANGYUNLI}", f"device={SHED}"):
         text = words(client.get(f"{HOT}?{where}", headers=ZH).text)
-        assert "&gt;=70 &gt;=75 祥云里" in text
+        assert "≥ 70 °C ≥ 75 °C 祥云里" in text
     assert client.get(f"{HOT}?compound=nowhere").status_code == 404
     assert "没有设备 nothing" in client.get(f"{HOT}?device=nothing", headers=ZH).text
     assert "不是这类设备" in client.get(f"{HOT}?device={GATE}", headers=ZH).text
@@ -80,7 +81,7 @@ def test_a_draft_is_looked_at_before_it_is_put_in_force(cast: Cast) -> None:
     address = drafted(cast, {"compound": XIANGYUNLI}, **{LEVEL: ">=75"})
     html = client.get(address, headers=ZH).text
     text = words(html)
-    assert "祥云里：机箱过温 board_temp_c &gt;=70 报警限：这里不改 → &gt;=75" in text
+    assert "祥云里：机箱过温 主板温度 ≥ 70 °C · 报警限：这里不改 → ≥ 75 °C" in text
     assert in_force(cast) == ""
     form = carried(html)
     assert client.post(HOT, data=form).status_code == 422, "nobody said that they are sure"
@@ -135,19 +136,69 @@ def test_who_is_late_is_told_and_changes_nothing(cast: Cast) -> None:
 
 
 def test_everything_else_in_the_file_stays_with_its_notes(cast: Cast) -> None:
-    put(
-        cast,
-        '# summer\n[[override]]\ndevice = "xiangyunli-gate-1"\nnote = "agreed"\n'
-        "GATE_HELD_OPEN.enabled = false\n",
+    file = (
+        '# summer\n[[override]]  # a gate\ndevice = "xiangyunli-gate-1"\nnote = "agreed"\n\n'
+        "# a shop's door\nGATE_HELD_OPEN.enabled = false\n\n"
+        '[[override]]\n# steel boxes\nSHED_OVERTEMP.raises = ">=73" # was 70\n'
     )
+    put(cast, file)
     client = cast.client("operator")
     html = client.get(drafted(cast, {}, **{LEVEL: ">=75"}), headers=ZH).text
-    assert "# 开头的说明会丢失" in html
-    client.post(HOT, data=carried(html) | SURE)
-    body = in_force(cast)
-    assert 'note = "agreed"' in body
-    assert "enabled = false" in body
-    assert ">=75" in body
+    assert client.post(HOT, data=carried(html) | SURE).status_code == 303
+    assert in_force(cast) == file.replace(">=73", ">=75")
+
+
+def test_a_rule_is_changed_for_a_vendor_and_a_model_changed_again_and_taken_back(
+    cast: Cast,
+) -> None:
+    with cast.write() as connection:
+        of_make = {"vendor": "捷顺", "model": "D-1"}
+        connection.execute(devices.update().where(devices.c.id == SHED).values(**of_make))
+    client = cast.client("operator")
+    html = client.get(HOT, headers=ZH).text
+    assert "<option>捷顺</option>" in html
+    assert '<optgroup label="捷顺"><option>D-1</option></optgroup>' in html
+    for level in (">=75", ">=72"):
+        html = client.get(drafted(cast, of_make, **{LEVEL: level}), headers=ZH).text
+        assert "厂商 捷顺 · 型号 D-1：机箱过温" in words(html)
+        tried = client.post(f"{HOT}/dry-run", data=carried(html))
+        assert tried.status_code == 303
+        assert "vendor=" in tried.headers["Location"]
+        assert client.post(HOT, data=carried(html) | SURE).status_code == 303
+        assert in_force(cast).count("[[override]]") == 1
+        assert f'raises = "{level}"' in in_force(cast)
+    text = words(client.get(f"{HOT}?device={SHED}", headers=ZH).text)
+    assert "≥ 70 °C ≥ 72 °C 厂商 捷顺 · 型号 D-1" in text, "it holds for the device"
+    assert "≥ 70 °C ≥ 70 °C" in words(client.get(f"{HOT}?vendor=nobody", headers=ZH).text)
+    html = client.get(HOT, headers=ZH).text
+    back = re.search(r'<a href="([^"]*draft=[^"]*)">撤销这里的改动', html)
+    assert back is not None, "every place that was changed is named, with a way back"
+    html = client.get(unescape(back[1]), headers=ZH).text
+    assert "报警限：≥ 72 °C → 这里不改" in words(html)
+    assert client.post(HOT, data=carried(html) | SURE).status_code == 303
+    assert in_force(cast).strip() == ""
+
+
+def test_a_make_that_nobody_has_and_one_for_a_whole_compound_are_refused(cast: Cast) -> None:
+    client = cast.client("operator")
+    html = client.get(drafted(cast, {"vendor": "nobody"}, **{LEVEL: ">=75"}), headers=EN).text
+    assert "no device of" in html
+    assert 'name="sure"' not in html
+    html = client.get("/rules/COMPOUND_POWER_CUT?vendor=x", headers=EN).text
+    assert "A fault of a whole compound is of no vendor" in html
+    assert 'name="vendor"' not in client.get("/rules/COMPOUND_POWER_CUT").text
+
+
+def test_conditions_and_delays_are_told_in_words_with_the_raw_rule_below(cast: Cast) -> None:
+    client = cast.client("operator")
+    text = words(client.get("/rules", headers=EN).text)
+    assert "Never heard since it was registered for 1 d" in text
+    assert "Devices below it fall silent together: 70 % or more for 2 min" in text
+    assert "Time of charging &gt; 10 h At once" in text
+    assert "As the rule file has it DEV_NEVER_SEEN neverseen" in text
+    text = words(client.get("/rules", headers=ZH).text)
+    assert "登记以来从未收到消息 持续 1 天" in text
+    assert "主板温度 ≥ 70 °C 持续 60 秒" in text
 
 
 def test_a_draft_is_tried_on_the_past_and_what_it_would_have_raised_is_told(cast: Cast) -> None:
