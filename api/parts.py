@@ -111,11 +111,22 @@ class NotAccepted(Exception):
     """The other side did not take a message; the text is what it said."""
 
 
+class Unreached(ValueError):
+    """The server of an address is not found, or does not answer, now."""
+
+
+class Barred(ValueError):
+    """Nothing may be sent to an address: it is a private one, or no https:// URL."""
+
+
 class Messenger(Protocol):
     """Who sends to people. Nothing that is raised names an address or a secret."""
 
     def check(self, target: Target) -> None:
-        """Raise ValueError where its address or secret cannot be right; says what is expected."""
+        """Raise ValueError where its address or secret cannot be right; says what is expected.
+
+        Unreached and Barred are two of them.
+        """
         ...
 
     def test(self, target: Target) -> str:

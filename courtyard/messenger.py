@@ -6,7 +6,7 @@ from alerts.channel import DeliveryFailed
 from alerts.channels import channels
 from alerts.message import Message
 from alerts.outgoing import Refused, Unreachable
-from api.parts import NotAccepted
+from api.parts import Barred, NotAccepted, Unreached
 from courtyard.alerter import KEY_BYTES, mail_server, outgoing
 from courtyard.clock import now_ms
 from courtyard.settings import Settings
@@ -26,8 +26,10 @@ class Messenger:
             return  # no addresses of their own; what Apprise connects to is looked at when it does
         try:
             self._outgoing.check_address(target.url)
-        except (Refused, Unreachable) as error:
-            raise ValueError(str(error)) from error
+        except Unreachable as error:
+            raise Unreached(str(error)) from error
+        except Refused as error:
+            raise Barred(str(error)) from error
 
     def test(self, target: Target) -> str:
         message = Message(f"test:{target.id}:{token_hex(KEY_BYTES)}", target.language, now_ms())

@@ -11,18 +11,17 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Query
-from pydantic import ValidationError
 from sqlalchemy import Connection
 from starlette.responses import RedirectResponse, Response
 
 from api import compounds, deliveries, hours, paging, shapes, targets
-from api.console.form_refusals import refused
+from api.console.form_refusals import NOTHING, REFUSALS, Said, refused, say_done
 from api.console.naming import compound_name, fault_name
 from api.console.overview import SEVERITIES
 from api.console.overview_pages import Line, fault_lines
 from api.console.pages import Page, PageOf
 from api.console.told import Receipt, receipt
-from api.errors import Away, BadParameter, Moved, NotFound
+from api.errors import Away, Moved, NotFound
 from api.identity import Actor, Identity, Reader, Role
 from api.instants import when
 from api.namesakes import firm_name, told_apart
@@ -83,7 +82,7 @@ def targets_page(
         channels=[one.value for one in ChannelName],
         older="" if cursor is None else page.address(cursor=cursor, done=""),
         may_act=may_act(who),
-        notice=_done(page, done),
+        said=_done(page, done),
     )
 
 
@@ -121,13 +120,12 @@ def make_target(
                 routed=routed == "on",
             ),
         )
-    except (ValidationError, BadParameter, NotFound, Moved, Away) as error:
-        status, notice = refused(page, error)
+    except REFUSALS as error:
         written = {"name": name, "url": url, "firm": firm, "language": language, "routed": routed}
         if channel == ChannelName.WEBHOOK:
             written["secret"] = secret  # they may have given it to the receiver already
         return _new_page(
-            parts, who, page, ChannelName(channel), status=status, notice=notice, written=written
+            parts, who, page, ChannelName(channel), said=refused(page, error), written=written
         )
     return RedirectResponse(f"/alerts/targets/{made.id}?done=made", 303)
 
@@ -138,7 +136,7 @@ def target_page(
     parts: PartsOf, who: Reader, page: PageOf, target: str, done: DoneOf = ""
 ) -> Response:
     """One target: how it does, which routes lead there, and its settings."""
-    return _target_page(parts, who, page, target, notice=_done(page, done))
+    return _target_page(parts, who, page, target, said=_done(page, done))
 
 
 @router.post("/alerts/targets/{target}")
@@ -171,9 +169,9 @@ def change_target(
             language=language or found.language.value,
         )
         targets.replace_target(parts, who, target, body)
-    except (ValidationError, BadParameter, Away) as error:
-        status, notice = refused(page, error)
-        return _target_page(parts, who, page, target, status=status, notice=notice)
+    except REFUSALS as error:
+        written = {"name": name, "url": url, "language": language}
+        return _target_page(parts, who, page, target, said=refused(page, error), written=written)
     return RedirectResponse(f"/alerts/targets/{target}?done=saved", 303)
 
 
@@ -183,10 +181,10 @@ def test_target(parts: PartsOf, who: Actor, page: PageOf, target: str) -> Respon
     try:
         tested = targets.send_test(parts, who, target)
     except Away as error:
-        status, notice = refused(page, error)
-        return _target_page(parts, who, page, target, status=status, notice=notice)
+        return _target_page(parts, who, page, target, said=refused(page, error))
     word = "al_test_ok" if tested.accepted else "al_test_bad"
-    return _target_page(parts, who, page, target, notice=page.say(word, answer=tested.answer))
+    told = Said(200, page.say(word, answer=tested.answer), is_wrong=not tested.accepted)
+    return _target_page(parts, who, page, target, said=told)
 
 
 @router.get("/alerts/targets/{target}/hours")  # where one stays whose hours were refused
@@ -215,9 +213,10 @@ def change_hours(
             daily_summary_at=summary_at.strip() or None,
         )
         hours.replace_hours(parts, who, target, body)
-    except (ValidationError, BadParameter) as error:
-        status, notice = refused(page, error)
-        return _target_page(parts, who, page, target, status=status, notice=notice)
+    except REFUSALS as error:
+        asked = {"quiet_from": quiet_from, "quiet_to": quiet_to, "daily_summary_at": summary_at}
+        asked["timezone"] = was.timezone
+        return _target_page(parts, who, page, target, said=refused(page, error), asked=asked)
     return RedirectResponse(f"/alerts/targets/{target}?done=hours", 303)
 
 
@@ -248,7 +247,7 @@ def routes_page(
     parts: PartsOf, who: Reader, page: PageOf, rows: paging.PageOf, done: DoneOf = ""
 ) -> Response:
     """Routes in the order in which they were made, and a new one."""
-    return _routes_page(parts, who, page, rows, notice=_done(page, done))
+    return _routes_page(parts, who, page, rows, said=_done(page, done))
 
 
 @router.post("/alerts/routes")
@@ -285,15 +284,13 @@ def make_route(
             severity=severity,
         )
         targets.make_route(parts, who, body)
-    except (ValidationError, BadParameter, NotFound, Moved) as error:
-        status, notice = refused(page, error)
+    except REFUSALS as error:
         return _routes_page(
             parts,
             who,
             page,
             rows,
-            status=status,
-            notice=notice,
+            said=refused(page, error),
             written=written,
             picked=(*severity, *days),
         )
@@ -343,7 +340,7 @@ def deliveries_page(
 ) -> Response:
     """To whom each event went, the newest first; or why to nobody."""
     asked = {"fault": fault.strip(), "target": target, "compound": compound, "state": state}
-    return _deliveries_page(parts, who, page, rows, asked, notice=_done(page, done))
+    return _deliveries_page(parts, who, page, rows, asked, said=_done(page, done))
 
 
 @router.post("/alerts/deliveries/{delivery}/retry")
@@ -359,8 +356,8 @@ def retry(
         deliveries.retry(parts, who, delivery)
     except Moved:
         asked = dict.fromkeys(("fault", "target", "compound", "state"), "")
-        notice = page.say("moved_on")
-        return _deliveries_page(parts, who, page, rows, asked, status=409, notice=notice)
+        moved = Said(409, page.say("moved_on"), is_wrong=True)
+        return _deliveries_page(parts, who, page, rows, asked, said=moved)
     return RedirectResponse("/alerts/deliveries?done=retried", 303)
 
 
@@ -407,8 +404,7 @@ def _new_page(
     page: Page,
     channel: ChannelName,
     *,
-    status: int = 200,
-    notice: str = "",
+    said: Said = NOTHING,
     written: dict[str, str] | None = None,
 ) -> Response:
     with reading(parts.deps.engine) as connection:
@@ -417,14 +413,14 @@ def _new_page(
     blank["secret"] = _new_secret() if channel is ChannelName.WEBHOOK else ""
     return page.render(
         "alert_new.html",
-        status,
+        said.status,
         who=who,
         channel=channel.value,
         has_secret=channel in SIGNED,
         firms=firms_of(page.language, who, known),
         written=blank | (written or {}),
         may_act=may_act(who),
-        notice=notice,
+        said=said,
     )
 
 
@@ -434,9 +430,11 @@ def _target_page(
     page: Page,
     target: str,
     *,
-    status: int = 200,
-    notice: str = "",
+    said: Said = NOTHING,
+    written: Mapping[str, str] | None = None,
+    asked: Mapping[str, str] | None = None,
 ) -> Response:
+    """written, asked: what stays in the forms of its settings, and of its hours."""
     now_ms = parts.now_ms()
     with reading(parts.deps.engine) as connection:
         known = parts.registry.get(connection)
@@ -449,18 +447,23 @@ def _target_page(
         own_hours = hours_of(connection, [target]).get(target, TargetHours())
     return page.render(
         "alert_target.html",
-        status,
+        said.status,
         who=who,
         target=_target(page.language, known, found, state, now_ms),
-        chosen=found.language.value,
+        written={
+            "name": found.name,
+            "url": "",
+            "language": found.language.value,
+            **(written or {}),
+        },
         has_secret=found.channel in SIGNED,
         routes=[_route(page.language, known, one, names, now_ms) for one in leading],
         deliveries=newest,
-        hours=hours.shape(own_hours),
+        hours=asked or hours.shape(own_hours),
         takes_summaries=found.channel is not ChannelName.ALERTMANAGER,
         made=page.say("al_made_by", who=found.created_by, at=when(found.created_at_ms, now_ms)),
         may_act=may_act(who),
-        notice=notice,
+        said=said,
     )
 
 
@@ -470,8 +473,7 @@ def _routes_page(
     page: Page,
     rows: paging.Page,
     *,
-    status: int = 200,
-    notice: str = "",
+    said: Said = NOTHING,
     written: dict[str, str] | None = None,
     picked: Sequence[str] = (),
 ) -> Response:
@@ -487,7 +489,7 @@ def _routes_page(
     kinds += [(one, say(page.language, f"al_kind_{one}")) for one in (COMPOUND, PLATFORM)]
     return page.render(
         "alert_routes.html",
-        status,
+        said.status,
         who=who,
         routes=[_route(page.language, known, one, names, now_ms) for one in shown],
         older="" if cursor is None else page.address(cursor=cursor, done=""),
@@ -504,7 +506,7 @@ def _routes_page(
         written=blank | (written or {}),
         picked=picked,
         may_act=may_act(who),
-        notice=notice,
+        said=said,
     )
 
 
@@ -515,8 +517,7 @@ def _deliveries_page(
     rows: paging.Page,
     asked: dict[str, str],
     *,
-    status: int = 200,
-    notice: str = "",
+    said: Said = NOTHING,
 ) -> Response:
     now_ms = parts.now_ms()
     with reading(parts.deps.engine) as connection:
@@ -538,7 +539,7 @@ def _deliveries_page(
         choices = choices_of(connection, who)
     return page.render(
         "alert_deliveries.html",
-        status,
+        said.status,
         who=who,
         deliveries=lines,
         targets=choices,
@@ -547,7 +548,7 @@ def _deliveries_page(
         asked=asked,
         older="" if cursor is None else page.address(cursor=cursor, done=""),
         may_act=may_act(who),
-        notice=notice,
+        said=said,
     )
 
 
@@ -727,9 +728,8 @@ def ask(
     )
 
 
-def _done(page: Page, done: str) -> str:
-    word = "al_hours_saved" if done == "hours" else f"al_{done}"
-    return page.say(word) if done else ""
+def _done(page: Page, word: str) -> Said:
+    return say_done(page, "al_hours_saved" if word == "hours" else word and f"al_{word}")
 
 
 def may_act(who: Identity) -> bool:

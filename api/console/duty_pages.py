@@ -5,11 +5,10 @@ They do what the API does, through its functions. An empty field of an edit keep
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Query
-from pydantic import ValidationError
 from sqlalchemy import Connection
 from starlette.responses import RedirectResponse, Response
 
@@ -23,11 +22,11 @@ from api.console.alert_pages import (
     may_act,
     whom_of,
 )
-from api.console.form_refusals import refused
+from api.console.form_refusals import NOTHING, REFUSALS, Said, refused, say_done
 from api.console.naming import fault_name
 from api.console.overview import SEVERITIES
 from api.console.pages import Page, PageOf
-from api.errors import BadParameter, Moved, NotFound
+from api.errors import Moved, NotFound
 from api.identity import Actor, Identity, Reader, Role
 from api.instants import when
 from api.namesakes import firm_name, told_apart
@@ -70,7 +69,10 @@ NEW_PLACES = 3  # empty lines for people in the form of a roster
 
 DoneOf = Annotated[
     str,
-    Query(pattern="^(person_made|person_gone|roster_made|roster_gone|stand_in_made|ended|saved)?$"),
+    Query(
+        alias="done",
+        pattern="^(person_made|person_gone|roster_made|roster_gone|stand_in_made|ended|saved)?$",
+    ),
 ]
 WordOf = Annotated[str, Form(max_length=2000)]
 IdsOf = Annotated[list[str], Form(max_length=200)]
@@ -82,7 +84,7 @@ def duty_page(
     parts: PartsOf, who: Reader, page: PageOf, rows: paging.PageOf, done: DoneOf = ""
 ) -> Response:
     """Rosters by name with who is on duty, people, and who stands in for whom."""
-    return _duty_page(parts, who, page, rows, notice=page.say(f"du_{done}") if done else "")
+    return _duty_page(parts, who, page, rows, said=_done(page, done))
 
 
 @router.post("/alerts/stand-ins")
@@ -105,9 +107,8 @@ def make_stand_in(
         asked = {"person": person, "by": by, "roster": roster or None, "to": ends_at.strip()}
         asked |= {"from": starts_at.strip(), "note": note.strip() or None}
         rosters.make_stand_in(parts, who, shapes.duty.NewStandIn.model_validate(asked))
-    except (ValidationError, BadParameter, NotFound, Moved) as error:
-        status, notice = refused(page, error)
-        return _duty_page(parts, who, page, rows, status=status, notice=notice, written=written)
+    except REFUSALS as error:
+        return _duty_page(parts, who, page, rows, said=refused(page, error), written=written)
     return RedirectResponse("/alerts/duty?done=stand_in_made", 303)
 
 
@@ -170,10 +171,9 @@ def make_person(
             targets=target,
         )
         rosters.make_person(parts, who, body)
-    except (ValidationError, BadParameter, NotFound, Moved) as error:
-        status, notice = refused(page, error)
+    except REFUSALS as error:
         return _person_page(
-            parts, who, page, None, firm=firm, status=status, notice=notice, written=written
+            parts, who, page, None, firm=firm, said=refused(page, error), written=written
         )
     return RedirectResponse("/alerts/duty?done=person_made", 303)
 
@@ -183,8 +183,7 @@ def person_page(
     parts: PartsOf, who: Reader, page: PageOf, person: str, done: DoneOf = ""
 ) -> Response:
     """One of them: how they are reached, and what leads to them."""
-    notice = page.say(f"du_{done}") if done else ""
-    return _person_page(parts, who, page, person, notice=notice)
+    return _person_page(parts, who, page, person, said=_done(page, done))
 
 
 @router.post("/alerts/people/{person}")
@@ -201,6 +200,7 @@ def change_person(
     """Name and language stay as they are where they are empty; telephone and targets do not."""
     with reading(parts.deps.engine) as connection:
         found = rosters.person_of(connection, who, person)
+    written = replace(found, name=name.strip() or found.name, phone=phone, targets=tuple(target))
     try:
         body = shapes.duty.PersonSettings(
             name=name.strip() or found.name,
@@ -209,9 +209,8 @@ def change_person(
             targets=target,
         )
         rosters.replace_person(parts, who, person, body)
-    except (ValidationError, BadParameter) as error:
-        status, notice = refused(page, error)
-        return _person_page(parts, who, page, person, status=status, notice=notice)
+    except REFUSALS as error:
+        return _person_page(parts, who, page, person, said=refused(page, error), written=written)
     return RedirectResponse(f"/alerts/people/{person}?done=saved", 303)
 
 
@@ -229,8 +228,7 @@ def delete_person(parts: PartsOf, who: Actor, page: PageOf, person: str) -> Resp
     try:
         rosters.remove_person(parts, who, person)
     except Moved as error:
-        status, notice = refused(page, error)
-        return _person_page(parts, who, page, person, status=status, notice=notice)
+        return _person_page(parts, who, page, person, said=refused(page, error))
     return RedirectResponse("/alerts/duty?done=person_gone", 303)
 
 
@@ -260,7 +258,9 @@ def make_roster(
     level_5: IdsOf = [],  # noqa: B006
     level_6: IdsOf = [],  # noqa: B006
 ) -> Response:
-    """What it cannot be is told on the page."""
+    """What it cannot be is told on the page, with what was written."""
+    levels = (level_2, level_3, level_4, level_5, level_6)
+    written = Plan(name, rotation, starts_on, handover, person, levels)
     try:
         body = shapes.duty.NewRoster(
             name=name,
@@ -269,12 +269,13 @@ def make_roster(
             starts_on=starts_on,
             handover=handover,
             people=list(filter(None, person)),
-            levels=_levels(level_2, level_3, level_4, level_5, level_6),
+            levels=_levels(*levels),
         )
         made = rosters.make_roster(parts, who, body)
-    except (ValidationError, BadParameter, NotFound, Moved) as error:
-        status, notice = refused(page, error)
-        return _roster_page(parts, who, page, None, firm=firm, status=status, notice=notice)
+    except REFUSALS as error:
+        return _roster_page(
+            parts, who, page, None, firm=firm, said=refused(page, error), written=written
+        )
     return RedirectResponse(f"/alerts/rosters/{made.id}?done=roster_made", 303)
 
 
@@ -283,8 +284,7 @@ def roster_page(
     parts: PartsOf, who: Reader, page: PageOf, roster: str, done: DoneOf = ""
 ) -> Response:
     """One roster: who is on duty, who is next, whom to call at each level, and its plan."""
-    notice = page.say(f"du_{done}") if done else ""
-    return _roster_page(parts, who, page, roster, notice=notice)
+    return _roster_page(parts, who, page, roster, said=_done(page, done))
 
 
 @router.post("/alerts/rosters/{roster}")
@@ -307,6 +307,8 @@ def change_roster(
     """Empty fields stay as they are, but for the levels."""
     with reading(parts.deps.engine) as connection:
         found = rosters.roster_of(connection, who, roster, parts.now_ms())
+    levels = (level_2, level_3, level_4, level_5, level_6)
+    written = Plan(name, rotation, starts_on, handover, person, levels)
     try:
         body = shapes.duty.RosterSettings(
             name=name.strip() or found.name,
@@ -315,12 +317,11 @@ def change_roster(
             handover=handover or print_minute(found.handover_min),
             timezone=found.timezone,
             people=list(filter(None, person)) or list(found.people),
-            levels=_levels(level_2, level_3, level_4, level_5, level_6),
+            levels=_levels(*levels),
         )
         rosters.replace_roster(parts, who, roster, body)
-    except (ValidationError, BadParameter) as error:
-        status, notice = refused(page, error)
-        return _roster_page(parts, who, page, roster, status=status, notice=notice)
+    except REFUSALS as error:
+        return _roster_page(parts, who, page, roster, said=refused(page, error), written=written)
     return RedirectResponse(f"/alerts/rosters/{roster}?done=saved", 303)
 
 
@@ -355,7 +356,7 @@ def dry_run_page(
 ) -> Response:
     """Who would be told if this happened at that time, and why; it sends and writes nothing."""
     found: shapes.duty.DryRouting | None = None
-    status, notice = 200, ""
+    said = NOTHING
     if code:
         try:
             found = routing.try_routes(
@@ -367,14 +368,14 @@ def dry_run_page(
                 severity=severity or None,  # type: ignore[arg-type]  # the pattern says which
                 at=at.strip() or None,
             )
-        except (BadParameter, NotFound) as error:
-            status, notice = refused(page, error)
+        except REFUSALS as error:
+            said = refused(page, error)
     with reading(parts.deps.engine) as connection:
         known = parts.registry.get(connection)
         whom = _whom_of(connection, page.language, known, who, found, parts.now_ms())
     return page.render(
         "alert_dry_run.html",
-        status,
+        said.status,
         who=who,
         found=found,
         whom=whom,
@@ -388,8 +389,20 @@ def dry_run_page(
         codes=[(one, fault_name(page.language, one)) for one in RULES],
         compounds=compounds_of(page.language, who, known),
         severities=[(one, say(page.language, one.lower())) for one in SEVERITIES],
-        notice=notice,
+        said=said,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A roster as its form has it. people: in their order; levels: from the second on."""
+
+    name: str = ""
+    rotation: str = Rotation.DAILY.value
+    starts_on: str = ""
+    handover: str = "08:00"
+    people: Sequence[str] = ()
+    levels: Sequence[Sequence[str]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -439,8 +452,7 @@ def _duty_page(
     page: Page,
     rows: paging.Page,
     *,
-    status: int = 200,
-    notice: str = "",
+    said: Said = NOTHING,
     written: Mapping[str, str] | None = None,
 ) -> Response:
     now_ms = parts.now_ms()
@@ -459,7 +471,7 @@ def _duty_page(
     blank = dict.fromkeys(("person", "by", "roster", "starts_at", "ends_at", "note"), "")
     return page.render(
         "alert_duty.html",
-        status,
+        said.status,
         who=who,
         rosters=[_roster(language, known, one, names, now_ms) for one in shown],
         people=[_person(language, who, known, one, targets) for one in everybody],
@@ -469,7 +481,7 @@ def _duty_page(
         older="" if cursor is None else page.address(cursor=cursor, done=""),
         written=blank | dict(written or {}),
         may_act=may_act(who),
-        notice=notice,
+        said=said,
     )
 
 
@@ -480,15 +492,16 @@ def _person_page(
     person: str | None,
     *,
     firm: str = "",
-    status: int = 200,
-    notice: str = "",
+    said: Said = NOTHING,
     written: Person | None = None,
 ) -> Response:
     with reading(parts.deps.engine) as connection:
         known = parts.registry.get(connection)
-        found = written or Person("", "", firm or who.scope.firm)
-        if person is not None:
-            found = rosters.person_of(connection, who, person)
+        found = written or (
+            Person("", "", firm or who.scope.firm)
+            if person is None
+            else rosters.person_of(connection, who, person)
+        )
         whose = found.firm or who.scope.firm
         theirs = [
             (one.id, f"{one.name} · {say(page.language, f'ch_{one.channel}')}")
@@ -498,7 +511,7 @@ def _person_page(
         line = _person(page.language, who, known, found, dict(theirs))
     return page.render(
         "alert_person.html",
-        status,
+        said.status,
         who=who,
         person=line,
         chosen=found.language.value,
@@ -508,7 +521,7 @@ def _person_page(
         firm=whose or "",
         is_new=person is None,
         may_act=may_act(who),
-        notice=notice,
+        said=said,
     )
 
 
@@ -519,8 +532,8 @@ def _roster_page(
     roster: str | None,
     *,
     firm: str = "",
-    status: int = 200,
-    notice: str = "",
+    said: Said = NOTHING,
+    written: Plan | None = None,
 ) -> Response:
     now_ms = parts.now_ms()
     language = page.language
@@ -546,35 +559,45 @@ def _roster_page(
             for level in every
             if level
         ]
-    order = () if found is None else found.people
+    plan = written or (Plan() if found is None else _plan(found))
     return page.render(
         "alert_roster.html",
-        status,
+        said.status,
         who=who,
         roster=line,
         then=then,
         levels=levels,
-        order=[*order, *([""] * NEW_PLACES)],
-        named=[() if found is None or n >= len(found.levels) else found.levels[n]
-               for n in range(LEVELS_AT_MOST)],
-        plan={
-            "rotation": "daily" if found is None else found.rotation.value,
-            "starts_on": "" if found is None else found.starts_on.isoformat(),
-            "handover": "08:00" if found is None else print_minute(found.handover_min),
-        },
+        plan=plan,
+        order=[*filter(None, plan.people), *([""] * NEW_PLACES)],
+        named=[*plan.levels, *([()] * LEVELS_AT_MOST)][:LEVELS_AT_MOST],
         rotations=[(one.value, say(language, f"du_{one}")) for one in Rotation],
         people=people,
         firms=firms_of(language, who, known),
         firm=whose or "",
         may_act=may_act(who),
-        notice=notice,
-    )  # fmt: skip
+        said=said,
+    )
+
+
+def _done(page: Page, word: str) -> Said:
+    return say_done(page, word and f"du_{word}")
 
 
 def _ask(page: Page, who: Identity, what: str, name: str, address: str) -> Response:
     question = page.say(f"du_delete_{what}", name=name)
     means = page.say(f"du_delete_{what}_means")
     return ask(page, who, question, means, f"{address}/delete", back=address)
+
+
+def _plan(roster: Roster) -> Plan:
+    return Plan(
+        roster.name,
+        roster.rotation.value,
+        roster.starts_on.isoformat(),
+        print_minute(roster.handover_min),
+        roster.people,
+        roster.levels,
+    )
 
 
 def _roster(

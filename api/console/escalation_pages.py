@@ -11,9 +11,9 @@ from starlette.responses import RedirectResponse, Response
 from api import escalations, shapes
 from api.compounds import check_firm
 from api.console.alert_pages import Names, firms_of, led_to, may_act
-from api.console.form_refusals import refused
+from api.console.form_refusals import NOTHING, REFUSALS, Said, refused, say_done
 from api.console.pages import Page, PageOf
-from api.errors import BadParameter, NotFound
+from api.errors import BadParameter
 from api.identity import Actor, Identity, Reader
 from api.parts import Parts, PartsOf
 from api.words import Language, duration, named, say
@@ -37,7 +37,7 @@ def escalations_page(
     parts: PartsOf, who: Reader, page: PageOf, firm: str = "", done: DoneOf = ""
 ) -> Response:
     """What holds for a firm, or for the district, by class."""
-    return _page(parts, who, page, firm, notice=page.say("du_saved") if done else "")
+    return _page(parts, who, page, firm, said=say_done(page, done and "du_saved"))
 
 
 @router.post("/alerts/escalations")
@@ -64,9 +64,8 @@ def change(
                 remind_every_s=_seconds(remind) if remind.strip() else None,
             )
             escalations.replace_policy(parts, who, severity, body)
-    except (ValidationError, BadParameter, NotFound) as error:
-        status, notice = refused(page, error)
-        return _page(parts, who, page, firm, status=status, notice=notice)
+    except REFUSALS as error:
+        return _page(parts, who, page, firm, said=refused(page, error))
     return RedirectResponse(f"/alerts/escalations?done=saved&firm={firm}", 303)
 
 
@@ -90,8 +89,7 @@ def _page(
     page: Page,
     firm: str,
     *,
-    status: int = 200,
-    notice: str = "",
+    said: Said = NOTHING,
 ) -> Response:
     language = page.language
     with reading(parts.deps.engine) as connection:
@@ -102,7 +100,7 @@ def _page(
     whose = who.scope.firm or firm or None
     return page.render(
         "alert_escalations.html",
-        status,
+        said.status,
         who=who,
         policies=[_line(language, one, names, whose) for one in found.items],
         firms=firms_of(language, who, known),
@@ -114,7 +112,7 @@ def _page(
         choices=[(f"{what}:{id_}", name) for (what, id_), name in names.items()],
         blank=[("", "", "")] * NEW_STEPS,
         may_act=may_act(who),
-        notice=notice,
+        said=said,
     )  # fmt: skip
 
 

@@ -4,11 +4,10 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Query
-from pydantic import ValidationError
 from starlette.responses import RedirectResponse, Response
 
 from api import holidays, shapes
-from api.console.form_refusals import refused
+from api.console.form_refusals import NOTHING, REFUSALS, Said, refused, say_done
 from api.console.pages import Page, PageOf
 from api.errors import BadParameter
 from api.identity import Actor, Identity, Reader, Role
@@ -28,7 +27,7 @@ DoneOf = Annotated[str, Query(pattern="^(saved)?$")]
 @router.get("/alerts/holidays")
 def holidays_page(parts: PartsOf, who: Reader, page: PageOf, done: DoneOf = "") -> Response:
     """Those of which there is a list, the newest year first."""
-    return _page(parts, who, page, notice=page.say("du_saved") if done else "")
+    return _page(parts, who, page, said=say_done(page, done and "du_saved"))
 
 
 @router.post("/alerts/holidays")
@@ -45,9 +44,8 @@ def enter_year(
     try:
         body = shapes.duty.YearSettings(off=_holidays(off), work=_words(work))
         holidays.replace_holidays(parts, who, year, body)
-    except (ValidationError, BadParameter) as error:
-        status, notice = refused(page, error)
-        return _page(parts, who, page, status=status, notice=notice, written=written)
+    except REFUSALS as error:
+        return _page(parts, who, page, said=refused(page, error), written=written)
     return RedirectResponse("/alerts/holidays?done=saved", 303)
 
 
@@ -67,22 +65,21 @@ def _page(
     who: Identity,
     page: Page,
     *,
-    status: int = 200,
-    notice: str = "",
+    said: Said = NOTHING,
     written: dict[str, str] | None = None,
 ) -> Response:
     with reading(parts.deps.engine) as connection:
         years = [_line(page, one) for one in list_years(connection)]
     return page.render(
         "alert_holidays.html",
-        status,
+        said.status,
         who=who,
         years=years,
         years_from=FIRST_YEAR,
         years_to=LAST_YEAR,
         written={"year": "", "off": "", "work": ""} | (written or {}),
         may_act=who.role is Role.OPERATOR,
-        notice=notice,
+        said=said,
     )
 
 

@@ -4,14 +4,13 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Form
-from pydantic import ValidationError
 from starlette.responses import RedirectResponse, Response
 
 from api import audited, maintenance, paging, shapes
-from api.console.form_refusals import refused
+from api.console.form_refusals import NOTHING, REFUSALS, Said, refused
 from api.console.naming import compound_name, fault_name
 from api.console.pages import Page, PageOf
-from api.errors import BadParameter, Moved
+from api.errors import Moved
 from api.identity import Actor, Identity, Reader, Role
 from api.instants import when
 from api.parts import Known, Parts, PartsOf
@@ -73,9 +72,8 @@ def make(
         with writing(parts.deps.engine) as connection:
             made = maintenance.make(connection, parts, who, body, parts.now_ms()).id
             audited.about(made)
-    except (ValidationError, BadParameter, Moved) as error:
-        status, notice = refused(page, error)
-        return _page(parts, who, page, rows, status=status, notice=notice, written=written)
+    except REFUSALS as error:
+        return _page(parts, who, page, rows, said=refused(page, error), written=written)
     return RedirectResponse(f"/maintenance/{made}", 303)
 
 
@@ -85,7 +83,7 @@ def end(parts: PartsOf, who: Actor, page: PageOf, rows: paging.PageOf, window: s
     try:
         maintenance.end(parts, who, window)
     except Moved:
-        return _page(parts, who, page, rows, status=409, notice=page.say("moved_on"))
+        return _page(parts, who, page, rows, said=Said(409, page.say("moved_on"), is_wrong=True))
     return RedirectResponse(f"/maintenance/{window}", 303)
 
 
@@ -112,8 +110,7 @@ def _page(
     page: Page,
     rows: paging.Page,
     *,
-    status: int = 200,
-    notice: str = "",
+    said: Said = NOTHING,
     written: dict[str, str] | None = None,
 ) -> Response:
     now_ms = parts.now_ms()
@@ -129,7 +126,7 @@ def _page(
                  device_names(connection, who.scope, ids).items()}  # fmt: skip
     return page.render(
         "maintenance.html",
-        status,
+        said.status,
         who=who,
         windows=[window_line(known, names, page.language, window, now_ms) for window in shown],
         older="" if cursor is None else page.address(cursor=cursor),
@@ -140,7 +137,7 @@ def _page(
         ],
         kinds=[(name, named(page.language, Name(of.zh, of.en))) for name, of in KINDS.items()],
         written=blank | (written or {}),
-        notice=notice,
+        said=said,
     )
 
 

@@ -7,6 +7,17 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Address: not what this channel takes. Copy a robot's whole from its settings (https://…);"
         " for e-mail, write the addresses.",
     ),
+    "rf_unreached": (
+        "地址：此刻找不到或连不上这台服务器。核对拼写，再看本系统能否解析这个名称、能否上网。",
+        "Address: this server is not found or not reached just now. Check the spelling, then "
+        "whether this system can resolve the name and reach the network.",
+    ),
+    "rf_barred": (
+        "地址：不能发往这里。须以 https:// 开头、不含用户名；内网地址先由管理员在 "
+        "COURTYARD_ALERTS_ALLOW 里放行。",
+        "Address: nothing is sent there. It begins with https:// and has no user name; private "
+        "ones are allowed by COURTYARD_ALERTS_ALLOW.",
+    ),
     "rf_secret": (
         "密钥：不符合该通道的格式。从机器人设置中整条复制。",
         "Secret: not as this channel's are. Copy it whole from the robot's settings.",

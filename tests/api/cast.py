@@ -296,12 +296,16 @@ class FakeMessenger:
     def __init__(self) -> None:
         self.sent: list[Target] = []
         self.refuses: str | None = None
+        self.refused_hosts: dict[str, ValueError] = {}
 
     def check(self, target: Target) -> None:
         if not target.url.startswith(("https://", "mailto:")):
             raise ValueError("url: is not like https://host/path")
         if "wrong" in target.secrets:
             raise ValueError("secret: is not like SEC…")
+        for host, error in self.refused_hosts.items():
+            if host in target.url:
+                raise error
 
     def test(self, target: Target) -> str:
         self.sent.append(target)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
+from api.parts import Barred, Unreached
 from api.words import knows
 from devices.alerts import ChannelName, DeliveryState
 from devices.store.schema import deliveries, fault_events, routes, targets
@@ -186,6 +187,26 @@ def test_a_test_shows_its_answer(cast: Cast) -> None:
     assert len(cast.messenger.sent) == 2
 
 
+@pytest.mark.parametrize(
+    ("error", "zh", "en"),
+    [
+        (Unreached("the name of the server is not known"), "找不到或连不上", "not found or not"),
+        (Barred("10.0.0.1 is a private address"), "内网地址先由管理员", "10.0.0.1 is a private"),
+    ],
+)
+def test_why_nothing_is_sent_to_an_address_is_said_and_it_stays_in_the_form(
+    cast: Cast, error: ValueError, zh: str, en: str
+) -> None:
+    cast.messenger.refused_hosts["inside.example"] = error
+    form = {"name": "物业群", "url": "https://inside.example/x"}
+    for path in ("/alerts/new?channel=dingtalk", f"/alerts/targets/{made(cast)}"):
+        for headers, why in ((HTML, zh), (ENGLISH, en)):
+            refused = cast.client("operator").post(path, data=form, headers=headers)
+            assert (refused.status_code, why in refused.text) == (422, True)
+            assert 'value="物业群"' in refused.text
+            assert 'value="https://inside.example/x"' in refused.text
+
+
 def test_quiet_hours_and_the_time_of_the_summary_are_set_and_taken_away(cast: Cast) -> None:
     target = made(cast)
     client = cast.client("yaxin")
@@ -197,7 +218,9 @@ def test_quiet_hours_and_the_time_of_the_summary_are_set_and_taken_away(cast: Ca
     assert 'name="quiet_to" value="07:30"' in text
     assert "安静时段 22:00–07:30" in page(cast, f"/alerts/targets/{target}", "viewer")
     half = client.post(path, data={"quiet_from": "22:00"}, headers=HTML)
-    assert (half.status_code, 'role="status"' in half.text) == (422, True)
+    assert (half.status_code, 'role="alert"' in half.text) == (422, True)
+    assert 'name="quiet_from" value="22:00"' in half.text  # what was written stays
+    assert 'name="quiet_to" value=""' in half.text
     assert client.post(path, data={}).status_code == 303
     assert "没有安静时段和每日汇总" in page(cast, f"/alerts/targets/{target}", "viewer")
 
@@ -242,7 +265,7 @@ def test_a_route_that_cannot_be_says_so_and_keeps_what_was_written(
         a_target(connection, "robot")
     answer = cast.client("yaxin").post("/alerts/routes", data=form, headers=HTML)
     assert answer.status_code in (404, 422)
-    assert 'role="status"' in answer.text
+    assert 'role="alert"' in answer.text
     with cast.write() as connection:
         assert connection.scalars(select(routes.c.id)).all() == []
 

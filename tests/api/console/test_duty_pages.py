@@ -108,15 +108,27 @@ def test_what_cannot_be_is_told_on_the_page(staffed: Cast) -> None:
     client = staffed.client("yaxin")
     for path, form, says in (
         ("people/new", {"name": "n", "phone": "call me"}, "电话：3 至 30 位数字"),
-        ("people/new", {"name": "n", "target": ["nobodys"]}, "通知目标：只能选同一物业"),
+        (
+            "people/new",
+            {"name": "n", "phone": "123", "target": ["nobodys"]},
+            "通知目标：只能选同一物业",
+        ),
         ("rosters/new", {"name": "n", "starts_on": "2026-02-30", "person": ["li"]}, "起始日期："),
         ("rosters/new", {"name": "n", "starts_on": "2026-11-23"}, "轮班人员：至少一位"),
         ("stand-ins", {"person": "li", "by": "li", "starts_at": "2026-11-24T08:00"}, "替班人："),
     ):
         answer = client.post(f"/alerts/{path}", data=form, headers={"Accept": "text/html"})
-        notice = re.search(r'role="status"[^>]*>(.*?)</', answer.text, re.DOTALL)
+        notice = re.search(r'role="alert"[^>]*>(.*?)</', answer.text, re.DOTALL)
         assert notice is not None
         assert (answer.status_code, says in notice[1]) == (422, True), (path, notice[1])
+        kept = form.get("phone", form.get("starts_on", "2026-11-24T08:00"))
+        assert f'value="{kept}"' in answer.text
+    for path, changes in (
+        ("people/li", {"name": "李", "phone": "call me"}),
+        ("rosters/night", {"name": "白班", "handover": "8", "person": ["wang"]}),
+    ):
+        answer = client.post(f"/alerts/{path}", data=changes, headers={"Accept": "text/html"})
+        assert (answer.status_code, f'value="{changes["name"]}"' in answer.text) == (422, True)
     needed = client.post("/alerts/people/li/delete", headers={"Accept": "text/html"})
     assert (needed.status_code, "先移出值班表" in needed.text) == (409, True)
 

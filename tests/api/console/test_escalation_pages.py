@@ -47,6 +47,6 @@ def test_what_cannot_be_is_told(cast: Cast) -> None:
     ):
         answer = client.post("/alerts/escalations", data=form, headers={"Accept": "text/html"})
         assert answer.status_code in (404, 422), form
-        assert 'role="status"' in answer.text
+        assert 'role="alert"' in answer.text
     assert client.get("/alerts/escalations?firm=kangqiao").status_code == 404
     assert 'method="post" action="/alerts' not in page(cast, "/alerts/escalations", "viewer")
