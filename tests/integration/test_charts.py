@@ -469,6 +469,36 @@ def test_charts_stand_where_the_servers_drawing_stood(
                 page.unroute(re.compile(r"/assets/(charts|curves)\.js"))
 
 
+def test_a_window_that_becomes_narrow_is_not_held_open_by_a_chart(
+    browser: Browser, site: tuple[Cast, str]
+) -> None:
+    with somebody(browser, site) as page:
+        page.goto(SESSION)
+        reader(page)
+        page.set_viewport_size({"width": 360, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+        drawn_in = "document.querySelector('.reader canvas').getBoundingClientRect().width"
+        eventually(lambda: page.evaluate(drawn_in) <= 330)
+
+
+def test_without_scripts_the_drawing_is_there_and_series_are_switched_off_too(
+    browser: Browser, site: tuple[Cast, str]
+) -> None:
+    with somebody(browser, site) as page:
+        page.route(re.compile(r"/assets/.*\.js"), lambda route: route.abort())
+        page.goto(ONE)
+        plot = page.locator(".full-plot")
+        expect(plot).to_be_visible()
+        for name, of in (("平均", ".mean"), ("最小到最大", ".band")):
+            expect(plot.locator(of)).to_be_visible()
+            page.get_by_role("checkbox", name=name).uncheck()
+            expect(plot.locator(of)).to_be_hidden()
+        expect(page.get_by_role("button", name="放大")).to_be_hidden()  # it could do nothing
+        page.goto(COMPOUND)
+        titles = page.locator("#usage .place title").all_text_contents()
+        assert any(re.match(r"11-23\n[1-9]\d* 次\n暂计 · 数据完整 ", one) for one in titles), titles
+
+
 def test_charts_are_read_with_a_finger_and_fit_a_phone(
     browser: Browser, site: tuple[Cast, str]
 ) -> None:
