@@ -14,8 +14,9 @@ from starlette.responses import Response
 
 from api import compounds, paging
 from api.compounds import check_firm, judge_is_blind
-from api.console.pages import PageOf
+from api.console.pages import Page, PageOf
 from api.console.usage_views import (
+    Bucket,
     BucketOf,
     Spell,
     Sums,
@@ -34,7 +35,7 @@ from api.console.usage_views import (
 )
 from api.identity import Identity, Reader
 from api.instants import when
-from api.parts import PartsOf
+from api.parts import Parts, PartsOf
 from api.reports.words import UNKNOWN, number, row_of, share, value_name
 from api.turns import Turns
 from api.usage import MOST_EMPTY, MOST_FROM_HOURS
@@ -257,6 +258,20 @@ class CompoundLine:
     coverage: str
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a page of charging shows: of one compound with its sessions, or a line for each.
+
+    older: where the next page of sessions is. summing: so many days are not summed up yet.
+    """
+
+    usage: UsageView | None = None
+    lines: Sequence[SessionLine] = ()
+    older: str = ""
+    table: Sequence[CompoundLine] = ()
+    summing: int = 0
+
+
 @router.get("/charging")
 def charging_page(
     request: Request,
@@ -271,68 +286,31 @@ def charging_page(
 ) -> Response:
     """How all sockets, a firm's or a compound's were used, and why charging stopped."""
     now_ms = parts.now_ms()
-    engine = parts.deps.engine
-    with reading(engine) as connection:
+    with reading(parts.deps.engine) as connection:
         known = parts.registry.get(connection)
         check_firm(known.directory, who, firm or None)
         blind = judge_is_blind(connection, now_ms)
     having = [entry for entry in known.directory.visible(who.scope) if entry.devices.get("port")]
     entries = [entry for entry in having if firm in ("", entry.firm)]
     entry = compounds.find(known, who, compound) if compound else None
-    shown: UsageView | None = None
-    lines: list[SessionLine] = []
-    table: list[CompoundLine] = []
-    summing, older = 0, ""
     if entry is not None:
-        shown = of_compound(
-            page, engine, who.scope, entry, bucket, until, now_ms, own=("charging",)
-        )
-        with reading(engine) as connection:
-            found = list_sessions(
-                connection,
-                who.scope,
-                Filter(entry.id),
-                before=rows.behind,
-                limit=min(rows.limit, SESSIONS_SHOWN) + 1,
-            )
-            is_more = len(found) > min(rows.limit, SESSIONS_SHOWN)
-            found = found[: min(rows.limit, SESSIONS_SHOWN)]
-            lines = session_lines(connection, who, page.language, found, now_ms)
-        if is_more:
-            older = address(page, cursor=rows.cursor([found[-1].started_at_ms, found[-1].id]))
+        shown = _of_one(parts, who, page, entry, bucket, until, rows, now_ms)
     elif entries:
-        zone = zone_of(entries[0].timezone)
-        newest = local_date(now_ms - SETTLED_AFTER_MS, zone) - timedelta(days=1)
-        of = "day" if bucket == "hour" else bucket
-        asked = spell(of, parse_until(until, newest), zone, began(newest + timedelta(days=1), zone))
         copy: ChargingCopy = request.app.state.charging
-        together = copy.get(engine, who.scope, entries, asked, now_ms)
-        summing = together.summing
-        if not summing:
-            shown = view(
-                page,
-                asked,
-                together.all,
-                ["port"],
-                now_ms,
-                newest,
-                own=("charging",),
-                buckets=("day", "week", "month"),
-            )
-            if together.pending:
-                shown.notices.append(page.say("u_pending", n=together.pending))
-            table = [_compound_line(page.language, one, together) for one in entries]
-    if shown is not None and blind:
-        shown.notices.append(page.say("u_stale"))
+        shown = _of_all(parts, who, page, entries, copy, bucket, until, now_ms)
+    else:
+        shown = Shown()
+    if shown.usage is not None and blind:
+        shown.usage.notices.append(page.say("u_stale"))
     language = page.language
     return page.render(
         "charging.html",
         who=who,
-        usage=shown,
-        summing=summing,
-        lines=lines,
-        older=older,
-        table=table,
+        usage=shown.usage,
+        summing=shown.summing,
+        lines=shown.lines,
+        older=shown.older,
+        table=shown.table,
         entry=entry,
         title="" if entry is None else named(language, entry.name),
         lead=page.say(
@@ -348,6 +326,64 @@ def charging_page(
         firm=firm,
         as_of=when(now_ms, now_ms),
     )
+
+
+def _of_one(
+    parts: Parts,
+    who: Identity,
+    page: Page,
+    entry: Entry,
+    bucket: Bucket,
+    until: str,
+    rows: paging.Page,
+    now_ms: int,
+) -> Shown:
+    """A compound's usage, and its sessions page by page."""
+    engine, most = parts.deps.engine, min(rows.limit, SESSIONS_SHOWN)
+    usage = of_compound(page, engine, who.scope, entry, bucket, until, now_ms, own=("charging",))
+    with reading(engine) as connection:
+        found = list_sessions(
+            connection, who.scope, Filter(entry.id), before=rows.behind, limit=most + 1
+        )
+        lines = session_lines(connection, who, page.language, found[:most], now_ms)
+    older = ""
+    if len(found) > most:
+        last = found[most - 1]
+        older = address(page, cursor=rows.cursor([last.started_at_ms, last.id]))
+    return Shown(usage, lines=lines, older=older)
+
+
+def _of_all(
+    parts: Parts,
+    who: Identity,
+    page: Page,
+    entries: Sequence[Entry],
+    copy: ChargingCopy,
+    bucket: Bucket,
+    until: str,
+    now_ms: int,
+) -> Shown:
+    """The usage of all of them over whole days that are over, and a line for each."""
+    zone = zone_of(entries[0].timezone)
+    newest = local_date(now_ms - SETTLED_AFTER_MS, zone) - timedelta(days=1)
+    of = "day" if bucket == "hour" else bucket
+    asked = spell(of, parse_until(until, newest), zone, began(newest + timedelta(days=1), zone))
+    together = copy.get(parts.deps.engine, who.scope, entries, asked, now_ms)
+    if together.summing:
+        return Shown(summing=together.summing)
+    usage = view(
+        page,
+        asked,
+        together.all,
+        ["port"],
+        now_ms,
+        newest,
+        own=("charging",),
+        buckets=("day", "week", "month"),
+    )
+    if together.pending:
+        usage.notices.append(page.say("u_pending", n=together.pending))
+    return Shown(usage, table=[_compound_line(page.language, one, together) for one in entries])
 
 
 def _compound_line(language: Language, entry: Entry, together: Together) -> CompoundLine:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fastapi import APIRouter
+from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -25,10 +26,10 @@ from api.console.overview import SEVERITIES, UP_KINDS, Figure
 from api.console.overview_pages import Line, fault_lines
 from api.console.pages import Page, PageOf
 from api.console.places import Seen
-from api.identity import Reader
+from api.identity import Identity, Reader
 from api.instants import when
 from api.kpis import availability_of
-from api.parts import PartsOf
+from api.parts import Known, Parts, PartsOf
 from api.reports.words import UNKNOWN
 from api.usage import compound_csv
 from api.words import duration, grouped, named, say
@@ -63,6 +64,15 @@ class Over:
     lasted: str
 
 
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """open: as many as are looked at for the plan. lines: of the first of them; over: closed."""
+
+    open: Sequence[Fault]
+    lines: Sequence[Line]
+    over: Sequence[Over]
+
+
 @router.get("/compounds/{compound}")
 def compound_page(
     request: Request,
@@ -82,17 +92,7 @@ def compound_page(
         entry = compounds.find(known, who, compound)
         blind = judge_is_blind(connection, now_ms)
         states = device_states(connection, who.scope, compound)
-        wanted = Filter(compound=compound, is_open=True)
-        rows = list_by_rank(connection, who.scope, wanted, limit=OPEN_MARKED)
-        first = sorted(rows, key=_by_severity)[:OPEN_SHOWN]
-        wanted = Filter(
-            compound=compound,
-            state=State.CLOSED,
-            suppressed=False,
-            from_ms=now_ms - RECENT_MS,
-        )
-        over = list_faults(connection, who.scope, wanted, limit=RECENT_SHOWN)
-        lines = fault_lines(connection, who, known, language, [*first, *over], now_ms)
+        faults = _faults(connection, page, who, known, compound, now_ms)
         standings = list_devices(
             connection,
             who.scope,
@@ -101,12 +101,7 @@ def compound_page(
             now_ms=now_ms,
             limit=DEVICES_SHOWN + 1,
         )
-        charged: list[charging_pages.SessionLine] = []
-        if entry.devices.get("port"):
-            newest = list_sessions(
-                connection, who.scope, Sessions(compound), limit=charging_pages.NEWEST_SHOWN
-            )
-            charged = charging_pages.session_lines(connection, who, language, newest, now_ms)
+        charged = _charged(connection, page, who, entry, now_ms)
     usage = availability = None
     if not page.wants_parts:
         usage = usage_views.of_compound(
@@ -114,18 +109,10 @@ def compound_page(
         )
     if usage is not None:
         usage.csv = _file(page, "usage.csv")
-        reach = availability_of(
-            parts.deps.engine,
-            who.scope,
-            entry,
-            usage.asked.starts[0],
-            usage.asked.to_ms,
-            now_ms,
-        )
-        availability = availability_views.view(page, reach, _file(page, "availability.csv"))
+        availability = _availability(parts, who, page, entry, usage.asked, now_ms)
         if blind:
             usage.notices.append(page.say("u_stale"))
-    seen = places.seen(standings[:DEVICES_SHOWN], rows, now_ms)
+    seen = places.seen(standings[:DEVICES_SHOWN], faults.open, now_ms)
     found = places.places(seen)
     return page.render(
         "compound.html",
@@ -134,15 +121,12 @@ def compound_page(
         entry=entry,
         firm=named(language, known.directory.firms[entry.firm]),
         figures=[
-            *_figures(page, entry, seen, rows, states, blind, now_ms),
+            *_figures(page, entry, seen, faults.open, states, blind, now_ms),
             *_passages(page, request.app.state.last_day, entry, now_ms),
         ],
-        lines=lines[: len(first)],
-        more_open=max(0, len(rows) - len(first)),
-        over=[
-            _over(page, fault, line, now_ms)
-            for fault, line in zip(over, lines[len(first) :], strict=True)
-        ],
+        lines=faults.lines,
+        more_open=max(0, len(faults.open) - len(faults.lines)),
+        over=faults.over,
         plan=site_plan.plan_view(language, found),
         is_blind=blind,
         places=[places.place_line(language, place, now_ms) for place in found],
@@ -163,6 +147,50 @@ def compound_page(
         may_make=export_pages.may_make(who),
         as_of=when(now_ms, now_ms),
     )
+
+
+def _faults(
+    connection: Connection,
+    page: Page,
+    who: Identity,
+    known: Known,
+    compound: str,
+    now_ms: int,
+) -> Faults:
+    wanted = Filter(compound=compound, is_open=True)
+    rows = list_by_rank(connection, who.scope, wanted, limit=OPEN_MARKED)
+    first = sorted(rows, key=_by_severity)[:OPEN_SHOWN]
+    wanted = Filter(
+        compound=compound, state=State.CLOSED, suppressed=False, from_ms=now_ms - RECENT_MS
+    )
+    over = list_faults(connection, who.scope, wanted, limit=RECENT_SHOWN)
+    lines = fault_lines(connection, who, known, page.language, [*first, *over], now_ms)
+    closed = zip(over, lines[len(first) :], strict=True)
+    return Faults(
+        rows, lines[: len(first)], [_over(page, fault, line, now_ms) for fault, line in closed]
+    )
+
+
+def _charged(
+    connection: Connection, page: Page, who: Identity, entry: Entry, now_ms: int
+) -> Sequence[charging_pages.SessionLine]:
+    """The newest sessions, where there are sockets."""
+    if not entry.devices.get("port"):
+        return []
+    newest = list_sessions(
+        connection, who.scope, Sessions(entry.id), limit=charging_pages.NEWEST_SHOWN
+    )
+    return charging_pages.session_lines(connection, who, page.language, newest, now_ms)
+
+
+def _availability(
+    parts: Parts, who: Identity, page: Page, entry: Entry, asked: usage_views.Spell, now_ms: int
+) -> availability_views.AvailabilityView:
+    """Of the time whose usage is shown."""
+    reach = availability_of(
+        parts.deps.engine, who.scope, entry, asked.starts[0], asked.to_ms, now_ms
+    )
+    return availability_views.view(page, reach, _file(page, "availability.csv"))
 
 
 @router.get("/compounds/{compound}/usage.csv")
