@@ -213,7 +213,8 @@ def create_app(deps: Dependencies) -> FastAPI:
     live = Live()
     metrics.listeners.set_function(lambda: news.listeners + live.listeners)
     last_use = LastUse(deps.engine)
-    last_day = LastDay(deps.engine, deps.clock, registry)
+    hour_sums = HourSums()
+    last_day = LastDay(deps.engine, deps.clock, registry, hour_sums)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -251,7 +252,7 @@ def create_app(deps: Dependencies) -> FastAPI:
     app.state.overview_parts = OverviewParts(app.state.overview, last_day)
     app.state.last_day = last_day
     app.state.charging = charging_pages.ChargingCopy()
-    app.state.hour_sums = HourSums()
+    app.state.hour_sums = hour_sums
     app.state.logins = oidc.Logins()
     app.state.account_days = ingestion.DaysCopy()
     app.state.settled = SettledWeeks()

@@ -21,6 +21,7 @@ from devices.days import DAY_MS
 from devices.journal import UNASSIGNED
 from devices.store.compounds import Directory, Entry
 from devices.store.database import reading
+from devices.store.hour_sums import HourSums
 from devices.store.last_day import Opened, messages_by_hour, opened_since
 from devices.store.scope import DISTRICT, Scope
 from devices.store.usage_days import sums_of_compound
@@ -104,8 +105,11 @@ class LastDay:
     """The hours of all compounds. `run` keeps them new; without it each `day` reads what it needs,
     which takes a second for a district."""
 
-    def __init__(self, engine: Engine, clock: Clock, registry: RegistryCopy) -> None:
+    def __init__(
+        self, engine: Engine, clock: Clock, registry: RegistryCopy, sums: HourSums
+    ) -> None:
         self._engine = engine
+        self._sums = sums
         self._clock = clock
         self._registry = registry
         self._lock = threading.Lock()
@@ -240,7 +244,7 @@ class LastDay:
             messages = messages_by_hour(connection, name, from_ms, to_ms)
         if entry is None:
             return {start: Hour(messages.get(start)) for start in starts}
-        sums = sums_of_compound(self._engine, DISTRICT, entry, list(starts), to_ms)
+        sums = sums_of_compound(self._engine, DISTRICT, entry, list(starts), to_ms, self._sums)
         return {
             start: _hour(messages.get(start), one) for start, one in zip(starts, sums, strict=True)
         }

@@ -36,7 +36,7 @@ from devices.store.database import reading
 from devices.store.hour_sums import Expected, HourSums, add_hours
 from devices.store.scope import Scope
 from devices.store.usage import reporters
-from devices.store.usage_apart import apart_of_compound
+from devices.store.usage_apart import apart_of_times
 from devices.store.usage_days import sums_of_compound
 from devices.usage import HOUR_MS
 
@@ -216,10 +216,8 @@ def read_compound(
 ) -> Sums:
     borders, before, now = borders_of(asked)
     sums = sums_of_compound(engine, scope, entry, borders, asked.to_ms, kept)
-    _, apart = apart_of_compound(engine, scope, entry, asked.starts, asked.to_ms, now_ms)
-    _, apart_before = apart_of_compound(
-        engine, scope, entry, asked.before, asked.before_to_ms, now_ms
-    )
+    times = [*asked.starts, asked.to_ms], [*asked.before, asked.before_to_ms]
+    apart, apart_before = apart_of_times(engine, scope, entry, times, now_ms)
     return Sums([sums[n] for n in now], [sums[n] for n in before], apart, apart_before)
 
 

@@ -52,19 +52,38 @@ def apart_of_compound(
     People are known by whole local days: a stretch that cuts one, and not just because it runs
     until now, has None.
     """
-    zone, borders = zone_of(entry.timezone), [*starts, to_ms]
-    whole = (starts[0], to_ms)
     with reading(engine) as connection:
         since = _since(connection)
-        days = _credentials(connection, scope, entry.id, midnight_of(starts[0], zone), to_ms)
-        most = peaks_between(connection, scope, entry.id, borders, zone)
-        out = _lamps_out(connection, scope, [entry.id], starts[0], to_ms, now_ms)
+        return _apart(connection, scope, entry, [*starts, to_ms], now_ms, since)
+
+
+def apart_of_times(
+    engine: Engine, scope: Scope, entry: Entry, times: Iterable[Sequence[int]], now_ms: int
+) -> list[Apart]:
+    """The same of each of these times in all. times: borders, of which the last one ends it."""
+    with reading(engine) as connection:
+        since = _since(connection)
+        return [_apart(connection, scope, entry, borders, now_ms, since)[1] for borders in times]
+
+
+def _apart(
+    connection: Connection,
+    scope: Scope,
+    entry: Entry,
+    borders: Sequence[int],
+    now_ms: int,
+    since: Mapping[str, int],
+) -> tuple[list[Apart], Apart]:
+    zone, whole = zone_of(entry.timezone), (borders[0], borders[-1])
+    days = _credentials(connection, scope, entry.id, midnight_of(whole[0], zone), whole[1])
+    most = peaks_between(connection, scope, entry.id, borders, zone)
+    out = _lamps_out(connection, scope, [entry.id], *whole, now_ms)
     found = [
         Apart(_people(days, stretch, zone, now_ms), peak, unknown=_unknown(since, stretch[0]))
         for stretch, peak in zip(_pairs(borders), most, strict=True)
     ]
     total = Apart(_people(days, whole, zone, now_ms), max(one.peak_ports or 0 for one in found))
-    total.unknown = _unknown(since, starts[0])
+    total.unknown = _unknown(since, whole[0])
     _count_dark(found, total, borders, entry, out.get(entry.id, ()))
     return found, total
 

@@ -260,27 +260,49 @@ def sums_of_compound(
             for _, day_ms in due:
                 days.pop((entry.id, day_ms), None)
                 months.pop((entry.id, month_of(day_ms, zone)), None)
-    month_starts, day_starts = {at for _, at in months}, {at for _, at in days}
-    places = Places(starts)
-    stretches: list[tuple[int, int]] = []
-    for start, end in zip(starts, [*starts[1:], to_ms], strict=True):
-        for piece in cut(start, end, zone, month_starts, day_starts):
-            if piece.unit == "hour":
-                if stretches and stretches[-1][1] == piece.from_ms:
-                    stretches[-1] = (stretches[-1][0], piece.to_ms)
-                else:
-                    stretches.append((piece.from_ms, piece.to_ms))
-            else:
-                ready = months if piece.unit == "month" else days
-                _add(places.of(piece.from_ms), ready[entry.id, piece.from_ms])
-    for begin, end in stretches:
-        known_ms = min(max(begin, recorded_ms), end)
-        sum_hours(expected.promise, (), begin, known_ms, places)
-        for some_ms in range(known_ms, end, READ_DAYS * DAY_MS):
-            some = some_ms, min(some_ms + READ_DAYS * DAY_MS, end)
-            with reading(engine) as connection:
-                add_hours(connection, scope, entry.id, expected, some, places, kept)
+        places = Places(starts)
+        portions: list[tuple[int, int]] = []
+        for begin, end in _of_hours(places, [*starts, to_ms], zone, entry.id, months, days):
+            known_ms = min(max(begin, recorded_ms), end)
+            sum_hours(expected.promise, (), begin, known_ms, places)
+            portions += in_steps(known_ms, end, READ_DAYS * DAY_MS)
+        left_ms = READ_DAYS * DAY_MS
+        while portions and portions[0][1] - portions[0][0] <= left_ms:
+            left_ms -= portions[0][1] - portions[0][0]
+            add_hours(connection, scope, entry.id, expected, portions.pop(0), places, kept)
+    for portion in portions:
+        with reading(engine) as connection:
+            add_hours(connection, scope, entry.id, expected, portion, places, kept)
     return places.sums
+
+
+def _of_hours(
+    places: Places,
+    borders: Sequence[int],
+    zone: tzinfo,
+    compound: str,
+    months: Mapping[tuple[str, int], bytes],
+    days: Mapping[tuple[str, int], bytes],
+) -> list[tuple[int, int]]:
+    """Add what is summed up; the stretches that are not."""
+    month_starts, day_starts = {at for _, at in months}, {at for _, at in days}
+    stretches: list[tuple[int, int]] = []
+    for start, end in pairwise(borders):
+        for piece in cut(start, end, zone, month_starts, day_starts):
+            if piece.unit != "hour":
+                ready = months if piece.unit == "month" else days
+                _add(places.of(piece.from_ms), ready[compound, piece.from_ms])
+            elif stretches and stretches[-1][1] == piece.from_ms:
+                stretches[-1] = (stretches[-1][0], piece.to_ms)
+            else:
+                stretches.append((piece.from_ms, piece.to_ms))
+    return stretches
+
+
+def in_steps(from_ms: int, to_ms: int, step_ms: int) -> Iterator[tuple[int, int]]:
+    """[from_ms, to_ms) in pieces of that length, the last one shorter."""
+    for at_ms in range(from_ms, to_ms, step_ms):
+        yield at_ms, min(at_ms + step_ms, to_ms)
 
 
 def _recorded_from(connection: Connection, compound: str) -> int:
@@ -307,11 +329,9 @@ def _hours(
     to_ms: int,
     kind: str | None = None,
 ) -> Iterator[DeviceHour]:
-    for begin in range(from_ms, to_ms, READ_DAYS * DAY_MS):
+    for begin, end in in_steps(from_ms, to_ms, READ_DAYS * DAY_MS):
         with reading(engine) as connection:
-            page = device_hours(
-                connection, scope, compound, begin, min(begin + READ_DAYS * DAY_MS, to_ms), kind
-            )
+            page = device_hours(connection, scope, compound, begin, end, kind)
         yield from page
 
 
