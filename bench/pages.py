@@ -53,6 +53,7 @@ ENDS = 20  # pages of a list are compared with the last so many
 FIRM = "yaxin"
 YARDSTICK = [{"device": f"gate-{n}", "values": {"power_w": n / 7, "on": True}} for n in range(3000)]
 # Not pages: for programs, files, what never ends, and what is there only before there is anybody.
+NOT_PAGES_END = (".csv", "/live")
 NOT_PAGES = {
     "/livez",
     "/readyz",
@@ -203,6 +204,7 @@ def pages(app: FastAPI) -> Iterator[APIRoute]:
     for route in app.routes:
         assert isinstance(route, APIRoute)
         is_page = not route.path.startswith("/v1/") and route.path not in NOT_PAGES
+        is_page = is_page and not route.path.endswith(NOT_PAGES_END)
         if is_page and "GET" in (route.methods or ()):
             yield route
 
