@@ -5,6 +5,7 @@ Whatever is filtered out, what is critical or of the safety tier and waits for a
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from sqlalchemy import Connection
 
@@ -16,16 +17,19 @@ from api.console.sla_views import Deadline, deadline
 from api.identity import Identity, Role
 from api.parts import Known
 from api.words import Language, grouped, say
+from devices.days import DISTRICT_ZONE
 from devices.faults import Fault, State
 from devices.sla import Ledger
 from devices.store import kpis
 from devices.store.faults import (
     Filter,
+    Pace,
     Tally,
     children_of,
     count_faults,
     list_by_rank,
     list_faults,
+    pace_of,
     tally,
 )
 from devices.store.scope import Scope
@@ -33,6 +37,8 @@ from devices.telling import basis_line
 
 SUSPECTED_SHOWN = 25  # below the others; they have a list of their own
 PINNED_SHOWN = 10
+
+PACE_MS = 7 * 86_400_000  # how soon people answer is told of a week
 
 MAY_ACT = (Role.OPERATOR, Role.FIRM)
 
@@ -89,7 +95,7 @@ class FaultList:
     """All that the page shows. pinned: what waits for an answer and is outside the filter.
 
     matched: how many there are in all; None in the list of all, which is not counted.
-    cursor: of the next page.
+    cursor: of the next page. pace: of what the filter lets through, whatever its state.
     """
 
     question: Question
@@ -104,6 +110,7 @@ class FaultList:
     lead: str
     has_impact: bool
     cursor: str | None
+    pace: Pace
 
 
 def fault_list(
@@ -174,7 +181,20 @@ def fault_list(
         lead=_lead(language, counts),
         has_impact=any(line.impact for line in lines.values()),
         cursor=cursor,
+        pace=pace_of(
+            connection,
+            who.scope,
+            replace(wanted_rows(known, who, question), state=None),
+            day_ms=start_of_day(now_ms),
+            since_ms=now_ms - PACE_MS,
+        ),
     )
+
+
+def start_of_day(now_ms: int) -> int:
+    """When this day began, where the district is."""
+    at = datetime.fromtimestamp(now_ms / 1000, DISTRICT_ZONE)
+    return int(at.replace(hour=0, minute=0, second=0, microsecond=0).timestamp() * 1000)
 
 
 def newest(fault: Fault) -> paging.Position:

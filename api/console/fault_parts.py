@@ -25,7 +25,7 @@ from api.console.ourselves import OurCopy, Ourselves
 from api.console.pages import our_parts, rendered
 from api.identity import Identity, Role
 from api.parts import Known, Parts
-from api.words import Language, say
+from api.words import Language, duration, say
 from devices.store.database import reading
 from devices.store.scope import Scope
 from devices.store.stream import newest_events
@@ -130,6 +130,11 @@ def _rendered(language: Language, asked: Asked, found: FaultList) -> Rendered:
         "shown": found,
         "may_act": may_act,
         "older": older,
+        "answered": (
+            "—"
+            if found.pace.to_acknowledge_s is None
+            else duration(language, found.pace.to_acknowledge_s)
+        ),
         "nothing": say(
             language, "fw_empty_filter" if question.is_narrow else f"fw_empty_{question.shown}"
         ),

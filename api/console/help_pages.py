@@ -33,6 +33,7 @@ TERMS: Mapping[str, tuple[str, ...]] = {
         "responsible",
         "open",
         "overdue",
+        "answered",
         "safety",
         "late",
     ),

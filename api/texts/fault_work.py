@@ -39,6 +39,8 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "筛选之外，仍待确认的危急与安全故障",
         "Outside this filter: critical and safety faults that nobody has acknowledged",
     ),
+    "fw_today": ("今日新增 / 关闭", "New / closed today"),
+    "fw_answered": ("确认时间中位数", "Median time to acknowledge"),
     "fw_empty_filter": (
         "没有符合筛选的故障。",
         "No fault matches this filter.",

@@ -183,6 +183,14 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "过了时限还没有确认，或没有修复。",
         "Past the time in which it should have been acknowledged or repaired.",
     ),
+    "term_answered": ("确认时间中位数", "Median time to acknowledge"),
+    "what_answered": (
+        "近 7 天报出、有人确认的故障，从报出到确认的时间：一半更快，一半更慢。"
+        "今日新增、关闭和它只算筛选里的；疑似和已归并的不算。",
+        "Of faults raised in the last 7 days and acknowledged: half were answered sooner, half "
+        "later. It and what is new and closed today follow the filter, without suspected and "
+        "suppressed ones.",
+    ),
     "term_safety": ("安全类", "Safety tier"),
     "what_safety": (
         "烟雾、漏电、过温、被困等：不归并、不能搁置、不能停用，过去了也须有人确认。",

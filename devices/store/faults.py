@@ -18,6 +18,7 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    text,
     tuple_,
     update,
 )
@@ -26,7 +27,7 @@ from devices.faults import Fault, FaultEvent, FaultMoved, Held, Move, State, Why
 from devices.roots import SUPPRESSES
 from devices.rules import Severity
 from devices.store.registry import add_revision
-from devices.store.schema import LIVE, compounds, devices, fault_events, faults
+from devices.store.schema import LASTED, LIVE, compounds, devices, fault_events, faults
 from devices.store.scope import Scope
 
 # Spelled out, not `<> 'closed'`: so the index on (state, compound, severity) serves.
@@ -49,6 +50,9 @@ class Sought:
     text: str
     codes: frozenset[str] = frozenset()
     compounds: frozenset[str] = frozenset()
+
+
+DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,6 +315,58 @@ def tally(connection: Connection, scope: Scope) -> Tally:
             severities[severity] = severities.get(severity, 0) + count
             unanswered += count if state == State.OPEN else 0
     return Tally(severities, unanswered, suspected, suppressed, shelved, maintained)
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How faults come and go. opened, closed: of a day; neither guesses nor what a root explains.
+
+    to_acknowledge_s: the median of what people answered since a time; None: nothing.
+    """
+
+    opened: int
+    closed: int
+    to_acknowledge_s: float | None
+
+
+def pace_of(
+    connection: Connection, scope: Scope, wanted: Filter, *, day_ms: int, since_ms: int
+) -> Pace:
+    """Live ones that fit. day_ms: when the day began. since_ms: of those opened after it.
+
+    What closed today was opened today or yesterday, or is among the few that lasted longer: so
+    each part goes along an index, and none reads what closed before.
+    """
+    column = faults.c
+    of = _matching(scope, replace(wanted, suspected=False, suppressed=False)).where(
+        column.stream == LIVE
+    )
+    lately = day_ms - DAY_MS
+    opened, closed = connection.execute(
+        of.where(column.opened_at_ms >= lately).with_only_columns(
+            func.count().filter(column.opened_at_ms >= day_ms),
+            func.count().filter(column.closed_at_ms >= day_ms),
+        )
+    ).one()
+    lasting = of.where(
+        text(LASTED), column.closed_at_ms >= day_ms, column.opened_at_ms < lately
+    ).with_only_columns(func.count())
+    answered = of.where(
+        column.opened_at_ms >= since_ms, column.acknowledged_at_ms >= column.opened_at_ms
+    )
+    took = column.acknowledged_at_ms - column.opened_at_ms
+    count = connection.execute(answered.with_only_columns(func.count())).scalar_one()
+    median_ms = None
+    if count:
+        middle = answered.with_only_columns(took).order_by(took)
+        at = middle.offset((count - 1) // 2).limit(2 - count % 2)
+        few = connection.scalars(at).all()
+        median_ms = sum(few) / len(few)
+    return Pace(
+        opened,
+        closed + connection.execute(lasting).scalar_one(),
+        None if median_ms is None else median_ms / 1000,
+    )
 
 
 def find_fault(connection: Connection, scope: Scope, fault: str, *, lock: bool = False) -> Fault:

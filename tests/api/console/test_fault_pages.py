@@ -230,3 +230,17 @@ def test_what_to_do_is_told_step_by_step(cast: Cast) -> None:
     html = page(cast, "hot", EN)
     assert "<li>Cut power</li><li>Inspect the socket</li>" in html
     assert "断电并到场检查插座" in panel(page(cast, "hot"), "do")  # one step is no list
+
+
+def test_the_head_says_what_came_and_went_today_and_how_soon_people_answer(cast: Cast) -> None:
+    with cast.write() as connection:
+        a_fault(connection, "answered", acknowledged_at_ms=NOW_MS - 5 * MINUTE_MS - 50_000)
+        a_fault(
+            connection, "over", code="GATE_TAMPER", state="closed", closed_at_ms=NOW_MS - MINUTE_MS
+        )
+    text = words(cast.client("yaxin").get("/faults", headers=ZH).text)
+    assert "今日新增 / 关闭 2 / 1" in text
+    assert "4 分 10 秒" in text
+    text = words(cast.client("kangqiao").get("/faults", headers=EN).text)
+    assert "New / closed today 0 / 0" in text
+    assert "Median time to acknowledge" in text
