@@ -1,6 +1,6 @@
 """The console's pages of the registry's devices: looked for, changed, moved, in service or out."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import urlencode
@@ -13,8 +13,10 @@ from api import audited, compounds, paging, senders
 from api.compounds import check_firm
 from api.console.pages import Page, PageOf
 from api.console.registry_forms import (
+    UNTRIED,
     AskedOf,
     DoneOf,
+    Flawed,
     LongOf,
     SentOf,
     WordOf,
@@ -22,27 +24,25 @@ from api.console.registry_forms import (
     done_text,
     firms_of,
     kind_names,
-    told,
+    tried,
 )
 from api.devices import check_kind
-from api.errors import Moved, NotFound
+from api.errors import NotFound
 from api.identity import Actor, Identity, Reader, Role, operators_only
 from api.instants import print_instant, when
 from api.parts import Known, Parts, PartsOf
 from api.registry import DEVICES_OWN, ONLY, check_own
 from api.words import Language, grouped, named
 from devices.columns import DEVICES, heading
-from devices.inventory import ATTRIBUTES, PROTOCOLS, BadRegistry, cell_text, cell_value
+from devices.inventory import ATTRIBUTES, PROTOCOLS, cell_text, cell_value
 from devices.kinds import KINDS
 from devices.registry import Device, Name
 from devices.store import registry_edits as edits
-from devices.store.database import reading, writing
+from devices.store.database import reading
 from devices.store.registry_edits import (
     IN_SERVICE,
     SERVICES,
-    ChangedMeanwhile,
     Listed,
-    NotThere,
     Wanted,
     seal_of,
 )
@@ -165,23 +165,22 @@ def add_device(
         "name": name, "building": building, "unit": unit, "protocol": protocol,
         "external_id": external_id, "vendor": vendor, "model": model, "interval_s": interval_s,
     }  # fmt: skip
-    now_ms = parts.now_ms()
     entry = {field: _entered(field, text) for field, text in written.items()}
     entry["attributes"] = _read_attributes(attributes)
     again = written | {"attributes": attributes, "sender": sender}
-    try:
-        with writing(parts.deps.engine) as connection:
-            device = edits.add_device(connection, entry, now_ms)
-            audited.about(device.id, compound=device.compound, kind=device.kind)
-            if sender and replay:
-                named_as = device.id if device.protocol == "native" else device.external_id
-                if named_as == sender:
-                    ids = senders.ask(connection, who, device.protocol, sender, now_ms)
-                    audited.about(device.id, replayed=len(ids))
-    except BadRegistry as error:
-        return _new_device(parts, who, page, again, status=422, flaws=told(page, DEVICES, error))
-    finally:
-        parts.registry.look_again()
+
+    def add(connection: Connection, now_ms: int) -> Device:
+        added = edits.add_device(connection, entry, now_ms)
+        audited.about(added.id, compound=added.compound, kind=added.kind)
+        named_as = added.id if added.protocol == "native" else added.external_id
+        if sender and replay and named_as == sender:
+            ids = senders.ask(connection, who, added.protocol, sender, now_ms)
+            audited.about(added.id, replayed=len(ids))
+        return added
+
+    device = tried(parts, page, DEVICES, add)
+    if isinstance(device, Flawed):
+        return _new_device(parts, who, page, again, flawed=device)
     return RedirectResponse(f"/administration/devices/{device.id}?done=added", 303)
 
 
@@ -349,8 +348,7 @@ def _new_device(
     page: Page,
     written: Mapping[str, str],
     *,
-    status: int = 200,
-    flaws: Sequence[str] = (),
+    flawed: Flawed = UNTRIED,
 ) -> Response:
     with reading(parts.deps.engine) as connection:
         known = parts.registry.get(connection)
@@ -360,10 +358,10 @@ def _new_device(
     )
     return page.render(
         "registry_new_device.html",
-        status,
+        flawed.status,
         who=who,
         written=blank | dict(written),
-        flaws=flaws,
+        flawed=flawed,
         compounds=compounds_of(known, page.language, who),
         kinds=kind_names(page.language),
         protocols=PROTOCOLS,
@@ -378,9 +376,7 @@ def _device(
     page: Page,
     device: str,
     *,
-    status: int = 200,
-    notice: str = "",
-    flaws: Sequence[str] = (),
+    flawed: Flawed = UNTRIED,
     written: Mapping[str, str] | None = None,
     done: str = "",
 ) -> Response:
@@ -406,14 +402,13 @@ def _device(
     }
     return page.render(
         "registry_device.html",
-        status,
+        flawed.status,
         who=who,
         device=found,
         line=_device_line(known, page, Listed(found, "", None), now_ms),
         seen=seal_of(found),
-        written=blank | dict(written or {}),
-        notice=notice,
-        flaws=flaws,
+        written=blank | dict(flawed.keeps(written or {})),
+        flawed=flawed,
         done=done_text(page, done),
         behind=behind,
         behind_address=f"/administration/devices?{urlencode({'parent': device, 'service': 'all'})}",
@@ -461,7 +456,6 @@ def _change_device(
     written: Mapping[str, str] | None = None,
 ) -> Response:
     """own: what is changed, and what of it a firm's people may change; None: operators only."""
-    now_ms = parts.now_ms()
     with reading(parts.deps.engine) as connection:
         if edits.find_device(connection, who.scope, device) is None:
             raise NotFound
@@ -470,18 +464,9 @@ def _change_device(
     else:
         check_own(who, own[0], frozenset(own[1]))
     if sure != "yes":
-        notice = page.say("us_not_sure")
-        return _device(parts, who, page, device, status=422, notice=notice, written=written)
-    try:
-        with writing(parts.deps.engine) as connection:
-            action(connection, now_ms)
-    except (ChangedMeanwhile, Moved):
-        return _device(parts, who, page, device, status=409, notice=page.say("moved_on"))
-    except NotThere as error:
-        raise NotFound from error
-    except BadRegistry as error:
-        flaws = told(page, DEVICES, error)
-        return _device(parts, who, page, device, status=422, flaws=flaws, written=written)
-    finally:
-        parts.registry.look_again()
+        unsure = Flawed(422, page.say("us_not_sure"))
+        return _device(parts, who, page, device, flawed=unsure, written=written)
+    came = tried(parts, page, DEVICES, action)
+    if isinstance(came, Flawed):
+        return _device(parts, who, page, device, flawed=came, written=written)
     return RedirectResponse(f"/administration/devices/{device}?done={done}", 303)

@@ -1,21 +1,28 @@
 """What the forms of the registry's pages have in common."""
 
-from collections.abc import Mapping
-from typing import Annotated
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Annotated, TypeVar
 
 from fastapi import Depends, Form, Query
+from sqlalchemy import Connection
 from starlette.requests import Request
 
 from api.console.pages import Page
-from api.errors import BadParameter
+from api.errors import BadParameter, Moved, NotFound
 from api.identity import Identity
-from api.parts import Known
+from api.parts import Known, Parts
 from api.registry_imports import flaw_text
 from api.words import Language, named
 from devices.columns import heading
 from devices.inventory import BadRegistry
 from devices.kinds import KINDS
 from devices.registry import Name
+from devices.store.database import writing
+from devices.store.registry_edits import ChangedMeanwhile, NotThere
+
+Made = TypeVar("Made")
 
 WordOf = Annotated[str, Form(max_length=300)]
 LongOf = Annotated[str, Form(max_length=4000)]
@@ -23,6 +30,39 @@ AskedOf = Annotated[str, Query(max_length=100)]
 DoneOf = Annotated[str, Query(max_length=40)]
 DONE = ("saved", "added", "moved", "retired", "restored")
 FIELD_AT_MOST = 4000
+
+
+@dataclass(frozen=True, slots=True)
+class Flawed:
+    """Why the registry stays as it is: who was slower is told, and what is wrong line by line."""
+
+    status: int = 200
+    notice: str = ""
+    flaws: Sequence[str] = ()
+
+    def keeps(self, written: Mapping[str, str]) -> Mapping[str, str]:
+        """What stays in the form: nothing where it has to show what somebody else wrote."""
+        return {} if self.status == HTTPStatus.CONFLICT else written
+
+
+UNTRIED = Flawed()
+
+
+def tried(
+    parts: Parts, page: Page, table: str, action: Callable[[Connection, int], Made]
+) -> Made | Flawed:
+    """What `action` made of the registry, in one transaction, now. Raises NotFound."""
+    try:
+        with writing(parts.deps.engine) as connection:
+            return action(connection, parts.now_ms())
+    except (ChangedMeanwhile, Moved):
+        return Flawed(HTTPStatus.CONFLICT, page.say("moved_on"))
+    except NotThere as error:
+        raise NotFound from error
+    except BadRegistry as error:
+        return Flawed(HTTPStatus.UNPROCESSABLE_ENTITY, flaws=told(page, table, error))
+    finally:
+        parts.registry.look_again()
 
 
 async def sent(request: Request) -> Mapping[str, str]:

@@ -1,24 +1,27 @@
 """The console's pages of firms and compounds: looked for and changed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Form
+from sqlalchemy import Connection
 from starlette.responses import RedirectResponse, Response
 
 from api import audited, paging
 from api.compounds import check_firm
 from api.console.pages import Page, PageOf
 from api.console.registry_forms import (
+    UNTRIED,
     AskedOf,
     DoneOf,
+    Flawed,
     LongOf,
     SentOf,
     WordOf,
     done_text,
     firms_of,
-    told,
+    tried,
 )
 from api.errors import NotFound
 from api.identity import Actor, Identity, Reader, Role, operators_only
@@ -26,11 +29,11 @@ from api.parts import Parts, PartsOf
 from api.registry import FIRMS_OWN, ONLY, check_own
 from api.words import grouped, named
 from devices.columns import COMPOUNDS, FIRMS
-from devices.inventory import BadRegistry, cell_value, contacts_of, contacts_text
+from devices.inventory import cell_value, contacts_of, contacts_text
 from devices.registry import Compound, Firm
 from devices.store import registry_edits as edits
-from devices.store.database import reading, writing
-from devices.store.registry_edits import ChangedMeanwhile, seal_of
+from devices.store.database import reading
+from devices.store.registry_edits import seal_of
 
 router = APIRouter(prefix="/administration", include_in_schema=False)
 
@@ -82,17 +85,16 @@ def add_compound(
         "id": id_, "name_zh": name_zh, "name_en": name_en, "firm": firm, "households": households,
         "latitude": latitude, "longitude": longitude, "contacts": contacts,
     }  # fmt: skip
-    try:
-        with writing(parts.deps.engine) as connection:
-            made = edits.add_compound(
-                connection, {"id": id_.strip(), **_compound_changes(written)}, parts.now_ms()
-            )
-            audited.about(made.id, firm=made.firm)
-    except BadRegistry as error:
-        flaws = told(page, COMPOUNDS, error)
-        return _compounds_page(parts, who, page, rows, status=422, flaws=flaws, written=written)
-    finally:
-        parts.registry.look_again()
+    entry = {"id": id_.strip(), **_compound_changes(written)}
+
+    def add(connection: Connection, now_ms: int) -> Compound:
+        added = edits.add_compound(connection, entry, now_ms)
+        audited.about(added.id, firm=added.firm)
+        return added
+
+    made = tried(parts, page, COMPOUNDS, add)
+    if isinstance(made, Flawed):
+        return _compounds_page(parts, who, page, rows, flawed=made, written=written)
     return RedirectResponse(f"/administration/compounds/{made.id}?done=added", 303)
 
 
@@ -119,20 +121,14 @@ def change_compound(
             raise NotFound
     changes = _compound_changes(written)
     check_own(who, changes, FIRMS_OWN)
-    try:
-        with writing(parts.deps.engine) as connection:
-            edits.change_compound(
-                connection, compound, changes, parts.now_ms(), seen=form.get("seen", "")
-            )
-            audited.about(compound, firm=changes.get("firm"))
-    except ChangedMeanwhile:
-        notice = page.say("moved_on")
-        return _compound(parts, who, page, compound, status=409, notice=notice)
-    except BadRegistry as error:
-        flaws = told(page, COMPOUNDS, error)
-        return _compound(parts, who, page, compound, status=422, flaws=flaws, written=written)
-    finally:
-        parts.registry.look_again()
+
+    def change(connection: Connection, now_ms: int) -> None:
+        edits.change_compound(connection, compound, changes, now_ms, seen=form.get("seen", ""))
+        audited.about(compound, firm=changes.get("firm"))
+
+    flawed = tried(parts, page, COMPOUNDS, change)
+    if flawed is not None:
+        return _compound(parts, who, page, compound, flawed=flawed, written=written)
     return RedirectResponse(f"/administration/compounds/{compound}?done=saved", 303)
 
 
@@ -161,15 +157,14 @@ def add_firm(
     """A new property firm."""
     operators_only(who, ONLY)
     written = {"id": id_, "name_zh": name_zh, "name_en": name_en, "contacts": contacts}
-    try:
-        with writing(parts.deps.engine) as connection:
-            entry = {"id": id_.strip(), **_compound_changes(written)}
-            audited.about(edits.add_firm(connection, entry, parts.now_ms()).id)
-    except BadRegistry as error:
-        flaws = told(page, FIRMS, error)
-        return _firms_page(parts, who, page, rows, status=422, flaws=flaws, written=written)
-    finally:
-        parts.registry.look_again()
+    entry = {"id": id_.strip(), **_compound_changes(written)}
+
+    def add(connection: Connection, now_ms: int) -> None:
+        audited.about(edits.add_firm(connection, entry, now_ms).id)
+
+    flawed = tried(parts, page, FIRMS, add)
+    if flawed is not None:
+        return _firms_page(parts, who, page, rows, flawed=flawed, written=written)
     return RedirectResponse("/administration/firms?done=added", 303)
 
 
@@ -194,16 +189,13 @@ def change_firm(
             raise NotFound
     changes = _compound_changes(written)
     check_own(who, changes, FIRMS_OWN)
-    try:
-        with writing(parts.deps.engine) as connection:
-            edits.change_firm(connection, firm, changes, parts.now_ms(), seen=form.get("seen", ""))
-    except ChangedMeanwhile:
-        return _firm(parts, who, page, firm, status=409, notice=page.say("moved_on"))
-    except BadRegistry as error:
-        flaws = told(page, FIRMS, error)
-        return _firm(parts, who, page, firm, status=422, flaws=flaws, written=written)
-    finally:
-        parts.registry.look_again()
+
+    def change(connection: Connection, now_ms: int) -> None:
+        edits.change_firm(connection, firm, changes, now_ms, seen=form.get("seen", ""))
+
+    flawed = tried(parts, page, FIRMS, change)
+    if flawed is not None:
+        return _firm(parts, who, page, firm, flawed=flawed, written=written)
     return RedirectResponse(f"/administration/firms/{firm}?done=saved", 303)
 
 
@@ -254,8 +246,7 @@ def _compounds_page(
     *,
     q: str = "",
     firm: str = "",
-    status: int = 200,
-    flaws: Sequence[str] = (),
+    flawed: Flawed = UNTRIED,
     written: Mapping[str, str] | None = None,
     done: str = "",
 ) -> Response:
@@ -278,7 +269,7 @@ def _compounds_page(
     )
     return page.render(
         "registry_compounds.html",
-        status,
+        flawed.status,
         who=who,
         compounds=[
             (
@@ -293,8 +284,8 @@ def _compounds_page(
         older="" if cursor is None else page.address(cursor=cursor),
         firms=list(firms.items()),
         asked={"q": q, "firm": firm},
-        written=blank | dict(written or {}),
-        flaws=flaws,
+        written=blank | dict(flawed.keeps(written or {})),
+        flawed=flawed,
         done=done_text(page, done),
         may_add=who.role is Role.OPERATOR,
     )
@@ -306,9 +297,7 @@ def _compound(
     page: Page,
     compound: str,
     *,
-    status: int = 200,
-    notice: str = "",
-    flaws: Sequence[str] = (),
+    flawed: Flawed = UNTRIED,
     written: Mapping[str, str] | None = None,
     done: str = "",
 ) -> Response:
@@ -325,7 +314,7 @@ def _compound(
     firms = firms_of(known, page.language, who)
     return page.render(
         "registry_compound.html",
-        status,
+        flawed.status,
         who=who,
         compound=found,
         name=named(page.language, found.name),
@@ -333,9 +322,8 @@ def _compound(
         seen=seal_of(found),
         called=called(found),
         firms=firms,
-        written=blank | dict(written or {}),
-        notice=notice,
-        flaws=flaws,
+        written=blank | dict(flawed.keeps(written or {})),
+        flawed=flawed,
         done=done_text(page, done),
         may_contacts=who.role in (Role.OPERATOR, Role.FIRM),
         may_all=who.role is Role.OPERATOR,
@@ -348,8 +336,7 @@ def _firms_page(
     page: Page,
     rows: paging.Page,
     *,
-    status: int = 200,
-    flaws: Sequence[str] = (),
+    flawed: Flawed = UNTRIED,
     written: Mapping[str, str] | None = None,
     done: str = "",
 ) -> Response:
@@ -360,7 +347,7 @@ def _firms_page(
     blank = dict.fromkeys(("id", "name_zh", "name_en", "contacts"), "")
     return page.render(
         "registry_firms.html",
-        status,
+        flawed.status,
         who=who,
         firms=[
             (
@@ -373,8 +360,8 @@ def _firms_page(
             for row in shown
         ],
         older="" if cursor is None else page.address(cursor=cursor),
-        written=blank | dict(written or {}),
-        flaws=flaws,
+        written=blank | dict(flawed.keeps(written or {})),
+        flawed=flawed,
         done=done_text(page, done),
         may_add=who.role is Role.OPERATOR,
     )
@@ -386,9 +373,7 @@ def _firm(
     page: Page,
     firm: str,
     *,
-    status: int = 200,
-    notice: str = "",
-    flaws: Sequence[str] = (),
+    flawed: Flawed = UNTRIED,
     written: Mapping[str, str] | None = None,
     done: str = "",
 ) -> Response:
@@ -403,15 +388,14 @@ def _firm(
     }
     return page.render(
         "registry_firm.html",
-        status,
+        flawed.status,
         who=who,
         firm=found,
         name=named(page.language, found.name),
         seen=seal_of(found),
         called=called(found),
-        written=blank | dict(written or {}),
-        notice=notice,
-        flaws=flaws,
+        written=blank | dict(flawed.keeps(written or {})),
+        flawed=flawed,
         done=done_text(page, done),
         may_contacts=who.role in (Role.OPERATOR, Role.FIRM),
         may_all=who.role is Role.OPERATOR,
