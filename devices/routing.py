@@ -317,7 +317,7 @@ class _Speaker:
             zh.append(hours_text("zh", route.hours))
             en.append(hours_text("en", route.hours))
         return Name(
-            f"符合路由条件：{'，'.join(zh)}" if zh else "路由不设条件",
+            f"符合规则条件：{'，'.join(zh)}" if zh else "规则不设条件",
             f"the route fits: {', '.join(en)}" if en else "the route takes every fault",
         )
 
@@ -347,9 +347,9 @@ _NOBODY = MappingProxyType(
     {
         NO_NEWS: Name("没有人收到过该故障的通知", "nobody was told of the fault"),
         OVER_BEFORE: Name("通知前已恢复", "it was over before anybody was to be told"),
-        NO_ROUTE: Name("没有匹配的路由", "no route leads to anybody"),
+        NO_ROUTE: Name("没有匹配的规则", "no route leads to anybody"),
         UNREACHABLE: Name(
-            "路由只通向没有通知目标的人", "routes lead only to people who have no target"
+            "规则只通向没有通知目标的人", "routes lead only to people who have no target"
         ),
         OLDER: Name("目标是在故障之后建立的", "the target was made after it happened"),
         Held.SUSPECTED.value: Name("疑似故障，不发通知", "only suspected: nobody is told"),

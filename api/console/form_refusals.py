@@ -46,8 +46,11 @@ def _told(page: Page, error: Exception) -> tuple[int, str]:
             return error.status, page.say("rf_unreached")
         case BadParameter(__cause__=Barred()) if page.language == "zh":
             return error.status, page.say("rf_barred")
-        case BadParameter() | Moved() | Away() if page.language == "en":
-            return error.status, error.detail  # it says more: what is wrong with this one
+        case BadParameter() if page.language == "en":  # it says more: what is wrong with this one
+            field = _must_be(page, error.parameter).partition(":")[0]
+            return error.status, f"{field}: {error.detail.removeprefix(f'{error.parameter}: ')}"
+        case Moved() | Away() if page.language == "en":
+            return error.status, error.detail
         case BadParameter():
             return error.status, _must_be(page, error.parameter)
         case Moved():

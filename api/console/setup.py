@@ -91,7 +91,7 @@ def _make(
     with writing(parts.deps.engine) as connection:
         if not users.take_setup_codes(connection, code):
             raise NotFound
-        user = new_people.add(connection, page, person, hashed, "set-up code", now_ms)
+        user = new_people.add(connection, page, person, hashed, SETUP, now_ms)
         audited.sent_by(user.name, user.role, user.token)
     return user.token
 

@@ -10,6 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from api import audited, new_people, paging
 from api.console.pages import Page, PageOf
+from api.console.setup import SETUP
 from api.errors import NotFound
 from api.identity import Actor, Identity, Reader, operators_only
 from api.instants import when
@@ -253,7 +254,7 @@ def _line(known: Known, language: Language, user: User, who: Identity, now_ms: i
         firm=user.firm or "",
         firm_name=firm_name(known, language, user.firm),
         made=when(user.created_at_ms, now_ms),
-        by=user.created_by,
+        by=say(language, "us_by_setup") if user.created_by == SETUP else user.created_by,
         used="" if user.used_at_ms is None else when(user.used_at_ms, now_ms),
         is_disabled=user.disabled_at_ms is not None,
         is_self=user.token == who.token,

@@ -97,6 +97,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "us_name_note": ("用户名，2 至 63 个 a-z 0-9 . _ -", "User name, 2 to 63 of a-z 0-9 . _ -"),
     "us_role": ("身份", "Role"),
     "us_firm": ("物业（身份为物业时）", "Firm (for the role property firm)"),
+    "us_by_setup": ("首次设置", "at the set-up"),
     "us_no_firm": ("无", "None"),
     "us_language": ("语言", "Language"),
     "us_any_language": ("随浏览器", "As their browser"),

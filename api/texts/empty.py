@@ -26,8 +26,8 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "em_to_users": ("用户", "Users"),
     "em_to_target": ("添加目标", "Add a target"),
     "em_to_targets": ("看各目标的设置", "See the settings of targets"),
-    "em_to_route": ("添加路由", "Add a route"),
-    "em_to_routes": ("看路由", "See the routes"),
+    "em_to_route": ("添加规则", "Add a route"),
+    "em_to_routes": ("看规则", "See the routes"),
     "em_to_dry_run": ("试算一个故障会通知谁", "Try whom a fault would be told to"),
     "em_to_person": ("添加人员", "Add a person"),
     "em_to_roster": ("排值班表", "Make a roster"),
@@ -142,12 +142,12 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "They are kept as they came, and can be replayed once there is one.",
     ),
     "em_routes_means": (
-        "路由说明哪些故障通知谁：先建目标，再建路由。",
+        "规则说明哪些故障通知谁：先建目标，再建规则。",
         "A route says which faults are told to whom: a target first, then a route.",
     ),
     "em_deliveries": ("还没有发过通知。", "Nothing was sent yet."),
     "em_deliveries_means": (
-        "有故障、又有路由通向目标时，每一条都记在这里，附对方的回答。",
+        "有故障、又有规则通向目标时，每一条都记在这里，附对方的回答。",
         "When there is a fault and a route for it, each message is here with the answer to it.",
     ),
     "em_people_means": (
@@ -163,7 +163,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "Without it holidays count as the weekday that they fall on.",
     ),
     "em_dry_run_means": (
-        "加一条合适的路由，或改掉挡住它的那一条。",
+        "加一条合适的规则，或改掉挡住它的那一条。",
         "Add a route that fits, or change what holds it back.",
     ),
     "em_windows_means": (

@@ -332,9 +332,9 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "告警发到哪里：钉钉、企业微信、飞书的群机器人，邮箱，或网址。",
         "Where alerts are sent: a robot of DingTalk, WeCom or Feishu, a mailbox, or a web address.",
     ),
-    "term_route": ("路由", "Route"),
+    "term_route": ("通知规则", "Route"),
     "what_route": (
-        "哪些故障发给哪个目标、哪个人或哪个值班表。没有路由，就没有人被告知。",
+        "哪些故障发给哪个目标、哪个人或哪个值班表。没有规则，就没有人被告知。",
         "Which faults lead to which target, person or roster. Without one nobody is told.",
     ),
     "term_roster": ("值班表", "Roster"),

@@ -193,7 +193,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "ri_discard": ("放弃", "Discard"),
     "ri_mend": (
         "有 {n} 行有误：在文件里改好，再选一次文件。现在什么都没有写入。",
-        "{n} lines are wrong: mend the file, and choose it again. Nothing was written.",
+        "Wrong lines: {n}. Mend the file, and choose it again. Nothing was written.",
     ),
     "ri_mend_short": ("改好的文件", "The mended file"),
     "ri_nothing": (

@@ -90,7 +90,7 @@ def test_it_says_by_which_channel_to_whom_and_why(routed: Cast) -> None:
         "person_name": "李伟",
         "routes": ["on-duty"],
         "why": {
-            "zh": "符合路由条件：级别 P1/P2；值班：轮到李伟值班（11-23 08:00 至 11-24 08:00）",
+            "zh": "符合规则条件：级别 P1/P2；值班：轮到李伟值班（11-23 08:00 至 11-24 08:00）",
             "en": "the route fits: severity P1/P2; 值班: 李伟's turn (11-23 08:00 to 11-24 08:00)",
         },
         "waits_until": None,

@@ -121,6 +121,7 @@ def test_what_cannot_be_is_told_on_the_page(staffed: Cast) -> None:
         notice = re.search(r'role="alert"[^>]*>(.*?)</', answer.text, re.DOTALL)
         assert notice is not None
         assert (answer.status_code, says in notice[1]) == (422, True), (path, notice[1])
+        assert "autofocus" in notice[0]  # where who wrote it is taken
         kept = form.get("phone", form.get("starts_on", "2026-11-24T08:00"))
         assert f'value="{kept}"' in answer.text
     for path, changes in (
@@ -129,6 +130,12 @@ def test_what_cannot_be_is_told_on_the_page(staffed: Cast) -> None:
     ):
         answer = client.post(f"/alerts/{path}", data=changes, headers={"Accept": "text/html"})
         assert (answer.status_code, f'value="{changes["name"]}"' in answer.text) == (422, True)
+    english = {"Accept": "text/html", "Accept-Language": "en"}
+    impossible = {"name": "n", "starts_on": "2026-02-30", "person": ["li"]}
+    answer = client.post("/alerts/rosters/new", data=impossible, headers=english)
+    notice = re.search(r'role="alert"[^>]*>(.*?)</', answer.text, re.DOTALL)
+    assert notice is not None
+    assert notice[1].startswith("First day: ")
     needed = client.post("/alerts/people/li/delete", headers={"Accept": "text/html"})
     assert (needed.status_code, "先移出值班表" in needed.text) == (409, True)
 
