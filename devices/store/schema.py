@@ -177,7 +177,7 @@ faults = Table(
     Index("ix_faults_compound_opened", "compound", "opened_at_ms", "id"),
     Index("ix_faults_device_opened", "device", "opened_at_ms", "id"),
     Index("ix_faults_state_compound", "state", "compound", "severity"),
-    Index("ix_faults_state_rank", "state", "rank", "id"),
+    Index("ix_faults_state_rank", "state", "rank", "opened_at_ms", "id"),
     Index("ix_faults_subject_code", "subject", "code", "opened_at_ms"),
     Index("ix_faults_suppressed_by", "suppressed_by"),
     # The few that stood for more than a day: what stood when a range began is either here, or not
