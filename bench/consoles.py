@@ -325,6 +325,7 @@ class OfCompound(Console):
 
     async def run(self) -> None:
         compound = self.page.removeprefix("compounds/")
+        self.head = {**self.head, "HX-Request": "true"}  # it wants what changes, and no charts
         reader, writer = await self._ask(self.stream, is_stream=True)
         asked_s = -math.inf
         async for event in _events(reader, self):
