@@ -8,6 +8,7 @@ from datetime import datetime, tzinfo
 
 from devices.kinds import KINDS
 from devices.registry import Name
+from devices.stop_reasons import PortStatus, StopReason
 from devices.words import duration, grouped, knows, named, say
 
 RUSH = {7: "rush_morning", 8: "rush_morning", 17: "rush_evening", 18: "rush_evening"}
@@ -81,9 +82,26 @@ def _evidence(language: str, kind: str, name: str, value: object, zone: tzinfo) 
         return label, say(language, "semicolon").join(_place(one, zone) for one in value)
     if name in ("reason", "evidence") and knows(f"r_{value}"):
         return label, say(language, f"r_{value}")
-    if isinstance(value, str) and knows(f"w_{value}"):
-        return label, say(language, f"w_{value}")
+    if isinstance(value, str) and name != "native_reason":
+        return label, _word(language, kind, name, value)
     return label, value_text(language, value, "" if has_own else unit_of(kind, name))
+
+
+def _word(language: str, kind: str, name: str, value: str) -> str:
+    """What a device says, in words; as it says it where there are none."""
+    named_values = _VALUES.get(name, {})
+    if value in named_values:
+        return named(language, named_values[value])
+    event = KINDS[kind].events.get(value) if name == "event" and kind in KINDS else None
+    if event is not None:
+        return named(language, Name(event.zh, event.en))
+    return say(language, f"w_{value}") if knows(f"w_{value}") else value
+
+
+_VALUES: Mapping[str, Mapping[str, Name]] = {
+    "stop_reason": {one.value: Name(one.zh, one.en) for one in StopReason},
+    "port_status": {one.value: Name(one.zh, one.en) for one in PortStatus},
+}
 
 
 def _place(one: object, zone: tzinfo) -> str:

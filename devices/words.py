@@ -241,6 +241,14 @@ TEXTS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "w_degraded": ("降级", "degraded"),
         "w_failed": ("失效", "failed"),
         "w_missing": ("缺失", "missing"),
+        "w_session_end": ("充电结束", "charge ended"),
+        "w_smoke": ("烟雾", "smoke"),
+        "w_leakage": ("漏电", "leakage"),
+        "w_power_cut": ("停电", "power cut"),
+        "w_high_temp": ("高温", "heat"),
+        "w_door_open": ("箱门打开", "cabinet open"),
+        "w_door_pried": ("箱门被撬", "cabinet pried open"),
+        "w_arm_blocked": ("抬杆受阻", "arm blocked"),
     }
 )
 

@@ -121,3 +121,16 @@ def test_what_a_device_says_is_told_in_the_readers_words() -> None:
     assert [text for _, text in evidence_lines("en", "gate", evidence, zone)] == [
         "failed", "forced open", "A17"
     ]  # fmt: skip
+
+
+def test_what_devices_say_is_told_in_words_and_vendors_codes_as_they_are() -> None:
+    zone = ZoneInfo("Asia/Shanghai")
+    evidence = {"event": "session_end", "stop_reason": "smoke", "native_reason": "smoke"}
+    assert [text for _, text in evidence_lines("zh", "port", evidence, zone)] == [
+        *("结束充电", "烟雾停止", "smoke")
+    ]
+    evidence = {"port_status": "paused_high_temp", "event": "access", "what": "door_pried"}
+    assert [text for _, text in evidence_lines("en", "gate", evidence, zone)] == [
+        *("Paused: hot", "Access", "cabinet pried open")
+    ]
+    assert evidence_lines("en", "gate", {"detail": "as it is"}, zone)[0][1] == "as it is"
