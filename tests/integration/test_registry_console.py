@@ -112,7 +112,7 @@ def test_an_unknown_sender_is_taken_from_the_inbox(li: Watched) -> None:
 def test_a_shed_goes_out_of_service_and_comes_back(li: Watched, site: tuple[Cast, str]) -> None:
     page = li.page
     li.go("/administration/devices")
-    page.locator("[name=q]").fill("1号棚")
+    page.locator("main [name=q]").fill("1号棚")
     page.locator("[name=kind]").select_option("shed")
     page.get_by_role("button", name="查找").click()
     page.get_by_role("link", name="1号棚").click()
