@@ -220,7 +220,7 @@ def _show(
         known = parts.registry.get(connection)
         (line,) = fault_lines(connection, as_them, known, page.language, [found], now_ms)
         events = newest_events(connection, found.id, EVENTS_SHOWN)
-        called = contacts(connection, found)
+        called = contacts(connection, found.compound)
         names = device_names(connection, scope, {found.device} if found.device else set())
         to = others(connection, who.sent)
         staff = [one for one in to if one.person is not None]

@@ -21,6 +21,7 @@ from api.console import (
     site_plan,
     usage_views,
 )
+from api.console.calls import call
 from api.console.last_day import LastDay
 from api.console.overview import SEVERITIES, UP_KINDS, Figure
 from api.console.overview_pages import Line, fault_lines
@@ -40,9 +41,11 @@ from devices.store.database import reading
 from devices.store.devices import Filter as DeviceFilter
 from devices.store.devices import list_devices
 from devices.store.faults import Filter, list_by_rank, list_faults
+from devices.store.links import contacts
 from devices.store.sessions import Filter as Sessions
 from devices.store.sessions import list_sessions
 
+CALLS_SHOWN = 2  # the others are in the registry
 DEVICES_SHOWN = 400  # the largest compound has some 110
 OPEN_MARKED = 200  # open faults that are looked at for the plan
 OPEN_SHOWN, RECENT_SHOWN = 50, 8
@@ -102,6 +105,7 @@ def compound_page(
             limit=DEVICES_SHOWN + 1,
         )
         charged = _charged(connection, page, who, entry, now_ms)
+        calls = [call(one) for one in contacts(connection, compound)][:CALLS_SHOWN]
     usage = availability = None
     if not page.wants_parts:
         usage = usage_views.of_compound(
@@ -124,6 +128,7 @@ def compound_page(
             *_figures(page, entry, seen, faults.open, states, blind, now_ms),
             *_passages(page, request.app.state.last_day, entry, now_ms),
         ],
+        calls=calls,
         lines=faults.lines,
         more_open=max(0, len(faults.open) - len(faults.lines)),
         over=faults.over,

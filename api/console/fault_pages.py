@@ -413,7 +413,7 @@ def _calls(
     """Who is on duty now, then whom the registry names."""
     entry = known.directory.compounds.get(fault.compound or "")
     now = [] if entry is None else on_duty(connection, who.scope, language, entry.firm, now_ms)
-    return [*now, *(call(one) for one in contacts(connection, fault))]
+    return [*now, *(call(one) for one in contacts(connection, fault.compound))]
 
 
 def _standing(connection: Connection, who: Identity, fault: Fault) -> Standing | None:

@@ -227,12 +227,12 @@ def hand_on(connection: Connection, fault: Fault, to: Other, now_ms: int) -> Non
     connection.execute(update(fault_events).where(column.id == event).values(routed_at_ms=now_ms))
 
 
-def contacts(connection: Connection, fault: Fault) -> Sequence[Contact]:
-    """Whom to call: of the fault's compound, then of the firm that manages it."""
+def contacts(connection: Connection, compound: str | None) -> Sequence[Contact]:
+    """Whom to call: of the compound, then of the firm that manages it."""
     row = connection.execute(
         select(compounds.c.contacts, firms.c.contacts.label("of_firm"))
         .join(firms, firms.c.id == compounds.c.firm)
-        .where(compounds.c.id == fault.compound)
+        .where(compounds.c.id == compound)
     ).one_or_none()
     if row is None:
         return ()

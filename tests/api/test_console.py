@@ -647,6 +647,17 @@ def test_whatever_an_event_says_that_is_a_fault_has_words() -> None:
         assert knows(f"e_{name}") or KINDS[kind].judged(name) is not None, name
 
 
+def test_a_compound_page_says_whom_to_call(cast: Cast) -> None:
+    called = [{"name": "值班室", "phone": "0371-5555 0200", "role": ""}]
+    with cast.write() as connection:
+        connection.execute(
+            compounds.update().where(compounds.c.id == XIANGYUNLI).values(contacts=called)
+        )
+    html = cast.client("yaxin").get(f"/compounds/{XIANGYUNLI}", headers=ZH).text
+    assert 'href="tel:037155550200"' in html
+    assert "值班室 0371-5555 0200" in words(html)
+
+
 def test_a_compound_page_has_devices_with_state_age_and_values(cast: Cast) -> None:
     with_trouble(cast)
     text = words(cast.client("yaxin").get(f"/compounds/{XIANGYUNLI}", headers=ZH).text)
