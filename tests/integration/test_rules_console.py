@@ -83,7 +83,7 @@ def test_a_window_is_made_from_the_calendar_ended_and_goes_on(seen: Watched) -> 
     page = seen.page
     seen.go("/maintenance/calendar?view=week")
     page.get_by_role("link", name="11-25 新建").click()
-    page.get_by_label("小区").select_option(XIANGYUNLI)
+    page.locator("main").get_by_label("小区").select_option(XIANGYUNLI)
     page.get_by_label("类型").select_option("gate")
     page.get_by_role("button", name="列出设备").click()
     page.get_by_label("东门").check()
