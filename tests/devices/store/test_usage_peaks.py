@@ -112,8 +112,10 @@ def of_all_sessions(engine: Engine, *borders: int) -> list[int]:
 def prepared(engine: Engine) -> dict[int, int]:
     """By day, where it is made."""
     column = usage_units.c
-    query = select(column.start_ms, column.peak_ports).where(
-        column.compound == XIANGYUNLI, column.unit == "day", column.peak_ports >= 0
+    query = (
+        select(column.start_ms, column.peak_ports)
+        .where(column.compound == XIANGYUNLI, column.unit == "day", column.peak_ports >= 0)
+        .order_by(column.start_ms)
     )
     with reading(engine) as connection:
         return {row.start_ms: row.peak_ports for row in connection.execute(query)}
