@@ -119,7 +119,10 @@ DEVICE_PATHS = {
 # Questions besides the bare address; `{…}` as in CHOICES.
 QUERIES: Mapping[str, Sequence[Mapping[str, str]]] = {
     "/": ({"firm": FIRM},),
-    "/compounds/{compound}": ({"bucket": "hour"}, {"bucket": "month"}, {"until": "2026-05-31"}),
+    **dict.fromkeys(
+        ("/compounds/{compound}/usage", "/compounds/{compound}/availability"),
+        ({"bucket": "hour"}, {"bucket": "month"}, {"until": "2026-05-31"}),
+    ),
     "/faults": ({"show": "all"},),
     "/charging": (
         {"bucket": "month"},

@@ -30,7 +30,7 @@ from api.console.places import Seen
 from api.identity import Identity, Reader
 from api.instants import when
 from api.kpis import availability_of
-from api.parts import Known, Parts, PartsOf
+from api.parts import Known, PartsOf
 from api.reports.words import UNKNOWN
 from api.usage import compound_csv
 from api.words import duration, grouped, named, say
@@ -78,16 +78,9 @@ class Faults:
 
 @router.get("/compounds/{compound}")
 def compound_page(
-    request: Request,
-    parts: PartsOf,
-    who: Reader,
-    page: PageOf,
-    compound: str,
-    bucket: usage_views.BucketOf = "day",
-    since: usage_views.SinceOf = "",
-    until: usage_views.UntilOf = "",
+    request: Request, parts: PartsOf, who: Reader, page: PageOf, compound: str
 ) -> Response:
-    """One compound: figures, open faults, plan, places, usage, charging."""
+    """One compound: figures, open faults, plan, places, charging; its usage comes behind it."""
     now_ms = parts.now_ms()
     language = page.language
     with reading(parts.deps.engine) as connection:
@@ -106,16 +99,6 @@ def compound_page(
         )
         charged = _charged(connection, page, who, entry, now_ms)
         calls = [call(one) for one in contacts(connection, compound)][:CALLS_SHOWN]
-    usage = availability = None
-    if not page.wants_parts:
-        usage = usage_views.of_compound(
-            page, parts.deps.engine, who.scope, entry, bucket, until, now_ms, since=since
-        )
-    if usage is not None:
-        usage.csv = _file(page, "usage.csv")
-        availability = _availability(parts, who, page, entry, usage.asked, now_ms)
-        if blind:
-            usage.notices.append(page.say("u_stale"))
     seen = places.seen(standings[:DEVICES_SHOWN], faults.open, now_ms)
     found = places.places(seen)
     return page.render(
@@ -144,9 +127,7 @@ def compound_page(
         ),
         is_cut=len(standings) > DEVICES_SHOWN,
         most=DEVICES_SHOWN,
-        usage=usage,
-        availability=availability,
-        summing=0,
+        usage_at=_behind(page, entry, "usage"),
         charged=charged,
         months=export_pages.months(now_ms),
         may_make=export_pages.may_make(who),
@@ -188,14 +169,65 @@ def _charged(
     return charging_pages.session_lines(connection, who, page.language, newest, now_ms)
 
 
-def _availability(
-    parts: Parts, who: Identity, page: Page, entry: Entry, asked: usage_views.Spell, now_ms: int
-) -> availability_views.AvailabilityView:
-    """Of the time whose usage is shown."""
-    reach = availability_of(
-        parts.deps.engine, who.scope, entry, asked.starts[0], asked.to_ms, now_ms
+@router.get("/compounds/{compound}/usage")
+def compound_usage(
+    parts: PartsOf,
+    who: Reader,
+    page: PageOf,
+    compound: str,
+    bucket: usage_views.BucketOf = "day",
+    since: usage_views.SinceOf = "",
+    until: usage_views.UntilOf = "",
+) -> Response:
+    """The usage of a compound, which its page has at its end."""
+    now_ms = parts.now_ms()
+    with reading(parts.deps.engine) as connection:
+        known = parts.registry.get(connection)
+        entry = compounds.find(known, who, compound)
+        blind = judge_is_blind(connection, now_ms)
+    usage = usage_views.of_compound(
+        page, parts.deps.engine, who.scope, entry, bucket, until, now_ms, since=since
     )
-    return availability_views.view(page, reach, _file(page, "availability.csv"))
+    if usage is not None:
+        usage.csv = _behind(page, entry, "usage.csv")
+        if blind:
+            usage.notices.append(page.say("u_stale"))
+    return page.render(
+        "compound_usage.html",
+        who=who,
+        name=named(page.language, entry.name),
+        entry=entry,
+        usage=usage,
+        availability_at=_behind(page, entry, "availability"),
+        summing=0,
+    )
+
+
+@router.get("/compounds/{compound}/availability")
+def compound_availability(
+    parts: PartsOf,
+    who: Reader,
+    page: PageOf,
+    compound: str,
+    bucket: usage_views.BucketOf = "day",
+    since: usage_views.SinceOf = "",
+    until: usage_views.UntilOf = "",
+) -> Response:
+    """Availability by kind of the time whose usage is shown, which stands with it."""
+    now_ms = parts.now_ms()
+    with reading(parts.deps.engine) as connection:
+        entry = compounds.find(parts.registry.get(connection), who, compound)
+    asked = usage_views.asked_for(entry, bucket, since, until, now_ms)
+    engine, from_ms = parts.deps.engine, asked.starts[0]
+    reach = availability_of(engine, who.scope, entry, from_ms, asked.to_ms, now_ms)
+    return page.render(
+        "compound_availability.html",
+        who=who,
+        name=named(page.language, entry.name),
+        entry=entry,
+        range=usage_views.range_of(asked),
+        availability=availability_views.view(page, reach, _behind(page, entry, "availability.csv")),
+    )
 
 
 @router.get("/compounds/{compound}/usage.csv")
@@ -232,10 +264,10 @@ def availability_csv(
     return availability_of(engine, who.scope, entry, from_ms, asked.to_ms, now_ms).csv()
 
 
-def _file(page: Page, name: str) -> str:
-    """The address of what the page shows, as a file."""
+def _behind(page: Page, entry: Entry, name: str) -> str:
+    """The address of what belongs to this compound, for the same range."""
     path = page.request.url.path
-    return usage_views.address(page).replace(path, f"{path}/{name}", 1)
+    return usage_views.address(page).replace(path, f"/compounds/{entry.id}/{name}", 1)
 
 
 def _by_severity(fault: Fault) -> tuple[bool, bool, str]:

@@ -376,7 +376,7 @@ def view(
         title=say(language, "u_each_span", n=asked.days, each=say(language, f"u_of_{asked.bucket}"))
         if asked.days is not None
         else say(language, f"u_each_{asked.bucket}"),
-        range=_range(asked),
+        range=range_of(asked),
         before_word=say(language, f"u_before_{asked.word}", n=asked.days),
         is_final=finals[-1],
         coverage=share(whole.coverage),
@@ -730,7 +730,8 @@ def total_of(sums: Sequence[Sum | None]) -> Sum:
     return total
 
 
-def _range(asked: Spell) -> str:
+def range_of(asked: Spell) -> str:
+    """From when to when, as it is told."""
     if asked.bucket == "hour":
         return f"{asked.last:%Y-%m-%d}"
     if asked.first.year != asked.last.year and asked.days is not None:

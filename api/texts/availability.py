@@ -1,6 +1,7 @@
 """Availability of a compound's devices; the words of each kind are those of reports."""
 
 TEXTS: dict[str, tuple[str, str]] = {
+    "av_behind": ("可用率另成一页", "Availability has a page of its own"),
     "av_title": ("可用率", "Availability"),
     "av_kind": ("类型", "Kind"),
     "av_devices": ("设备", "Devices"),

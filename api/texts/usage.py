@@ -93,6 +93,8 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "It takes some minutes after an upgrade or a first start; other pages are not affected.",
     ),
     "u_again": ("现在再试", "Try again"),
+    "u_by_itself": ("单独打开", "Open it by itself"),
+    "u_behind": ("用量和可用率另成一页", "Usage and availability have a page of their own"),
     "u_loading": ("正在读取用量…", "Reading usage…"),
     "u_failed": (
         "新的用量没有取到：下面是之前的数值。",

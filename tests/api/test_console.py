@@ -317,6 +317,8 @@ def test_the_page_of_an_offline_fault_says_when_the_device_was_last_heard_of(cas
         "/faults/off",
         "/maintenance",
         f"/compounds/{XIANGYUNLI}",
+        f"/compounds/{XIANGYUNLI}/usage",
+        f"/compounds/{XIANGYUNLI}/availability",
         f"/compounds/{XIANGYUNLI}/corrections",
         "/charging",
         f"/charging?compound={XIANGYUNLI}",

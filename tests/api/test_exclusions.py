@@ -101,7 +101,7 @@ def test_a_jump_of_a_lamps_register_is_seen_with_its_lamp_and_with_the_usage(cas
     assert "0.20 → 9.20 kWh" in of_lamp
     assert f'href="/compounds/{XIANGYUNLI}/exclusions?device={LAMP}"' in of_lamp
     assert "未计入用量的读数" not in client.get(f"/devices/{PORT}").text
-    of_compound = client.get(f"/compounds/{XIANGYUNLI}").text
+    of_compound = client.get(f"/compounds/{XIANGYUNLI}/usage").text
     assert "电表读数跳变 1 次，共 9.00 kWh 未计入用量。" in of_compound
     listed = client.get(f"/compounds/{XIANGYUNLI}/exclusions").text
     assert "1 次，共 9.00 kWh" in listed

@@ -37,6 +37,7 @@ MORE = {
     "/faults": ("/faults?show=all", "/faults?show=shelved"),
     "/compounds/{compound}": (
         "/compounds/xiangyunli?bucket=hour",
+        "/compounds/xiangyunli/usage?bucket=month",
         "/compounds/xinghua-beijie-6-haoyuan",
     ),
     "/alerts/new": ("/alerts/new?channel=webhook",),

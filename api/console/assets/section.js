@@ -40,6 +40,7 @@ function shown(id, along = () => {}) {
       const fresh = page.getElementById(id);
       along(page, fresh);
       section().replaceWith(document.adoptNode(fresh));
+      fill(fresh);
       if (focus !== null) fresh.querySelector(focus)?.focus({ preventScroll: true });
       return true;
     } catch {
@@ -53,3 +54,11 @@ function shown(id, along = () => {}) {
     }
   };
 }
+
+// What has a page of its own (`data-lazy`) comes behind what stands around it: that is there sooner.
+// Without this script there is a link to it.
+function fill(root) {
+  for (const one of root.querySelectorAll("[data-lazy]")) shown(one.id)(one.dataset.lazy, null);
+}
+
+fill(document);

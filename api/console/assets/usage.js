@@ -8,6 +8,19 @@ function section() {
   return document.getElementById("usage");
 }
 
+// The section is told by a page that need not be this one: of that it is asked, of this is told.
+function source(address) {
+  const there = new URL(address, location.href);
+  there.pathname = section().dataset.source;
+  return there.href;
+}
+
+function here(address) {
+  const told = new URL(address, location.href);
+  told.pathname = location.pathname;
+  return told.href;
+}
+
 const show = shown("usage", (page, fresh) => {
   const open = [...section().querySelectorAll("details")].map((one) => one.open);
   for (const [n, one] of [...fresh.querySelectorAll("details")].entries()) one.open = open[n];
@@ -21,19 +34,19 @@ document.addEventListener("click", async (event) => {
   if (link === null || event.metaKey || event.ctrlKey || event.shiftKey || event.button) return;
   event.preventDefault();
   const focus = link.rel ? `.steps a[rel="${link.rel}"]` : ".choice [aria-current]";
-  if (await show(link.href, focus)) history.pushState(null, "", link.href);
+  if (await show(link.href, focus)) history.pushState(null, "", here(link.href));
 });
 document.addEventListener("submit", async (event) => {
   const form = event.target.closest("#usage form.range");
   if (form === null) return;
   event.preventDefault();
-  const address = `${location.pathname}?${new URLSearchParams(new FormData(form))}`;
-  if (await show(address, ".pick > summary")) history.pushState(null, "", address);
+  const address = `${section().dataset.source}?${new URLSearchParams(new FormData(form))}`;
+  if (await show(address, ".pick > summary")) history.pushState(null, "", here(address));
 });
-window.addEventListener("popstate", () => show(location.href, null));
+window.addEventListener("popstate", () => show(source(location.href), null));
 setInterval(() => {
   if (!document.hidden && section().querySelector(".chart-row")) {
     const held = section().contains(document.activeElement) ? document.activeElement : null;
-    if (held === null) show(location.href, null);
+    if (held === null) show(source(location.href), null);
   }
 }, AGAIN_MS);

@@ -9,7 +9,8 @@ import pytest
 from tests.api.cast import NOW_MS, XIANGYUNLI, Cast
 from tests.api.test_kpis import a_cut, a_silence, with_ears
 
-URL = f"/compounds/{XIANGYUNLI}"
+PLACE = f"/compounds/{XIANGYUNLI}"
+URL = f"{PLACE}/availability"
 RANGE = "?since=2026-11-22&until=2026-11-22"
 API = f"/v1/compounds/{XIANGYUNLI}/availability?from=2026-11-22&to=2026-11-23"
 
@@ -64,11 +65,11 @@ def test_what_nobody_can_know_is_a_dash_and_said_in_words(cast: Cast) -> None:
 
 def test_the_file_has_the_same_figures_for_those_who_may_see_them(troubled: Cast) -> None:
     html = troubled.client("yaxin").get(f"{URL}{RANGE}", headers={"Accept": "text/html"}).text
-    address = f"{URL}/availability.csv{RANGE.replace('&', '&amp;')}"
+    address = f"{PLACE}/availability.csv{RANGE.replace('&', '&amp;')}"
     assert f'href="{address}" download' in html
-    answer = troubled.client("yaxin").get(f"{URL}/availability.csv{RANGE}")
+    answer = troubled.client("yaxin").get(f"{PLACE}/availability.csv{RANGE}")
     as_csv = troubled.client("yaxin").get(API, headers={"Accept": "text/csv"})
     assert answer.text == as_csv.text
     rows = list(csv.DictReader(io.StringIO(answer.text.removeprefix("\ufeff"))))
     assert [row["out_s"] for row in rows if row["kind"] == "gate"] == ["14400.0"]
-    assert troubled.client("kangqiao").get(f"{URL}/availability.csv").status_code == 404
+    assert troubled.client("kangqiao").get(f"{PLACE}/availability.csv").status_code == 404

@@ -430,7 +430,6 @@ def test_boards_of_sheds_are_sent_to_those_whose_they_are(cast: Cast) -> None:
 @pytest.mark.parametrize(
     ("path", "left_out"),
     [
-        (f"/compounds/{XIANGYUNLI}", 'id="usage"'),
         (f"/devices/{GATE}", 'id="readings"'),
         ("/faults/hot", "evidence-charts"),
     ],

@@ -53,7 +53,9 @@ def test_a_correction_is_looked_at_and_recorded_as_it_was_looked_at(used: Cast) 
     assert "电表更换 li-min 2026-11-23 19:42 · 第 1 次" in listed
     again = client.post(PAGE, data=recorded, headers={**OURS, **ZH})
     assert again.status_code == 409, "the day is no longer as it was looked at"
-    usage = client.get(f"/compounds/{XIANGYUNLI}?bucket=day&until=2026-11-12", headers=ZH).text
+    usage = client.get(
+        f"/compounds/{XIANGYUNLI}/usage?bucket=day&until=2026-11-12", headers=ZH
+    ).text
     assert "其中含 1 条更正" in words(usage)
     assert f'href="{PAGE}"' in usage
 

@@ -29,7 +29,8 @@ from tests.api.cast import (
 )
 from tests.api.test_console import EN, ZH, words
 
-URL = f"/compounds/{XIANGYUNLI}"
+PLACE = f"/compounds/{XIANGYUNLI}"
+URL = f"{PLACE}/usage"
 TODAY = date(2026, 11, 23)
 HOUR = NOW_MS - NOW_MS % HOUR_MS
 
@@ -157,7 +158,7 @@ def test_a_provisional_figure_is_underlined_and_its_bar_hatched(cast: Cast) -> N
 
 
 def test_what_a_compound_does_not_have_is_left_out(cast: Cast) -> None:
-    text = words(usage_of(shown(cast, f"/compounds/{LIANXIN}", name="kangqiao")))
+    text = words(usage_of(shown(cast, f"/compounds/{LIANXIN}/usage", name="kangqiao")))
     assert "通行次数" in text
     assert "充电" not in text
     assert "亮灯率" not in text
@@ -232,7 +233,7 @@ def test_passages_of_the_last_day_are_drawn_by_the_hour_too(cast: Cast) -> None:
     ],
 )
 def test_a_range_that_cannot_be_is_refused_in_words(cast: Cast, query: str, says: str) -> None:
-    for url in (URL, f"{URL}/usage.csv", f"{URL}/availability.csv"):
+    for url in (URL, f"{PLACE}/usage.csv", f"{PLACE}/availability.csv"):
         answer = cast.client("yaxin").get(f"{url}?{query}")
         assert answer.status_code == 422
         assert says in answer.text
@@ -242,14 +243,14 @@ def test_what_is_shown_can_be_taken_along_as_csv(cast: Cast) -> None:
     with cast.write() as connection:
         an_hour(connection, PORT, HOUR - DAY_MS, 60, energy_kwh=1.25, sessions=1.0)
     html = usage_of(shown(cast, f"{URL}?since=2026-11-21&until=2026-11-22"))
-    assert f'href="{URL}/usage.csv?since=2026-11-21&amp;until=2026-11-22" download' in html
-    answer = cast.client("yaxin").get(f"{URL}/usage.csv?since=2026-11-21&until=2026-11-22")
+    assert f'href="{PLACE}/usage.csv?since=2026-11-21&amp;until=2026-11-22" download' in html
+    answer = cast.client("yaxin").get(f"{PLACE}/usage.csv?since=2026-11-21&until=2026-11-22")
     assert answer.headers["Content-Type"].startswith("text/csv")
     head, *lines = list(csv.reader(io.StringIO(answer.text.removeprefix("\ufeff"))))
     assert len(lines) == 2
     energy = head.index("charging_energy_kwh")
     assert [line[energy] for line in lines] == ["0.0", "1.25"]
-    assert cast.client("kangqiao").get(f"{URL}/usage.csv").status_code == 404
+    assert cast.client("kangqiao").get(f"{PLACE}/usage.csv").status_code == 404
 
 
 def test_while_the_judge_stands_still_usage_says_so(cast: Cast) -> None:
@@ -270,7 +271,7 @@ def test_sessions_have_their_stop_reason_in_words(cast: Cast) -> None:
             connection, "cut", started_at_ms=NOW_MS - 9 * HOUR_MS, stop_reason="power_cut",
             ended_by="platform", provisional=True, native_reason=None, energy_kwh=None,
         )  # fmt: skip
-    text = words(shown(cast))
+    text = words(shown(cast, PLACE))
     assert "1号棚 01号插座 订单 runs 18:42:10 1 小时 — — 充电中" in text
     assert "订单 hot 15:42:10 3 小时 0.54 kWh 0.60 温度过高 故障类 厂家码 7" in text
     assert "订单 cut 10:42:10 3 小时 — 0.60 停电 故障类 推断结束 暂计" in text
