@@ -78,7 +78,14 @@ class Faults:
 
 @router.get("/compounds/{compound}")
 def compound_page(
-    request: Request, parts: PartsOf, who: Reader, page: PageOf, compound: str
+    request: Request,
+    parts: PartsOf,
+    who: Reader,
+    page: PageOf,
+    compound: str,
+    bucket: usage_views.BucketOf = "day",
+    since: usage_views.SinceOf = "",
+    until: usage_views.UntilOf = "",
 ) -> Response:
     """One compound: figures, open faults, plan, places, charging; its usage comes behind it."""
     now_ms = parts.now_ms()
@@ -86,6 +93,7 @@ def compound_page(
     with reading(parts.deps.engine) as connection:
         known = parts.registry.get(connection)
         entry = compounds.find(known, who, compound)
+        usage_views.asked_for(entry, bucket, since, until, now_ms)  # raises BadParameter
         blind = judge_is_blind(connection, now_ms)
         states = device_states(connection, who.scope, compound)
         faults = _faults(connection, page, who, known, compound, now_ms)

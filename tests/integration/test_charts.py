@@ -39,6 +39,7 @@ pytestmark = pytest.mark.long
 
 ONE = f"/devices/{PORT}?quantity=power_w"
 SESSION, FAULT, COMPOUND = "/sessions/26112300418", "/faults/hot", f"/compounds/{XIANGYUNLI}"
+USAGE = f"{COMPOUND}/usage"
 HOSTILE = '</script><img src="https://elsewhere.example/x" onerror="window.hurt = true">'
 # How many pixels of the first canvas have this colour.
 PIXELS = """(hex) => {
@@ -458,12 +459,14 @@ def test_charts_stand_where_the_servers_drawing_stood(
         })"""
         for width in (360, 1000, 1440):
             page.set_viewport_size({"width": width, "height": 900})
-            for address in (f"/devices/{PORT}", SESSION, FAULT, COMPOUND):
+            for address in (f"/devices/{PORT}", SESSION, FAULT, USAGE):
                 page.goto(address)
                 expect(page.locator(".reader").first).to_be_attached()
+                expect(page.locator("[data-lazy]")).to_have_count(0)
                 drawn = page.evaluate(boxes)
                 page.route(re.compile(r"/assets/(charts|curves)\.js"), lambda route: route.abort())
                 page.goto(address)
+                expect(page.locator("[data-lazy]")).to_have_count(0)
                 assert page.locator(".reader").count() == 0
                 assert page.evaluate(boxes) == drawn, (width, address)
                 page.unroute(re.compile(r"/assets/(charts|curves)\.js"))
@@ -494,7 +497,7 @@ def test_without_scripts_the_drawing_is_there_and_series_are_switched_off_too(
             page.get_by_role("checkbox", name=name).uncheck()
             expect(plot.locator(of)).to_be_hidden()
         expect(page.get_by_role("button", name="放大")).to_be_hidden()  # it could do nothing
-        page.goto(COMPOUND)
+        page.goto(USAGE)
         titles = page.locator("#usage .place title").all_text_contents()
         assert any(re.match(r"11-23\n[1-9]\d* 次\n暂计 · 数据完整 ", one) for one in titles), titles
 

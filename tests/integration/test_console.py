@@ -36,6 +36,7 @@ from tests.chromium import Browser, chromium
 from tests.eventually import eventually
 
 COMPOUND = f"/compounds/{XIANGYUNLI}"
+IS_TOLD = "document.querySelector('#usage .choice') !== null"  # it comes behind the rest
 ALERTS = (
     "/alerts",
     "/alerts/new?channel=webhook",
@@ -134,6 +135,7 @@ def test_another_range_is_shown_by_keyboard_without_leaving_the_page(
     cast, url = site
     enter(browser, cast, url, "en")
     browser.open(url + COMPOUND)
+    browser.await_true(IS_TOLD)
     browser.run("window.stays = true; document.querySelector('#usage details').open = true")
     browser.run("document.querySelector('#usage .choice a:nth-child(3)').focus()")
     browser.press("Enter", ENTER)
@@ -152,6 +154,7 @@ def test_old_figures_stay_when_new_ones_cannot_be_read_and_the_page_says_so(
     cast, url = site
     enter(browser, cast, url)
     browser.open(url + COMPOUND)
+    browser.await_true(IS_TOLD)
     browser.ask("Network.emulateNetworkConditions", offline=True, latency=0,
                 downloadThroughput=-1, uploadThroughput=-1)  # fmt: skip
     try:

@@ -233,7 +233,7 @@ def test_passages_of_the_last_day_are_drawn_by_the_hour_too(cast: Cast) -> None:
     ],
 )
 def test_a_range_that_cannot_be_is_refused_in_words(cast: Cast, query: str, says: str) -> None:
-    for url in (URL, f"{PLACE}/usage.csv", f"{PLACE}/availability.csv"):
+    for url in (PLACE, URL, f"{PLACE}/usage.csv", f"{PLACE}/availability.csv"):
         answer = cast.client("yaxin").get(f"{url}?{query}")
         assert answer.status_code == 422
         assert says in answer.text
