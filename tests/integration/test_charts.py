@@ -124,9 +124,9 @@ def drag(page: Page, at: Locator, begin: float, end: float) -> None:
 
 def told(at: Locator) -> list[str]:
     """What is told at the cursor, for the eye; the same as for a screen reader."""
-    lines: list[str] = at.evaluate(
-        "(one) => [...one.parentElement.querySelectorAll('.reading > *')].map((l) => l.textContent)"
-    )
+    reading = "[...one.parentElement.querySelectorAll('.reading > *')].map((l) => l.textContent)"
+    # an overview that was just opened puts its parts in anew
+    lines: list[str] = eventually(lambda: at.evaluate(f"(one) => one.parentElement && {reading}"))
     assert at.get_attribute("aria-valuetext") == "; ".join(lines)
     return lines
 
