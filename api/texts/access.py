@@ -47,10 +47,6 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     ),
     "login_done": ("已登录。", "You are logged in."),
     "login_on": ("继续", "Go on"),
-    "login_demo": (
-        "演示：在本机不登录也可查看。",
-        "Demo: on this machine you may look without logging in.",
-    ),
     # set-up, own account
     "su_title": ("首次设置", "First set-up"),
     "su_lead": (

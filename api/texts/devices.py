@@ -9,7 +9,6 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     # what a device is
     "dv_what": ("设备档案", "What it is"),
     "dv_id": ("设备编号", "Device id"),
-    "dv_compound": ("小区", "Compound"),
     "dv_parent": ("上级设备", "Parent device"),
     "dv_circuit": ("供电回路", "Supply circuit"),
     "dv_maker": ("厂商与型号", "Vendor and model"),
@@ -40,7 +39,6 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "av_switched": ("随回路断电", "switched with its circuit"),
     "av_permanent": ("常供电", "permanent"),
     # how it stands
-    "dv_state": ("现在的状态", "How it stands"),
     "dv_since_state": ("这一状态自", "In this state since"),
     "dv_for": ("已 {lasted}", "for {lasted}"),
     "dv_evidence": ("判定依据", "Evidence"),
@@ -112,10 +110,6 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "nothing new for three intervals: how it is now is not known",
     ),
     "dv_no_values": ("还没有收到过数值。", "No values were received yet."),
-    "dv_no_values_means": (
-        "收到第一条消息后，这里按量列出数值和时间。",
-        "After its first message its values and their times are listed here.",
-    ),
     # faults, sessions, children
     "dv_no_open": ("没有未关闭的故障。", "No open faults."),
     "dv_past": ("已关闭的故障", "Closed faults"),
@@ -126,7 +120,6 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "dv_children": ("经它上报的设备", "Devices behind it"),
     "dv_no_children": ("没有登记下级设备。", "No devices are registered below it."),
     "dv_all": ("全部", "All"),
-    "dv_to_device": ("回设备页", "To the device"),
     # readings
     "rd_title": ("读数", "Readings"),
     "rd_main": ("主要的量", "Main ones"),
@@ -183,10 +176,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "插座随充电棚的消息上报：下面是{parent}的消息。",
         "A socket travels in its shed's messages: these are those of {parent}.",
     ),
-    "ms_received": ("收到", "Received"),
-    "ms_size": ("长度", "Size"),
     "ms_bytes": ("{n} 字节", "{n} bytes"),
-    "ms_topic": ("主题与内容", "Topic and payload"),
     "ms_hex": ("二进制，按十六进制显示", "binary, shown in hex"),
     "ms_cut": ("只显示前 {n} 字节", "only the first {n} bytes are shown"),
     "ms_retained": ("保留消息", "retained"),

@@ -250,5 +250,4 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "note_needed": ("备注不能为空。", "A comment needs words."),
     "is_suppressed": ("由另一故障解释，已归并", "Explained by another fault, suppressed"),
     "root": ("根因", "Root cause"),
-    "none_known": ("无", "None"),
 }

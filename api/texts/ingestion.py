@@ -200,10 +200,6 @@ TEXTS: dict[str, tuple[str, str]] = {
         "判定没有在运行，请求已留下：courtyard ingest 启动后会处理。",
         "The judge does not run. The requests stay, and are taken up when `courtyard ingest` runs.",
     ),
-    "rp_unknown": (
-        "没有这样的重放。",
-        "There was no such request.",
-    ),
     "rp_still": ("仍被隔离的原因", "Why the others stay refused"),
     "rp_again": ("回到隔离的消息", "Back to the quarantine"),
     # what to do about each reason

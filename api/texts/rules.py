@@ -19,7 +19,6 @@ TEXTS: dict[str, tuple[str, str]] = {
     "ru_changed_only": ("只看改过的", "Only changed ones"),
     "ru_fault": ("故障", "Fault"),
     "ru_signs": ("触发条件", "Raised by"),
-    "ru_delay": ("延时", "Delay"),
     "ru_where": ("改动", "Changed"),
     "ru_n_places": ("{n} 处", "in {n} places"),
     "ru_off": ("已停用", "switched off"),
@@ -32,7 +31,6 @@ TEXTS: dict[str, tuple[str, str]] = {
         "安全类：只能改得更严，不能停用。",
         "Safety tier: it can be made stricter only, and cannot be switched off.",
     ),
-    "ru_for": ("适用于", "For"),
     "ru_everywhere": ("全区", "The whole district"),
     "ru_compound": ("一个小区", "One compound"),
     "ru_device": ("一台设备（编号）", "One device (its id)"),
@@ -108,7 +106,6 @@ TEXTS: dict[str, tuple[str, str]] = {
     "ru_only_today": ("只有现行的会报", "Only with what is in force"),
     "ru_since": ("开始", "Since"),
     "ru_subject": ("对象", "Subject"),
-    "ru_cut": ("只显示前 {n} 个", "the first {n} of them"),
     "ru_sure": ("是，改成这样", "Yes, change it"),
     "ru_save": ("生效", "Put in force"),
     "ru_save_means": (
@@ -122,7 +119,6 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Somebody was faster: set {n} is in force now. Nothing was done: look at it again below.",
     ),
     "ru_drop": ("放弃草案", "Drop the draft"),
-    "ru_saved": ("第 {n} 版已生效。", "Set {n} is in force."),
     "ru_set": ("第 {n} 版", "Set {n}"),
     "ru_by": ("{who}，{at}", "by {who}, {at}"),
     "ru_current": ("现行", "in force"),
@@ -276,8 +272,4 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "ru_take_back": ("撤销这里的改动…", "Take it back here…"),
     "ru_n_figures": ("{n} 项", "figures changed: {n}"),
-    "ru_nobody_of": (
-        "没有这样的设备（{what}）",
-        "There is no device of {what}",
-    ),
 }
