@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import deque
 from contextlib import suppress
 from pathlib import Path
 from random import SystemRandom
@@ -24,20 +25,31 @@ import pytest
 HOST = "127.0.0.1"
 PORTS = (20_000, 32_768)
 READY_S = 10.0
+_told: deque[int] = deque(maxlen=500)
+
+
+def _own_ports() -> range:
+    """Of those workers that run beside each other in one run of tests: each has a share."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    return range(PORTS[0] + worker, PORTS[1], workers)
 
 
 def free_port() -> int:
-    """A port of loopback that nobody listens on at this moment.
+    """A port of loopback that nobody listens on at this moment, and nobody was told of just now.
 
     Below those that a system gives to outgoing connections (32768 and up on Linux): one of these
     may have it before whoever was told listens. By chance, and not by the seeds that tests set:
-    tests that run beside this one look for ports, too.
+    another run of tests may look for ports, too.
     """
-    chance = SystemRandom()
+    chance, own = SystemRandom(), _own_ports()
     for _ in range(100):
-        port = chance.randrange(*PORTS)
+        port = chance.choice(own)
+        if port in _told:
+            continue
         with socket.socket() as probe, suppress(OSError):
             probe.bind((HOST, port))
+            _told.append(port)
             return port
     raise OSError(f"100 ports of {HOST} were taken")
 
