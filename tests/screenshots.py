@@ -65,7 +65,7 @@ def shots(made: Evening) -> Iterator[Shot]:
     yield Shot("alerts", "告警目标 Targets", "/alerts")
     yield Shot("target", "一个目标 A target", "/alerts/targets/duty")
     yield Shot("deliveries", "已发送 Deliveries", "/alerts/deliveries")
-    yield Shot("routes", "路由 Routes", "/alerts/routes")
+    yield Shot("routes", "规则 Routes", "/alerts/routes")
     yield Shot("duty", "值班 Duty", "/alerts/duty")
     yield Shot("roster", "值班表 A roster", "/alerts/rosters/district")
     yield Shot("escalations", "升级 Escalation", "/alerts/escalations")

@@ -1,6 +1,6 @@
 """The page of a compound: what somebody who calls from there sees.
 
-It works without scripts; `live.js` and `usage.js` only put newer parts in their place.
+It works without scripts: its usage is a link then, which `section.js` puts in its place.
 """
 
 from collections.abc import Sequence

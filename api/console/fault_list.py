@@ -5,7 +5,6 @@ Whatever is filtered out, what is critical or of the safety tier and waits for a
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 from sqlalchemy import Connection
 
@@ -17,7 +16,7 @@ from api.console.sla_views import Deadline, deadline
 from api.identity import Identity, Role
 from api.parts import Known
 from api.words import Language, grouped, say
-from devices.days import DISTRICT_ZONE
+from devices.days import DAY_MS, DISTRICT_ZONE, midnight_of
 from devices.faults import Fault, State
 from devices.sla import Ledger
 from devices.store import kpis
@@ -38,7 +37,7 @@ from devices.telling import basis_line
 SUSPECTED_SHOWN = 25  # below the others; they have a list of their own
 PINNED_SHOWN = 10
 
-PACE_MS = 7 * 86_400_000  # how soon people answer is told of a week
+PACE_MS = 7 * DAY_MS  # how soon people answer is told of a week
 
 MAY_ACT = (Role.OPERATOR, Role.FIRM)
 
@@ -185,16 +184,10 @@ def fault_list(
             connection,
             who.scope,
             replace(wanted_rows(known, who, question), state=None),
-            day_ms=start_of_day(now_ms),
+            day_ms=midnight_of(now_ms, DISTRICT_ZONE),
             since_ms=now_ms - PACE_MS,
         ),
     )
-
-
-def start_of_day(now_ms: int) -> int:
-    """When this day began, where the district is."""
-    at = datetime.fromtimestamp(now_ms / 1000, DISTRICT_ZONE)
-    return int(at.replace(hour=0, minute=0, second=0, microsecond=0).timestamp() * 1000)
 
 
 def newest(fault: Fault) -> paging.Position:

@@ -74,11 +74,15 @@ class FaultParts:
         self._common: Looks[Common] = Looks()
         self._turns: Looks[Rendered] = Looks(most=MOST_VIEWS)
         self._copies: Looks[Rendered] = Looks()
+        self._turn: int | None = None
 
     def render(self, shown: Shown, turn: int | None = None) -> Rendered:
         """In a turn; or for who asks alone, a moment old at most."""
         if turn is None:
-            return self._with_ours(shown, self._copies.get(shown, lambda: self.now(shown)[1]))
+            # never from before what was sent last
+            key = shown, self._turn
+            return self._with_ours(shown, self._copies.get(key, lambda: self.now(shown)[1]))
+        self._turn = turn
         common = self._common.get(shown.scope, lambda: self._read(shown.scope), turn)
         made = self._turns.get(shown, lambda: self._list(shown, common)[1], common.mark)
         return self._with_ours(shown, made)

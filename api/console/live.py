@@ -43,6 +43,7 @@ SHARE = 5  # a view rests so many times as long as it took: none takes more than
 RING = 16  # turns that a console may fall behind; then it loads all parts anew
 RING_BYTES = 2_000_000  # of a view; what was sent before is forgotten
 AWAKE = 20  # turns without news, after which a sign of life is sent: proxies cut what is silent
+AWAKE_RESTING = 4  # of a view that rests in between
 MOST_VIEWS = 300  # consoles of others load all their parts now and then, each by itself
 ALONE_S = 15.0  # so often
 
@@ -162,9 +163,8 @@ class Audience:
     def show(self, now: Rendered | None) -> None:
         """Send what has changed; None: it could not be looked."""
         if now is None:
-            if not self.is_away:
-                self.is_away = True
-                self._send(_AWAY)
+            self._say([] if self.is_away else [_AWAY])
+            self.is_away = True
             return
         chunks = [_BACK] if self.is_away else []
         before, self.last, self.is_away = self.last, now, False
@@ -172,10 +172,14 @@ class Audience:
             chunks.append(_READY)
         elif changed := now.since(before):
             chunks.append(format_sse_event(data_str=changed))
+        self._say(chunks)
+
+    def _say(self, chunks: list[bytes]) -> None:
+        """Send these, or a sign of life where nothing was sent for long."""
         self.quiet = 0 if chunks else self.quiet + 1
-        if self.quiet >= AWAKE:
+        if self.quiet >= (AWAKE_RESTING if self.due_s else AWAKE):
             self.quiet = 0
-            chunks.append(KEEPALIVE_COMMENT)
+            chunks = [KEEPALIVE_COMMENT]
         if chunks:
             self._send(b"".join(chunks))
 
@@ -225,7 +229,10 @@ class Live:
         while True:
             await self._wanted.wait()
             begun_s = clock()
-            await self.look()
+            try:
+                await self.look()
+            except Exception:  # the next turn goes on
+                log.exception("live_turn_failed")
             if not self._audiences:
                 self._wanted.clear()
             await asyncio.sleep(max(REST_S, self._every_s - (clock() - begun_s)))

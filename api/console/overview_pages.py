@@ -1,6 +1,6 @@
 """The overview, and how faults are told in words.
 
-They work without scripts; a small one keeps the overview up to date.
+They work without scripts; `live.js` keeps the overview up to date.
 """
 
 from dataclasses import dataclass

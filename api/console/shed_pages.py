@@ -141,12 +141,15 @@ class ShedParts:
         self._ours = ours
         self._boards: Looks[Board] = Looks()
         self._made: Looks[Rendered] = Looks()
+        self._turn: int | None = None
 
     def render(self, shown: Shown, turn: int | None = None) -> Rendered:
         """In a turn, or for who asks alone."""
         if turn is not None:
+            self._turn = turn
             return self._render(shown, turn)
-        return self._made.get(shown, lambda: self._render(shown, None))
+        # never from before what was sent last
+        return self._made.get((shown, self._turn), lambda: self._render(shown, None))
 
     def _render(self, shown: Shown, turn: int | None) -> Rendered:
         board = self._boards.get(shown.scope, lambda: self._read(shown.scope), turn)

@@ -42,7 +42,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "{called} does not answer. Log in with a password, or try again later.",
     ),
     "login_oidc_nobody": (
-        "这里没有这个用户，或已停用。请区运营人员建立。",
+        "这里没有这个用户，或已停用。由区值班建立。",
         "There is no such user here, or they are disabled: ask an operator to make one.",
     ),
     "login_done": ("已登录。", "You are logged in."),
@@ -209,7 +209,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "p_404": ("没有这个页面，或不归你看", "Nothing here for you"),
     "p_409": ("有人先一步", "Somebody was faster"),
     "p_422": ("地址里有不能用的参数", "A parameter cannot be used"),
-    "p_429": ("太频繁，请稍等再试", "Too often: wait a little"),
+    "p_429": ("太频繁，稍等再试", "Too often: wait a little"),
     "p_503": ("此刻不可用，稍后再试", "Not available now, try again soon"),
     "p_other": ("出错了", "Something went wrong"),
     "to_overview": ("回总览", "To the overview"),

@@ -167,7 +167,6 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "新的读数没有取到：下面是之前的。",
         "The readings could not be read again: these are those from before.",
     ),
-    "rd_show": ("看读数", "Readings"),
     # raw messages
     "ms_title": ("原始消息", "Raw messages"),
     "ms_day": ("近 24 小时，日志里原样", "Last 24 hours, as the journal has them"),
@@ -222,7 +221,6 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "se_title": ("充电记录", "Charging session"),
     "se_socket": ("插座", "Socket"),
     "se_shed": ("充电棚", "Shed"),
-    "se_order": ("订单", "Order"),
     "se_started": ("开始", "Started"),
     "se_ended": ("结束", "Ended"),
     "se_lasted": ("时长", "Lasted"),

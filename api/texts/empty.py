@@ -11,7 +11,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "em_to_all": ("显示全部", "Show everything"),
     "em_to_open": ("看未处理的故障", "See what is to be dealt with"),
     "em_to_all_faults": ("全部故障，含已关闭的", "All faults, also those that are over"),
-    "em_to_catalogue": ("能报的故障", "Faults that can be raised"),
+    "em_to_catalogue": ("故障目录", "Fault catalogue"),
     "em_to_import": ("从文件导入", "Import a file"),
     "em_to_device": ("登记一台设备", "Add a device"),
     "em_to_compound": ("添加小区", "Add a compound"),
@@ -134,8 +134,8 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "Once a shed is registered, its sockets and their usage are here.",
     ),
     "em_away_means": (
-        "数据没有丢；哪一步停了，看数据页。",
-        "Nothing is lost; which part stands still is on the ingestion page.",
+        "哪一步停了，看数据页。",
+        "Which part stands still is on the ingestion page.",
     ),
     "em_decoder_means": (
         "消息原样保存，有了解码器可以重放。",

@@ -188,7 +188,6 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     ),
     "fw_on_duty": ("{roster}，当班至 {until}", "{roster}, on duty until {until}"),
     "fw_dial": ("拨打", "Call"),
-    "fw_chart": ("故障前后的读数", "Readings around the fault"),
     "fw_chart_range": ("{range}，{every}", "{range}, {every}"),
     "fw_began_here": ("开始", "Began"),
     "fw_ended_here": ("结束", "Ended"),

@@ -70,6 +70,11 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "hp_key_pick": ("选中", "Select"),
     "hp_key_ack": ("确认", "Acknowledge"),
     "hp_key_shelve": ("搁置", "Shelve"),
+    "hp_key_comment": ("备注", "Comment"),
+    "hp_key_overview": ("去总览", "To the overview"),
+    "hp_key_faults": ("去故障", "To the faults"),
+    "hp_key_charging": ("去充电", "To charging"),
+    "hp_key_data": ("去数据", "To the data"),
     "hp_key_help": ("显示按键表", "List of keys"),
     "hp_key_escape": ("收起菜单，离开输入框", "Close a menu, leave a field"),
     "hp_key_points": (

@@ -34,7 +34,6 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "i_all_n": ("全部 {n} 条", "All {n} messages"),
     "i_stored_pct": ("已存入 {pct} %", "Stored {pct} %"),
-    "i_magnified": ("放大其余 {n} 条", "The other {n}, magnified"),
     "i_duplicate_means": ("同一条又来一次，只算一次", "the same again, counted once"),
     "i_quarantined_means": ("看不懂，原文留着", "not understood, kept as it came"),
     "i_pending_means": ("正在判定", "being judged"),
@@ -55,11 +54,6 @@ TEXTS: dict[str, tuple[str, str]] = {
     "i_no_alarms": ("没有未关闭的本系统告警。", "No open alarms of our own."),
     "i_reason": ("原因", "Reason"),
     "i_count": ("条数", "Messages"),
-    "i_refused": ("最新隔离", "Newest in quarantine"),
-    "i_refused_note": (
-        "原文保留，个人信息入库前已去除",
-        "Kept as they came; personal data was removed before",
-    ),
     "i_none_refused": ("没有被隔离的消息。", "Nothing is in quarantine."),
     "i_at": ("收到", "Received"),
     "i_from": ("来源与原文", "Source and payload"),
@@ -174,7 +168,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "rp_sure": ("是，再判一次", "Yes, judge again"),
     "rp_tick": ("先勾选确认。没有做任何事。", "Tick the box first. Nothing was done."),
     "rp_operators": (
-        "只有区运营人员可以重放，请联系他们。",
+        "只有区值班可以重放，请联系他们。",
         "Only operators have messages judged again: ask one of them.",
     ),
     "rp_n": ("将再判 {n} 条", "{n} messages will be judged again"),

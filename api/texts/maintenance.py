@@ -21,7 +21,6 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Only the first {n} are shown: pick a compound to see all of its own.",
     ),
     "mc_add": ("{day} 新建", "New window on {day}"),
-    "mc_goes_on": ("从前一天继续", "since the day before"),
     "mc_all_day": ("全天", "all day"),
     "mc_window": ("维护 {scope}", "Maintenance of {scope}"),
     "mc_devices": ("设备", "Devices"),

@@ -56,7 +56,6 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "rg_behind": ("下级设备 {n} 台", "{n} devices hang on it"),
     "rg_since": ("自 {at} 停用", "Out of service since {at}"),
     "rg_entry": ("登记内容", "What the registry says"),
-    "rg_edit": ("修改", "Change"),
     "rg_save": ("保存", "Save"),
     "rg_fixed": ("编号与类型不能改", "ID and kind are for good"),
     "rg_open_device": ("查看设备状态", "See how it stands"),

@@ -14,9 +14,9 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     ),
     "sr_nothing_asked": ("输入要找的小区、设备或故障", "Say which compound, device or fault"),
     "sr_examples": (
-        "例如：祥云里 1号充电棚、xiangyunli-gate-1、端口过温。在任何页面按 / 即可搜索。",
-        "For example: 祥云里 1号充电棚, xiangyunli-gate-1, port overtemperature. The key / searches"
-        " from every page.",
+        "例如：祥云里 1号充电棚、xiangyunli-gate-1、端口过温。按 / 搜索（故障列表里是它自己的）。",
+        "For example: 祥云里 1号充电棚, xiangyunli-gate-1, port overtemperature. The key / goes"
+        " here; in the list of faults it finds within the list.",
     ),
     "sr_none": ("没有与“{q}”相符的", "Nothing fits “{q}”"),
     "sr_none_means": (

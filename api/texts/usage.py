@@ -50,9 +50,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "u_key_final": ("已定", "Final"),
     "u_key_provisional": ("暂计，48 小时后定", "Provisional for 48 hours"),
     "u_key_missing": ("无数据，未知", "No data: unknown"),
-    "u_key_lit": ("亮", "Lit"),
     "u_key_dark": ("不亮", "Dark"),
-    "u_key_unknown": ("灯况未知", "Lamps unknown"),
     "u_coverage": ("数据完整 {share}", "{share} of the data"),
     "u_coverage_none": ("无应收数据", "No data expected"),
     "u_complete": ("数据完整率", "Coverage"),
@@ -94,6 +92,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     ),
     "u_again": ("现在再试", "Try again"),
     "u_by_itself": ("单独打开", "Open it by itself"),
+    "u_first_failed": ("没有取到：单独打开再试。", "It could not be read: open it by itself."),
     "u_behind": ("用量和可用率另成一页", "Usage and availability have a page of their own"),
     "u_loading": ("正在读取用量…", "Reading usage…"),
     "u_failed": (
@@ -166,7 +165,6 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "u_no_stops": ("这段时间没有结束的充电。", "No charging ended in this time."),
     "u_fault_class": ("故障类", "a fault"),
     "u_sessions": ("充电记录", "Charging sessions"),
-    "u_newest": ("最近 {n} 条", "The newest {n}"),
     "u_no_sessions": ("没有充电记录。", "No charging sessions."),
     "u_all_sessions": ("全部记录", "All sessions"),
     "u_charging": ("充电中", "Charging"),
@@ -189,7 +187,6 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "ex_sessions": ("充电记录", "Charging sessions"),
     "ex_new_report": ("生成月报", "Make a monthly report"),
     "ex_new_data": ("导出数据", "Export data"),
-    "ex_make": ("生成", "Make"),
     "ex_make_file": ("生成月报", "Make report"),
     "ex_make_data": ("导出", "Export"),
     "ex_direct": ("下载", "Download"),
@@ -229,7 +226,6 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "A viewer cannot ask for exports; a report can be downloaded directly, which may take"
         " a while for many compounds.",
     ),
-    "ex_finished": ("{n} 个文件已完成", "{n} files done"),
     # files of charging sessions
     "x_sessions": ("充电记录", "Charging sessions"),
     "x_compound_id": ("小区编号", "Compound id"),

@@ -23,6 +23,7 @@ from sqlalchemy import (
     update,
 )
 
+from devices.days import DAY_MS
 from devices.faults import Fault, FaultEvent, FaultMoved, Held, Move, State, Why
 from devices.roots import SUPPRESSES
 from devices.rules import Severity
@@ -50,9 +51,6 @@ class Sought:
     text: str
     codes: frozenset[str] = frozenset()
     compounds: frozenset[str] = frozenset()
-
-
-DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)

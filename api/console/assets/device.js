@@ -43,7 +43,7 @@
   setInterval(() => {
     const section = document.getElementById("readings");
     const isOver = section.querySelector('.steps [rel="next"]') !== null;
-    if (document.hidden || isOver || section.matches(":active")) return;
+    if (document.hidden || isOver || asking.has("readings") || section.matches(":active")) return;
     const focused = section.contains(document.activeElement) ? document.activeElement : null;
     if (focused === null || focused.matches(".reader")) show(location.href, null); // keeps its place
     else if (focused.matches(".choice a")) show(location.href, ".choice [aria-current]");

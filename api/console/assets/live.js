@@ -12,6 +12,8 @@
   const missed = new Set(); // parts that were not put in place: somebody is at them
   let asking = null; // while all parts are asked for, what is sent waits: it is newer
   let asked = () => {};
+  let stands = false; // the stream
+  let failed = false; // the last time that all parts were asked for
 
   function say(word) {
     if (liveness.textContent !== word) liveness.textContent = word;
@@ -139,7 +141,14 @@
   anew.addEventListener("htmx:before:request", (event) => {
     if (document.hidden || document.querySelector("[data-done]") !== null) event.preventDefault();
     else asking = new Promise((done) => (asked = done));
+    failed = false;
   });
+  for (const name of ["htmx:error", "htmx:response:error"]) {
+    anew.addEventListener(name, () => {
+      failed = true; // what is shown grows old
+      say(words.lostWord);
+    });
+  }
   anew.addEventListener("htmx:after:swap", () => {
     if (list.panel !== null && missed.size === 0) list.note.hidden = true;
     list.isWanted = false;
@@ -147,6 +156,7 @@
   anew.addEventListener("htmx:finally:request", () => {
     asking = null;
     asked();
+    if (stands && !failed) say(words.liveWord);
   });
   liveness.addEventListener("htmx:sse:before:message", ({ detail }) => {
     if (asking !== null) detail.waitUntil(asking);
@@ -183,14 +193,25 @@
   // How it stands
 
   say(words.waitWord);
-  liveness.addEventListener("htmx:sse:after:connection", () => say(words.liveWord));
+  liveness.addEventListener("htmx:sse:after:connection", () => {
+    stands = true;
+    say(words.liveWord);
+  });
   liveness.addEventListener("htmx:sse:before:connection", ({ detail }) => {
-    if (detail.connection.attempt > 0) say(words.lostWord);
+    if (detail.connection.attempt === 0) return;
+    stands = false;
+    say(words.lostWord);
   });
   for (const name of ["away", "htmx:sse:error", "htmx:error", "htmx:response:error"]) {
-    liveness.addEventListener(name, () => say(words.lostWord));
+    liveness.addEventListener(name, () => {
+      stands = false;
+      say(words.lostWord);
+    });
   }
-  liveness.addEventListener("back", () => say(words.liveWord));
+  liveness.addEventListener("back", () => {
+    stands = true;
+    say(words.liveWord);
+  });
   for (const one of [liveness, anew]) {
     one.addEventListener("htmx:before:response", (event) => {
       const { raw } = event.detail.ctx.response;

@@ -22,12 +22,8 @@
   find.addEventListener("input", narrow);
   document.addEventListener("htmx:after:swap", narrow);
   document.addEventListener("keydown", (event) => {
-    if (event.key === "/" && !event.target.closest("input, textarea, select")) {
-      event.preventDefault();
-      find.focus();
-    } else if (event.key === "Escape" && event.target === find) {
-      find.value = "";
-      narrow();
-    }
+    if (event.key !== "Escape" || event.target !== find) return;
+    find.value = "";
+    narrow();
   });
 })();

@@ -3,11 +3,12 @@
 "use strict";
 
 const SLOW_MS = 300; // only what takes longer is told
+const LAST_MS = 15_000;
+const asking = new Map(); // by section: who asks anew calls off who asked before
 
 // show(address, focus) of the section with this id; `focus` is what gets it afterwards, null: nothing.
 // `along(page, fresh)` is called with the new page before the new section takes its place.
 function shown(id, along = () => {}) {
-  let asking = null;
   const section = () => document.getElementById(id);
 
   function tell(word) {
@@ -18,8 +19,10 @@ function shown(id, along = () => {}) {
   }
 
   return async function show(address, focus) {
-    asking?.abort();
-    const mine = (asking = new AbortController());
+    asking.get(id)?.abort();
+    const mine = new AbortController();
+    asking.set(id, mine);
+    const late = setTimeout(() => mine.abort(), LAST_MS);
     const slow = setTimeout(() => {
       section().setAttribute("aria-busy", "true");
       tell(section().dataset.loading);
@@ -29,7 +32,7 @@ function shown(id, along = () => {}) {
         credentials: "same-origin",
         redirect: "manual",
         headers: { Accept: "text/html" },
-        signal: AbortSignal.any([mine.signal, AbortSignal.timeout(15_000)]),
+        signal: mine.signal,
       });
       if (answer.type === "opaqueredirect" || answer.status === 401) {
         location.reload(); // the login is over
@@ -39,18 +42,21 @@ function shown(id, along = () => {}) {
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       const fresh = page.getElementById(id);
       along(page, fresh);
+      fresh.dataset.from = address;
       section().replaceWith(document.adoptNode(fresh));
       fill(fresh);
       if (focus !== null) fresh.querySelector(focus)?.focus({ preventScroll: true });
       return true;
     } catch {
-      if (!mine.signal.aborted) {
+      if (asking.get(id) === mine) {
         section().removeAttribute("aria-busy");
         tell(section().dataset.failed);
       }
       return false;
     } finally {
       clearTimeout(slow);
+      clearTimeout(late);
+      if (asking.get(id) === mine) asking.delete(id);
     }
   };
 }

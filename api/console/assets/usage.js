@@ -22,6 +22,9 @@ function here(address) {
 }
 
 const show = shown("usage", (page, fresh) => {
+  const range = fresh.querySelector("#availability[data-lazy]");
+  const there = document.getElementById("availability");
+  if (range && there?.dataset.from === range.dataset.lazy) range.replaceWith(there); // the same
   const open = [...section().querySelectorAll("details")].map((one) => one.open);
   for (const [n, one] of [...fresh.querySelectorAll("details")].entries()) one.open = open[n];
   const stops = page.getElementById("stops")?.closest("section");
@@ -43,9 +46,9 @@ document.addEventListener("submit", async (event) => {
   const address = `${section().dataset.source}?${new URLSearchParams(new FormData(form))}`;
   if (await show(address, ".pick > summary")) history.pushState(null, "", here(address));
 });
-window.addEventListener("popstate", () => show(source(location.href), null));
+window.addEventListener("popstate", () => section() && show(source(location.href), null));
 setInterval(() => {
-  if (!document.hidden && section().querySelector(".chart-row")) {
+  if (!document.hidden && !asking.has("usage") && section()?.querySelector(".chart-row")) {
     const held = section().contains(document.activeElement) ? document.activeElement : null;
     if (held === null) show(source(location.href), null);
   }

@@ -70,7 +70,7 @@ def test_a_firm_sees_what_its_own_devices_sent(cast: Cast) -> None:
     assert "stranger" not in html
     assert "归属未知" not in html
     assert client.get("/quarantine/1").status_code == 200
-    assert "区运营人员" in client.get("/quarantine/1", headers=ZH).text
+    assert "区值班" in client.get("/quarantine/1", headers=ZH).text
     assert client.get("/quarantine/3").status_code == client.get("/quarantine/4").status_code == 404
     assert client.get("/quarantine/replays?first=1&last=1").status_code == 404
 
