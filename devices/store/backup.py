@@ -438,6 +438,12 @@ def set_aside(connection: Connection, schema: str) -> None:
     connection.execute(text(f"CREATE SCHEMA {_quoted(schema)}"))
     for name in tables:
         connection.execute(text(f"ALTER TABLE {_quoted(name)} SET SCHEMA {_quoted(schema)}"))
+    # what PostgreSQL is told of a table's columns does not go with it, and keeps its name taken
+    told = text(
+        "SELECT stxname FROM pg_statistic_ext WHERE stxnamespace = current_schema()::regnamespace"
+    )
+    for name in connection.scalars(told).all():
+        connection.execute(text(f"ALTER STATISTICS {_quoted(name)} SET SCHEMA {_quoted(schema)}"))
 
 
 @dataclass(frozen=True, slots=True)
