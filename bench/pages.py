@@ -98,7 +98,9 @@ CHOICES: Mapping[str, Choose] = {
     "registry_import": lambda known, _: known.registry_import,
     "first_replay": lambda known, _: str(known.replays[0]),
     "last_replay": lambda known, _: str(known.replays[1]),
-    "code": lambda _, rng: rng.choice(sorted(RULES)),
+    "code": lambda _, rng: rng.choice(
+        sorted(code for code in RULES if not code.startswith("SYS_"))
+    ),
     "firm": lambda _, __: FIRM,
     "target": lambda _, __: "target-1",
     "route": lambda _, __: "route-1",
