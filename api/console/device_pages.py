@@ -124,7 +124,9 @@ def device_page(
         else device_readings.readings_view(
             parts, page, standing, zone, quantity, show, start, end, now_ms
         ),
-        messages=device_messages.newest(parts, who, page, seen.sender, now_ms),
+        messages=None
+        if quantity and not page.wants_parts  # one quantity by itself: what it sent is a link
+        else device_messages.newest(parts, who, page, seen.sender, now_ms),
         parent_of_messages="" if seen.sender is seen.standing else seen.sender.name,
         tables=_tables(language, tables),
         protocol=_protocol(page, standing),
