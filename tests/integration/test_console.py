@@ -100,6 +100,8 @@ def is_there(url: str) -> bool:
 def enter(browser: Browser, cast: Cast, url: str, language: str = "zh") -> None:
     """Log in as a person does, with the form."""
     browser.look_as(1440, 900)
+    # away from a page that is kept up to date: it would find the login over, and reload
+    browser.open(f"{url}/login")
     browser.ask("Network.clearBrowserCookies")
     browser.set_cookies(url, {"courtyard_language": language})
     browser.open(f"{url}/login")
