@@ -5,8 +5,9 @@ It works without scripts: its usage is a link then, which `section.js` puts in i
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated, NamedTuple
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
@@ -29,8 +30,8 @@ from api.console.pages import Page, PageOf
 from api.console.places import Seen
 from api.identity import Identity, Reader
 from api.instants import when
-from api.kpis import availability_of
-from api.parts import Known, PartsOf
+from api.kpis import Reach, availability_of
+from api.parts import Known, Parts, PartsOf
 from api.reports.words import UNKNOWN
 from api.usage import compound_csv
 from api.words import duration, grouped, named, say
@@ -76,6 +77,25 @@ class Faults:
     over: Sequence[Over]
 
 
+class Picked(NamedTuple):
+    """The range that an address asks for, of a compound and all that belongs to it."""
+
+    bucket: usage_views.Bucket
+    since: str
+    until: str
+
+
+def picked_range(
+    bucket: usage_views.BucketOf = "day",
+    since: usage_views.SinceOf = "",
+    until: usage_views.UntilOf = "",
+) -> Picked:
+    return Picked(bucket, since, until)
+
+
+PickedOf = Annotated[Picked, Depends(picked_range)]
+
+
 @router.get("/compounds/{compound}")
 def compound_page(
     request: Request,
@@ -83,9 +103,7 @@ def compound_page(
     who: Reader,
     page: PageOf,
     compound: str,
-    bucket: usage_views.BucketOf = "day",
-    since: usage_views.SinceOf = "",
-    until: usage_views.UntilOf = "",
+    picked: PickedOf,
 ) -> Response:
     """One compound: figures, open faults, plan, places, charging; its usage comes behind it."""
     now_ms = parts.now_ms()
@@ -93,7 +111,7 @@ def compound_page(
     with reading(parts.deps.engine) as connection:
         known = parts.registry.get(connection)
         entry = compounds.find(known, who, compound)
-        usage_views.asked_for(entry, bucket, since, until, now_ms)  # raises BadParameter
+        usage_views.asked_for(entry, *picked, now_ms)  # raises BadParameter
         blind = judge_is_blind(connection, now_ms)
         states = device_states(connection, who.scope, compound)
         faults = _faults(connection, page, who, known, compound, now_ms)
@@ -183,9 +201,7 @@ def compound_usage(
     who: Reader,
     page: PageOf,
     compound: str,
-    bucket: usage_views.BucketOf = "day",
-    since: usage_views.SinceOf = "",
-    until: usage_views.UntilOf = "",
+    picked: PickedOf,
 ) -> Response:
     """The usage of a compound, which its page has at its end."""
     now_ms = parts.now_ms()
@@ -193,6 +209,7 @@ def compound_usage(
         known = parts.registry.get(connection)
         entry = compounds.find(known, who, compound)
         blind = judge_is_blind(connection, now_ms)
+    bucket, since, until = picked
     usage = usage_views.of_compound(
         page, parts.deps.engine, who.scope, entry, bucket, until, now_ms, since=since
     )
@@ -217,17 +234,11 @@ def compound_availability(
     who: Reader,
     page: PageOf,
     compound: str,
-    bucket: usage_views.BucketOf = "day",
-    since: usage_views.SinceOf = "",
-    until: usage_views.UntilOf = "",
+    picked: PickedOf,
 ) -> Response:
     """Availability by kind of the time whose usage is shown, which stands with it."""
-    now_ms = parts.now_ms()
-    with reading(parts.deps.engine) as connection:
-        entry = compounds.find(parts.registry.get(connection), who, compound)
-    asked = usage_views.asked_for(entry, bucket, since, until, now_ms)
-    engine, from_ms = parts.deps.engine, asked.starts[0]
-    reach = availability_of(engine, who.scope, entry, from_ms, asked.to_ms, now_ms)
+    asked, reach = _reach(parts, who, compound, picked)
+    entry = reach.entry
     return page.render(
         "compound_availability.html",
         who=who,
@@ -243,14 +254,12 @@ def usage_csv(
     parts: PartsOf,
     who: Reader,
     compound: str,
-    bucket: usage_views.BucketOf = "day",
-    since: usage_views.SinceOf = "",
-    until: usage_views.UntilOf = "",
+    picked: PickedOf,
 ) -> Response:
     """The usage that the page shows, with all its figures."""
     with reading(parts.deps.engine) as connection:
         entry = compounds.find(parts.registry.get(connection), who, compound)
-    asked = usage_views.asked_for(entry, bucket, since, until, parts.now_ms())
+    asked = usage_views.asked_for(entry, *picked, parts.now_ms())
     return compound_csv(parts, who, entry, asked.starts, asked.to_ms)
 
 
@@ -259,17 +268,22 @@ def availability_csv(
     parts: PartsOf,
     who: Reader,
     compound: str,
-    bucket: usage_views.BucketOf = "day",
-    since: usage_views.SinceOf = "",
-    until: usage_views.UntilOf = "",
+    picked: PickedOf,
 ) -> Response:
     """The availability that the page shows, to the second, as the API has it."""
+    return _reach(parts, who, compound, picked)[1].csv()
+
+
+def _reach(
+    parts: Parts, who: Identity, compound: str, picked: Picked
+) -> tuple[usage_views.Spell, Reach]:
+    """What was picked, and availability in it."""
     now_ms = parts.now_ms()
     with reading(parts.deps.engine) as connection:
         entry = compounds.find(parts.registry.get(connection), who, compound)
-    asked = usage_views.asked_for(entry, bucket, since, until, now_ms)
+    asked = usage_views.asked_for(entry, *picked, now_ms)
     engine, from_ms = parts.deps.engine, asked.starts[0]
-    return availability_of(engine, who.scope, entry, from_ms, asked.to_ms, now_ms).csv()
+    return asked, availability_of(engine, who.scope, entry, from_ms, asked.to_ms, now_ms)
 
 
 def _behind(page: Page, entry: Entry, name: str) -> str:

@@ -43,6 +43,7 @@ function shown(id, along = () => {}) {
       const fresh = page.getElementById(id);
       along(page, fresh);
       fresh.dataset.from = address;
+      fresh.dataset.atMs = performance.now();
       section().replaceWith(document.adoptNode(fresh));
       fill(fresh);
       if (focus !== null) fresh.querySelector(focus)?.focus({ preventScroll: true });

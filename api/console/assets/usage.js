@@ -3,6 +3,7 @@
 "use strict";
 
 const AGAIN_MS = 60_000; // the newest figures move on
+const KEPT_MS = 600_000; // availability, of which a minute changes little
 
 function section() {
   return document.getElementById("usage");
@@ -24,7 +25,8 @@ function here(address) {
 const show = shown("usage", (page, fresh) => {
   const range = fresh.querySelector("#availability[data-lazy]");
   const there = document.getElementById("availability");
-  if (range && there?.dataset.from === range.dataset.lazy) range.replaceWith(there); // the same
+  const isSame = range !== null && there?.dataset.from === range.dataset.lazy;
+  if (isSame && performance.now() - there.dataset.atMs < KEPT_MS) range.replaceWith(there);
   const open = [...section().querySelectorAll("details")].map((one) => one.open);
   for (const [n, one] of [...fresh.querySelectorAll("details")].entries()) one.open = open[n];
   const stops = page.getElementById("stops")?.closest("section");
